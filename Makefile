@@ -1,0 +1,96 @@
+# Every target works on a fresh checkout; `make` alone says what there is.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+PYTHON ?= python3
+VENV ?= .venv
+# How many test processes run at a time.
+WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
+
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.ready
+# -qq: warnings about the machine's own package index settings are not ours to print; errors are still shown.
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
+PYTEST := $(BIN)/python -m pytest
+
+.PHONY: help
+help: ## Say what there is
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+# ------------------------------------------------------------------------------------------------ set-up
+
+.PHONY: venv
+venv: $(STAMP) ## Set up .venv from the hashed lock (PYTHON=python3.12 for another interpreter)
+
+$(STAMP): requirements-dev.lock pyproject.toml
+	@bash tools/set-up-venv "$(PYTHON)" "$(VENV)"
+	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.PHONY: clean
+clean: ## Remove the set-up, caches and build results
+	rm -rf $(VENV) .venv-lock build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
+
+# ------------------------------------------------------------------------------------------------ see it work
+
+.PHONY: demo
+demo: venv ## See it work on a throw-away tree: no root, no systemd
+	@PATH="$(abspath $(BIN)):$$PATH" bash examples/demo.sh
+
+.PHONY: demo-host
+demo-host: venv ## The same story on a Debian booted for the purpose (root)
+	@$(BIN)/python -m tests.host.boot_shell --copy examples:/root/examples -- bash /root/examples/demo-host.sh
+
+# ------------------------------------------------------------------------------------------------ prove it
+
+.PHONY: test
+test: check ## Set up, check, run every test that this machine can run, and say what was left out
+	@$(PYTEST) -n $(WORKERS) --dist worksteal
+
+.PHONY: test-fast
+test-fast: venv ## The tests that need no booted host and no patience, in under a minute
+	@$(PYTEST) -n 2 --dist worksteal -q -m "not booted and not slow"
+
+.PHONY: check
+check: venv ## Format, lint, types, layers, generated files
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/mypy --no-error-summary
+	$(BIN)/lint-imports
+	$(BIN)/python -m tools.generate --check
+
+.PHONY: fmt
+fmt: venv ## Format and mend what can be mended
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format --quiet .
+
+.PHONY: bench
+bench: venv ## Measure, and write docs/benchmarks.md (root for the booted part)
+	@$(BIN)/python -m tests.bench --out docs/benchmarks.md
+
+# ------------------------------------------------------------------------------------------------ make things
+
+.PHONY: schema
+schema: venv ## Generate the files that are generated (schemas, reference pages)
+	$(BIN)/python -m tools.generate
+
+.PHONY: wheel
+wheel: venv ## Build the wheel into dist/
+	$(BIN)/python -m hatchling build -t wheel -d dist
+
+# pip-tools has a place of its own: its needs (pip, setuptools) do not belong into the lock.
+LOCK := .venv-lock/bin/pip-compile --quiet --no-header --generate-hashes --strip-extras \
+	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --constraint requirements.in
+
+.PHONY: lock
+lock: ## Renew the two lock files
+	@bash tools/set-up-venv "$(PYTHON)" .venv-lock
+	@.venv-lock/bin/python -m pip --disable-pip-version-check -qq install pip-tools==7.6.2
+	$(LOCK) --upgrade --output-file requirements.lock pyproject.toml
+	$(LOCK) --upgrade --extra dev --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml

@@ -1,0 +1,5 @@
+"""A declarative desired-state reconciler for Linux hosts."""
+
+from reconciler._version import __version__
+
+__all__ = ["__version__"]

@@ -1,0 +1,1 @@
+"""Use cases: load, observe, plan, apply composed. The only place where everything meets."""

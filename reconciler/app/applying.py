@@ -1,0 +1,85 @@
+"""Apply to one host: under the lock, plan, ask, apply. What was planned before the lock was held is planned again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from reconciler.app.planning import Planned, PlanOptions, plan_host
+from reconciler.app.specs import Loaded
+from reconciler.core.diagnostic import error
+from reconciler.core.host import HostError
+from reconciler.core.result import ApplyResult, Progress
+from reconciler.engine.applier import apply
+from reconciler.host.environment import is_root, monotonic, now
+from reconciler.host.hosts import machine_id, open_host, state_directory
+from reconciler.host.lock import Lock, LockBusy
+from reconciler.host.state import Store
+from reconciler.host.state_files import make_state_directory
+from reconciler.host.state_read import read_memory
+
+Approve = Callable[[Planned], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What became of an apply. `result` is None when nothing was begun; `declined` when the question was answered with no."""
+
+    planned: Planned
+    result: ApplyResult | None = None
+    declined: bool = False
+    busy: str = ""
+
+
+def apply_host(
+    loaded: Loaded, options: PlanOptions, approve: Approve, tell: Callable[[Progress], None], lock_timeout: float
+) -> Applied:
+    """The whole of `apply`. `approve` is shown the plan that would run and says whether it may."""
+    directory = state_directory(options.root)
+    if options.root is None and not is_root():
+        return Applied(Planned((error("apply needs root", "Run it as root, or try it on a tree with --root DIR."),)))
+    try:
+        if not read_memory(directory, machine_id(open_host(options.root))).lineage:
+            # The first apply: nothing is created, not even our state, before the guards have agreed.
+            first = plan_host(loaded, options)
+            if first.plan is None or first.refused:
+                return Applied(first)
+        with _locked(directory, lock_timeout):
+            return _apply_locked(loaded, options, approve, tell, directory)
+    except LockBusy as busy:
+        return Applied(Planned((error("another apply is running", str(busy)),)), busy=str(busy))
+    except HostError as problem:
+        return Applied(Planned((error(problem.summary, problem.detail),)))
+
+
+@contextmanager
+def _locked(directory: str, timeout: float) -> Iterator[None]:
+    make_state_directory(directory)
+    with Lock(directory, timeout_seconds=timeout):
+        yield
+
+
+def _apply_locked(
+    loaded: Loaded, options: PlanOptions, approve: Approve, tell: Callable[[Progress], None], directory: str
+) -> Applied:
+    host = open_host(options.root)
+    memory = read_memory(directory, machine_id(host))
+    planned = plan_host(loaded, options, host, memory)
+    if planned.plan is None or planned.refused:
+        return Applied(planned)
+    if not planned.plan.empty and not approve(planned):
+        return Applied(planned, declined=True)
+    plan = planned.plan
+    if plan.empty and not plan.converged and not plan.settled and not memory.interrupted and not memory.damaged:
+        return Applied(planned, ApplyResult(plan, {}, plan.owed))
+    started = monotonic()
+    with Store.open(directory, machine_id(host), now=now, replace_damaged=bool(memory.damaged)) as store:
+        remembered = store.memory()
+        if remembered.key != memory.key or remembered.serial != memory.serial or memory.interrupted:
+            planned = plan_host(loaded, options, host, replace(remembered, damaged=memory.damaged))
+            if planned.plan is None or planned.refused:
+                return Applied(planned)
+        assert planned.plan is not None and planned.situation is not None and planned.request is not None
+        result = apply(planned.plan, planned.situation, planned.request, host, store, tell, host.settle)
+    return Applied(planned, replace(result, seconds=monotonic() - started))

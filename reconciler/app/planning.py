@@ -1,0 +1,153 @@
+"""Plan one host: observe it, compare it with the spec and with what we remember, and ask the guards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from reconciler._version import __version__
+from reconciler.app.specs import Loaded
+from reconciler.core.address import Address
+from reconciler.core.changes import Change, Verb
+from reconciler.core.diagnostic import Diagnostic, error, errors
+from reconciler.core.host import HostError
+from reconciler.core.plan import Plan
+from reconciler.core.state import Memory
+from reconciler.engine.planner import make_plan, with_fingerprint
+from reconciler.engine.situation import Request, Situation
+from reconciler.host.hosts import machine_id, open_host, state_directory, static_hostname
+from reconciler.host.live import LiveHost
+from reconciler.host.simulated import SimulatedHost
+from reconciler.host.git import is_older
+from reconciler.host.state_read import read_memory
+from reconciler.host.tree import TreeHost
+from reconciler.kinds import discover
+from reconciler.policy.guards import ALLOWABLE, Context, guard
+
+
+Host = LiveHost | TreeHost
+
+
+@dataclass(frozen=True, slots=True)
+class PlanOptions:
+    """What the command line says about a plan. `root` is a tree instead of the running host."""
+
+    root: str | None = None
+    targets: tuple[str, ...] = ()
+    excludes: tuple[str, ...] = ()
+    adopt: bool = False
+    unprotect: tuple[str, ...] = ()
+    allow: tuple[str, ...] = ()
+    fingerprint: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A plan with everything that was needed for it. `plan` is None when the host could not be read at all."""
+
+    diagnostics: tuple[Diagnostic, ...]
+    plan: Plan | None = None
+    situation: Situation | None = None
+    request: Request | None = None
+    host: Host | None = None
+
+    @property
+    def plan_is_empty(self) -> bool:
+        """Whether there is a plan and apply would do nothing."""
+        return self.plan is not None and self.plan.empty
+
+    @property
+    def refused(self) -> bool:
+        """Whether a guard says no."""
+        return any(found.refusal for found in errors(self.diagnostics))
+
+
+def check_options(options: PlanOptions) -> list[Diagnostic]:
+    """Addresses and names that cannot be meant."""
+    found: list[Diagnostic] = []
+    kinds = discover()
+    for text in (*options.targets, *options.excludes, *options.unprotect):
+        if text in kinds:
+            continue
+        try:
+            address = Address.parse(text)
+        except ValueError as problem:
+            found.append(error("not an address", str(problem)))
+            continue
+        if address.kind not in kinds:
+            found.append(error("not an address", f"{text!r}: there is no kind {address.kind!r}; the kinds are {', '.join(kinds)}"))
+    for text in options.allow:
+        if text not in ALLOWABLE:
+            found.append(error("not a guard", f"--allow {text!r}: choose from {', '.join(ALLOWABLE)}"))
+    return found
+
+
+def plan_host(loaded: Loaded, options: PlanOptions, host: Host | None = None, memory: Memory | None = None) -> Planned:
+    """Plan. Whatever is wrong is among the diagnostics; those that refuse are marked so."""
+    assert loaded.spec is not None
+    try:
+        host = host or open_host(options.root)
+        memory = memory or read_memory(state_directory(options.root), machine_id(host))
+        request = Request(
+            loaded.spec, discover(), host, memory, __version__, options.targets, options.excludes, options.adopt, options.unprotect
+        )
+        plan, situation = make_plan(request, SimulatedHost)
+        context = Context(static_hostname(host), len(loaded.spec.resources), _older(loaded, memory), options.allow, options.unprotect)
+    except HostError as problem:
+        return Planned((*loaded.diagnostics, error(problem.summary, problem.detail)))
+    found = (*loaded.diagnostics, *plan.diagnostics, *guard(plan, context))
+    plan = replace(plan, diagnostics=found)
+    return Planned(found, with_fingerprint(plan) if options.fingerprint else plan, situation, request, host)
+
+
+def _older(loaded: Loaded, memory: Memory) -> bool | None:
+    spec, reader = loaded.spec, loaded.reader
+    if spec is None or reader is None or not spec.commit or not memory.commit or spec.commit == memory.commit:
+        return None
+    repository = getattr(reader, "root", "")
+    return is_older(repository, spec.commit, memory.commit) if repository else None
+
+
+def basis(planned: Planned) -> Mapping[str, str]:
+    """What the plan was made from."""
+    return {"kind": "offline" if isinstance(planned.host, TreeHost) else "live"}
+
+
+def texts(planned: Planned) -> Mapping[Address, tuple[str | None, str | None]]:
+    """Old and new text of changed files, where they may be shown.
+
+    A plan is a way to read: the old content is shown only of what the ledger says is ours (somebody may have declared `/etc/shadow`),
+    and nothing of what is sensitive.
+    """
+    if planned.plan is None or planned.host is None:
+        return {}
+    found = {}
+    for change in planned.plan.changes:
+        if not change.sensitive and (change.touches("content") or change.verb is Verb.DELETE):
+            before, after = _before(change, planned), _after(change)
+            if before is not None or after is not None:
+                found[change.address] = (before, after)
+    return found
+
+
+def _after(change: Change) -> str | None:
+    content = change.part.content if change.part and "content" in change.part.document else None
+    return _text(content)
+
+
+def _before(change: Change, planned: Planned) -> str | None:
+    assert planned.plan is not None and planned.host is not None
+    ours = change.address in planned.plan.memory.rows
+    if not ours or "content" not in (change.before or {}):
+        return None
+    try:
+        return _text(planned.host.read(change.address.name))
+    except (HostError, FileNotFoundError):
+        return None
+
+
+def _text(content: bytes | None) -> str | None:
+    try:
+        return None if content is None else content.decode("utf-8")
+    except UnicodeDecodeError:
+        return None

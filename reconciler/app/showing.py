@@ -1,0 +1,48 @@
+"""Saved plans and past runs, as their public documents."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from reconciler.core.host import HostError
+from reconciler.host.documents import read_document
+from reconciler.host.hosts import state_directory
+from reconciler.host.state_history import open_history
+from reconciler.render.schema import plan_schema
+
+Found = tuple[dict[str, Any] | None, str]
+
+
+def load_plan(path: str) -> Found:
+    """A plan that `plan --out` wrote, or the reason why it is not one. What comes from outside passes the published schema."""
+    content, problem = read_document(path)
+    if problem:
+        return None, problem
+    try:
+        data = json.loads(content)
+    except ValueError as wrong:
+        return None, f"{path} is not a saved plan: {wrong}"
+    from jsonschema import Draft202012Validator  # 66 ms, and only needed here
+
+    wrong = next(iter(Draft202012Validator(plan_schema()).iter_errors(data)), None)
+    if wrong is not None:
+        place = "/".join(str(step) for step in wrong.absolute_path) or "the document"
+        return None, f"{path} is not a saved plan: {place} is not as its schema says (see `reconciler schema plan`)"
+    return data, ""
+
+
+def load_run(number: int, root: str | None) -> Found:
+    """One run with its steps, or the reason why there is none."""
+    try:
+        history = open_history(state_directory(root))
+        if history is None:
+            return None, "there was no apply here yet"
+        with history:
+            run = history.run(number)
+            if run is None:
+                last = history.last_run()
+                return None, f"there is no run {number}" + (f"; the last one is {last['run']}" if last else "")
+            return {**run, "steps": history.steps(number)}, ""
+    except HostError as problem:
+        return None, str(problem)

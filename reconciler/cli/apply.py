@@ -1,0 +1,163 @@
+"""reconciler apply: make the host what the spec says."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from reconciler.cli import options, output
+from reconciler.cli.exits import ExitCode
+
+if TYPE_CHECKING:
+    from reconciler.app.applying import Applied
+    from reconciler.app.planning import Planned
+    from reconciler.core.result import Progress
+
+AutoApprove = Annotated[bool, typer.Option("--auto-approve", help="Do not ask. For timers and scripts.")]
+LockTimeout = Annotated[float, typer.Option("--lock-timeout", metavar="SECONDS", min=0, help="How long to wait for another apply to end.")]
+
+
+def apply(  # noqa: PLR0913  # a command has as many parameters as it has options
+    spec: options.Spec = "",
+    root: options.Root = None,
+    commit: options.Commit = "",
+    target: options.Target = [],  # noqa: B006  # typer copies it
+    exclude: options.Exclude = [],  # noqa: B006  # typer copies it
+    adopt: options.Adopt = False,
+    unprotect: options.Unprotect = [],  # noqa: B006  # typer copies it
+    allow: options.Allow = [],  # noqa: B006  # typer copies it
+    auto_approve: AutoApprove = False,
+    lock_timeout: LockTimeout = 0,
+    as_json: options.Json = False,
+    detailed_exitcode: options.Detailed = False,
+    verbose: options.Verbose = False,
+    no_color: options.NoColor = False,
+) -> int:
+    """Plan, ask for a yes, and do it. What fails is reported with what depended on it; everything else converges."""
+    from reconciler.app.applying import apply_host
+    from reconciler.app.planning import PlanOptions, check_options
+
+    wanted = PlanOptions(root, tuple(target), tuple(exclude), adopt, tuple(unprotect), tuple(allow))
+    wrong = check_options(wanted)
+    if wrong:
+        output.complain(wrong, no_color)
+        return ExitCode.USAGE
+    loaded = output.load(spec, commit)
+    if not loaded.ok:
+        return output.without_plan(loaded.diagnostics, as_json, no_color)
+    talk = _Json() if as_json else _Text(no_color, verbose)
+    applied = apply_host(loaded, wanted, talk.approver(auto_approve), talk.tell, lock_timeout)
+    if applied.planned.plan is None:
+        code = output.without_plan(applied.planned.diagnostics, as_json, no_color)
+        return ExitCode.BUSY if applied.busy else code
+    talk.finish(applied)
+    if applied.planned.refused:
+        return ExitCode.REFUSED
+    if applied.result is None:
+        return ExitCode.ERROR
+    return applied.result.exit_code(detailed=detailed_exitcode)
+
+
+class _Text:
+    """For people: the plan, a question, progress, the result."""
+
+    def __init__(self, no_color: bool, verbose: bool) -> None:
+        self._colour = output.colour(sys.stdout, no_color)
+        self._verbose = verbose
+        self._shown = False
+
+    def _show(self, planned: Planned) -> None:
+        from reconciler.render.text import plan_text
+
+        if not self._shown:
+            sys.stdout.write(plan_text(dict(output.plan_data(planned)), colour=self._colour, verbose=self._verbose))
+            sys.stdout.flush()
+        self._shown = True
+
+    def approver(self, auto_approve: bool) -> Callable[[Planned], bool]:
+        """Show the plan and ask for the literal yes; without a terminal there is nobody to ask."""
+
+        def approve(planned: Planned) -> bool:
+            self._show(planned)
+            if auto_approve:
+                return True
+            if sys.stdin is None or not sys.stdin.isatty():
+                sys.stderr.write("reconciler: there is no terminal to ask on; give --auto-approve to apply without a question\n")
+                return False
+            sys.stdout.write("\nDo this? Only 'yes' is a yes: ")
+            sys.stdout.flush()
+            return sys.stdin.readline().strip() == "yes"
+
+        return approve
+
+    def tell(self, progress: Progress) -> None:
+        """One line per step, on a terminal."""
+        from reconciler.core.result import Stage
+        from reconciler.render.progress import progress_line
+
+        if progress.stage is Stage.STARTED and sys.stderr.isatty():
+            sys.stderr.write(progress_line(progress.n, progress.total, progress.step) + "\n")
+
+    def finish(self, applied: Applied) -> None:
+        """The result, or the plan that was not applied."""
+        from reconciler.render.result import apply_text
+
+        self._show(applied.planned)
+        if applied.declined:
+            sys.stdout.write("Nothing was changed.\n")
+        elif applied.result is not None and not applied.planned.plan_is_empty:
+            sys.stdout.write("\n" + apply_text(applied.result, colour=self._colour))
+
+
+class _Json:
+    """For programs: one event per line."""
+
+    def __init__(self) -> None:
+        self._entries: list[Any] = []
+
+    def _print(self, *events: Any) -> None:
+        from reconciler.render.events import line
+
+        for event in events:
+            sys.stdout.write(line(event).rstrip("\n") + "\n")
+        sys.stdout.flush()
+
+    def _show(self, planned: Planned) -> None:
+        from reconciler._version import __version__
+        from reconciler.render import events
+
+        if not self._entries:
+            data, now = output.plan_data(planned), output.timestamp()
+            self._entries = list(data["resource_changes"])
+            self._print(events.version(__version__, now=now), *(events.diagnostic(item, now=now) for item in planned.diagnostics))
+            self._print(*events.planned_changes(data, now=now))
+
+    def approver(self, auto_approve: bool) -> Callable[[Planned], bool]:
+        """A program cannot be asked."""
+
+        def approve(planned: Planned) -> bool:
+            self._show(planned)
+            return auto_approve
+
+        return approve
+
+    def tell(self, progress: Progress) -> None:
+        """One event per step."""
+        from reconciler.core.result import Stage
+        from reconciler.render.events import apply_progress
+
+        if progress.stage is Stage.STARTED:
+            self._print(apply_progress(progress.n, progress.total, progress.step, now=output.timestamp()))
+
+    def finish(self, applied: Applied) -> None:
+        """How each resource fared."""
+        from reconciler.render import events
+
+        self._show(applied.planned)
+        if applied.declined:
+            self._print(events.log("not approved: give --auto-approve", now=output.timestamp(), level="error"))
+        elif applied.result is not None:
+            self._print(*events.outcomes(applied.result, self._entries, now=output.timestamp()))

@@ -1,0 +1,32 @@
+"""Exit codes. The table of docs/reference/exit-codes.md is made from this one."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What the command's number means."""
+
+    OK = 0
+    ERROR = 1
+    CHANGES = 2
+    REFUSED = 3
+    FAILED = 4
+    PARTIAL = 6
+    USAGE = 64
+    BUSY = 75
+    INTERRUPTED = 130
+
+
+MEANINGS = {
+    ExitCode.OK: "Success. `plan` and `drift`: also with changes, unless --detailed-exitcode. `apply`: converged, changed or not.",
+    ExitCode.ERROR: "An error; nothing was changed: the spec is invalid, the host cannot be read, the plan has an error.",
+    ExitCode.CHANGES: "With --detailed-exitcode: success, and there are changes (`plan`), drift (`drift`) or something was changed (`apply`).",
+    ExitCode.REFUSED: "Refused by policy before the first effect: a guard, an adoption, a protected resource, the deny list.",
+    ExitCode.FAILED: "`apply`: some resources failed, none was changed.",
+    ExitCode.PARTIAL: "`apply`: changes were made, and some resources failed.",
+    ExitCode.USAGE: "The command line is wrong.",
+    ExitCode.BUSY: "Another apply holds the lock; try again later.",
+    ExitCode.INTERRUPTED: "Interrupted from the keyboard. The next plan shows what is left.",
+}

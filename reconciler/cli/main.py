@@ -1,0 +1,68 @@
+"""The command `reconciler`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+from typer.exceptions import Abort, Exit, TyperException
+
+from reconciler._version import __version__
+from reconciler.cli.apply import apply
+from reconciler.cli.drift import drift
+from reconciler.cli.exits import ExitCode
+from reconciler.cli.plan import plan
+from reconciler.cli.schema import schema
+from reconciler.cli.show import show
+from reconciler.cli.validate import validate
+
+app = typer.Typer(
+    name="reconciler",
+    help="Make a Linux host what a YAML spec says, and show beforehand exactly what that will do.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+for command in (validate, plan, apply, drift, show, schema):
+    app.command()(command)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"reconciler {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")] = False,
+) -> None:
+    pass
+
+
+def main() -> NoReturn:
+    """Run the command line and leave with a code of `cli.exits`: a typing error is never taken for "changes present"."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line; the exit code."""
+    try:
+        return int(app(args=arguments, standalone_mode=False) or ExitCode.OK)
+    except Exit as leave:
+        return leave.exit_code
+    except TyperException as problem:
+        _say(f"{problem.format_message()}\nTry 'reconciler --help'." if arguments else problem.format_message())
+        return ExitCode.USAGE
+    except (KeyboardInterrupt, Abort):
+        _say("interrupted; the next plan shows what is left")
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        # The reader went away (`| head`); what it did not read is nobody's error, and the flush at exit must not complain either.
+        sys.stdout = None  # type: ignore[assignment]  # nothing may be written to it any more
+        return ExitCode.OK
+
+
+def _say(text: str) -> None:
+    print(f"reconciler: {text}" if not text.startswith("Usage") else text, file=sys.stderr)

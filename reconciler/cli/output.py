@@ -1,0 +1,92 @@
+"""Where output goes: results to standard output, complaints and progress to standard error."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TextIO
+
+from reconciler.cli.exits import ExitCode
+
+if TYPE_CHECKING:
+    from reconciler.app.planning import Planned
+    from reconciler.app.specs import Loaded
+    from reconciler.core.diagnostic import Diagnostic
+
+
+def timestamp() -> str:
+    """Now, in UTC, as RFC 3339."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def colour(stream: TextIO, no_color: bool) -> bool:
+    """Whether to colour this stream: --no-color, then NO_COLOR, then FORCE_COLOR, then whether it is a terminal."""
+    from reconciler.host.environment import variable
+
+    if no_color or variable("NO_COLOR"):
+        return False
+    if variable("FORCE_COLOR") not in ("", "0"):
+        return True
+    return stream.isatty() and variable("TERM") != "dumb"
+
+
+def print_json(data: Any) -> None:
+    """One JSON document."""
+    sys.stdout.write(json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+
+
+def complain(found: Iterable[Diagnostic], no_color: bool = False) -> None:
+    """Diagnostics, for people."""
+    from reconciler.render.diagnostics import diagnostics_text
+
+    text = diagnostics_text(list(found), colour=colour(sys.stderr, no_color))
+    if text:
+        sys.stderr.write(text if text.endswith("\n") else text + "\n")
+
+
+def read_stdin() -> bytes:
+    """Everything on standard input; nothing when it is closed."""
+    return sys.stdin.buffer.read() if sys.stdin is not None else b""
+
+
+def load(spec: str, commit: str) -> Loaded:
+    """Load the spec that the command line names."""
+    from reconciler.app.specs import DEFAULT_SPEC, SpecChoice, load_spec
+
+    return load_spec(SpecChoice(spec or DEFAULT_SPEC, commit), read_stdin)
+
+
+def without_plan(found: Sequence[Diagnostic], as_json: bool, no_color: bool) -> int:
+    """Report why there is no plan; the exit code."""
+    from reconciler.core.diagnostic import errors
+    from reconciler.render.diagnostics import diagnostics_json
+
+    if as_json:
+        print_json(diagnostics_json(found))
+    else:
+        complain(found, no_color)
+    stopping = errors(found)
+    return ExitCode.REFUSED if stopping and all(item.refusal for item in stopping) else ExitCode.ERROR
+
+
+def plan_data(planned: Planned) -> Mapping[str, Any]:
+    """The public form of a plan, which everything that is shown of it is made from."""
+    from reconciler._version import __version__
+    from reconciler.app.planning import basis, texts
+    from reconciler.render.plan_json import plan_to_json
+
+    assert planned.plan is not None
+    return plan_to_json(planned.plan, basis=basis(planned), now=timestamp(), tool=__version__, texts=texts(planned))
+
+
+def plan_exit(planned: Planned, something: bool, detailed: bool) -> int:
+    """The exit code of `plan` and `drift`."""
+    from reconciler.core.diagnostic import errors
+
+    if planned.refused:
+        return ExitCode.REFUSED
+    if errors(planned.diagnostics):
+        return ExitCode.ERROR
+    return ExitCode.CHANGES if detailed and something else ExitCode.OK

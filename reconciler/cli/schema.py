@@ -1,0 +1,36 @@
+"""reconciler schema: the JSON Schema of what we read and write."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from reconciler.cli.exits import ExitCode
+
+
+class Document(StrEnum):
+    """Which document."""
+
+    HOST = "host"
+    PLAN = "plan"
+
+
+class Draft(StrEnum):
+    """Which dialect of JSON Schema. Editors (yaml-language-server) know draft-07."""
+
+    D2020 = "2020-12"
+    D07 = "draft-07"
+
+
+def schema(
+    document: Annotated[Document, typer.Argument(help="The spec of a host, or the plan document.")] = Document.HOST,
+    draft: Annotated[Draft, typer.Option("--draft", help="draft-07 is for editors.")] = Draft.D2020,
+) -> int:
+    """Print a JSON Schema, for editors and for programs."""
+    from reconciler.app.schemas import document_schema
+
+    sys.stdout.write(document_schema(document.value, draft.value))
+    return ExitCode.OK

@@ -1,0 +1,38 @@
+"""reconciler show: a saved plan, or a run of the past."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from reconciler.cli import options, output
+from reconciler.cli.exits import ExitCode
+
+What = Annotated[str, typer.Argument(metavar="RUN|PLANFILE", help="The number of a run, or a file that `plan --out` wrote.")]
+
+
+def show(
+    what: What,
+    root: options.Root = None,
+    as_json: options.Json = False,
+    verbose: options.Verbose = False,
+    no_color: options.NoColor = False,
+) -> int:
+    """Show a saved plan as `plan` printed it, or what a past run did, step by step."""
+    from reconciler.app.showing import load_plan, load_run
+    from reconciler.render.run import run_text
+    from reconciler.render.text import plan_text
+
+    data, problem = load_run(int(what), root) if what.isdigit() else load_plan(what)
+    if data is None:
+        sys.stderr.write(f"reconciler: {problem}\n")
+        return ExitCode.ERROR
+    if as_json:
+        output.print_json(data)
+    elif what.isdigit():
+        sys.stdout.write(run_text(data))
+    else:
+        sys.stdout.write(plan_text(data, colour=output.colour(sys.stdout, no_color), verbose=verbose))
+    return ExitCode.OK

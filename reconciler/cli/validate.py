@@ -1,0 +1,34 @@
+"""reconciler validate: is the spec right? Needs no host."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from reconciler.cli import options, output
+from reconciler.cli.exits import ExitCode
+
+Specs = Annotated[
+    list[str] | None, typer.Argument(metavar="[SPEC]...", help="Specs; - reads standard input. Default: /etc/reconciler/host.yaml.", show_default=False)
+]
+
+
+def validate(specs: Specs = None, commit: options.Commit = "", as_json: options.Json = False, no_color: options.NoColor = False) -> int:
+    """Check specs: every mistake at once, with file, line and column. Reads no host and changes nothing."""
+    from reconciler.app.specs import DEFAULT_SPEC
+    from reconciler.core.diagnostic import errors
+    from reconciler.render.diagnostics import diagnostics_json
+
+    loaded = {name: output.load(name, commit) for name in specs or [DEFAULT_SPEC]}
+    found = [item for one in loaded.values() for item in one.diagnostics]
+    if as_json:
+        output.print_json(diagnostics_json(found))
+        return ExitCode.ERROR if errors(found) else ExitCode.OK
+    output.complain(found, no_color)
+    for name, one in loaded.items():
+        if one.ok and one.spec is not None:
+            number = len(one.spec.resources)
+            sys.stdout.write(f"Success! {name} is valid: {number} resource{'' if number == 1 else 's'} for host {one.spec.host}.\n")
+    return ExitCode.ERROR if errors(found) else ExitCode.OK

@@ -1,0 +1,202 @@
+"""The closed union of actions: plain data, what `plan` prints and what `apply` runs.
+
+Another member needs a decision record. No callable, no shell string.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from enum import IntEnum, StrEnum
+from typing import Any, assert_never
+
+from reconciler.core.address import Address
+
+
+class Phase(IntEnum):
+    """The order in which a plan runs. Within a phase: dependencies first, removals last and in reverse."""
+
+    STOP = 1
+    WRITE = 2
+    RELOAD = 3
+    START = 4
+    GATE = 5
+
+
+class UnitVerb(StrEnum):
+    """What can be asked of systemd. The verbs are systemctl's."""
+
+    STOP = "stop"
+    DAEMON_RELOAD = "daemon-reload"
+    RESET_FAILED = "reset-failed"
+    RELOAD = "reload"
+    RESTART = "restart"
+    START = "start"
+
+
+class AccountOp(StrEnum):
+    """Account commands; the names are those of shadow-utils."""
+
+    GROUPADD = "groupadd"
+    GROUPDEL = "groupdel"
+
+
+ABSENT = "absent"
+"""`expects` of a path at which nothing was seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class WriteFile:
+    """Replace the file at `path` atomically with these bytes.
+
+    `digest` names the content (see `core.digest`); plans and the journal carry the digest, never the content.
+    `mode` is four octal digits. `expects` is the digest of what was seen there (`link:TARGET` for a link), or ABSENT: it is
+    checked at the last moment. `sensitive`: not even the digests leave the process.
+    """
+
+    path: str
+    content: bytes
+    digest: str
+    mode: str
+    owner: str
+    group: str
+    expects: str = ABSENT
+    sensitive: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MakeDirectory:
+    """Create one directory; its parent must be there."""
+
+    path: str
+    mode: str
+    owner: str
+    group: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetAccess:
+    """Set mode and owner of what is at `path`; its content is not touched."""
+
+    path: str
+    mode: str
+    owner: str
+    group: str
+
+
+@dataclass(frozen=True, slots=True)
+class MakeLink:
+    """Make `path` a symbolic link to `target`, replacing a file or link; the containing directory is made if missing (enablement, masks)."""
+
+    path: str
+    target: str
+    expects: str = ABSENT
+
+
+@dataclass(frozen=True, slots=True)
+class RemovePath:
+    """Remove a file, a link or an empty directory. `prune_parent`: also the containing directory if that leaves it empty (.wants)."""
+
+    path: str
+    expects: str
+    prune_parent: bool = False
+    sensitive: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One account command; `fields` are its options by long name."""
+
+    op: AccountOp
+    name: str
+    fields: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One systemctl verb for any number of units; `daemon-reload` names none. Same verbs merge into one call."""
+
+    verb: UnitVerb
+    units: tuple[str, ...] = ()
+
+
+Action = WriteFile | MakeDirectory | SetAccess | MakeLink | RemovePath | Account | Unit
+
+_UNIT_PHASE = {
+    UnitVerb.STOP: Phase.STOP,
+    UnitVerb.DAEMON_RELOAD: Phase.RELOAD,
+    UnitVerb.RESET_FAILED: Phase.RELOAD,
+    UnitVerb.RELOAD: Phase.START,
+    UnitVerb.RESTART: Phase.START,
+    UnitVerb.START: Phase.START,
+}
+
+
+def phase(action: Action) -> Phase:
+    """In which phase an action runs."""
+    return _UNIT_PHASE[action.verb] if isinstance(action, Unit) else Phase.WRITE
+
+
+def removes(action: Action) -> bool:
+    """Whether the action takes something away: such actions run after those that create, in reverse order."""
+    return isinstance(action, RemovePath) or (isinstance(action, Account) and action.op is AccountOp.GROUPDEL)
+
+
+def path_of(action: Action) -> str | None:
+    """The one path an action changes, if it changes a path."""
+    match action:
+        case WriteFile() | MakeDirectory() | SetAccess() | MakeLink() | RemovePath():
+            return action.path
+        case Account() | Unit():
+            return None
+        case _:
+            assert_never(action)
+
+
+def as_data(action: Action) -> dict[str, Any]:
+    """The action as JSON-able data, without file content. The form of plans, journal and fingerprint."""
+    hidden = {"content", "digest", "expects"} if getattr(action, "sensitive", False) else {"content"}
+    data: dict[str, Any] = {"action": type(action).__name__}
+    for name in (field.name for field in fields(action) if field.name not in hidden):
+        value = getattr(action, name)
+        data[name] = dict(value) if name == "fields" else list(value) if isinstance(value, tuple) else value
+    return data
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why a step is there: on whose behalf, in words, and for unit verbs for which unit."""
+
+    address: Address
+    why: str = ""
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One action and everything that asked for it.
+
+    `held`: it is owed but must not be done now (`on_change: none`); it is recorded and shown, never executed.
+    """
+
+    action: Action
+    causes: tuple[Cause, ...]
+    held: bool = False
+
+    @property
+    def phase(self) -> Phase:
+        """The phase of the action."""
+        return phase(self.action)
+
+    def without(self, addresses: frozenset[Address]) -> Step | None:
+        """This step for those causes only that are not in `addresses`; None when nothing is left to do."""
+        causes = tuple(cause for cause in self.causes if cause.address not in addresses)
+        if len(causes) == len(self.causes):
+            return self
+        if not causes:
+            return None
+        if not isinstance(self.action, Unit) or not self.action.units:
+            return replace(self, causes=causes)
+        dropped = {cause.unit for cause in self.causes if cause.address in addresses}
+        units = tuple(unit for unit in self.action.units if unit not in dropped)
+        kept = tuple(cause for cause in causes if cause.unit in units)
+        return replace(self, action=replace(self.action, units=units), causes=kept) if units else None

@@ -1,0 +1,102 @@
+"""Desired, observed and what lies between them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from reconciler.core.address import Address
+from reconciler.core.spec import Declared, nothing
+
+Document = dict[str, Any]
+"""JSON-able data of one shape for desired, observed and last applied. An absent object is None, never an empty Document."""
+
+
+class Verb(StrEnum):
+    """What happens to a part. The value is the symbol."""
+
+    CREATE = "+"
+    UPDATE = "~"
+    DELETE = "-"
+    FORGET = "."
+    NONE = " "
+    """Seen and told, not acted upon (`drift: report`)."""
+
+
+class Origin(StrEnum):
+    """Which row of the truth table (DESIGN §2) a difference is."""
+
+    INTENT = "spec_changed"
+    DRIFT = "drift"
+    CONFLICT = "conflict"
+    ADOPTION = "adopt"
+    UPGRADE = "tool_upgrade"
+    REMOVED = "delete_because_not_in_spec"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What the spec says about one object on the host.
+
+    `content` is the bytes that a digest in `document` stands for. `sensitive`: no content and no plain digest leaves the process.
+    """
+
+    address: Address
+    document: Document
+    declared: Declared
+    content: bytes | None = None
+    sensitive: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What the host says about one object.
+
+    `document` has only what the host states, never our defaults. `private` is for the kind's own `actions` (process states,
+    which links exist); it is not compared. `unreadable` says why nothing is known.
+    """
+
+    document: Document | None
+    private: Mapping[str, Any] = field(default_factory=nothing)
+    unreadable: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """One leaf that differs. A missing leaf is None. Lists are leaves."""
+
+    path: tuple[str, ...]
+    before: Any
+    after: Any
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One part that is not as it should be, and what is to be done about it."""
+
+    address: Address
+    verb: Verb
+    origin: Origin
+    fields: tuple[FieldChange, ...] = ()
+    part: Part | None = None
+    observed: Observed = field(default_factory=lambda: Observed(None))
+    applied: Document | None = None
+    reason: str = ""
+    sensitive: bool = False
+
+    @property
+    def before(self) -> Document | None:
+        """The observed document."""
+        return self.observed.document
+
+    @property
+    def after(self) -> Document | None:
+        """The desired document; None for what is removed."""
+        return self.part.document if self.part else None
+
+    def touches(self, *path: str) -> bool:
+        """Whether any difference lies at or below this path."""
+        return any(item.path[: len(path)] == path for item in self.fields)

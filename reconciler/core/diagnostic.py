@@ -1,0 +1,63 @@
+"""Diagnostics: everything the tool has to complain about, as data. Functions return all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from reconciler.core.address import Address
+
+
+class Severity(StrEnum):
+    """How bad it is. An error stops the run, a warning does not."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A place in a spec file. Lines and columns count from 1, as editors do."""
+
+    file: str
+    line: int
+    column: int = 1
+    length: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One problem.
+
+    `summary` is short and the same for the same problem; `detail` is sentences: what, why, what to do.
+    `snippet` is the source line, already free of secrets. `rule` names the guard or lint that spoke;
+    `refusal` marks what is refused by policy (exit 3) rather than wrong (exit 1).
+    """
+
+    severity: Severity
+    summary: str
+    detail: str = ""
+    address: Address | None = None
+    source: Source | None = None
+    snippet: str | None = None
+    rule: str = ""
+    refusal: bool = False
+
+
+def error(summary: str, detail: str = "", **where: object) -> Diagnostic:
+    """A Diagnostic of severity error."""
+    return Diagnostic(Severity.ERROR, summary, detail, **where)  # type: ignore[arg-type]  # keyword pass-through
+
+
+def warning(summary: str, detail: str = "", **where: object) -> Diagnostic:
+    """A Diagnostic of severity warning."""
+    return Diagnostic(Severity.WARNING, summary, detail, **where)  # type: ignore[arg-type]  # keyword pass-through
+
+
+def errors(found: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """Only those that stop the run."""
+    return [item for item in found if item.severity is Severity.ERROR]

@@ -1,0 +1,78 @@
+"""Types of spec fields. Each says what is allowed and how to say it right; none coerces."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+
+from reconciler.core.scalars import Plain
+
+CONTROL = r"\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufdd0-\ufdef\ufeff\ufffe\uffff"
+"""C0, C1, line separators, bidirectional controls and noncharacters (systemd loads no unit that has one): never in one line of text."""
+_ONE_LINE = rf"^[^{CONTROL}]*\z"
+# Possessive: without it a long number followed by nonsense takes exponential time.
+_DURATION = re.compile(r"(?:\d++(?:us|ms|seconds?|sec|s|minutes?|min|months?|m|hours?|hr|h|days?|d|weeks?|w|M|years?|y)?+\s*+)++|infinity")
+
+
+def _own_spelling(value: Any) -> Any:
+    """A number where text is meant is that text; a boolean is not."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    return repr(value)
+
+
+def _mode(value: Any) -> Any:
+    if isinstance(value, Plain) or (isinstance(value, int) and not isinstance(value, bool)):
+        digits = str(value)
+        hint = f'"{digits.zfill(4)}"' if re.fullmatch(r"0?[0-7]{3,4}", digits) else '"0644"'
+        raise ValueError(f"write the mode in quotes, as {hint}: without them YAML readers disagree about the number")
+    return value
+
+
+def _absolute(value: str) -> str:
+    if not value.startswith("/"):
+        raise ValueError("write an absolute path, beginning with /")
+    if value != "/" and (value.endswith("/") or "//" in value or any(part in (".", "..") for part in value.split("/"))):
+        raise ValueError("write the path in its plain form: no '..', no '.', no '//', no '/' at the end")
+    return value
+
+
+def _duration(value: str) -> str:
+    if not _DURATION.fullmatch(value):
+        raise ValueError("write a time span as systemd.time(7) has it: 10s, 5min, 1h 30min, infinity")
+    return value
+
+
+_LINES = rf"^(?:[^{CONTROL}]|[\n\t])*\z"
+_DURATION_PATTERN = rf"^(?:{_DURATION.pattern})\z"
+
+
+def text_schema(pattern: str, **more: Any) -> WithJsonSchema:
+    """Text, or a number that counts by its own spelling. A constraint on text stands before the validators: behind them pydantic checks it in Python."""
+    return WithJsonSchema({"type": ["string", "number"], "pattern": pattern, **more})
+
+
+Text = Annotated[str, Field(pattern=_ONE_LINE), BeforeValidator(_own_spelling), text_schema(_ONE_LINE)]
+"""One line of text; a number counts by its own spelling."""
+
+Flag = Annotated[bool, Field(strict=True)]
+"""true or false."""
+
+TextBlock = Annotated[
+    str, Field(pattern=_LINES, max_length=8_388_608), BeforeValidator(_own_spelling), text_schema(_LINES, maxLength=8_388_608)
+]
+"""Text of any number of lines."""
+
+Mode = Annotated[str, Field(pattern=r"^0[0-7]{3}\z|^[1-7][0-7]{3}\z"), BeforeValidator(_mode)]
+"""A file mode: four octal digits in quotes."""
+
+AbsolutePath = Annotated[str, Field(pattern=_ONE_LINE, max_length=4096), AfterValidator(_absolute)]
+"""An absolute path in its plain form."""
+
+AccountName = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_-]{0,30}\z")]
+"""A user or group name. Debian's useradd accepts `../x` and `x;id`: this pattern is the only guard."""
+
+Duration = Annotated[str, Field(pattern=_ONE_LINE), BeforeValidator(_own_spelling), AfterValidator(_duration), text_schema(_DURATION_PATTERN)]
+"""A time span in systemd's words; a bare number is seconds."""

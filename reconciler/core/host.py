@@ -1,0 +1,122 @@
+"""What can be asked of a host, and what can be done to it: two different types, so that an observer cannot write."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from reconciler.core.actions import Action
+
+
+class FileType(StrEnum):
+    """What is at a path."""
+
+    FILE = "file"
+    DIRECTORY = "directory"
+    LINK = "link"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Facts about a path, of the thing itself and not of what a link points to. `mode` is four octal digits, times are ns since the epoch."""
+
+    type: FileType
+    mode: str
+    owner: str
+    group: str
+    size: int = 0
+    mtime_ns: int = 0
+    nlink: int = 1
+    target: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UnitState:
+    """systemd's view of one unit, in systemctl's words. A unit that is not loaded is `not-found`/`inactive`/`dead`.
+
+    `invocation` is the InvocationID of the running process, empty when it does not run.
+    """
+
+    load: str = "not-found"
+    active: str = "inactive"
+    sub: str = "dead"
+    invocation: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What was at a path before an action, bit for bit: a row of the undo store. `type` None: nothing was there."""
+
+    path: str
+    type: FileType | None
+    mode: str = ""
+    owner: str = ""
+    group: str = ""
+    target: str = ""
+    content: bytes | None = None
+    xattrs: tuple[tuple[str, bytes], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What an executed action says: `failed` maps units that could not be brought to the asked state to the reason."""
+
+    note: str = ""
+    failed: Mapping[str, str] | None = None
+
+
+class HostError(Exception):
+    """Something about the host that the administrator must know: `summary` is constant, `detail` says what and what to do."""
+
+    def __init__(self, summary: str, detail: str = "") -> None:
+        super().__init__(f"{summary}: {detail}" if detail else summary)
+        self.summary = summary
+        self.detail = detail
+
+
+class Unreadable(HostError):
+    """We may not read it (an ordinary user's plan). Never guessed at: the part is reported as unreadable."""
+
+
+class UnsafePath(HostError):
+    """The path leads through a link, or is not what it has to be (a FIFO, a device, a hard link).
+
+    `instead` is the path without the link, where one is in the way and leads somewhere.
+    """
+
+    instead: str = ""
+
+
+class ActionFailed(HostError):
+    """An action could not be done, or its `expects` no longer held. What it touches is as before."""
+
+
+class HostView(Protocol):
+    """Reading a host. `running` says whether a systemd answers for it: without one no unit state is known and none is wanted."""
+
+    running: bool
+
+    def entry(self, path: str) -> Entry | None:
+        """Facts about a path; None when nothing is there. Raises Unreadable, UnsafePath."""
+
+    def read(self, path: str) -> bytes:
+        """A regular file's content. Raises Unreadable, UnsafePath, FileNotFoundError."""
+
+    def names(self, path: str) -> tuple[str, ...]:
+        """Sorted names in a directory; empty when it does not exist. Raises Unreadable."""
+
+    def units(self, names: Sequence[str]) -> Mapping[str, UnitState]:
+        """The state of all these units in one question."""
+
+
+class Executor(HostView, Protocol):
+    """A host that can be changed."""
+
+    def capture(self, action: Action) -> Saved | None:
+        """What the action is about to replace or remove, for the undo store; None for actions that touch no path."""
+
+    def execute(self, action: Action) -> Receipt:
+        """Do it. Raises ActionFailed, and then nothing was changed."""

@@ -1,0 +1,83 @@
+"""What a kind of resource is: a model and pure functions. A kind never diffs, never reads a file and never runs anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from reconciler.core.actions import Step
+from reconciler.core.address import Address
+from reconciler.core.changes import Change, Observed, Part
+from reconciler.core.host import HostView
+from reconciler.core.spec import Declared
+from reconciler.core.state import OwedRow
+
+if TYPE_CHECKING:
+    from reconciler.core.resource import Resource
+
+
+class RequirementType(StrEnum):
+    """What must be on the host, or declared in the same spec, for a resource to make sense there."""
+
+    USER = "user"
+    GROUP = "group"
+    DIRECTORY = "directory"
+    PROGRAM = "program"
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """`fatal`: the resource cannot be applied without it; otherwise it is a warning in the plan."""
+
+    type: RequirementType
+    name: str
+    fatal: bool = True
+
+
+class Impossible(Exception):
+    """A difference that no action may remove (another thing is at the path, a number that must not change). The text says what to do."""
+
+
+def _none(*_: Any) -> tuple[()]:
+    return ()
+
+
+def _no_reason(*_: Any) -> str:
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of resource.
+
+    `name_type` is the annotated type of the keys under the kind's section. `expand` turns a declaration into parts (`running`: a systemd
+    answers for the host). `observe` is asked once for all addresses. `actions` turns one Change into steps and may not look at anything
+    else. `references` lists addresses that come first if they are declared. `watches` lists paths whose content is this resource's
+    configuration, `watched` says what a change of them means, `catch_up` what an effect still owed means
+    under today's declaration. `whole`: the object is entirely ours, so unknown fields are differences;
+    otherwise only declared fields are compared. `carries` are the document keys that prove an object is still what we wrote.
+    `prunes_adopted`: removal from the spec also removes what existed before us. `keep` says why an object that left the spec must stay
+    (`vanishing` are the names that leave with it). `paths` are the paths that an address stands for.
+    """
+
+    name: str
+    model: type[Resource]
+    name_type: Any
+    expand: Callable[[Declared, bool], Iterable[Part]]
+    observe: Callable[[HostView, Sequence[Address]], Mapping[Address, Observed]]
+    actions: Callable[[Change], Iterable[Step]]
+    carries: tuple[str, ...]
+    whole: bool = True
+    prunes_adopted: bool = True
+    keep: Callable[[HostView, Address, frozenset[str]], str] = _no_reason
+    paths: Callable[[Address], Iterable[str]] = _none
+    references: Callable[[Declared], Iterable[Address]] = _none
+    requires: Callable[[Declared], Iterable[Requirement]] = _none
+    watches: Callable[[Declared], Iterable[str]] = _none
+    watched: Callable[[Part, Observed, Sequence[str]], Iterable[Step]] = _none
+    catch_up: Callable[[Part, Observed, OwedRow], Iterable[Step]] = _none
+
+
+Kinds = Mapping[str, Kind]

@@ -1,0 +1,48 @@
+"""The plan: what `plan` prints and `apply` runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from reconciler.core.actions import Step
+from reconciler.core.address import Address
+from reconciler.core.changes import Change, Part, Verb
+from reconciler.core.diagnostic import Diagnostic
+from reconciler.core.state import Memory, OwedRow
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What would be done to one host, and why.
+
+    `changes` are all differences; those in `blocked` (with the reason) have no steps. `steps` are in the order of execution, held ones
+    included. `owed` are effects still due from earlier runs, held ones included. `settled` are owed rows that turn out to be
+    satisfied. `converged` are parts that already are as declared and that the ledger does not know so yet. `needs` orders the changed parts. `unreadable` parts make the plan incomplete.
+    `fingerprint` identifies what an approval covers.
+    """
+
+    host: str
+    spec_digest: str = ""
+    spec_commit: str = ""
+    changes: tuple[Change, ...] = ()
+    steps: tuple[Step, ...] = ()
+    owed: tuple[OwedRow, ...] = ()
+    settled: tuple[OwedRow, ...] = ()
+    converged: tuple[Part, ...] = ()
+    needs: Mapping[Address, frozenset[Address]] = field(default_factory=dict)
+    blocked: Mapping[Address, str] = field(default_factory=dict)
+    unreadable: Mapping[Address, str] = field(default_factory=dict)
+    diagnostics: tuple[Diagnostic, ...] = ()
+    memory: Memory = field(default_factory=Memory)
+    fingerprint: str = ""
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything could be read: only then may a plan say that nothing is to be done."""
+        return not self.unreadable and not self.memory.unreadable
+
+    @property
+    def empty(self) -> bool:
+        """Whether apply would do nothing."""
+        return all(change.verb is Verb.NONE for change in self.changes) and all(step.held for step in self.steps)

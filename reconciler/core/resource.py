@@ -1,0 +1,59 @@
+"""The model that every kind's resource derives from, and the marks that let a field say everything about itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class DriftPolicy(StrEnum):
+    """What is done about a change made on the host by hand."""
+
+    ENFORCE = "enforce"
+    REPORT = "report"
+    IGNORE = "ignore"
+
+
+class Effect(IntEnum):
+    """What a change of a field costs a running service. The greatest of all changed fields counts."""
+
+    NONE = 0
+    RELOAD = 1
+    RESTART = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Directive:
+    """The unit-file directive that a field stands for, and what changing it costs (restart unless said otherwise)."""
+
+    section: str
+    name: str
+    effect: Effect = Effect.RESTART
+
+
+@dataclass(frozen=True, slots=True)
+class RefersTo:
+    """The field names a resource of this kind; if that is declared, it comes first."""
+
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class SourcePath:
+    """The field is a path in the spec's own tree, relative to the file it is written in; the loader reads it."""
+
+
+class Resource(BaseModel):
+    """What every resource can say, whatever its kind."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, defer_build=True)
+
+    drift: DriftPolicy = Field(default=DriftPolicy.ENFORCE, description="What to do about a change made on the host by hand.")
+    adopt: bool = Field(default=False, strict=True, description="Take over an object that exists already and differs.")
+    protect: bool | None = Field(
+        default=None,
+        strict=True,
+        description="Refuse to remove this, even when its block is gone from the spec, until `protect: false` is applied.",
+    )

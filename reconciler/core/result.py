@@ -1,0 +1,86 @@
+"""What an apply did: the plan it ran, and how each part fared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from reconciler.core.actions import Step
+from reconciler.core.address import Address
+from reconciler.core.diagnostic import Diagnostic
+from reconciler.core.plan import Plan
+from reconciler.core.state import OwedRow
+
+
+class Status(StrEnum):
+    """How one part fared. `unchanged` is for what turned out to need nothing."""
+
+    APPLIED = "applied"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    UNCHANGED = "unchanged"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The status of one part, and for `failed` and `skipped` the reason in words."""
+
+    status: Status
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyResult:
+    """The result of one apply.
+
+    `outcomes` has every part that had something to be done, also those without a change whose owed effect was carried out. `owed` is
+    what is still due afterwards. `run` is the number of the run in the journal (0: nothing was journalled), `seconds` its duration.
+    """
+
+    plan: Plan
+    outcomes: Mapping[Address, Outcome] = field(default_factory=dict)
+    owed: tuple[OwedRow, ...] = ()
+    diagnostics: tuple[Diagnostic, ...] = ()
+    run: int = 0
+    seconds: float = 0.0
+
+    def having(self, status: Status) -> tuple[Address, ...]:
+        """The addresses with this status, in the order of `outcomes`."""
+        return tuple(address for address, outcome in self.outcomes.items() if outcome.status is status)
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything was changed on the host or in what we manage there."""
+        return any(outcome.status is Status.APPLIED for outcome in self.outcomes.values())
+
+    @property
+    def failed(self) -> bool:
+        """Whether anything is not as declared because it failed, or was skipped because something else failed."""
+        return any(outcome.status in (Status.FAILED, Status.SKIPPED) for outcome in self.outcomes.values())
+
+    def exit_code(self, *, detailed: bool = False) -> int:
+        """0 converged, 2 the same with changes made (only if `detailed`), 4 failures and nothing changed, 6 failures beside changes."""
+        if self.failed:
+            return 6 if self.changed else 4
+        return 2 if detailed and self.changed else 0
+
+
+class Stage(StrEnum):
+    """Where a step stands while an apply runs."""
+
+    STARTED = "started"
+    DONE = "done"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One step of `total`, told as it happens. `n` counts from 1; `detail` is the reason of a failure."""
+
+    stage: Stage
+    n: int
+    total: int
+    step: Step
+    detail: str = ""

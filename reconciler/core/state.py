@@ -1,0 +1,103 @@
+"""What we remember about a host: values, no storage (that is `host/state.py`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from reconciler.core.address import Address
+from reconciler.core.changes import Document
+from reconciler.core.host import Saved
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerRow:
+    """A part that is ours.
+
+    `document` is what we last applied and saw in force; None while a creation is under way. `pending` is what a running or killed
+    apply was about to write: if the host shows it, it is ours. `created`: it did not exist before us (what we adopted is not ours to
+    delete where the kind says so). `inputs` is the digest of the declaration, `tool` the version that applied it.
+    """
+
+    address: Address
+    document: Document | None
+    pending: Document | None = None
+    created: bool = True
+    protect: bool = False
+    sensitive: bool = False
+    inputs: str = ""
+    tool: str = ""
+    source: str = ""
+    commit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OwedRow:
+    """An effect that is due: written before the file is renamed, cleared after the effect was seen.
+
+    `unit` is empty for daemon-reload. `invocation` is the process that lacks the effect, once known: another one has it.
+    `held`: due, but only a person may do it (`on_change: none`). `since` is seconds since the epoch, for display only.
+    """
+
+    verb: str
+    unit: str
+    address: Address
+    why: str
+    held: bool = False
+    invocation: str = ""
+    run: int = 0
+    since: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Everything a plan needs to know of the past.
+
+    `damaged` says why the state cannot be trusted: then nothing is pruned and everything else converges.
+    `unreadable` says why it could not be read at all (an ordinary user). `interrupted` is the number of a run that was killed.
+    `key` is the host's secret for keyed digests.
+    """
+
+    rows: Mapping[Address, LedgerRow] = field(default_factory=dict)
+    owed: tuple[OwedRow, ...] = ()
+    key: bytes = b""
+    lineage: str = ""
+    serial: int = 0
+    commit: str = ""
+    spec_host: str = ""
+    damaged: str = ""
+    unreadable: str = ""
+    interrupted: int = 0
+
+
+class Journal(Protocol):
+    """What apply needs from the state store. Every method is one durable transaction."""
+
+    def begin(self, spec_digest: str, commit: str, host: str, tool: str, steps: Sequence[Mapping[str, Any]]) -> int:
+        """Open a run with all its steps planned; its number."""
+
+    def intend(
+        self, run: int, steps: Sequence[int], rows: Sequence[LedgerRow], owed: Sequence[OwedRow], saved: Sequence[tuple[int, Saved]]
+    ) -> None:
+        """Before the effects: what is about to be written, what it will owe, what it replaces."""
+
+    def done(self, run: int, results: Mapping[int, str]) -> None:
+        """These steps were executed."""
+
+    def failed(self, run: int, n: int, detail: str) -> None:
+        """This step failed."""
+
+    def skipped(self, run: int, n: int, why: str) -> None:
+        """This step was not tried."""
+
+    def arm(self, rows: Sequence[OwedRow]) -> None:
+        """Note which process lacks an owed effect."""
+
+    def settle(
+        self, run: int, put: Sequence[LedgerRow], drop: Sequence[Address], clear: Sequence[OwedRow], owe: Sequence[OwedRow] = ()
+    ) -> None:
+        """After the effects were seen."""
+
+    def end(self, run: int, status: str, summary: Mapping[str, Any]) -> None:
+        """Close the run."""

@@ -1,0 +1,1 @@
+"""expand, diff, plan, simulate, apply. Knows no kind: kinds are an argument."""

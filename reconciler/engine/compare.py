@@ -1,0 +1,100 @@
+"""From a Situation to Changes: what differs, whose doing it was, and what has left the spec."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from reconciler.core.address import Address
+from reconciler.core.changes import Change, Document, FieldChange, Observed, Origin, Part, Verb
+from reconciler.core.digest import data_digest
+from reconciler.core.host import HostView
+from reconciler.core.kind import Kind, Kinds
+from reconciler.core.resource import DriftPolicy
+from reconciler.core.state import LedgerRow
+from reconciler.engine.diff import classify, strongest
+from reconciler.engine.situation import Situation
+
+
+def inputs(part: Part) -> str:
+    """The digest of what was declared for a part, defaults left out: equal for two versions of the tool."""
+    return data_digest(part.declared.resource.model_dump(mode="json", exclude_defaults=True))
+
+
+def applied(row: LedgerRow | None, observed: Document | None) -> Document | None:
+    """What we last applied. A killed apply may have got as far as its pending document."""
+    if row is None:
+        return None
+    if row.pending is not None and (row.document is None or row.pending == observed):
+        return row.pending
+    return row.document
+
+
+def changes(situation: Situation, kinds: Kinds, tool: str) -> Iterator[Change]:
+    """One Change for every declared part that is not as declared, in the order of the spec."""
+    for address, part in situation.parts.items():
+        observed = situation.observed[address]
+        if not observed.unreadable and observed.document != part.document:
+            yield from _compare(part, observed, situation.rows.get(address), kinds[address.kind].whole, tool)
+
+
+def _compare(part: Part, observed: Observed, row: LedgerRow | None, whole: bool, tool: str) -> Iterator[Change]:
+    before = applied(row, observed.document)
+    upgrade = row is not None and row.tool != tool and row.inputs == inputs(part)
+    found = classify(before, observed.document, part.document, whole=whole, upgrade=upgrade)
+    policy = part.declared.resource.drift
+    if policy is not DriftPolicy.ENFORCE:
+        by_hand = tuple(item for item in found if item.origin is Origin.DRIFT)
+        found = tuple(item for item in found if item.origin is not Origin.DRIFT)
+        if by_hand and policy is DriftPolicy.REPORT:
+            yield _change(part, observed, by_hand, Verb.NONE, before, "drift: report")
+    if found:
+        yield _change(part, observed, found, Verb.CREATE if observed.document is None else Verb.UPDATE, before)
+
+
+def _change(
+    part: Part, observed: Observed, fields: tuple[FieldChange, ...], verb: Verb, before: Document | None, reason: str = ""
+) -> Change:
+    return Change(part.address, verb, strongest(fields), fields, part, observed, before, reason, part.sensitive)
+
+
+def removals(situation: Situation, kinds: Kinds, view: HostView) -> list[Change]:
+    """One Change for everything that is ours and has left the spec: removed if it still is what we wrote, else forgotten."""
+    gone = [(address, row) for address, row in situation.rows.items() if address not in situation.parts]
+    gone = [(address, row) for address, row in gone if not situation.observed[address].unreadable]
+    # The deepest first, so that a directory is asked after what is in it.
+    gone.sort(key=lambda item: item[0].name, reverse=True)
+    vanishing: set[str] = set()
+    result: list[Change] = []
+    for address, row in gone:
+        observed = situation.observed[address]
+        reason = _stays(row, observed, kinds[address.kind]) or kinds[address.kind].keep(view, address, frozenset(vanishing))
+        if not reason:
+            vanishing.update(kinds[address.kind].paths(address))
+        verb = Verb.FORGET if reason else Verb.DELETE
+        before = applied(row, observed.document)
+        result.append(Change(address, verb, Origin.REMOVED, (), None, observed, before, reason, row.sensitive))
+    return result
+
+
+def _stays(row: LedgerRow, observed: Observed, kind: Kind) -> str:
+    """Why an object that left the spec must not be removed; empty if it goes."""
+    if observed.document is None:
+        return "already gone"
+    before = applied(row, observed.document) or {}
+    changed = [key for key in kind.carries if key in before and key in observed.document and observed.document[key] != before[key]]
+    if changed:
+        return f"left alone: changed by hand since ({', '.join(changed)})"
+    if not row.created and not kind.prunes_adopted:
+        return "left alone: it was there before us"
+    return ""
+
+
+def unrecorded(situation: Situation, changed: set[Address]) -> Iterator[Part]:
+    """Parts that are as declared, and that the ledger does not know so yet."""
+    for address, part in situation.parts.items():
+        if address in changed or situation.observed[address].unreadable:
+            continue
+        row, protect = situation.rows.get(address), part.declared.resource.protect
+        settled = row is not None and row.document == part.document and row.pending is None
+        if row is None or not settled or (protect is not None and protect != row.protect):
+            yield part

@@ -1,0 +1,63 @@
+"""From many steps to the list that is executed: phases, dependencies, one call instead of ten."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from graphlib import TopologicalSorter
+
+from reconciler.core.actions import Account, Phase, Step, Unit, UnitVerb, path_of, phase, removes
+from reconciler.core.address import Address
+
+# Within a phase: systemd must know the new text before anything is started with it.
+_VERB_ORDER = list(UnitVerb)
+_STRONGER = {UnitVerb.RELOAD: (UnitVerb.RESTART, UnitVerb.START), UnitVerb.START: (UnitVerb.RESTART,), UnitVerb.RESTART: ()}
+
+
+def in_order(steps: Iterable[Step], needs: Mapping[Address, frozenset[Address]]) -> tuple[Step, ...]:
+    """Sort by phase; in it what is needed before what needs it, and removals last, the deepest first. Equal actions merge."""
+    place = {address: n for n, address in enumerate(TopologicalSorter(needs).static_order())}
+    merged = _merge(_without_weaker(list(steps)))
+    return tuple(sorted(merged, key=lambda step: _key(step, place)))
+
+
+def _key(step: Step, place: Mapping[Address, int]) -> tuple[int | str, ...]:
+    action = step.action
+    if isinstance(action, Unit):
+        return (phase(action), 0, _VERB_ORDER.index(action.verb), step.held)
+    if removes(action):
+        # Accounts go when no file needs them any more; of the paths the longest first.
+        path = path_of(action) or ""
+        return (Phase.WRITE, 1, isinstance(action, Account), -path.count("/"), path)
+    return (Phase.WRITE, 0, min(place.get(cause.address, 0) for cause in step.causes))
+
+
+def _merge(steps: list[Step]) -> list[Step]:
+    merged: dict[object, Step] = {}
+    for step in steps:
+        action = step.action
+        key: object = (action.verb, step.held) if isinstance(action, Unit) else action
+        known = merged.get(key)
+        merged[key] = step if known is None else _both(known, step)
+    return list(merged.values())
+
+
+def _both(one: Step, other: Step) -> Step:
+    causes = (*one.causes, *(cause for cause in other.causes if cause not in one.causes))
+    if isinstance(one.action, Unit) and isinstance(other.action, Unit):
+        units = tuple(dict.fromkeys((*one.action.units, *other.action.units)))
+        return Step(Unit(one.action.verb, units), causes, one.held)
+    return Step(one.action, causes, one.held)
+
+
+def _without_weaker(steps: list[Step]) -> list[Step]:
+    """A unit that is restarted need not also be reloaded or started, and what is done now is not owed."""
+    done = {(step.action.verb, unit) for step in steps if isinstance(step.action, Unit) and not step.held for unit in step.action.units}
+
+    def superfluous(step: Step) -> bool:
+        if not isinstance(step.action, Unit) or not step.action.units or step.action.verb not in _STRONGER:
+            return False
+        unit = step.action.units[0]
+        stronger = (*_STRONGER[step.action.verb], *((UnitVerb.RESTART, UnitVerb.START) if step.held else ()))
+        return any((verb, unit) in done for verb in stronger)
+
+    return [step for step in steps if not superfluous(step)]

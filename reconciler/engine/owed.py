@@ -1,0 +1,54 @@
+"""Owed actions: "the running process has the configuration on disk" is a state to converge to, not an event."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from reconciler.core.actions import Cause, Step, Unit, UnitVerb
+from reconciler.core.address import Address
+from reconciler.core.host import HostView, UnitState
+from reconciler.core.kind import Kinds
+from reconciler.core.state import OwedRow
+from reconciler.engine.situation import Situation
+
+OWABLE = (UnitVerb.DAEMON_RELOAD, UnitVerb.RELOAD, UnitVerb.RESTART)
+
+
+def due(row: OwedRow, state: UnitState) -> bool:
+    """Whether the effect is still missing.
+
+    A unit that does not run has nothing old in it, and another process than the one that was seen lacking has started since.
+    """
+    if not row.unit:
+        return True
+    if state.active in ("inactive", "failed", "deactivating"):
+        return False
+    return not row.invocation or row.invocation == state.invocation
+
+
+def sort_out(rows: Iterable[OwedRow], view: HostView) -> tuple[list[OwedRow], list[OwedRow]]:
+    """Owed rows that are due, and those that turned out to be satisfied."""
+    rows = list(rows)
+    units = sorted({row.unit for row in rows if row.unit})
+    states: Mapping[str, UnitState] = view.units(units) if units and view.running else {}
+    pending = [row for row in rows if view.running and due(row, states.get(row.unit, UnitState()))]
+    return pending, [row for row in rows if row not in pending]
+
+
+def steps(rows: Iterable[OwedRow], situation: Situation, kinds: Kinds) -> Iterator[Step]:
+    """What has to be done about effects still due, under today's declaration."""
+    for row in rows:
+        if not row.unit:
+            yield Step(Unit(UnitVerb.DAEMON_RELOAD), (Cause(row.address, f"still owed: {row.why}"),))
+        elif row.address in situation.parts:
+            for step in kinds[row.address.kind].catch_up(situation.parts[row.address], situation.observed[row.address], row):
+                yield Step(step.action, tuple(Cause(cause.address, f"still owed: {cause.why}", cause.unit) for cause in step.causes), step.held)
+
+
+def incurred(all_steps: Iterable[Step], address: Address) -> Iterator[OwedRow]:
+    """The rows to write before anything is changed on behalf of `address`."""
+    for step in all_steps:
+        if isinstance(step.action, Unit) and step.action.verb in OWABLE:
+            for cause in step.causes:
+                if cause.address == address:
+                    yield OwedRow(str(step.action.verb), cause.unit, address, cause.why.removeprefix("still owed: "), step.held)

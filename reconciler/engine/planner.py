@@ -1,0 +1,203 @@
+"""The plan: changes, the steps that make them, and why. Reads the host through a view and changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from reconciler.core.actions import MakeLink, RemovePath, Step, Unit, WriteFile, as_data
+from reconciler.core.address import Address
+from reconciler.core.changes import Change, Origin, Part, Verb
+from reconciler.core.diagnostic import Diagnostic, Severity, error, warning
+from reconciler.core.digest import data_digest
+from reconciler.core.host import Executor, HostView
+from reconciler.core.kind import Impossible
+from reconciler.core.plan import Plan
+from reconciler.core.state import OwedRow
+from reconciler.engine import compare, order, owed
+from reconciler.engine.requirements import Host, missing
+from reconciler.engine.simulate import simulate
+from reconciler.engine.situation import Request, Situation, survey
+
+Simulator = Callable[[HostView], Executor]
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A plan in the making: what is blocked grows while it is made."""
+
+    request: Request
+    situation: Situation
+    changes: tuple[Change, ...]
+    needs: dict[Address, frozenset[Address]]
+    pending: list[OwedRow]
+    blocked: dict[Address, str] = field(default_factory=dict)
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+
+    def block(self, address: Address, reason: str) -> None:
+        self.blocked.setdefault(address, reason)
+
+    def block_dependants(self) -> None:
+        """What needs something blocked is blocked too, and says by what."""
+        for address, needed in _by_need(self.needs):
+            culprit = next((need for need in sorted(needed) if need in self.blocked), None)
+            if culprit is not None:
+                self.block(address, f"needs {culprit}, which is blocked")
+
+
+def make_plan(request: Request, simulator: Simulator) -> tuple[Plan, Situation]:
+    """Plan, and try the plan on a simulated host: what would not converge there is blocked, with its dependants."""
+    situation = survey(request)
+    draft = _draft(request, situation)
+    if not draft.changes and not draft.pending:
+        return _finish(draft, ()), situation
+    steps = _steps(draft)
+    doing = {change.address for change in draft.changes if change.verb is not Verb.FORGET and change.verb is not Verb.NONE}
+    failures = simulate(steps, doing - draft.blocked.keys(), situation, request, simulator(request.view))
+    for address, reason in failures.items():
+        draft.block(address, reason)
+        draft.diagnostics.append(error("would not converge", reason, address=address, source=_source(situation.parts.get(address))))
+    return _finish(draft, _steps(draft) if failures else steps), situation
+
+
+def _draft(request: Request, situation: Situation) -> _Draft:
+    memory = request.memory
+    found = list(compare.changes(situation, request.kinds, request.tool))
+    if not memory.damaged and not memory.unreadable:
+        found += compare.removals(situation, request.kinds, request.view)
+    pending, _ = owed.sort_out(_selected_rows(request), request.view)
+    draft = _Draft(request, situation, tuple(found), _needs(situation, found, request), pending)
+    if found:
+        _refuse_adoption(draft)
+        _require(draft)
+    return draft
+
+
+def _selected_rows(request: Request) -> list[OwedRow]:
+    return [row for row in request.memory.owed if request.selects(row.address)]
+
+
+def _needs(situation: Situation, changes: Iterable[Change], request: Request) -> dict[Address, frozenset[Address]]:
+    """What each changed part, and each watcher of one, needs first, among the parts that change."""
+    moving = {change.address for change in changes if change.verb is not Verb.NONE}
+    if not moving:
+        return {}
+    needs: dict[Address, frozenset[Address]] = {}
+    for address, part in situation.parts.items():
+        needed = moving.intersection(request.kinds[address.kind].references(part.declared)) - {address}
+        if address in moving or needed:
+            needs[address] = frozenset(needed)
+    return needs
+
+
+def _by_need(needs: Mapping[Address, frozenset[Address]]) -> list[tuple[Address, frozenset[Address]]]:
+    from graphlib import TopologicalSorter
+
+    return [(address, needs.get(address, frozenset())) for address in TopologicalSorter(needs).static_order()]
+
+
+def _refuse_adoption(draft: _Draft) -> None:
+    for change in draft.changes:
+        part = change.part
+        if change.origin is Origin.ADOPTION and part and not (part.declared.resource.adopt or draft.request.adopt):
+            detail = f"{change.address} exists on the host, is not ours and differs from the spec. --adopt or `adopt: true` takes it over; the old content is kept."
+            refusal = Diagnostic(
+                Severity.ERROR, "exists and is not ours", detail, change.address, part.declared.source, rule="adoption", refusal=True
+            )
+            draft.diagnostics.append(refusal)
+            draft.block(change.address, "exists and is not ours; --adopt takes it over")
+
+
+def _require(draft: _Draft) -> None:
+    host = Host(draft.request.view, draft.request.spec)
+    for change in draft.changes:
+        if change.verb is Verb.NONE:
+            continue
+        for found in missing(change, draft.request.kinds, host):
+            draft.diagnostics.append(found)
+            if found.severity is Severity.ERROR:
+                draft.block(change.address, found.summary)
+
+
+def _steps(draft: _Draft) -> tuple[Step, ...]:
+    """All steps of all changes that are not blocked, of their watchers, and of what is owed; in order."""
+    request, situation = draft.request, draft.situation
+    draft.block_dependants()
+    steps: list[Step] = []
+    for change in draft.changes:
+        if change.address not in draft.blocked and change.verb not in (Verb.NONE, Verb.FORGET):
+            try:
+                steps += request.kinds[change.address.kind].actions(change)
+            except Impossible as reason:
+                draft.block(change.address, str(reason))
+                draft.diagnostics.append(error("cannot be changed", str(reason), address=change.address, source=_source(change.part)))
+    draft.block_dependants()
+    steps = [step for step in steps if step.causes[0].address not in draft.blocked]
+    steps += _watchers(draft, steps)
+    steps += owed.steps(draft.pending, situation, request.kinds)
+    if not request.view.running:
+        steps = [step for step in steps if not isinstance(step.action, Unit)]
+    return order.in_order(steps, draft.needs)
+
+
+def _watchers(draft: _Draft, steps: Iterable[Step]) -> list[Step]:
+    touched = {step.action.path for step in steps if isinstance(step.action, WriteFile | MakeLink | RemovePath)}
+    found: list[Step] = []
+    for address, part in draft.situation.parts.items() if touched else ():
+        kind = draft.request.kinds[address.kind]
+        paths = [path for path in dict.fromkeys(kind.watches(part.declared)) if path in touched]
+        if paths and address not in draft.blocked:
+            found += kind.watched(part, draft.situation.observed[address], paths)
+    return found
+
+
+def _source(part: Part | None) -> object:
+    return part.declared.source if part else None
+
+
+def _finish(draft: _Draft, steps: tuple[Step, ...]) -> Plan:
+    request, situation, memory = draft.request, draft.situation, draft.request.memory
+    changed = {change.address for change in draft.changes}
+    _, settled = owed.sort_out(_selected_rows(request), request.view)
+    return Plan(
+        host=request.spec.host,
+        spec_digest=request.spec.digest,
+        spec_commit=request.spec.commit,
+        changes=draft.changes,
+        steps=steps,
+        owed=tuple(draft.pending),
+        settled=tuple(settled),
+        converged=tuple(compare.unrecorded(situation, changed)) if not memory.unreadable else (),
+        needs=draft.needs,
+        blocked=draft.blocked,
+        unreadable={address: seen.unreadable for address, seen in situation.observed.items() if seen.unreadable},
+        diagnostics=(*draft.diagnostics, *_about_memory(request)),
+        memory=memory,
+    )
+
+
+def _about_memory(request: Request) -> Iterable[Diagnostic]:
+    memory = request.memory
+    if memory.damaged:
+        detail = f"{memory.damaged}. Nothing is removed in this state; everything else converges."
+        yield warning("the ledger is damaged", detail, rule="ledger")
+    if memory.unreadable:
+        yield warning("the ledger cannot be read", f"{memory.unreadable}. What is ours is not known, so this plan is incomplete.", rule="ledger")
+    if memory.interrupted:
+        yield warning("interrupted apply", f"Run {memory.interrupted} did not end; this plan includes what it left.", rule="interrupted")
+    for name in sorted({address.kind for address in memory.rows} - request.kinds.keys()):
+        yield warning(
+            "unknown kind in the ledger", f"The ledger has {name} that this version does not know; they are left alone.", rule="ledger"
+        )
+
+
+def with_fingerprint(plan: Plan) -> Plan:
+    """The plan with the digest of what an approval covers: the declarations of intended changes, their actions with `expects`.
+
+    Commit, time, process ids, the ledger's serial, untouched objects and steps that only repair drift are not in it (DESIGN §2).
+    """
+    intended = {change.address: change for change in plan.changes if change.origin is not Origin.DRIFT and change.verb is not Verb.NONE}
+    declared = {str(address): compare.inputs(change.part) if change.part else "" for address, change in intended.items()}
+    actions = [as_data(step.action) for step in plan.steps if any(cause.address in intended for cause in step.causes)]
+    covered = {"host": plan.host, "declared": declared, "actions": actions, "blocked": sorted(map(str, plan.blocked))}
+    return replace(plan, fingerprint=data_digest(covered))

@@ -1,0 +1,82 @@
+"""What a resource needs on the host, or in the same spec: told in the plan instead of failing halfway."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+
+from reconciler.core.address import Address
+from reconciler.core.changes import Change
+from reconciler.core.diagnostic import Diagnostic, Severity
+from reconciler.core.host import FileType, HostView, Unreadable, UnsafePath
+from reconciler.core.kind import Kinds, Requirement, RequirementType
+from reconciler.core.spec import Spec
+from reconciler.formats import accounts
+
+_DECLARED_AS = {
+    RequirementType.USER: "users",
+    RequirementType.GROUP: "groups",
+    RequirementType.DIRECTORY: "directories",
+    RequirementType.PROGRAM: "files",
+}
+_ADVICE = {
+    RequirementType.USER: "Create it on the host first",
+    RequirementType.GROUP: "Declare it under `groups:`, or create it on the host first",
+    RequirementType.DIRECTORY: "Declare it under `directories:` with its mode and owner",
+    RequirementType.PROGRAM: "Install it; until then the service cannot start",
+}
+
+
+class Host:
+    """The answers of one host, each asked for at most once."""
+
+    def __init__(self, view: HostView, spec: Spec) -> None:
+        self._view = view
+        self._declared = {declared.address for declared in spec.resources}
+        self._directories: dict[str, bool] = {}
+
+    @cached_property
+    def _users(self) -> set[str]:
+        return {"root", *(user.name for user in accounts.parse_users(self._text("/etc/passwd")))}
+
+    @cached_property
+    def _groups(self) -> set[str]:
+        return {"root", *(group.name for group in accounts.parse_groups(self._text("/etc/group")))}
+
+    def _text(self, path: str) -> str:
+        try:
+            return self._view.read(path).decode("utf-8", "replace")
+        except FileNotFoundError:
+            return ""
+
+    def has(self, need: Requirement) -> bool:
+        """Whether the host has it or the spec declares it. What cannot be looked at is given the benefit of the doubt."""
+        if Address(_DECLARED_AS[need.type], need.name) in self._declared:
+            return True
+        if need.type is RequirementType.USER:
+            return need.name in self._users
+        if need.type is RequirementType.GROUP:
+            return need.name in self._groups
+        if need.name not in self._directories:
+            self._directories[need.name] = self._is(need.name, (FileType.DIRECTORY,) if need.type is RequirementType.DIRECTORY else None)
+        return self._directories[need.name]
+
+    def _is(self, path: str, types: tuple[FileType, ...] | None) -> bool:
+        try:
+            entry = self._view.entry(path)
+        except (Unreadable, UnsafePath):
+            # Programs are reached through links (/bin is one); a managed path through a link fails later, with its reason.
+            return True
+        return entry is not None and (types is None or entry.type in types)
+
+
+def missing(change: Change, kinds: Kinds, host: Host) -> Iterator[Diagnostic]:
+    """What a change cannot do without. Errors block the resource, warnings do not."""
+    if change.part is None:
+        return
+    declared = change.part.declared
+    for need in kinds[change.address.kind].requires(declared):
+        if not host.has(need):
+            severity = Severity.ERROR if need.fatal else Severity.WARNING
+            summary = f"{need.type} {need.name} does not exist"
+            yield Diagnostic(severity, summary, f"{_ADVICE[need.type]}.", change.address, declared.source, rule=f"missing-{need.type}")

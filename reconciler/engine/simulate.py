@@ -1,0 +1,49 @@
+"""Try a plan on a simulated host: planning again on the result must give nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from reconciler.core.actions import Step
+from reconciler.core.address import Address
+from reconciler.core.host import ActionFailed, Executor, Receipt
+from reconciler.engine.diff import differences
+from reconciler.engine.situation import Request, Situation, look_again
+
+
+def simulate(
+    steps: Iterable[Step], addresses: Collection[Address], situation: Situation, request: Request, host: Executor
+) -> dict[Address, str]:
+    """Which of these addresses would not be as declared after the steps, and why."""
+    failures: dict[Address, str] = {}
+    for step in steps:
+        if step.held:
+            continue
+        try:
+            receipt = host.execute(step.action)
+        except ActionFailed as failed:
+            failures.update({cause.address: str(failed) for cause in step.causes if cause.address not in failures})
+        else:
+            failures.update(unit_failures(step, receipt))
+    return {**not_converged(addresses, situation, request, host), **failures}
+
+
+def unit_failures(step: Step, receipt: Receipt) -> dict[Address, str]:
+    """On whose behalf the failed units of a step were asked for."""
+    failed = receipt.failed or {}
+    return {cause.address: f"{cause.unit}: {failed[cause.unit]}" for cause in step.causes if cause.unit in failed}
+
+
+def not_converged(addresses: Collection[Address], situation: Situation, request: Request, host: Executor) -> dict[Address, str]:
+    """Look again, diff again: which addresses still differ, and in what."""
+    result: dict[Address, str] = {}
+    for address, seen in look_again(situation, addresses, request.kinds, host, request.memory.key).items():
+        part = situation.parts.get(address)
+        if part is None:
+            if seen.document is not None:
+                result[address] = "is still there"
+            continue
+        left = differences(seen.document, part.document, whole=request.kinds[address.kind].whole)
+        if seen.unreadable or left:
+            result[address] = seen.unreadable or "did not converge: " + ", ".join(".".join(path) for path in left)
+    return result

@@ -1,0 +1,104 @@
+"""Desired, observed and remembered, side by side: what a plan is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from reconciler.core.address import Address
+from reconciler.core.changes import Document, Observed, Part
+from reconciler.core.digest import keyed_digest
+from reconciler.core.host import HostView
+from reconciler.core.kind import Kinds
+from reconciler.core.spec import Spec
+from reconciler.core.state import LedgerRow, Memory
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a plan is asked for.
+
+    `targets` and `excludes` are addresses, or names of kinds, as text; empty targets mean everything. `adopt` takes over existing objects
+    that differ. `unprotect` are addresses whose protection is lifted for this run. `tool` is our version.
+    """
+
+    spec: Spec
+    kinds: Kinds
+    view: HostView
+    memory: Memory
+    tool: str
+    targets: Collection[str] = ()
+    excludes: Collection[str] = ()
+    adopt: bool = False
+    unprotect: Collection[str] = ()
+
+    def selects(self, address: Address) -> bool:
+        """Whether `--target` and `--exclude` leave this address in the plan."""
+        names = {str(address), str(address.resource), address.kind}
+        return not names & set(self.excludes) and (not self.targets or bool(names & set(self.targets)))
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """Everything known, before any difference is looked for. Sensitive digests are keyed already."""
+
+    parts: Mapping[Address, Part]
+    observed: Mapping[Address, Observed]
+    rows: Mapping[Address, LedgerRow] = field(default_factory=dict)
+
+
+def survey(request: Request) -> Situation:
+    """Expand the spec, and ask each kind once for everything declared or ours."""
+    key, kinds = request.memory.key, request.kinds
+    everything = not request.targets and not request.excludes
+    chosen = [declared for declared in request.spec.resources if everything or request.selects(declared.address)]
+    expanded = (part for declared in chosen for part in kinds[declared.address.kind].expand(declared, request.view.running))
+    parts = {part.address: _concealed_part(part, key) if part.sensitive else part for part in expanded}
+    rows = {
+        address: row for address, row in request.memory.rows.items() if address.kind in kinds and (everything or request.selects(address))
+    }
+    observed: dict[Address, Observed] = {}
+    for name, kind in kinds.items():
+        wanted = [address for address in parts.keys() | rows.keys() if address.kind == name]
+        if wanted:
+            observed.update(kind.observe(request.view, sorted(wanted)))
+    for address in observed:
+        if _is_sensitive(address, parts, rows):
+            observed[address] = _concealed_observed(observed[address], key)
+    return Situation(parts, observed, rows)
+
+
+def look_again(situation: Situation, addresses: Collection[Address], kinds: Kinds, view: HostView, key: bytes) -> dict[Address, Observed]:
+    """Observe some addresses afresh."""
+    observed: dict[Address, Observed] = {}
+    for name, kind in kinds.items():
+        wanted = sorted(address for address in addresses if address.kind == name)
+        if wanted:
+            observed.update(kind.observe(view, wanted))
+    return {
+        address: _concealed_observed(seen, key) if _is_sensitive(address, situation.parts, situation.rows) else seen
+        for address, seen in observed.items()
+    }
+
+
+def _is_sensitive(address: Address, parts: Mapping[Address, Part], rows: Mapping[Address, LedgerRow]) -> bool:
+    part, row = parts.get(address), rows.get(address)
+    return bool((part and part.sensitive) or (row and row.sensitive))
+
+
+def _concealed(document: Document, key: bytes) -> Document:
+    def conceal(value: Any) -> Any:
+        return keyed_digest(value.encode(), key) if isinstance(value, str) and value.startswith("sha256:") else value
+
+    return {name: conceal(value) for name, value in document.items()}
+
+
+def _concealed_part(part: Part, key: bytes) -> Part:
+    return replace(part, document=_concealed(part.document, key))
+
+
+def _concealed_observed(observed: Observed, key: bytes) -> Observed:
+    return observed if observed.document is None else replace(observed, document=_concealed(observed.document, key))
+
+

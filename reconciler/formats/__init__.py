@@ -1,0 +1,1 @@
+"""Text and document, both ways, for every format we write. Pure."""

@@ -1,0 +1,1 @@
+"""The only package that touches the host: files, processes, sockets, and our own state."""

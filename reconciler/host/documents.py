@@ -1,0 +1,35 @@
+"""Files that a person names on the command line: saved plans."""
+
+from __future__ import annotations
+
+import os
+
+LIMIT = 64 * 1024 * 1024
+
+
+def save_private(path: str, content: bytes) -> str:
+    """Write a file that only its owner can read, replacing an older one. Returns the problem, empty if there was none."""
+    temporary = f"{path}.{os.getpid()}.tmp"
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        with open(descriptor, "wb") as file:
+            os.fchmod(descriptor, 0o600)
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
+        os.rename(temporary, path)
+    except OSError as problem:
+        if os.path.lexists(temporary):
+            os.unlink(temporary)
+        return f"{path}: {problem.strerror}"
+    return ""
+
+
+def read_document(path: str) -> tuple[bytes, str]:
+    """The content of a file and the problem with it, one of them empty."""
+    try:
+        with open(path, "rb") as file:
+            content = file.read(LIMIT + 1)
+    except OSError as problem:
+        return b"", f"{path}: {problem.strerror}"
+    return (b"", f"{path}: larger than {LIMIT} bytes") if len(content) > LIMIT else (content, "")

@@ -1,0 +1,32 @@
+"""Named places at which a test can kill the process, as a power cut or an OOM kill would.
+
+`RECONCILER_FAILPOINT=NAME:N` kills with SIGKILL at the N-th hit of NAME. It is read once, at import, and only when
+`RECONCILER_TESTING=1` is set as well; otherwise a hit is one comparison.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Mapping
+
+
+def _resolve(environment: Mapping[str, str]) -> tuple[str, int]:
+    """The armed name and the hits left until it kills; an empty name when nothing is armed."""
+    if environment.get("RECONCILER_TESTING") != "1":
+        return "", 0
+    name, _, count = environment.get("RECONCILER_FAILPOINT", "").rpartition(":")
+    return (name, int(count)) if name and count.isdecimal() else ("", 0)
+
+
+_armed, _count = _resolve(os.environ)
+_left = [_count]
+
+
+def hit(name: str) -> None:
+    """Say that the place called `name` was reached."""
+    if name != _armed:
+        return
+    _left[0] -= 1
+    if _left[0] == 0:
+        os.kill(os.getpid(), signal.SIGKILL)

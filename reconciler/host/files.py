@@ -1,0 +1,104 @@
+"""Files of a tree on disk: what can be asked, and the path actions. Both hosts that stand on a disk are made of this."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from reconciler.core.actions import MakeDirectory, MakeLink, RemovePath, SetAccess, WriteFile
+from reconciler.core.host import Entry, FileType, Saved, UnsafePath
+from reconciler.host.attributes import read_attributes
+from reconciler.host.owners import Ownership
+from reconciler.host.place import Place, explain
+from reconciler.host.safe_path import SafeRoot
+
+PathAction = WriteFile | MakeDirectory | SetAccess | MakeLink | RemovePath
+
+_TYPES = {stat.S_IFREG: FileType.FILE, stat.S_IFDIR: FileType.DIRECTORY, stat.S_IFLNK: FileType.LINK}
+
+
+class Files:
+    """HostView's and Executor's methods for paths, beneath one root."""
+
+    def __init__(self, root: SafeRoot, ownership: Ownership) -> None:
+        self._root = root
+        self._ownership = ownership
+
+    def entry(self, path: str) -> Entry | None:
+        """As HostView.entry."""
+        found = self._root.stat(path)
+        if found is None:
+            return None
+        kind = _TYPES.get(stat.S_IFMT(found.st_mode), FileType.OTHER)
+        target = self._target(path) if kind is FileType.LINK else ""
+        mode, owner, group = self._ownership.describe(path, found)
+        return Entry(kind, mode, owner, group, found.st_size, found.st_mtime_ns, found.st_nlink, target)
+
+    def read(self, path: str) -> bytes:
+        """As HostView.read."""
+        return self._root.read(path)
+
+    def names(self, path: str) -> tuple[str, ...]:
+        """As HostView.names."""
+        return tuple(self._root.names(path))
+
+    def capture(self, path: str) -> Saved:
+        """What is at a path, bit for bit. Raises Unreadable, UnsafePath."""
+        entry = self.entry(path)
+        if entry is None:
+            return Saved(path, None)
+        if entry.type is FileType.OTHER:
+            raise UnsafePath("not a file, directory or link", f"{path} is a FIFO, socket or device; it is left alone")
+        content = self.read(path) if entry.type is FileType.FILE else None
+        attributes = () if entry.type is FileType.LINK else self._attributes(path)
+        return Saved(path, entry.type, entry.mode, entry.owner, entry.group, entry.target, content, attributes)
+
+    def execute(self, action: PathAction) -> None:
+        """Do a path action. Raises ActionFailed, UnsafePath; then what is at the path is as it was."""
+        self._root.forget()
+        try:
+            self._execute(action)
+        except OSError as error:
+            raise explain(action.path, error) from error
+        finally:
+            self._root.forget()
+
+    def leftovers(self, directories: tuple[str, ...]) -> tuple[str, ...]:
+        """Our temporary files that a killed run left in these directories. Only under the apply lock: another run's would look the same.
+
+        One of them can hold what was at the target a moment before: save it (`capture`) before it is removed.
+        """
+        return tuple(f"{at.rstrip('/')}/{name}" for at in directories for name in self._root.names(at) if Place.is_temporary(name))
+
+    def _execute(self, action: PathAction) -> None:
+        from reconciler.host import writes  # a plan never writes
+
+        match action:
+            case WriteFile():
+                writes.write_file(self._root, self._ownership, action)
+            case MakeDirectory():
+                writes.make_directory(self._root, self._ownership, action)
+            case SetAccess():
+                writes.set_access(self._root, self._ownership, action)
+            case MakeLink():
+                writes.make_link(self._root, self._ownership, action)
+            case RemovePath():
+                writes.remove_path(self._root, self._ownership, action)
+
+    def _target(self, path: str) -> str:
+        directory, name = self._root.parent(path)
+        try:
+            return os.readlink(name, dir_fd=directory)
+        except OSError as error:
+            raise UnsafePath("changes while it is read", f"{path}: {error.strerror}") from error
+
+    def _attributes(self, path: str) -> tuple[tuple[str, bytes], ...]:
+        directory, name = self._root.parent(path)
+        try:
+            fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
+        except OSError:
+            return ()
+        try:
+            return read_attributes(fd)
+        finally:
+            os.close(fd)

@@ -1,0 +1,40 @@
+"""Which host a command works on, and the few facts that say which one it is."""
+
+from __future__ import annotations
+
+import os
+
+from reconciler.core.host import HostView
+from reconciler.host.live import LiveHost
+from reconciler.host.tree import TreeHost
+
+_LIVE_STATE = "/var/lib/reconciler"
+
+
+def open_host(root: str | None) -> LiveHost | TreeHost:
+    """The machine itself, or the tree at `root`. Raises HostError when there is no such directory."""
+    return LiveHost() if root is None else TreeHost(os.path.abspath(root), state_directory(root))
+
+
+def state_directory(root: str | None) -> str:
+    """Where our state lives: for a tree in a directory beside it, so that an image carries none of it."""
+    return _LIVE_STATE if root is None else f"{os.path.abspath(root)}.reconciler"
+
+
+def machine_id(host: HostView) -> str:
+    """The id of /etc/machine-id, empty when there is none (an image before its first boot)."""
+    return _first_line(host, "/etc/machine-id")
+
+
+def static_hostname(host: HostView) -> str:
+    """The name in /etc/hostname as hostname(5) has it: the first line that is no comment; empty when there is none."""
+    return _first_line(host, "/etc/hostname")
+
+
+def _first_line(host: HostView, path: str) -> str:
+    try:
+        text = host.read(path).decode("utf-8", "replace")
+    except FileNotFoundError:
+        return ""
+    lines = (line.strip() for line in text.split("\n"))
+    return next((line for line in lines if line and not line.startswith("#")), "")

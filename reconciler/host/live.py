@@ -1,0 +1,101 @@
+"""The live host: the machine we run on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from reconciler.core.actions import Account, Action, Unit, path_of
+from reconciler.core.host import ActionFailed, Entry, Receipt, Saved, UnitState
+from reconciler.host.files import Files
+from reconciler.host.owners import Ids, KernelOwnership
+from reconciler.host.safe_path import SafeRoot
+
+if TYPE_CHECKING:
+    from reconciler.host.systemd import Systemd
+
+_BOOTED = "/run/systemd/system"
+"""sd_booted(3): this directory exists exactly when systemd is the init system."""
+
+
+class LiveHost:
+    """The machine itself; another root than `/` only for tests: there systemd is never asked.
+
+    Paths, account names and the list of units are read once and kept: make a new object, or `forget`, after others may have changed them.
+    """
+
+    running: bool
+
+    def __init__(self, root: str = "/") -> None:
+        self.root = root
+        self.running = root == "/" and os.path.isdir(_BOOTED)
+        self._paths = SafeRoot(root)
+        self._ids = Ids(self._paths)
+        self._files = Files(self._paths, KernelOwnership(self._ids))
+        self._asked: Systemd | None = None
+
+    def entry(self, path: str) -> Entry | None:
+        """As HostView.entry."""
+        return self._files.entry(path)
+
+    def read(self, path: str) -> bytes:
+        """As HostView.read."""
+        return self._files.read(path)
+
+    def names(self, path: str) -> tuple[str, ...]:
+        """As HostView.names."""
+        return self._files.names(path)
+
+    def units(self, names: Sequence[str]) -> Mapping[str, UnitState]:
+        """As HostView.units. Raises Unreadable."""
+        return self._systemd().units(names) if self.running else {name: UnitState() for name in names}
+
+    def capture(self, action: Action) -> Saved | None:
+        """As Executor.capture. Raises Unreadable, UnsafePath."""
+        path = path_of(action)
+        return None if path is None else self._files.capture(path)
+
+    def execute(self, action: Action) -> Receipt:
+        """As Executor.execute."""
+        match action:
+            case Unit():
+                if not self.running:
+                    raise ActionFailed("no systemd is running", f"{action.verb.value}: boot with systemd, or use --root for a tree")
+                return self._systemd().execute(action)
+            case Account():
+                from reconciler.host.group_commands import execute_account  # a plan runs no account command
+
+                return execute_account(self, self.root, action, self._accounts_changed)
+            case _:
+                self._files.execute(action)
+                return Receipt()
+
+    def settle(self, units: Sequence[str], seconds: float = 0.4) -> Mapping[str, str]:
+        """Watch units that were started for so long: those that do not stay up, with the reason. Raises Unreadable."""
+        return self._systemd().settle(units, seconds) if self.running else {}
+
+    def leftovers(self, directories: Sequence[str]) -> tuple[str, ...]:
+        """As Files.leftovers."""
+        return self._files.leftovers(tuple(directories))
+
+    def forget(self) -> None:
+        """Look at everything afresh."""
+        self._paths.forget()
+        self._ids.forget()
+        if self._asked:
+            self._asked.forget()
+
+    def close(self) -> None:
+        """Give back descriptors."""
+        self._paths.close()
+
+    def _systemd(self) -> Systemd:
+        from reconciler.host.systemd import Systemd  # a plan without units starts no program
+
+        self._asked = self._asked or Systemd()
+        return self._asked
+
+    def _accounts_changed(self) -> None:
+        self._paths.forget()
+        self._ids.forget()

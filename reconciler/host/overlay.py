@@ -1,0 +1,205 @@
+"""A copy-on-write file tree in memory, over anything that can be read."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from reconciler.core.actions import ABSENT, MakeDirectory, MakeLink, RemovePath, SetAccess, WriteFile
+from reconciler.core.host import ActionFailed, Entry, FileType, HostView, Saved, UnsafePath
+from reconciler.host.expects import DIRECTORY, OTHER, mismatch, missing_directory, not_replaceable, state_of
+from reconciler.host.safe_path import check_plain
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """What is at a path now. `content` None of a file: as in the tree below."""
+
+    entry: Entry
+    content: bytes | None = None
+
+
+class Overlay:
+    """HostView's methods for paths, and the path actions, with the results of a real tree. Nothing below is ever written."""
+
+    def __init__(self, base: HostView) -> None:
+        self._base = base
+        self._nodes: dict[str, Node | None] = {}
+        self._children: dict[str, set[str]] = {}
+
+    def entry(self, path: str) -> Entry | None:
+        """As HostView.entry."""
+        if not self._reachable(path):
+            return None
+        if path in self._nodes:
+            node = self._nodes[path]
+            return node.entry if node else None
+        return self._base.entry(path)
+
+    def read(self, path: str) -> bytes:
+        """As HostView.read."""
+        entry = self.entry(path)
+        if entry is None:
+            raise FileNotFoundError(2, "No such file or directory", path)
+        if entry.type is not FileType.FILE:
+            raise UnsafePath("not a regular file", f"{path} is a {entry.type.value}")
+        node = self._nodes.get(path)
+        return node.content if node and node.content is not None else self._base.read(path)
+
+    def names(self, path: str) -> tuple[str, ...]:
+        """As HostView.names."""
+        entry = self.entry(path)
+        if entry is not None and entry.type is FileType.LINK:
+            raise UnsafePath("the path leads through a symbolic link", f"{path} is a link to {entry.target}")
+        if entry is None or entry.type is not FileType.DIRECTORY:
+            return ()
+        here = self._children.get(path, set())
+        below = [name for name in self._base.names(path) if name not in here] if not self._is_new(path) else []
+        return tuple(sorted([*below, *(name for name in here if self._nodes[_join(path, name)] is not None)]))
+
+    def touched(self) -> Iterator[str]:
+        """Every path that was written or removed."""
+        return iter(self._nodes)
+
+    def capture(self, path: str) -> Saved:
+        """As Executor.capture; attributes of memory there are none."""
+        entry = self.entry(path)
+        if entry is None:
+            return Saved(path, None)
+        content = self.read(path) if entry.type is FileType.FILE else None
+        return Saved(path, entry.type, entry.mode, entry.owner, entry.group, entry.target, content)
+
+    def put(self, path: str, node: Node | None) -> None:
+        """Set or remove what is at a path, whatever was there."""
+        self._nodes[path] = node
+        parent, _, name = path.rpartition("/")
+        self._children.setdefault(parent or "/", set()).add(name)
+
+    def execute(self, action: WriteFile | MakeDirectory | SetAccess | MakeLink | RemovePath) -> None:
+        """Do a path action. Raises ActionFailed, UnsafePath."""
+        check_plain(action.path)
+        match action:
+            case WriteFile():
+                self._write(action)
+            case MakeDirectory():
+                self._make_directory(action)
+            case SetAccess():
+                self._set_access(action)
+            case MakeLink():
+                self._link(action)
+            case RemovePath():
+                self._remove(action)
+
+    def _write(self, action: WriteFile) -> None:
+        self._need_parent(action.path)
+        self._expect(action.path, action.expects)
+        entry = Entry(FileType.FILE, action.mode, action.owner, action.group, len(action.content), time.time_ns())
+        self.put(action.path, Node(entry, action.content))
+
+    def _make_directory(self, action: MakeDirectory) -> None:
+        self._need_parent(action.path)
+        found = self._state(action.path)
+        if found != ABSENT and (found != DIRECTORY or self.names(action.path)):
+            raise mismatch(action.path, ABSENT, found)
+        self.put(action.path, Node(_directory(action.mode, action.owner, action.group)))
+
+    def _set_access(self, action: SetAccess) -> None:
+        entry = self.entry(action.path)
+        if entry is None:
+            raise ActionFailed("nothing is there", f"{action.path} is gone; plan again")
+        if entry.type not in (FileType.FILE, FileType.DIRECTORY):
+            raise UnsafePath("not a file or directory", f"{action.path} is a {entry.type.value}; its mode and owner are left alone")
+        if entry.type is FileType.FILE and entry.nlink > 1:
+            raise UnsafePath("the file has other names", f"{action.path} is one of {entry.nlink} hard links, a change would hit all")
+        node = self._nodes.get(action.path)
+        changed = replace(entry, mode=action.mode, owner=action.owner, group=action.group)
+        self.put(action.path, Node(changed, node.content if node else None))
+
+    def _link(self, action: MakeLink) -> None:
+        parent = _parent(action.path)
+        missing = self.entry(parent) is None
+        if missing:
+            self._need_parent(parent, action.path)
+        self._expect(action.path, action.expects)
+        if missing:
+            self.put(parent, Node(_directory("0755", "root", "root")))
+        self._need_parent(action.path)
+        entry = Entry(FileType.LINK, "0777", "root", "root", len(action.target.encode()), time.time_ns(), target=action.target)
+        self.put(action.path, Node(entry))
+
+    def _remove(self, action: RemovePath) -> None:
+        found = self._state(action.path)
+        if found != ABSENT:
+            self._remove_found(action, found)
+        parent = _parent(action.path)
+        if action.prune_parent and parent != "/" and self.entry(parent) is not None and not self.names(parent):
+            self.put(parent, None)
+
+    def _remove_found(self, action: RemovePath, found: str) -> None:
+        if found != action.expects:
+            raise mismatch(action.path, action.expects, found)
+        if found == DIRECTORY and self.names(action.path):
+            raise ActionFailed("the change could not be made", f"{action.path}: the directory is not empty")
+        self.put(action.path, None)
+
+    def _expect(self, path: str, expects: str) -> None:
+        found = self._state(path)
+        if found != expects:
+            raise mismatch(path, expects, found)
+        if found == DIRECTORY:
+            raise not_replaceable(path)
+
+    def _state(self, path: str) -> str:
+        found = state_of(self.entry(path), lambda: self.read(path))
+        if found == OTHER:
+            raise UnsafePath("not a file, directory or link", f"{path} is a FIFO, socket or device; it is left alone")
+        return found
+
+    def _need_parent(self, path: str, wanted: str = "") -> None:
+        parent = _parent(path)
+        entry = self.entry(parent)
+        if entry is None:
+            raise missing_directory(wanted or path, parent)
+        if entry.type is FileType.LINK:
+            raise UnsafePath("the path leads through a symbolic link", f"{parent} is a link; write {entry.target} instead of {parent}")
+        if entry.type is not FileType.DIRECTORY:
+            raise missing_directory(wanted or path, parent, "is not a directory")
+
+    def _reachable(self, path: str) -> bool:
+        """Whether every directory on the way that was changed here is one. Raises UnsafePath for a link."""
+        parent = _parent(path)
+        while parent != "/":
+            if parent in self._nodes:
+                node = self._nodes[parent]
+                if node is None:
+                    return False
+                if node.entry.type is FileType.LINK:
+                    raise UnsafePath("the path leads through a symbolic link", f"{parent} is a link to {node.entry.target}")
+                if node.entry.type is not FileType.DIRECTORY:
+                    return False
+            parent = _parent(parent)
+        return True
+
+    def _is_new(self, path: str) -> bool:
+        """Whether the directory is not one of the tree below: then neither is what is in it."""
+        return path in self._nodes and self._base_type(path) is not FileType.DIRECTORY
+
+    def _base_type(self, path: str) -> FileType | None:
+        try:
+            entry = self._base.entry(path)
+        except UnsafePath:
+            return None
+        return entry.type if entry else None
+
+
+def _directory(mode: str, owner: str, group: str) -> Entry:
+    return Entry(FileType.DIRECTORY, mode, owner, group, mtime_ns=time.time_ns(), nlink=2)
+
+
+def _parent(path: str) -> str:
+    return path.rpartition("/")[0] or "/"
+
+
+def _join(directory: str, name: str) -> str:
+    return f"{directory.rstrip('/')}/{name}"

@@ -1,0 +1,49 @@
+"""renameat2(2), which Python does not have: exchange two names, or rename only if the new name is free.
+
+To be imported by what is about to write and not before: ctypes costs milliseconds.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+from functools import cache
+from typing import Any
+
+_NOREPLACE = 1
+_EXCHANGE = 2
+_UNSUPPORTED = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
+
+
+def exchange(directory: int, one: str, other: str) -> bool:
+    """Swap two names in one directory. False when this file system cannot; then nothing happened. Raises OSError."""
+    return _rename(directory, one, other, _EXCHANGE)
+
+
+def rename_new(directory: int, old: str, new: str) -> None:
+    """Rename, but never over something. Raises FileExistsError, OSError."""
+    if _rename(directory, old, new, _NOREPLACE):
+        return
+    os.link(old, new, src_dir_fd=directory, dst_dir_fd=directory, follow_symlinks=False)
+    os.unlink(old, dir_fd=directory)
+
+
+def _rename(directory: int, old: str, new: str, flags: int) -> bool:
+    if _function() is None:
+        return False
+    if _function()(directory, os.fsencode(old), directory, os.fsencode(new), flags) == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in _UNSUPPORTED:
+        return False
+    raise OSError(code, os.strerror(code), new)
+
+
+@cache
+def _function() -> Any:
+    """The C library's renameat2; None where it has none (musl before 1.2.4, glibc before 2.28)."""
+    function = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if function is not None:
+        function.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint)
+    return function

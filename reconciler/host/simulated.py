@@ -1,0 +1,162 @@
+"""The simulated host: what a plan would leave behind, in memory, over any host that can be read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from reconciler.core.actions import Account, Action, MakeDirectory, SetAccess, Unit, WriteFile, path_of
+from reconciler.core.host import ActionFailed, Entry, FileType, HostView, Receipt, Saved, UnitState
+from reconciler.formats.accounts import parse_groups, parse_users
+from reconciler.host.account_edits import account_edits
+from reconciler.host.overlay import Node, Overlay
+from reconciler.host.safe_path import check_plain
+from reconciler.host.simulated_units import SimulatedUnits
+
+Said = str | bytes | Mapping[str, str] | None
+"""A path of `SimulatedHost.of`: text of a file, None for a directory, or a mapping of `content`, `target`, `mode`, `owner`, `group`."""
+
+_BASE: Mapping[str, Said] = {
+    "/etc/systemd/system": None,
+    "/run/systemd/system": None,
+    "/usr/lib/systemd/system": None,
+    "/var/lib": None,
+    "/etc/passwd": "root:x:0:0:root:/root:/bin/bash\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
+    "/etc/group": "root:x:0:\nnogroup:x:65534:\n",
+    "/etc/gshadow": {"content": "root:*::\nnogroup:*::\n", "mode": "0640"},
+}
+
+
+class SimulatedHost:
+    """Reads fall through to `base`, changes stay here. The results are those of a real host, so that planning again gives nothing."""
+
+    running: bool
+
+    def __init__(self, base: HostView) -> None:
+        self.running = base.running
+        self._files = Overlay(base)
+        self._units = SimulatedUnits(base, self._files)
+        self._names: tuple[frozenset[str], frozenset[str]] | None = None
+
+    @classmethod
+    def of(
+        cls, paths: Mapping[str, Said] | None = None, *, running: bool = True, units: Mapping[str, UnitState] | None = None
+    ) -> SimulatedHost:
+        """A host for tests: a minimal base, these paths with the directories that they need, these units."""
+        host = cls(EmptyView(running=running, units=units))
+        for path, said in {**_BASE, **(paths or {})}.items():
+            host._add(path, said)
+        return host
+
+    def entry(self, path: str) -> Entry | None:
+        """As HostView.entry."""
+        return self._files.entry(path)
+
+    def read(self, path: str) -> bytes:
+        """As HostView.read."""
+        return self._files.read(path)
+
+    def names(self, path: str) -> tuple[str, ...]:
+        """As HostView.names."""
+        return self._files.names(path)
+
+    def units(self, names: Sequence[str]) -> Mapping[str, UnitState]:
+        """As HostView.units."""
+        return self._units.units(names)
+
+    def loaded(self, unit: str) -> bytes | None:
+        """As SimulatedUnits.loaded."""
+        return self._units.loaded(unit)
+
+    def capture(self, action: Action) -> Saved | None:
+        """As Executor.capture."""
+        path = path_of(action)
+        return None if path is None else self._files.capture(path)
+
+    def execute(self, action: Action) -> Receipt:
+        """As Executor.execute."""
+        match action:
+            case Unit():
+                if not self.running:
+                    raise ActionFailed("no systemd is running", f"{action.verb.value}: nothing can be asked of units here")
+                return self._units.execute(action)
+            case Account():
+                self._edit_accounts(action)
+            case _:
+                if isinstance(action, WriteFile | MakeDirectory | SetAccess):
+                    self._check_owner(action)
+                self._files.execute(action)
+                self._names = None if path_of(action) in ("/etc/passwd", "/etc/group") else self._names
+        return Receipt()
+
+    def settle(self, units: Sequence[str], seconds: float = 0.4) -> Mapping[str, str]:  # as LiveHost has it
+        """What was started here stays up."""
+        return {}
+
+    def leftovers(self, directories: Sequence[str]) -> tuple[str, ...]:  # as LiveHost has it
+        """Nothing is ever interrupted here."""
+        return ()
+
+    def _edit_accounts(self, action: Account) -> None:
+        for path, _old, new in account_edits(self, action):
+            entry = self.entry(path) or Entry(FileType.FILE, "0644", "root", "root")
+            self._files.put(path, Node(replace(entry, size=len(new)), new))
+        self._names = None
+
+    def _check_owner(self, action: WriteFile | MakeDirectory | SetAccess) -> None:
+        if self._names is None:
+            users = parse_users(self._text("/etc/passwd"))
+            groups = parse_groups(self._text("/etc/group"))
+            self._names = frozenset(user.name for user in users) | {"root"}, frozenset(group.name for group in groups) | {"root"}
+        for what, name, known in (("user", action.owner, self._names[0]), ("group", action.group, self._names[1])):
+            if name not in known and not (name.isascii() and name.isdecimal()):
+                raise ActionFailed(f"no such {what}", f"{what} '{name}' is not on the host; declare it or create it first")
+
+    def _text(self, path: str) -> str:
+        try:
+            return self.read(path).decode("utf-8", "surrogateescape")
+        except FileNotFoundError:
+            return ""
+
+    def _add(self, path: str, said: Said) -> None:
+        parent = path.rpartition("/")[0] or "/"
+        if path != "/" and self.entry(parent) is None:
+            self._add(parent, None)
+        fields = dict(said) if isinstance(said, Mapping) else {}
+        if said is None or ("content" not in fields and "target" not in fields and isinstance(said, Mapping)):
+            entry, content = Entry(FileType.DIRECTORY, fields.get("mode", "0755"), *_owner(fields), nlink=2), None
+        elif "target" in fields:
+            entry, content = Entry(FileType.LINK, "0777", *_owner(fields), target=fields["target"]), None
+        else:
+            content = fields.get("content", "").encode() if isinstance(said, Mapping) else said.encode() if isinstance(said, str) else said
+            entry = Entry(FileType.FILE, fields.get("mode", "0644"), *_owner(fields), len(content))
+        self._files.put(path, Node(entry, content))
+
+
+class EmptyView:
+    """A host on which there is nothing but `/`, and the given units."""
+
+    def __init__(self, *, running: bool = True, units: Mapping[str, UnitState] | None = None) -> None:
+        self.running = running
+        self._units = dict(units or {})
+
+    def entry(self, path: str) -> Entry | None:
+        """As HostView.entry."""
+        check_plain(path)
+        return Entry(FileType.DIRECTORY, "0755", "root", "root", nlink=2) if path == "/" else None
+
+    def read(self, path: str) -> bytes:
+        """As HostView.read."""
+        raise FileNotFoundError(2, "No such file or directory", path)
+
+    def names(self, path: str) -> tuple[str, ...]:  # as HostView has it
+        """As HostView.names."""
+        return ()
+
+    def units(self, names: Sequence[str]) -> Mapping[str, UnitState]:
+        """As HostView.units."""
+        return {name: self._units.get(name, UnitState()) for name in names}
+
+
+def _owner(fields: Mapping[str, str]) -> tuple[str, str]:
+    return fields.get("owner", "root"), fields.get("group", "root")

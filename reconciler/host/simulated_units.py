@@ -1,0 +1,141 @@
+"""A small model of systemd for simulation: what a verb leaves behind, no processes."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from reconciler.core.actions import Unit, UnitVerb
+from reconciler.core.host import FileType, HostView, Receipt, UnitState
+from reconciler.host.overlay import Overlay
+
+UNIT_DIRECTORIES = ("/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system")
+"""Where the system manager looks for units, the first one wins (systemd.unit(5))."""
+
+_STARTED = {"timer": "waiting", "path": "waiting", "socket": "listening", "mount": "mounted", "service": "running"}
+_ONESHOT = re.compile(r"^\s*Type\s*=\s*oneshot\s*$", re.MULTILINE)
+_REMAINS = re.compile(r"^\s*RemainAfterExit\s*=\s*(?:yes|true|on|1)\s*$", re.MULTILINE | re.IGNORECASE)
+_NOT_FOUND = UnitState()
+Readable = HostView | Overlay
+
+
+class SimulatedUnits:
+    """Unit states over those of a base, changed by verbs. Every unit that can be started keeps running."""
+
+    def __init__(self, base: HostView, files: Overlay) -> None:
+        self._base = base
+        self._files = files
+        self._states: dict[str, UnitState] = {}
+        self._loaded: dict[str, bytes | None] = {}
+
+    def units(self, names: Sequence[str]) -> dict[str, UnitState]:
+        """The state of these units."""
+        asked = [name for name in names if name not in self._states]
+        below = self._base.units(asked) if asked else {}
+        return {name: self._states.get(name) or below.get(name, _NOT_FOUND) for name in names}
+
+    def loaded(self, name: str) -> bytes | None:
+        """The unit file that systemd works with, which is not the one on disk until a daemon-reload; None when it was never loaded here."""
+        return self._loaded.get(name)
+
+    def execute(self, action: Unit) -> Receipt:
+        """Do it. Units that cannot be started are in the receipt."""
+        failed = _EXECUTE[action.verb](self, action.units)
+        return Receipt(failed=failed or None)
+
+    def daemon_reload(self, _names: Sequence[str]) -> dict[str, str]:
+        """What is on disk becomes what is loaded; a running unit whose file is gone runs on."""
+        changed = (path.rpartition("/")[2] for path in self._files.touched() if path.rpartition("/")[0] in UNIT_DIRECTORIES)
+        for name in {*changed, *self._states}:
+            state = self.units([name])[name]
+            load, self._loaded[name] = _definition(self._files, name)
+            if state.active in ("inactive", "failed"):
+                # systemd unloads what neither runs nor is wanted by anything.
+                self._states[name] = state if load == "loaded" and state.active == "failed" else _NOT_FOUND
+            else:
+                self._states[name] = replace(state, load=load)
+        return {}
+
+    def start(self, names: Sequence[str]) -> dict[str, str]:
+        """Start what does not run."""
+        states = self.units(names)
+        return self.restart([name for name in names if states[name].active != "active"])
+
+    def restart(self, names: Sequence[str]) -> dict[str, str]:
+        """Start afresh: a new invocation."""
+        return {name: why for name in names if (why := self._restart(name))}
+
+    def stop(self, names: Sequence[str]) -> dict[str, str]:
+        """Stop; what is not there is stopped."""
+        for name, state in self.units(names).items():
+            self._states[name] = replace(state, active="inactive", sub="dead", invocation="")
+        return {}
+
+    def reload(self, names: Sequence[str]) -> dict[str, str]:
+        """The process stays; it must be there."""
+        return {name: f"Unit {name} is not active, cannot reload." for name, state in self.units(names).items() if state.active != "active"}
+
+    def reset_failed(self, names: Sequence[str]) -> dict[str, str]:
+        """Forget failures."""
+        for name, state in self.units(names).items():
+            if state.active == "failed":
+                self._states[name] = replace(state, active="inactive", sub="dead")
+        return {}
+
+    def _restart(self, name: str) -> str:
+        """Why it cannot be started, or empty and it runs."""
+        load = "loaded"
+        if self._loaded.get(name) is None:
+            load, self._loaded[name] = self._in_memory(name)
+        if load != "loaded":
+            return f"Unit {name} is masked." if load == "masked" else f"Unit {name} not found."
+        text = (self._loaded[name] or b"").decode("utf-8", "replace")
+        self._states[name] = _started(name, text)
+        return ""
+
+    def _in_memory(self, name: str) -> tuple[str, bytes | None]:
+        """What systemd works with: of a unit that it had loaded before we changed anything, the old definition."""
+        if self.units([name])[name].load == "loaded":
+            before = _definition(self._base, name)
+            if before[0] == "loaded":
+                return before
+        return _definition(self._files, name)
+
+
+def _definition(files: Readable, name: str) -> tuple[str, bytes | None]:
+    """LoadState and text of a unit as it is on disk; an instance without a file of its own has its template's."""
+    found = _find(files, name)
+    template = re.sub(r"@[^.]*(?=\.)", "@", name)
+    return found if found[0] != "not-found" or template == name else _find(files, template)
+
+
+def _find(files: Readable, name: str) -> tuple[str, bytes | None]:
+    for directory in UNIT_DIRECTORIES:
+        entry = files.entry(f"{directory}/{name}")
+        if entry is None:
+            continue
+        if entry.type is FileType.FILE:
+            return ("loaded", files.read(f"{directory}/{name}")) if entry.size else ("masked", None)
+        return ("masked", None) if entry.target == "/dev/null" else ("loaded", b"")
+    return "not-found", None
+
+
+def _started(name: str, text: str) -> UnitState:
+    invocation = uuid.uuid4().hex
+    if not _ONESHOT.search(text):
+        return UnitState("loaded", "active", _STARTED.get(name.rpartition(".")[2], "active"), invocation)
+    if _REMAINS.search(text):
+        return UnitState("loaded", "active", "exited", invocation)
+    return UnitState("loaded", "inactive", "dead")
+
+
+_EXECUTE: Mapping[UnitVerb, Callable[[SimulatedUnits, Sequence[str]], dict[str, str]]] = {
+    UnitVerb.STOP: SimulatedUnits.stop,
+    UnitVerb.DAEMON_RELOAD: SimulatedUnits.daemon_reload,
+    UnitVerb.RESET_FAILED: SimulatedUnits.reset_failed,
+    UnitVerb.RELOAD: SimulatedUnits.reload,
+    UnitVerb.RESTART: SimulatedUnits.restart,
+    UnitVerb.START: SimulatedUnits.start,
+}

@@ -1,0 +1,128 @@
+"""Runs, their steps and what they replaced: reading the journal and the undo store."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import zlib
+from contextlib import suppress
+from typing import Any, Self
+
+from reconciler.core.digest import digest
+from reconciler.core.host import Saved
+from reconciler.host import state_schema as schema
+from reconciler.host.state_files import DATABASE, StateDamaged, StateError, file_facts, open_directory
+from reconciler.host.state_read import BROKEN, connect, trouble
+from reconciler.host.state_schema import Row
+
+
+class History:
+    """What the journal says. Every method raises StateError, StateDamaged for a row that does not verify."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def run(self, number: int) -> Row | None:
+        """One run: run, status, spec_digest, commit, host, tool, started, ended, summary.
+
+        The status is running, applied, failed, partial or interrupted; `started` and `ended` are seconds since the epoch.
+        """
+        return next(iter(self._rows("runs", "WHERE run = ?", (number,))), None)
+
+    def runs(self, limit: int = 20) -> list[Row]:
+        """The newest runs, newest first."""
+        return self._rows("runs", "ORDER BY run DESC LIMIT ?", (limit,))
+
+    def last_run(self, status: str = "") -> Row | None:
+        """The newest run, or the newest that ended with this status."""
+        return next((row for row in self.runs(-1) if status in ("", row["status"])), None)
+
+    def steps(self, number: int) -> list[Row]:
+        """The steps of a run in order: run, step, action (data), state (planned, started, done, failed, skipped), detail."""
+        return self._rows("steps", "WHERE run = ? ORDER BY step", (number,))
+
+    def undo(self, number: int) -> list[Saved]:
+        """What a run replaced or removed, in the order in which it was saved."""
+        return [self._saved(row) for row in self._rows("undo", "WHERE run = ? ORDER BY rowid", (number,))]
+
+    def undo_of_step(self, number: int, step: int) -> list[Saved]:
+        """What one step replaced or removed."""
+        return [self._saved(row) for row in self._rows("undo", "WHERE run = ? AND step = ? ORDER BY rowid", (number, step))]
+
+    def tombstones(self) -> dict[tuple[str, str], str]:
+        """Kind and name to the id (a uid, a gid) that must not be given to another."""
+        return {(row["kind"], row["name"]): row["id"] for row in self._rows("tombstones", "ORDER BY rowid")}
+
+    def close(self) -> None:
+        """Close the database."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _rows(self, table: str, which: str, values: tuple[Any, ...] = ()) -> list[Row]:
+        try:
+            records = self._connection.execute(f"SELECT row, sum FROM {table} {which}", values).fetchall()  # noqa: S608  # constants of this class
+        except BROKEN as problem:
+            raise trouble("read", problem) from problem
+        if any(not isinstance(text, bytes) or schema.checksum(table, text) != stored for text, stored in records):
+            raise StateDamaged("The journal is damaged", f"a row of {table} fails its checksum")
+        return [json.loads(text) for text, _ in records]
+
+    def _saved(self, row: Row) -> Saved:
+        return schema.saved_row(row, self._content(row["blob"]) if row["blob"] else None)
+
+    def _content(self, blob: str) -> bytes:
+        try:
+            found = self._connection.execute("SELECT content FROM blobs WHERE hash = ?", (blob,)).fetchone()
+            content = zlib.decompress(found[0]) if found else None
+        except (*BROKEN, zlib.error, TypeError) as problem:
+            raise StateDamaged("The undo store is damaged", f"{blob}: {problem}") from problem
+        if content is None or digest(content) != blob:
+            raise StateDamaged("The undo store is damaged", f"{blob} is missing or is not what its name says")
+        return content
+
+
+def open_history(directory: str) -> History | None:
+    """The journal, read-only; None when nothing was ever applied here. Close it. Raises StateError."""
+    try:
+        opened = open_directory(directory)
+    except FileNotFoundError:
+        return None
+    except OSError as problem:
+        raise StateError("The state cannot be read", f"{directory}: {problem.strerror}. Run as root.") from problem
+    try:
+        facts = file_facts(opened, DATABASE)
+    except OSError as problem:
+        raise StateError("The state cannot be read", f"{directory}: {problem.strerror}. Run as root.") from problem
+    finally:
+        os.close(opened)
+    if facts is None or facts.st_size == 0:
+        return None
+    try:
+        return _readable(os.path.join(os.path.abspath(directory), DATABASE))
+    except BROKEN as problem:
+        raise trouble("read", problem) from problem
+
+
+def _readable(path: str) -> History:
+    try:
+        return History(_connected(path, "mode=ro"))
+    except BROKEN:
+        with suppress(*BROKEN):  # the journal of a killed apply is beside it: read what stands there, each row proves itself
+            return History(_connected(path, "mode=ro&immutable=1"))
+        raise
+
+
+def _connected(path: str, mode: str) -> sqlite3.Connection:
+    connection = connect(path, mode)
+    try:
+        connection.execute("SELECT count(*) FROM runs WHERE run = 0").fetchone()
+    except BaseException:
+        connection.close()
+        raise
+    return connection

@@ -1,0 +1,175 @@
+"""Opening the state for writing: recover, create, verify. All of it under the lock."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+
+from reconciler.host import state_schema as schema
+from reconciler.host.failpoints import hit
+from reconciler.host.state_files import (
+    DATABASE,
+    JOURNAL,
+    KEY,
+    KEY_BYTES,
+    StateDamaged,
+    StateError,
+    file_facts,
+    make_private,
+    make_state_directory,
+    move_aside,
+    open_directory,
+    replace_small,
+)
+from reconciler.host.state_read import BROKEN, NEWER, Beside, connect, distrust, load, read_beside, trouble
+from reconciler.host.state_schema import Meta
+from reconciler.host.state_write import write_meta, write_witness
+
+_PATIENCE = 30.0
+"""Seconds that a commit waits for readers."""
+_PRAGMAS = ("journal_mode = DELETE", "synchronous = EXTRA", "secure_delete = ON", "trusted_schema = OFF")
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A verified database and its directory. `moved_aside` names the damaged one that it replaces, if it does."""
+
+    directory: int
+    connection: sqlite3.Connection
+    moved_aside: str = ""
+
+
+def recover(directory: str) -> bool:
+    """Play back the journal of an apply that was killed in the middle of a commit. True if there was one.
+
+    Call it under the lock, before `read_memory`. Writes nothing otherwise, and never creates anything. Raises StateError.
+    """
+    if not os.path.lexists(directory):
+        return False
+    with at(directory) as opened:
+        if not file_facts(opened, JOURNAL) or not file_facts(opened, DATABASE):
+            return False
+    try:
+        with closing(_connect(directory)) as connection:
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except BROKEN:
+        return False  # `read_memory` says what is wrong with it
+    hit("state.recover.done")
+    return True
+
+
+def open_state(directory: str, machine_id: str, *, replace_damaged: bool) -> Opened:
+    """Open or create the state. Raises StateDamaged and StateError; see `Store.open`."""
+    make_state_directory(directory)
+    recover(directory)
+    try:
+        return _open(directory, machine_id)
+    except StateDamaged:
+        if not replace_damaged:
+            raise
+    with at(directory) as opened:
+        aside = move_aside(opened)
+    hit("state.replace.moved")
+    fresh = _open(directory, machine_id)
+    return Opened(fresh.directory, fresh.connection, aside)
+
+
+@contextmanager
+def at(directory: str) -> Iterator[int]:
+    """A descriptor of the state directory. What the kernel refuses meanwhile becomes StateError."""
+    opened = -1
+    try:
+        opened = open_directory(directory)
+        yield opened
+    except OSError as problem:
+        raise StateError("The state cannot be opened", f"{directory}: {problem.strerror}. Run as root.") from problem
+    finally:
+        if opened >= 0:
+            os.close(opened)
+
+
+def _open(directory: str, machine_id: str) -> Opened:
+    with at(directory) as opened:
+        facts = file_facts(opened, DATABASE)
+        beside = read_beside(opened)
+        new = facts is None or facts.st_size == 0
+        if new and beside.witness_there:
+            raise StateDamaged("The state is damaged", f"{directory}/{DATABASE} is gone, but the witness file beside it is there")
+        if new:
+            beside = Beside(key=beside.key if len(beside.key) == KEY_BYTES else _make_key(opened))
+            make_private(opened, DATABASE)
+        kept = os.dup(opened)
+    connection = None
+    try:
+        connection = _connect(directory)
+        if new:
+            _lay_out(connection, Meta(lineage=_uuid(), machine_id=machine_id, key_id=schema.key_id(beside.key)))
+        meta = _verified(connection, beside, machine_id)
+        if beside.witness is None or beside.witness.serial < meta.serial:
+            write_witness(kept, meta)  # killed between a commit and its witness
+    except BROKEN as problem:
+        _close(kept, connection)
+        raise trouble("opened", problem) from problem
+    except BaseException:
+        _close(kept, connection)
+        raise
+    return Opened(kept, connection)
+
+
+def _close(directory: int, connection: sqlite3.Connection | None) -> None:
+    os.close(directory)
+    if connection is not None:
+        connection.close()
+
+
+def _connect(directory: str) -> sqlite3.Connection:
+    connection = connect(os.path.join(os.path.abspath(directory), DATABASE), "mode=rw", _PATIENCE)
+    try:
+        for pragma in _PRAGMAS:
+            connection.execute(f"PRAGMA {pragma}")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _lay_out(connection: sqlite3.Connection, meta: Meta) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    for statement in schema.CREATE:
+        connection.execute(statement)
+    write_meta(connection, meta, None)
+    hit("state.create.written")
+    connection.execute("COMMIT")
+    hit("state.create.committed")
+
+
+def _verified(connection: sqlite3.Connection, beside: Beside, machine_id: str) -> Meta:
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version > schema.SCHEMA:
+        raise StateDamaged("The state cannot be used", NEWER)
+    loaded = load(connection)
+    doubt = distrust(loaded, beside, machine_id) or next((said for table in schema.TABLES if (said := _broken(connection, table))), "")
+    if doubt or loaded.meta is None:
+        raise StateDamaged("The state is damaged", doubt)
+    return loaded.meta
+
+
+def _broken(connection: sqlite3.Connection, table: str) -> str:
+    """What SQLite finds wrong with a table and its index. Not asked for the blobs: they may be large, and prove themselves."""
+    said = [row[0].decode(errors="replace") for row in connection.execute(f"PRAGMA integrity_check({table})")]
+    return "" if said == ["ok"] else f"{table}: {'; '.join(said[:3])}"
+
+
+def _make_key(directory: int) -> bytes:
+    key = os.urandom(KEY_BYTES)
+    replace_small(directory, KEY, key)
+    return key
+
+
+def _uuid() -> str:
+    from uuid import uuid4  # 5 ms, needed once in the life of a host
+
+    return str(uuid4())

@@ -1,0 +1,241 @@
+"""Asking systemd and telling it what to do, through systemctl: one process for any number of units.
+
+systemctl's exit code says little: it is 0 for a service that dies at once, and not 0 for a unit that is stopped because it is unknown.
+So after every verb systemd's own state decides, unit by unit.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from reconciler.core.actions import Unit, UnitVerb
+from reconciler.core.host import ActionFailed, HostError, Receipt, UnitState, Unreadable
+from reconciler.host.run import Result, TimedOut, escape, run
+from reconciler.host.unit_results import Properties, blocks, last_words, verdict
+
+_INVOCATIONS = "/run/systemd/units"
+_ASK_TIMEOUT = 30.0
+_VERB_TIMEOUT = 900.0
+"""Seconds. Above any sensible TimeoutStartSec (systemd's default is 90); a unit without a limit of its own is given up on."""
+
+_GAVE_UP = 124
+"""The exit code of timeout(1)."""
+
+_LIST_CAP = 64 << 20
+_POLL = 0.05
+_MOST_JOURNALS = 5
+"""Of how many failed units of one action the journal is asked: each is a process of its own."""
+
+_PROPERTIES = (
+    "Id,Names,Type,LoadState,LoadError,ActiveState,SubState,Result,ExecMainCode,ExecMainStatus,ConditionResult,"
+    "ConditionTimestampMonotonic,NRestarts,InvocationID"
+)
+_RUNNING = frozenset({"active", "reloading", "refreshing"})
+_STOPPED = frozenset({"inactive", "failed"})
+
+
+class Systemd:
+    """The system's systemd. What it lists is kept until `forget`."""
+
+    def __init__(self) -> None:
+        self._listed: Mapping[str, UnitState] | None = None
+
+    def forget(self) -> None:
+        """Ask again next time."""
+        self._listed = None
+
+    def units(self, names: Sequence[str]) -> dict[str, UnitState]:
+        """The state of these units. Raises Unreadable."""
+        if self._listed is None:
+            self._listed = _list_units()
+        known = {name: self._listed.get(name, UnitState()) for name in names}
+        return _with_invocations(known)
+
+    def execute(self, action: Unit) -> Receipt:
+        """One systemctl call. Raises ActionFailed when nothing at all can be said or done."""
+        try:
+            return _EXECUTE[action.verb](self, action.units)
+        except ActionFailed:
+            raise
+        except HostError as error:
+            raise ActionFailed(error.summary, error.detail) from error
+        finally:
+            self.forget()
+
+    def settle(self, names: Sequence[str], seconds: float) -> dict[str, str]:
+        """Watch started units for so long; those that stopped, or whose process was replaced by another one, with the reason.
+
+        One look is not enough: between two crashes a looping service is active as well.
+        """
+        self.forget()
+        first = self.units(names)
+        watched = {name: state.invocation for name, state in first.items() if state.active in _RUNNING}
+        deadline = time.monotonic() + seconds
+        while watched and time.monotonic() < deadline:
+            time.sleep(_POLL)
+            watched = {name: invocation for name, invocation in watched.items() if _invocation(name) in (invocation, None)}
+        self.forget()
+        now = self.units(names)
+        doubtful = {name: first[name].invocation for name in names if now[name].active not in _RUNNING or now[name] != first[name]}
+        return _verdicts(doubtful, replaced=frozenset(name for name in doubtful if now[name].active in _RUNNING))[0]
+
+    def start(self, verb: UnitVerb, names: Sequence[str]) -> Receipt:
+        """`start` or `restart`; blocks until systemd has finished with each."""
+        self._reset_failed(name for name, state in self.units(names).items() if state.active == "failed")
+        result = _systemctl(verb, names)
+        self.forget()
+        doubtful = {name: "" for name, state in self.units(names).items() if state.active not in _RUNNING}
+        failed, notes = _verdicts(doubtful, said=result)
+        return Receipt("; ".join(notes), failed or None)
+
+    def stop(self, names: Sequence[str]) -> Receipt:
+        """`stop`. A unit that is not loaded is stopped."""
+        result = _systemctl(UnitVerb.STOP, names)
+        self.forget()
+        left = {name: state for name, state in self.units(names).items() if state.active not in _STOPPED}
+        return _receipt({name: f"still {state.active} ({state.sub}): {result.message}" for name, state in left.items()})
+
+    def reload(self, names: Sequence[str]) -> Receipt:
+        """`reload`: the process stays. A unit without ExecReload=, or one that is not running, is a failure."""
+        result = _systemctl(UnitVerb.RELOAD, names)
+        if result.rc == 0:
+            return Receipt()
+        said = {name: _said_of(name, result) for name in names}
+        if not any(said.values()):
+            return _receipt(dict.fromkeys(names, result.message))
+        return _receipt({name: words for name, words in said.items() if words})
+
+    def reset_failed(self, names: Sequence[str]) -> Receipt:
+        """`reset-failed`. A unit that is unknown has nothing to reset."""
+        result = _systemctl(UnitVerb.RESET_FAILED, names)
+        self.forget()
+        return _receipt({name: result.message for name, state in self.units(names).items() if state.active == "failed"})
+
+    def daemon_reload(self, _names: Sequence[str]) -> Receipt:
+        """`daemon-reload`. Raises ActionFailed."""
+        result = _systemctl(UnitVerb.DAEMON_RELOAD, ())
+        if result.rc:
+            raise ActionFailed("systemd did not reload its configuration", result.message)
+        return Receipt()
+
+    def _reset_failed(self, names: Iterable[str]) -> None:
+        """So that the start-rate limit does not refuse a unit that was repaired. That it fails is seen when the unit is started."""
+        some = tuple(names)
+        if some:
+            _systemctl(UnitVerb.RESET_FAILED, some)
+
+
+_EXECUTE: dict[UnitVerb, Callable[[Systemd, Sequence[str]], Receipt]] = {
+    UnitVerb.STOP: Systemd.stop,
+    UnitVerb.DAEMON_RELOAD: Systemd.daemon_reload,
+    UnitVerb.RESET_FAILED: Systemd.reset_failed,
+    UnitVerb.RELOAD: Systemd.reload,
+    UnitVerb.START: lambda systemd, names: systemd.start(UnitVerb.START, names),
+    UnitVerb.RESTART: lambda systemd, names: systemd.start(UnitVerb.RESTART, names),
+}
+
+
+def parse_units(text: bytes) -> dict[str, UnitState]:
+    """What `systemctl list-units --all --output=json` prints. Raises ValueError."""
+    return {row["unit"]: UnitState(row["load"], row["active"], row["sub"]) for row in json.loads(text)}
+
+
+def _list_units() -> dict[str, UnitState]:
+    try:
+        result = run(["systemctl", "list-units", "--all", "--output=json", "--no-pager"], timeout=_ASK_TIMEOUT, cap=_LIST_CAP)
+    except HostError as error:
+        raise Unreadable("systemd cannot be asked", error.detail) from error
+    if result.rc:
+        raise Unreadable("systemd cannot be asked", f"systemctl list-units: {result.message}")
+    try:
+        return parse_units(result.out)
+    except (ValueError, KeyError, TypeError) as error:
+        raise Unreadable("systemd cannot be understood", "systemctl list-units --output=json printed no list of units") from error
+
+
+def _with_invocations(units: dict[str, UnitState]) -> dict[str, UnitState]:
+    """The units with their InvocationID, from the links that systemd keeps for whoever reads the journal; else from `show`."""
+    running = [name for name, state in units.items() if state.active not in _STOPPED]
+    known = {name: _invocation(name) for name in running}
+    if running and not os.path.isdir(_INVOCATIONS):
+        known = {name: found.get("InvocationID", "") for name, found in _show(running).items()}
+    return {name: replace(state, invocation=known.get(name) or "") for name, state in units.items()}
+
+
+def _invocation(name: str) -> str | None:
+    """The InvocationID of a unit's process, empty without one; None when systemd keeps no links."""
+    try:
+        return os.readlink(f"{_INVOCATIONS}/invocation:{name}")
+    except OSError as error:
+        return "" if error.errno == errno.ENOENT and os.path.isdir(_INVOCATIONS) else None
+
+
+def _systemctl(verb: UnitVerb, names: Sequence[str]) -> Result:
+    """The call, however it ends. When it takes too long only the waiting ends, systemd's jobs go on."""
+    try:
+        return run(["systemctl", "--no-ask-password", "--no-pager", verb.value, "--", *names], timeout=_VERB_TIMEOUT)
+    except TimedOut:
+        return Result(_GAVE_UP, b"", f"systemd was still at it after {_VERB_TIMEOUT:g} s".encode())
+
+
+def _show(names: Sequence[str]) -> dict[str, Properties]:
+    """Properties by the name that was asked for; empty when systemd cannot be asked."""
+    if not names:
+        return {}
+    argv = ["systemctl", "show", "--no-pager", f"--property={_PROPERTIES}", "--", *names]
+    try:
+        found = blocks(run(argv, timeout=_ASK_TIMEOUT, cap=_LIST_CAP).out)
+    except HostError:
+        return {}
+    by_name = {name: block for block in found for name in block.get("Names", block.get("Id", "")).split()}
+    return {name: by_name[name] for name in names if name in by_name}
+
+
+def _said_of(name: str, result: Result) -> str:
+    """What systemctl printed about one unit."""
+    if result.rc == _GAVE_UP:
+        return result.message
+    lines = result.err.decode("utf-8", "replace").splitlines()
+    return escape(next((line.strip() for line in lines if name in (word.strip('",.:') for word in line.split())), ""))
+
+
+def _verdicts(
+    doubtful: Mapping[str, str], *, said: Result | None = None, replaced: frozenset[str] = frozenset()
+) -> tuple[dict[str, str], list[str]]:
+    """Which of these units failed and why, and what is to be noted about the others.
+
+    `doubtful` gives the invocation of each whose journal tells why; empty: the last one.
+    """
+    failed: dict[str, str] = {}
+    notes: list[str] = []
+    properties = _show(tuple(doubtful))
+    for name, invocation in doubtful.items():
+        known = properties.get(name, {})
+        found = verdict(known, _said_of(name, said) if said and said.rc else "", replaced=name in replaced)
+        if found.failed:
+            asked = len(failed) < _MOST_JOURNALS
+            failed[name] = found.words + (_journal(invocation or known.get("InvocationID", "")) if asked else "")
+        elif found.words:
+            notes.append(f"{name}: {found.words}")
+    return failed, notes
+
+
+def _journal(invocation: str) -> str:
+    """The end of what the unit and systemd wrote about this one invocation; best effort."""
+    if not invocation:
+        return ""
+    argv = ["journalctl", "--no-pager", "--quiet", "--output=cat", "--lines=5"]
+    try:
+        result = run([*argv, f"_SYSTEMD_INVOCATION_ID={invocation}", "+", f"INVOCATION_ID={invocation}"], timeout=_ASK_TIMEOUT)
+    except HostError:
+        return ""
+    return last_words(result.out)
+
+
+def _receipt(failed: Mapping[str, str]) -> Receipt:
+    return Receipt(failed=failed or None)

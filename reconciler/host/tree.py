@@ -1,0 +1,101 @@
+"""The offline host: a file tree without a running system, for images and for trying things out as an ordinary user."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+
+from reconciler.core.actions import ABSENT, Account, Action, Unit, WriteFile, path_of
+from reconciler.core.digest import digest
+from reconciler.core.host import ActionFailed, Entry, HostError, Receipt, Saved, UnitState
+from reconciler.host.account_edits import account_edits
+from reconciler.host.files import Files
+from reconciler.host.owners import Ids, KernelOwnership, Ownership, RecordedOwnership
+from reconciler.host.safe_path import SafeRoot
+
+OWNERS = "owners.jsonl"
+"""The record of owners, in the state directory beside the tree."""
+
+_NEW_MODES = {"/etc/group": "0644", "/etc/gshadow": "0640"}
+
+
+class TreeHost:
+    """The tree at `root`, its paths seen from there. `state` is the directory beside it for what the tree cannot hold.
+
+    As root, owners are real, with the ids of the tree's own account files. Otherwise they are recorded in `state`.
+    """
+
+    running = False
+
+    def __init__(self, root: str, state: str) -> None:
+        if not os.path.isdir(root):
+            raise HostError("the tree does not exist", f"{root} is not a directory; create it first")
+        self.root = root
+        self._paths = SafeRoot(root)
+        self._ids = Ids(self._paths)
+        ownership: Ownership = KernelOwnership(self._ids)
+        if os.geteuid() != 0:
+            ownership = RecordedOwnership(self._ids, self._paths, f"{state}/{OWNERS}")
+        self._files = Files(self._paths, ownership)
+
+    def entry(self, path: str) -> Entry | None:
+        """As HostView.entry."""
+        return self._files.entry(path)
+
+    def read(self, path: str) -> bytes:
+        """As HostView.read."""
+        return self._files.read(path)
+
+    def names(self, path: str) -> tuple[str, ...]:
+        """As HostView.names."""
+        return self._files.names(path)
+
+    def units(self, names: Sequence[str]) -> Mapping[str, UnitState]:
+        """Nothing runs here."""
+        return {name: UnitState() for name in names}
+
+    def capture(self, action: Action) -> Saved | None:
+        """As Executor.capture. Raises Unreadable, UnsafePath."""
+        path = path_of(action)
+        return None if path is None else self._files.capture(path)
+
+    def execute(self, action: Action) -> Receipt:
+        """As Executor.execute. A Unit action never belongs here."""
+        match action:
+            case Unit():
+                raise ActionFailed("no systemd is running", f"{action.verb.value}: a tree has no running units")
+            case Account():
+                self._edit_accounts(action)
+            case _:
+                self._files.execute(action)
+        return Receipt()
+
+    def settle(self, units: Sequence[str], seconds: float = 0.4) -> Mapping[str, str]:  # as LiveHost has it
+        """Nothing runs here."""
+        return {}
+
+    def leftovers(self, directories: Sequence[str]) -> tuple[str, ...]:
+        """As Files.leftovers."""
+        return self._files.leftovers(tuple(directories))
+
+    def forget(self) -> None:
+        """Look at everything afresh."""
+        self._paths.forget()
+        self._ids.forget()
+
+    def close(self) -> None:
+        """Give back descriptors."""
+        self._paths.close()
+
+    def _edit_accounts(self, action: Account) -> None:
+        try:
+            for path, old, new in account_edits(self, action):
+                self._files.execute(self._rewrite(path, old, new))
+        finally:
+            self._ids.forget()
+
+    def _rewrite(self, path: str, old: bytes, new: bytes) -> WriteFile:
+        entry = self.entry(path)
+        if entry is None:
+            return WriteFile(path, new, digest(new), _NEW_MODES[path], "root", "root", ABSENT)
+        return WriteFile(path, new, digest(new), entry.mode, entry.owner, entry.group, digest(old))

@@ -1,0 +1,95 @@
+"""What `systemctl show` and the journal say about a unit that is not running, in words. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from reconciler.host.run import escape
+
+Properties = Mapping[str, str]
+_LONGEST = 400
+"""Characters kept of one journal line."""
+
+_EXIT = {
+    200: "CHDIR", 201: "NICE", 202: "FDS", 203: "EXEC", 204: "MEMORY", 205: "LIMITS", 206: "OOM_ADJUST", 207: "SIGNAL_MASK", 208:
+    "STDIN", 209: "STDOUT", 210: "CHROOT", 211: "IOPRIO", 212: "TIMERSLACK", 213: "SECUREBITS", 214: "SETSCHEDULER", 215:
+    "CPUAFFINITY", 216: "GROUP", 217: "USER", 218: "CAPABILITIES", 219: "CGROUP", 220: "SETSID", 221: "CONFIRM", 222: "STDERR",
+    224: "PAM", 225: "NETWORK", 226: "NAMESPACE", 227: "NO_NEW_PRIVILEGES", 228: "SECCOMP", 229: "SELINUX_CONTEXT", 230:
+    "PERSONALITY", 231: "APPARMOR", 232: "ADDRESS_FAMILIES", 233: "RUNTIME_DIRECTORY", 235: "CHOWN", 236: "SMACK_PROCESS_LABEL",
+    237: "KEYRING", 238: "STATE_DIRECTORY", 239: "CACHE_DIRECTORY", 240: "LOGS_DIRECTORY", 241: "CONFIGURATION_DIRECTORY", 242:
+    "NUMA_POLICY", 243: "CREDENTIALS", 245: "BPF",
+}  # fmt: skip
+"""systemd.exec(5), "Process Exit Codes": these say what systemd could not set up before the program ran."""
+
+_CODES = {"1": "exited", "2": "killed", "3": "dumped"}
+"""CLD_EXITED and so on, see waitid(2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a unit that was started is as good as running, and what to say about it."""
+
+    words: str
+    failed: bool
+
+
+def blocks(text: bytes) -> list[dict[str, str]]:
+    """The output of `systemctl show` for several units: one dict each."""
+    chunks = text.decode("utf-8", "replace").strip("\n").split("\n\n")
+    return [dict(line.partition("=")[::2] for line in chunk.split("\n") if "=" in line) for chunk in chunks if chunk.strip()]
+
+
+def verdict(properties: Properties, said: str = "", *, replaced: bool = False) -> Verdict:
+    """Judge a started unit that is not active, or whose process was replaced. `said` is what systemctl complained about it."""
+    if replaced:
+        restarts = properties.get("NRestarts", "?")
+        return Verdict(f"it ended and was started again (NRestarts={restarts}){_how(properties)}", failed=True)
+    if properties.get("LoadState", "loaded") != "loaded":
+        return Verdict(said or f"LoadState={properties['LoadState']} {properties.get('LoadError', '')}".rstrip(), failed=True)
+    if _condition_failed(properties):
+        return Verdict("not started: a Condition...= of the unit does not hold", failed=False)
+    if properties.get("ActiveState") != "inactive" or properties.get("Result", "success") != "success":
+        return Verdict(f"{_state(properties)}{_how(properties)}{_with(said)}", failed=True)
+    once = properties.get("Type", "oneshot") == "oneshot"
+    words = said or ("" if once else "it ended by itself with success; a job that is to run once needs type: oneshot")
+    return Verdict(words, failed=bool(words))
+
+
+def exit_words(code: str, status: str) -> str:
+    """`ExecMainCode` and `ExecMainStatus` in words; empty when nothing has run or it went well."""
+    if code not in _CODES or (code == "1" and status == "0"):
+        return ""
+    if code != "1":
+        return f"ExecMainStatus={status} ({_CODES[code]} by signal {status})"
+    name = _EXIT.get(int(status)) if status.isdecimal() else None
+    return f"ExecMainStatus={status}/{name}" if name else f"ExecMainStatus={status}"
+
+
+def last_words(journal: bytes) -> str:
+    """Journal lines for the end of a sentence, control characters escaped."""
+    lines = [escape(line)[:_LONGEST] for line in journal.decode("utf-8", "replace").split("\n") if line.strip()]
+    return "; journal: " + " | ".join(lines) if lines else ""
+
+
+def _state(properties: Properties) -> str:
+    state, sub, result = (properties.get(name, "") for name in ("ActiveState", "SubState", "Result"))
+    place = f"{state}/{sub}" if state not in ("failed", "") else "failed"
+    return f"{place}, Result={result}" if result not in ("success", "") else place
+
+
+def _how(properties: Properties) -> str:
+    words = exit_words(properties.get("ExecMainCode", ""), properties.get("ExecMainStatus", ""))
+    return f", {words}" if words else ""
+
+
+def _with(said: str) -> str:
+    return f", {said}" if said else ""
+
+
+def _condition_failed(properties: Properties) -> bool:
+    """A unit that was unloaded says ConditionResult=no as well, but has no time for it."""
+    if properties.get("ActiveState") != "inactive":
+        return False
+    looked = properties.get("ConditionTimestampMonotonic", "0") != "0"
+    return properties.get("Result") == "exec-condition" or (looked and properties.get("ConditionResult") == "no")

@@ -1,0 +1,364 @@
+"""The path actions on disk. Each either is done and durable, or raises and leaves what was there.
+
+Between the last look and the rename somebody else can still change the file. So the new file is *exchanged* with what is there, what
+came out is looked at, and if it is not what was expected it goes back. Where the file system cannot exchange (NFS), a plain rename must do.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from reconciler.core.actions import ABSENT, MakeDirectory, MakeLink, RemovePath, SetAccess, WriteFile
+from reconciler.core.digest import digest
+from reconciler.core.host import ActionFailed, UnsafePath
+from reconciler.host.attributes import copy_attributes
+from reconciler.host.expects import DIRECTORY, not_replaceable
+from reconciler.host.failpoints import hit
+from reconciler.host.owners import Ownership, write_all
+from reconciler.host.place import Place
+from reconciler.host.rename import exchange, rename_new
+from reconciler.host.safe_path import SafeRoot, kind_of
+
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+def write_file(root: SafeRoot, ownership: Ownership, action: WriteFile) -> None:
+    """WriteFile. Raises ActionFailed, UnsafePath, OSError."""
+    mode = int(action.mode, 8)
+    ownership.check(action.owner, action.group)
+    with Place(root, action.path) as place:
+        _expect_replaceable(place, action.expects)
+        temporary = place.temporary()
+        _write_temporary(place, temporary, ownership, action)
+        _publish(place, temporary, action.expects, digest(action.content))
+        hit("write.renamed")
+        place.sync()
+        _record(place, ownership, mode, action.owner, action.group)
+    hit("write.done")
+
+
+def make_directory(root: SafeRoot, ownership: Ownership, action: MakeDirectory) -> None:
+    """MakeDirectory. An empty directory that is there already (an interrupted run) is brought to the asked mode and owner."""
+    mode = int(action.mode, 8)
+    ownership.check(action.owner, action.group)
+    with Place(root, action.path) as place:
+        made = _mkdir(place, 0o700)
+        hit("mkdir.made")
+        try:
+            _own_directory(place, ownership, mode, action, made=made)
+        except BaseException:
+            if made:
+                _attempt(lambda: os.rmdir(place.name, dir_fd=place.fd))
+            raise
+        hit("mkdir.access")
+        place.sync()
+        _record(place, ownership, mode, action.owner, action.group)
+    hit("mkdir.done")
+
+
+def set_access(root: SafeRoot, ownership: Ownership, action: SetAccess) -> None:
+    """SetAccess, on a regular file with one name or on a directory. Raises ActionFailed, UnsafePath, OSError."""
+    mode = int(action.mode, 8)
+    ownership.check(action.owner, action.group)
+    with Place(root, action.path) as place:
+        found = place.stat()
+        if found is None:
+            raise ActionFailed("nothing is there", f"{action.path} is gone; plan again")
+        _must_be_plain(place, found)
+        fd = _open_for_access(place)
+        try:
+            _must_be_plain(place, os.fstat(fd))
+            hit("access.opened")
+            _change(ownership, fd, mode, action)
+        finally:
+            os.close(fd)
+        _record(place, ownership, mode, action.owner, action.group)
+    hit("access.done")
+
+
+def make_link(root: SafeRoot, ownership: Ownership, action: MakeLink) -> None:
+    """MakeLink. The containing directory is made (0755, root) if only it is missing. Raises ActionFailed, UnsafePath, OSError."""
+    made = _make_parent(root, ownership, action.path)
+    try:
+        _make_link(root, ownership, action)
+    except BaseException:
+        if made:
+            _remove_parent(root, action.path)
+        raise
+    hit("link.done")
+
+
+def remove_path(root: SafeRoot, ownership: Ownership, action: RemovePath) -> None:
+    """RemovePath. What is gone already is success. Raises ActionFailed, UnsafePath, OSError."""
+    try:
+        root.parent(action.path)
+    except FileNotFoundError:
+        return
+    with Place(root, action.path) as place:
+        if place.stat() is not None:
+            place.expect(action.expects)
+            hit("remove.checked")
+            _remove(place, action.expects)
+            hit("remove.removed")
+            place.sync()
+        ownership.drop(action.path)
+    if action.prune_parent:
+        root.forget()
+        _prune_parent(root, ownership, action.path)
+    hit("remove.done")
+
+
+def _expect_replaceable(place: Place, expects: str) -> None:
+    place.expect(expects)
+    if expects == DIRECTORY:
+        raise not_replaceable(place.path)
+
+
+def _write_temporary(place: Place, temporary: str, ownership: Ownership, action: WriteFile) -> None:
+    """The finished, durable file under its temporary name; nothing when this raises."""
+    mode = int(action.mode, 8)
+    fd = os.open(temporary, _NEW, 0o600 & mode, dir_fd=place.fd)
+    try:
+        hit("write.temporary")
+        write_all(fd, action.content)
+        hit("write.content")
+        ownership.hold(fd, mode, action.owner, action.group)
+        hit("write.access")
+        _keep_attributes(place, fd)
+        hit("write.attributes")
+        os.fsync(fd)
+    except BaseException:
+        place.unlink(temporary)
+        raise
+    finally:
+        os.close(fd)
+
+
+def _keep_attributes(place: Place, fd: int) -> None:
+    found = place.stat()
+    if found is None or not stat.S_ISREG(found.st_mode):
+        return
+    old = _try_open(place)
+    if old is None:
+        return
+    try:
+        if stat.S_ISREG(os.fstat(old).st_mode):
+            copy_attributes(old, fd, stat.S_IMODE(os.fstat(fd).st_mode))
+    finally:
+        os.close(old)
+
+
+def _try_open(place: Place) -> int | None:
+    try:
+        return os.open(place.name, _OPEN, dir_fd=place.fd)
+    except OSError:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Ours:
+    """What we are about to put in place: inode, and content in the words of `expects`. Times tell less: they are milliseconds coarse."""
+
+    inode: int
+    state: str
+
+    def is_at(self, place: Place, name: str) -> bool:
+        found = place.stat(name)
+        return found is not None and found.st_ino == self.inode and place.look(name) == self.state
+
+
+def _publish(place: Place, temporary: str, expects: str, state: str) -> None:
+    """Put the finished temporary file or link in place of what is expected there. Afterwards the temporary name is gone."""
+    ours = _Ours(os.stat(temporary, dir_fd=place.fd, follow_symlinks=False).st_ino, state)
+    try:
+        hit("publish.ready")
+        place.expect(expects)
+        hit("publish.checked")
+        if expects == ABSENT:
+            _publish_new(place, temporary, expects)
+        else:
+            _replace(place, temporary, expects, ours)
+    except BaseException:
+        if ours.is_at(place, temporary):
+            place.unlink(temporary)
+        raise
+
+
+def _publish_new(place: Place, temporary: str, expects: str) -> None:
+    try:
+        rename_new(place.fd, temporary, place.name)
+    except FileExistsError as error:
+        raise place.changed(expects, place.look()) from error
+
+
+def _replace(place: Place, temporary: str, expects: str, ours: _Ours) -> None:
+    try:
+        exchanged = exchange(place.fd, temporary, place.name)
+    except FileNotFoundError as error:
+        raise place.changed(expects, place.look()) from error
+    if not exchanged:
+        os.rename(temporary, place.name, src_dir_fd=place.fd, dst_dir_fd=place.fd)
+        return
+    try:
+        hit("publish.exchanged")
+        displaced = place.look(temporary)
+    except BaseException:
+        _put_back(place, temporary, ours)
+        raise
+    if displaced != expects:
+        _put_back(place, temporary, ours)
+        raise place.changed(expects, displaced)
+    place.unlink(temporary)
+
+
+def _put_back(place: Place, temporary: str, ours: _Ours) -> None:
+    """What came out of the exchange is somebody's new file: it gets its name back, unless that somebody was at it again meanwhile."""
+    try:
+        exchange(place.fd, temporary, place.name)
+    except FileNotFoundError:
+        rename_new(place.fd, temporary, place.name)
+        return
+    if ours.is_at(place, temporary):
+        return
+    # A third version took our file's place in between: that is the newest. The one before it is kept under a name of its own.
+    exchange(place.fd, temporary, place.name)
+    kept = f".reconciler.{os.urandom(8).hex()}.kept"
+    rename_new(place.fd, temporary, kept)
+    raise _changed_twice(place, kept)
+
+
+def _changed_twice(place: Place, kept: str) -> ActionFailed:
+    return ActionFailed("changed twice meanwhile", f"{place.path}: the newest version is in place, the one before is {kept} beside it")
+
+
+def _mkdir(place: Place, mode: int) -> bool:
+    """Make the directory; False when an empty one is there already."""
+    try:
+        os.mkdir(place.name, mode, dir_fd=place.fd)
+    except FileExistsError as error:
+        if place.look() != DIRECTORY:
+            raise place.changed(ABSENT, place.look()) from error
+        return False
+    return True
+
+
+def _own_directory(place: Place, ownership: Ownership, mode: int, action: MakeDirectory, *, made: bool) -> None:
+    fd = os.open(place.name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=place.fd)
+    try:
+        if os.listdir(fd):
+            raise place.changed(ABSENT, DIRECTORY)
+        (ownership.hold if made else ownership.change)(fd, mode, action.owner, action.group)
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _must_be_plain(place: Place, found: os.stat_result) -> None:
+    if stat.S_ISDIR(found.st_mode):
+        return
+    if not stat.S_ISREG(found.st_mode):
+        raise UnsafePath("not a file or directory", f"{place.path} is {kind_of(found.st_mode)}; its mode and owner are left alone")
+    if found.st_nlink > 1:
+        detail = f"{place.path} is one of {found.st_nlink} hard links, a change would hit all; find them with find -inum {found.st_ino}"
+        raise UnsafePath("the file has other names", detail)
+
+
+def _open_for_access(place: Place) -> int:
+    """An fd for fchown and fchmod. An ordinary user's own file that even he may not read is first opened to him, and to nobody else."""
+    try:
+        return os.open(place.name, _OPEN, dir_fd=place.fd)
+    except PermissionError:
+        fd = os.open(place.name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=place.fd)
+    try:
+        _must_be_plain(place, os.fstat(fd))
+        os.chmod(f"/proc/self/fd/{fd}", stat.S_IMODE(os.fstat(fd).st_mode) | 0o600)
+        return os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    finally:
+        os.close(fd)
+
+
+def _change(ownership: Ownership, fd: int, mode: int, action: SetAccess) -> None:
+    before = os.fstat(fd)
+    try:
+        ownership.change(fd, mode, action.owner, action.group)
+    except BaseException:
+        _attempt(lambda: os.fchown(fd, before.st_uid, before.st_gid))
+        _attempt(lambda: os.fchmod(fd, stat.S_IMODE(before.st_mode)))
+        raise
+    os.fsync(fd)
+
+
+def _attempt(step: Callable[[], None]) -> None:
+    try:
+        step()
+    except OSError:
+        return
+
+
+def _make_parent(root: SafeRoot, ownership: Ownership, path: str) -> bool:
+    parent = path.rpartition("/")[0]
+    if not parent or root.stat(parent) is not None:
+        return False
+    make_directory(root, ownership, MakeDirectory(parent, "0755", "root", "root"))
+    root.forget()
+    return True
+
+
+def _remove_parent(root: SafeRoot, path: str) -> None:
+    with Place(root, path.rpartition("/")[0]) as place:
+        _attempt(lambda: os.rmdir(place.name, dir_fd=place.fd))
+
+
+def _make_link(root: SafeRoot, ownership: Ownership, action: MakeLink) -> None:
+    with Place(root, action.path) as place:
+        _expect_replaceable(place, action.expects)
+        temporary = place.temporary()
+        os.symlink(action.target, temporary, dir_fd=place.fd)
+        _publish(place, temporary, action.expects, f"link:{action.target}")
+        hit("link.renamed")
+        place.sync()
+        ownership.drop(action.path)
+
+
+def _remove(place: Place, expects: str) -> None:
+    if expects == DIRECTORY:
+        os.rmdir(place.name, dir_fd=place.fd)
+        return
+    temporary = place.temporary()
+    rename_new(place.fd, place.name, temporary)
+    hit("remove.renamed")
+    found = place.look(temporary)
+    if found == expects:
+        place.unlink(temporary)
+        return
+    try:
+        rename_new(place.fd, temporary, place.name)
+    except FileExistsError:
+        kept = f".reconciler.{os.urandom(8).hex()}.kept"
+        rename_new(place.fd, temporary, kept)
+        raise _changed_twice(place, kept) from None
+    raise place.changed(expects, found)
+
+
+def _prune_parent(root: SafeRoot, ownership: Ownership, path: str) -> None:
+    parent = path.rpartition("/")[0]
+    if not parent or root.stat(parent) is None:
+        return
+    with Place(root, parent) as place:
+        try:
+            os.rmdir(place.name, dir_fd=place.fd)
+        except OSError:
+            return
+        hit("remove.pruned")
+        place.sync()
+        ownership.drop(parent)
+
+
+def _record(place: Place, ownership: Ownership, mode: int, owner: str, group: str) -> None:
+    found = place.stat()
+    if found is not None:
+        ownership.record(place.path, found, mode, owner, group)

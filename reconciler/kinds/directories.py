@@ -1,0 +1,106 @@
+"""directories: one directory with its mode and owner. What is inside it is not ours and is never deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Annotated
+
+from pydantic import Field
+
+from reconciler.core.actions import Cause, MakeDirectory, RemovePath, SetAccess, Step
+from reconciler.core.address import Address
+from reconciler.core.changes import Change, Observed, Part, Verb
+from reconciler.core.fields import AbsolutePath, AccountName, Mode
+from reconciler.core.host import FileType, HostView, Unreadable, UnsafePath
+from reconciler.core.kind import Impossible, Kind, Requirement
+from reconciler.core.resource import RefersTo, Resource
+from reconciler.core.spec import Declared
+from reconciler.kinds import access
+
+
+class Directory(Resource):
+    """A directory. When its block is removed, the directory goes only if we made it and it is empty."""
+
+    mode: Mode
+    """Permissions, as four octal digits in quotes. Required: there is no mode that is right for everything."""
+    owner: Annotated[AccountName, RefersTo("users")] = "root"
+    """The user who owns it."""
+    group: Annotated[AccountName, RefersTo("groups")] = "root"
+    """The group that owns it."""
+
+
+def expand(declared: Declared, running: bool) -> Iterator[Part]:
+    """One part: the directory."""
+    directory = declared.resource
+    assert isinstance(directory, Directory)
+    document = {"type": "directory", "mode": directory.mode, "owner": directory.owner, "group": directory.group}
+    yield Part(declared.address, document, declared)
+
+
+def observe(view: HostView, addresses: Sequence[Address]) -> Mapping[Address, Observed]:
+    """One look at each path."""
+    return {address: _observe(view, address.name) for address in addresses}
+
+
+def _observe(view: HostView, path: str) -> Observed:
+    try:
+        entry = view.entry(path)
+    except (Unreadable, UnsafePath) as error:
+        return access.unreadable(error)
+    if entry is None:
+        return Observed(None)
+    return Observed(access.path_document(entry), {"expects": str(entry.type)})
+
+
+def keep(view: HostView, address: Address, vanishing: frozenset[str]) -> str:
+    """Why a directory that left the spec stays: something is in it that does not leave with it."""
+    try:
+        left = [name for name in view.names(address.name) if f"{address.name}/{name}" not in vanishing]
+    except Unreadable as error:
+        return str(error)
+    return f"not empty ({len(left)} {'entry' if len(left) == 1 else 'entries'}, such as {left[0]!r})" if left else ""
+
+
+def actions(change: Change) -> Iterator[Step]:
+    """Make it, set its access, or remove it when empty."""
+    path, cause = change.address.name, (Cause(change.address),)
+    if change.verb is Verb.DELETE:
+        yield Step(RemovePath(path, expects=str(FileType.DIRECTORY)), cause)
+        return
+    assert change.after is not None
+    if change.verb is Verb.CREATE:
+        yield Step(MakeDirectory(path, **access.access_of(change.after)), cause)
+    elif change.touches("type"):
+        raise Impossible(f"{path} is a {(change.before or {}).get('type')}, not a directory; move it away by hand, nothing here deletes it")
+    else:
+        yield Step(SetAccess(path, **access.access_of(change.after)), cause)
+
+
+def references(declared: Declared) -> Iterable[Address]:
+    """Its owners and the directories above it."""
+    directory = declared.resource
+    assert isinstance(directory, Directory)
+    return (*access.owners(directory.owner, directory.group), *access.above(declared.address.name))
+
+
+def requires(declared: Declared) -> Iterable[Requirement]:
+    """Its owners and the directory above it."""
+    directory = declared.resource
+    assert isinstance(directory, Directory)
+    return (*access.owner_requirements(directory.owner, directory.group), *access.parent_requirement(declared.address.name))
+
+
+KIND = Kind(
+    name="directories",
+    model=Directory,
+    name_type=Annotated[AbsolutePath, Field(description="Where the directory is.")],
+    expand=expand,
+    observe=observe,
+    actions=actions,
+    carries=("type",),
+    prunes_adopted=False,
+    keep=keep,
+    references=references,
+    requires=requires,
+    paths=lambda address: (address.name,),
+)

@@ -1,0 +1,117 @@
+"""files: one regular file with its content, mode and owner. Written by rename, so that a reader sees the old or the new one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from reconciler.core.actions import Cause, RemovePath, SetAccess, Step, WriteFile
+from reconciler.core.address import Address
+from reconciler.core.changes import Change, Observed, Part, Verb
+from reconciler.core.digest import digest
+from reconciler.core.fields import AbsolutePath, AccountName, Flag, Mode, TextBlock
+from reconciler.core.host import FileType, HostView, Unreadable, UnsafePath
+from reconciler.core.kind import Impossible, Kind, Requirement
+from reconciler.core.resource import RefersTo, Resource, SourcePath
+from reconciler.core.spec import Declared
+from reconciler.kinds import access
+
+
+class File(Resource):
+    """A regular file. When its block is removed, the file is removed too, unless somebody changed it by hand."""
+
+    content: TextBlock | None = None
+    """The text of the file, byte for byte."""
+    source: Annotated[str | None, Field(min_length=1, max_length=4096), SourcePath()] = None
+    """A file in the spec's own tree, relative to the file this is written in; any bytes."""
+    mode: Mode
+    """Permissions, as four octal digits in quotes. Required: there is no mode that is right for everything."""
+    owner: Annotated[AccountName, RefersTo("users")] = "root"
+    """The user who owns it."""
+    group: Annotated[AccountName, RefersTo("groups")] = "root"
+    """The group that owns it."""
+    sensitive: Flag = False
+    """Never show the content: plans and the ledger hold only a keyed digest."""
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        if (self.content is None) == (self.source is None):
+            raise ValueError("say either `content: TEXT` or `source: PATH`, exactly one of them")
+        return self
+
+
+def _file(declared: Declared) -> File:
+    assert isinstance(declared.resource, File)
+    return declared.resource
+
+
+def expand(declared: Declared, running: bool) -> Iterator[Part]:
+    """One part: the file."""
+    file = _file(declared)
+    content = file.content.encode() if file.source is None and file.content is not None else declared.sources[file.source or ""]
+    document = {"type": "file", "content": digest(content), "mode": file.mode, "owner": file.owner, "group": file.group}
+    yield Part(declared.address, document, declared, content, file.sensitive)
+
+
+def observe(view: HostView, addresses: Sequence[Address]) -> Mapping[Address, Observed]:
+    """One look at each path, and one read."""
+    return {address: _observe(view, address.name) for address in addresses}
+
+
+def _observe(view: HostView, path: str) -> Observed:
+    try:
+        entry, content = access.read_entry(view, path)
+    except (Unreadable, UnsafePath) as error:
+        return access.unreadable(error)
+    if entry is None:
+        return Observed(None)
+    document = access.path_document(entry)
+    if entry.type is FileType.FILE:
+        document["content"] = digest(content)
+    return Observed(document, {"expects": access.expects_of(entry, content)})
+
+
+def actions(change: Change) -> Iterator[Step]:
+    """Write it, set its access, or remove it."""
+    path, cause, expects = change.address.name, (Cause(change.address),), access.expected(change.observed)
+    if change.verb is Verb.DELETE:
+        yield Step(RemovePath(path, expects, sensitive=change.sensitive), cause)
+        return
+    assert change.part is not None
+    if change.before is not None and change.before["type"] not in ("file", "link"):
+        raise Impossible(f"{path} is a {change.before['type']}, not a file; move it away by hand, nothing here deletes it")
+    if change.verb is Verb.CREATE or change.touches("content") or change.touches("type"):
+        assert change.part.content is not None
+        where = access.access_of(change.part.document)
+        content, sensitive = change.part.content, change.part.sensitive
+        yield Step(WriteFile(path, content, digest(content), **where, expects=expects, sensitive=sensitive), cause)
+    else:
+        yield Step(SetAccess(path, **access.access_of(change.part.document)), cause)
+
+
+def references(declared: Declared) -> Iterable[Address]:
+    """Its owners and the directories above it."""
+    file = _file(declared)
+    return (*access.owners(file.owner, file.group), *access.above(declared.address.name))
+
+
+def requires(declared: Declared) -> Iterable[Requirement]:
+    """Its owners and its directory."""
+    file = _file(declared)
+    return (*access.owner_requirements(file.owner, file.group), *access.parent_requirement(declared.address.name))
+
+
+KIND = Kind(
+    name="files",
+    model=File,
+    name_type=Annotated[AbsolutePath, Field(description="Where the file is.")],
+    expand=expand,
+    observe=observe,
+    actions=actions,
+    carries=("type", "content"),
+    references=references,
+    requires=requires,
+    paths=lambda address: (address.name,),
+)

@@ -1,0 +1,87 @@
+"""groups: a local group in /etc/group. Its number is never changed, and a group that was there before us is never removed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated
+
+from pydantic import Field
+
+from reconciler.core.actions import Account, AccountOp, Cause, Step
+from reconciler.core.address import Address
+from reconciler.core.changes import Change, Document, Observed, Part, Verb
+from reconciler.core.fields import AccountName, Flag
+from reconciler.core.host import HostView, Unreadable, UnsafePath
+from reconciler.core.kind import Impossible, Kind
+from reconciler.core.resource import Resource
+from reconciler.core.spec import Declared
+from reconciler.formats import accounts
+
+
+class Group(Resource):
+    """A group. When its block is removed, the group goes only if we made it."""
+
+    gid: Annotated[int | None, Field(ge=1, le=4_294_967_294, strict=True)] = None
+    """Its number; the next free one when left out. Cannot be changed later: files on disk carry the number."""
+    system: Flag = False
+    """Take the number from the range for system groups."""
+
+
+def _group(declared: Declared) -> Group:
+    assert isinstance(declared.resource, Group)
+    return declared.resource
+
+
+def expand(declared: Declared, running: bool) -> Iterator[Part]:
+    """One part: the group. Which range its number came from is no state to converge to."""
+    document: Document = {"type": "group"}
+    gid = _group(declared).gid
+    if gid is not None:
+        document["gid"] = gid
+    yield Part(declared.address, document, declared)
+
+
+def observe(view: HostView, addresses: Sequence[Address]) -> Mapping[Address, Observed]:
+    """One read of /etc/group for all."""
+    try:
+        text = view.read("/etc/group").decode("utf-8", "replace")
+    except FileNotFoundError:
+        text = ""
+    except (Unreadable, UnsafePath) as error:
+        return {address: Observed(None, unreadable=str(error)) for address in addresses}
+    found = {group.name: group for group in accounts.parse_groups(text)}
+    return {address: _observed(found.get(address.name)) for address in addresses}
+
+
+def _observed(group: accounts.Group | None) -> Observed:
+    return Observed(None) if group is None else Observed({"type": "group", "gid": group.gid})
+
+
+def actions(change: Change) -> Iterator[Step]:
+    """groupadd or groupdel; a number is not changed."""
+    name, cause = change.address.name, (Cause(change.address),)
+    if change.verb is Verb.DELETE:
+        yield Step(Account(AccountOp.GROUPDEL, name), cause)
+        return
+    assert change.part is not None
+    if change.verb is Verb.UPDATE:
+        raise Impossible(
+            f"group {name} has gid {(change.before or {}).get('gid')}, the spec says {change.part.document.get('gid')}. Files on disk carry the "
+            "number, so it is not changed here: write the number it has, or move the files and change it by hand"
+        )
+    group = _group(change.part.declared)
+    fields = (("gid", str(group.gid)),) if group.gid is not None else ()
+    yield Step(Account(AccountOp.GROUPADD, name, (*fields, *((("system", "yes"),) if group.system else ()))), cause)
+
+
+KIND = Kind(
+    name="groups",
+    model=Group,
+    name_type=AccountName,
+    expand=expand,
+    observe=observe,
+    actions=actions,
+    carries=("gid",),
+    whole=False,
+    prunes_adopted=False,
+)

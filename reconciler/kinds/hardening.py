@@ -1,0 +1,41 @@
+"""The sandboxing sets that `hardening:` stands for. Each is a plain list of directives of systemd.exec(5), all without side effects on files.
+
+`basic` breaks no ordinary service: it takes away what a service has no business with. `strict` also makes the file system read-only
+except for the directories that systemd manages for the service (`StateDirectory=` and the like) and what `ReadWritePaths=` names,
+hides the homes, and leaves only the usual system calls. Neither forbids writable and executable memory: CUDA and JITs need it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+BASIC: Mapping[str, str] = {
+    "NoNewPrivileges": "yes",
+    "PrivateTmp": "yes",
+    "ProtectSystem": "full",
+    "ProtectControlGroups": "yes",
+    "ProtectKernelModules": "yes",
+    "ProtectKernelTunables": "yes",
+    "ProtectKernelLogs": "yes",
+    "ProtectClock": "yes",
+    "ProtectHostname": "yes",
+    "RestrictSUIDSGID": "yes",
+    "LockPersonality": "yes",
+}
+
+STRICT: Mapping[str, str] = {
+    **BASIC,
+    "ProtectSystem": "strict",
+    "ProtectHome": "yes",
+    "ProtectProc": "invisible",
+    "DevicePolicy": "closed",
+    "RestrictAddressFamilies": "AF_UNIX AF_INET AF_INET6",
+    "RestrictNamespaces": "yes",
+    "RestrictRealtime": "yes",
+    "RemoveIPC": "yes",
+    "SystemCallArchitectures": "native",
+    "SystemCallFilter": "@system-service",
+    "UMask": "0027",
+}
+
+SETS: Mapping[str, Mapping[str, str]] = {"none": {}, "basic": BASIC, "strict": STRICT}

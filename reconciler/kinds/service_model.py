@@ -1,0 +1,210 @@
+"""What a spec can say about a service. A field carries the directive it stands for and what changing it costs."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from reconciler.core.fields import AbsolutePath, AccountName, Duration, Flag, Text
+from reconciler.core.resource import Directive, Effect, RefersTo, Resource
+from reconciler.formats import unit
+
+
+class OnChange(StrEnum):
+    """What a change may do to a running service."""
+
+    RESTART = "restart"
+    RELOAD = "reload"
+    NONE = "none"
+
+
+class State(StrEnum):
+    """Whether the service runs."""
+
+    RUNNING = "running"
+    STOPPED = "stopped"
+
+
+class Hardening(StrEnum):
+    """Which documented set of sandboxing directives is added."""
+
+    NONE = "none"
+    BASIC = "basic"
+    STRICT = "strict"
+
+
+def _argv(words: list[str]) -> list[str]:
+    unit.exec_line(words)
+    return words
+
+
+def _systemd_syntax(line: str) -> str:
+    problems = unit.lint_exec(line)
+    if problems:
+        raise ValueError("; ".join(problems))
+    return line
+
+
+def _enabled(value: Any) -> Any:
+    if value is True or value is False or value == "masked":
+        return value
+    raise ValueError("write true, false or masked")
+
+
+Argv = Annotated[list[Text], Field(min_length=1), AfterValidator(_argv)]
+RawCommand = Annotated[str, Field(min_length=1, max_length=65_536), AfterValidator(_systemd_syntax)]
+Command = Argv | RawCommand
+"""A list is the exact argv, nothing is expanded (but the one word $MAINPID). A string is systemd's own syntax and is linted."""
+
+UnitName = Annotated[
+    str,
+    Field(pattern=r"^[A-Za-z0-9:_.\\@-]{1,240}\.(?:service|target|socket|timer|mount|automount|path|slice|device|swap|scope)\z"),
+]
+EnvironmentName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*\z")]
+DirectiveName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]*\z")]
+OptionalPath = Annotated[str, Field(pattern=r"^-?/[^\x00-\x1f\x7f]*\z", max_length=4096)]
+WorkingDirectory = Annotated[str, Field(pattern=r"^(?:-?/[^\x00-\x1f\x7f]*|-?~)\z", max_length=4096)]
+Size = Annotated[
+    str, BeforeValidator(lambda v: str(v) if type(v) is int else v), Field(pattern=r"^(?:[0-9]+[KMGT]?|[0-9]{1,3}%|infinity)\z")
+]
+Limit = Annotated[
+    str, BeforeValidator(lambda v: str(v) if type(v) is int else v), Field(pattern=r"^(?:[0-9]+|infinity)(?::(?:[0-9]+|infinity))?\z")
+]
+Percentage = Annotated[str, Field(pattern=r"^[0-9]+%\z")]
+Device = Annotated[str, Field(pattern=r"^(?:/dev/[^\x00-\x20\x7f]+|char-[\w*-]+|block-[\w*-]+)(?: [rwm]{1,3})?\z")]
+ServiceName = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z0-9_][A-Za-z0-9:_.-]{0,200}\z",
+        description="The unit's name without `.service`.",
+    ),
+]
+
+
+class Service(Resource):
+    """A systemd service with a unit file of our own. Typed fields carry systemd's own names in snake_case: its man pages explain them."""
+
+    description: Annotated[Text | None, Directive("Unit", "Description", Effect.NONE)] = None
+    """What it is, for people."""
+    documentation: Annotated[list[Text], Directive("Unit", "Documentation", Effect.NONE)] = []
+    """Where more is written."""
+    after: Annotated[list[UnitName], Directive("Unit", "After")] = []
+    """Units that are started before this one."""
+    before: Annotated[list[UnitName], Directive("Unit", "Before")] = []
+    """Units that are started after this one."""
+    wants: Annotated[list[UnitName], Directive("Unit", "Wants")] = []
+    """Units that are started along with this one."""
+    requires: Annotated[list[UnitName], Directive("Unit", "Requires")] = []
+    """Units without which this one cannot run."""
+
+    type: Annotated[str, Field(pattern=r"^(?:simple|exec|forking|oneshot|notify|dbus|idle)\z"), Directive("Service", "Type")] = "exec"
+    """When it counts as started. `exec` notices a missing program or user, which `simple` does not."""
+    remain_after_exit: Annotated[Flag | None, Directive("Service", "RemainAfterExit")] = None
+    """Whether a oneshot service counts as running after its command ended."""
+    exec_start_pre: Annotated[list[Command], Directive("Service", "ExecStartPre")] = []
+    """Commands before the start."""
+    exec_start: Annotated[Command, Directive("Service", "ExecStart")]
+    """The program. A list is the exact argv; a string is systemd's own syntax."""
+    exec_start_post: Annotated[list[Command], Directive("Service", "ExecStartPost")] = []
+    """Commands after the start."""
+    exec_reload: Annotated[Command | None, Directive("Service", "ExecReload", Effect.RELOAD)] = None
+    """How to make it read its configuration again."""
+    exec_stop: Annotated[list[Command], Directive("Service", "ExecStop", Effect.NONE)] = []
+    """Commands that stop it."""
+    user: Annotated[AccountName | None, RefersTo("users"), Directive("Service", "User")] = None
+    """The user it runs as; root when left out."""
+    group: Annotated[AccountName | None, RefersTo("groups"), Directive("Service", "Group")] = None
+    """The group it runs as; the user's own when left out."""
+    working_directory: Annotated[WorkingDirectory | None, Directive("Service", "WorkingDirectory")] = None
+    """Where it runs; `-` in front: may be missing; `~`: the user's home."""
+    environment: Annotated[dict[EnvironmentName, Text], Directive("Service", "Environment")] = {}
+    """Variables; any user of the host can read them, so no secrets here."""
+    environment_file: Annotated[list[OptionalPath], Directive("Service", "EnvironmentFile")] = []
+    """Files of NAME=value lines; `-` in front: may be missing."""
+    load_credential: Annotated[dict[Text, AbsolutePath], Directive("Service", "LoadCredential")] = {}
+    """Secrets, by name, from files only root can read."""
+    restart: Annotated[
+        str,
+        Field(pattern=r"^(?:no|always|on-success|on-failure|on-abnormal|on-abort|on-watchdog)\z"),
+        Directive("Service", "Restart", Effect.NONE),
+    ] = "on-failure"
+    """When systemd starts it again by itself."""
+    restart_sec: Annotated[Duration | None, Directive("Service", "RestartSec", Effect.NONE)] = None
+    """How long systemd waits before that."""
+    timeout_start_sec: Annotated[Duration | None, Directive("Service", "TimeoutStartSec", Effect.NONE)] = None
+    """How long a start may take."""
+    timeout_stop_sec: Annotated[Duration | None, Directive("Service", "TimeoutStopSec", Effect.NONE)] = None
+    """How long a stop may take before it is killed."""
+    syslog_identifier: Annotated[Text | None, Directive("Service", "SyslogIdentifier")] = None
+    """Its name in the journal."""
+    standard_output: Annotated[Text | None, Directive("Service", "StandardOutput")] = None
+    """Where its output goes."""
+    standard_error: Annotated[Text | None, Directive("Service", "StandardError")] = None
+    """Where its errors go."""
+    nice: Annotated[int | None, Field(ge=-20, le=19, strict=True), Directive("Service", "Nice")] = None
+    """CPU scheduling: -20 first, 19 last."""
+    limit_nofile: Annotated[Limit | None, Directive("Service", "LimitNOFILE")] = None
+    """Open files: a number, `soft:hard` or infinity."""
+    limit_nproc: Annotated[Limit | None, Directive("Service", "LimitNPROC")] = None
+    """Processes of its user."""
+    memory_max: Annotated[Size | None, Directive("Service", "MemoryMax")] = None
+    """Memory it may use: 32G, 80%, infinity."""
+    memory_high: Annotated[Size | None, Directive("Service", "MemoryHigh")] = None
+    """Memory above which it is slowed down."""
+    cpu_quota: Annotated[Percentage | None, Directive("Service", "CPUQuota")] = None
+    """CPU time: 200% is two CPUs."""
+    device_allow: Annotated[list[Device], Directive("Service", "DeviceAllow")] = []
+    """Devices it may use, such as /dev/nvidia0 rw."""
+    wanted_by: Annotated[list[UnitName], Directive("Install", "WantedBy", Effect.NONE)] = ["multi-user.target"]
+    """Which targets start it when it is enabled."""
+    required_by: Annotated[list[UnitName], Directive("Install", "RequiredBy", Effect.NONE)] = []
+    """Which units cannot start without it when it is enabled."""
+
+    hardening: Hardening = Hardening.NONE
+    """Ours: none, basic or strict, each a documented set of sandboxing directives."""
+    directives: dict[DirectiveName, dict[DirectiveName, Text | list[Text]]] = {}
+    """Any other directive, by section and name, in systemd's own syntax. Linted; wins over `hardening`."""
+    watch: list[AbsolutePath] = []
+    """Ours: files that count as its configuration, besides its environment files and credentials."""
+    on_change: OnChange = OnChange.RESTART
+    """Ours: what a change may do to the running service."""
+    state: State = State.RUNNING
+    """Ours: running or stopped."""
+    enabled: Annotated[bool | str, BeforeValidator(_enabled), Field(json_schema_extra={"enum": [True, False, "masked"]})] = True
+    """Whether it starts with the host: true, false or masked."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.enabled == "masked" and self.state is State.RUNNING and "state" in self.model_fields_set:
+            raise ValueError("a masked service cannot run: write `state: stopped` or leave `state` out")
+        if self.on_change is OnChange.RELOAD and self.exec_reload is None:
+            raise ValueError("`on_change: reload` needs `exec_reload`, the command that makes it read its configuration again")
+        if self.enabled is True and not (self.wanted_by or self.required_by):
+            raise ValueError("nothing would start it: `enabled: true` needs an entry in `wanted_by` or `required_by`")
+        return self
+
+    @model_validator(mode="after")
+    def _known_directives(self) -> Self:
+        if not self.directives:
+            return self
+        from reconciler.formats import directives
+
+        typed = {
+            (mark.section, mark.name): name
+            for name, info in type(self).model_fields.items()
+            for mark in info.metadata
+            if isinstance(mark, Directive)
+        }
+        problems: list[str] = []
+        for section, names in self.directives.items():
+            for name, value in names.items():
+                if (section, name) in typed:
+                    problems.append(f"{name} has a field of its own here: write `{typed[section, name]}`")
+                for one in value if isinstance(value, list) else [value]:
+                    problem = directives.lint(section, name, one)
+                    problems += [problem] if problem else []
+        if problems:
+            raise ValueError("; ".join(dict.fromkeys(problems)))
+        return self

@@ -1,0 +1,107 @@
+"""A declared service as the sections of its unit file, and what a difference between two such files costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from typing import Any
+
+from reconciler.core.changes import FieldChange
+from reconciler.core.resource import Directive, Effect
+from reconciler.formats import unit
+from reconciler.kinds.hardening import SETS
+from reconciler.kinds.service_model import Service
+
+Value = str | list[str]
+
+
+def _command(value: str | list[str]) -> str:
+    return value if isinstance(value, str) else unit.exec_line(value)
+
+
+def _words(values: Iterable[str]) -> str:
+    return " ".join(values)
+
+
+def _texts(values: Iterable[str]) -> list[str]:
+    return [unit.escape_specifiers(value) for value in values]
+
+
+# Fields that are not simply their text with `%` doubled.
+_FORMS: Mapping[str, Callable[[Any], Value]] = {
+    "after": _words,
+    "before": _words,
+    "wants": _words,
+    "requires": _words,
+    "wanted_by": _words,
+    "required_by": _words,
+    "documentation": _words,
+    "exec_start": _command,
+    "exec_reload": _command,
+    "exec_start_pre": lambda commands: [_command(one) for one in commands],
+    "exec_start_post": lambda commands: [_command(one) for one in commands],
+    "exec_stop": lambda commands: [_command(one) for one in commands],
+    "environment": lambda variables: [unit.environment_value(name, value) for name, value in variables.items()],
+    "environment_file": _texts,
+    "device_allow": _texts,
+    "load_credential": lambda found: [f"{unit.escape_specifiers(name)}:{unit.escape_specifiers(path)}" for name, path in found.items()],
+    "remain_after_exit": lambda value: "yes" if value else "no",
+    "nice": str,
+    "cpu_quota": str,
+    "memory_max": str,
+    "memory_high": str,
+}
+
+
+@cache
+def _table() -> tuple[tuple[str, Directive, Callable[[Any], Value]], ...]:
+    return tuple(
+        (name, mark, _FORMS.get(name, unit.escape_specifiers))
+        for name, info in Service.model_fields.items()
+        for mark in info.metadata
+        if isinstance(mark, Directive)
+    )
+
+
+@cache
+def _effects() -> Mapping[tuple[str, str], Effect]:
+    return {(mark.section, mark.name): mark.effect for _, mark, _ in _table()}
+
+
+def _plain(value: Value) -> Value | None:
+    """One value as text, several as a list, none as None: the form in which `unit.parse` answers."""
+    if isinstance(value, list):
+        return value[0] if len(value) == 1 else (value or None)
+    return value or None
+
+
+def sections(service: Service) -> unit.Sections:
+    """The unit file as sections. Directives stand in the order of the model, `hardening` after them, `directives` last."""
+    result: unit.Sections = {"Unit": {}, "Service": {}, "Install": {}}
+    for name, mark, form in _table():
+        declared = getattr(service, name)
+        value = None if declared is None or declared == [] else _plain(form(declared))
+        if value is not None:
+            result[mark.section][mark.name] = value
+    result["Service"].update(SETS[service.hardening])
+    for section, names in service.directives.items():
+        for name, given in names.items():
+            value = _plain(list(given) if isinstance(given, list) else given)
+            if value is not None:
+                result.setdefault(section, {})[name] = value
+    return {section: names for section, names in result.items() if names}
+
+
+def effect(differences: Iterable[FieldChange]) -> tuple[Effect, str]:
+    """The greatest cost of these differences below `unit`, and the directive that makes it: (Effect.RESTART, "Service.ExecStart")."""
+    worst, why = Effect.NONE, ""
+    for change in differences:
+        if change.path[0] != "unit" or len(change.path) < 3:
+            continue
+        section, name = change.path[1], change.path[2]
+        if section == "Install" or section.startswith("X-") or name.startswith("X-"):
+            continue
+        cost = _effects().get((section, name), Effect.RESTART)
+        if cost > worst:
+            worst, why = cost, f"{section}.{name}"
+    return worst, why

@@ -1,0 +1,59 @@
+"""What is valid but probably not meant, seen across resources. Needs no host; run by `validate` and by `plan`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from reconciler.core.address import Address
+from reconciler.core.diagnostic import Diagnostic, Severity, warning
+from reconciler.core.kind import Kinds
+from reconciler.core.spec import Spec
+from reconciler.policy.paths import claimed_twice, forbidden
+
+Rule = Callable[[Spec, Kinds], Iterator[Diagnostic]]
+
+
+def _undeclared_watch(spec: Spec, kinds: Kinds) -> Iterator[Diagnostic]:
+    """A watched file that is not declared changes without anybody being told."""
+    declared_addresses = {declared.address for declared in spec.resources}
+    for declared in spec.resources:
+        for path in getattr(declared.resource, "watch", ()):
+            if Address("files", path) not in declared_addresses:
+                detail = f"{declared.address} watches {path}, which is not under `files:`. Only a change made by an apply is noticed: declare the file."
+                yield warning("watched file is not declared", detail, address=declared.address, source=declared.source, rule="watch")
+
+
+def _file_as_parent(spec: Spec, kinds: Kinds) -> Iterator[Diagnostic]:
+    """A path below a declared file cannot exist."""
+    files = {declared.address.name for declared in spec.resources if declared.address.kind == "files"}
+    for declared in spec.resources:
+        for path in kinds[declared.address.kind].paths(declared.address):
+            parent = next((base for base in _above(path) if base in files), None)
+            if parent:
+                detail = f"{path} lies below {parent}, which is declared as a file."
+                yield Diagnostic(Severity.ERROR, "path lies below a file", detail, declared.address, declared.source, rule="below-file")
+
+
+def _above(path: str) -> Iterator[str]:
+    while (path := path.rpartition("/")[0]) not in ("", "/"):
+        yield path
+
+
+def _secret_environment(spec: Spec, kinds: Kinds) -> Iterator[Diagnostic]:
+    """Environment= is readable by every user of the host."""
+    for declared in spec.resources:
+        for name in getattr(declared.resource, "environment", ()):
+            if any(word in name.upper() for word in ("PASSWORD", "SECRET", "TOKEN", "API_KEY", "PRIVATE_KEY")):
+                detail = (
+                    f"{declared.address} sets {name} in its environment, which any user can read with `systemctl show`. "
+                    "Use `load_credential` or an `environment_file` with mode 0600."
+                )
+                yield warning("secret in the environment", detail, address=declared.address, source=declared.source, rule="secret-environment")
+
+
+RULES: tuple[Rule, ...] = (forbidden, claimed_twice, _file_as_parent, _undeclared_watch, _secret_environment)
+
+
+def lint(spec: Spec, kinds: Kinds) -> list[Diagnostic]:
+    """Everything that all rules have to say."""
+    return [found for rule in RULES for found in rule(spec, kinds)]

@@ -1,0 +1,145 @@
+"""Diagnostics for people, for machines and for GitHub."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from reconciler.core.diagnostic import Diagnostic, Severity
+from reconciler.render.term import Paint, columns, count, painter, paragraphs, visible
+
+FORMAT_VERSION = "1.0"
+
+_COLOURS = {"error": "red", "warning": "yellow"}
+_CODE_WIDTH = 110
+"""Characters of a source line that are shown; of a longer one, those around the place."""
+_BEFORE_PLACE = 40
+
+_ESCAPED_MESSAGE = {"%": "%25", "\r": "%0D", "\n": "%0A"}
+_ESCAPED_PROPERTY = _ESCAPED_MESSAGE | {":": "%3A", ",": "%2C"}
+
+
+def diagnostic_data(item: Diagnostic) -> dict[str, Any]:
+    """One diagnostic as JSON. Lines and columns count from 1, `end` is exclusive, offsets count characters of `code` from 0."""
+    data: dict[str, Any] = {
+        "severity": item.severity.value,
+        "summary": item.summary,
+        "detail": item.detail,
+        "address": str(item.address) if item.address else None,
+        "rule": item.rule or None,
+        "refusal": item.refusal,
+    }
+    place = item.source
+    if place is None:
+        return data
+    end = place.column + max(1, place.length)
+    data["range"] = {
+        "filename": place.file,
+        "start": {"line": place.line, "column": place.column},
+        "end": {"line": place.line, "column": end},
+    }
+    if item.snippet is not None:
+        data["snippet"] = {
+            "context": str(item.address) if item.address else None,
+            "code": item.snippet,
+            "start_line": place.line,
+            "highlight_start_offset": place.column - 1,
+            "highlight_end_offset": end - 1,
+        }
+    return data
+
+
+def diagnostics_json(found: Sequence[Diagnostic]) -> dict[str, Any]:
+    """The document of `validate --json`."""
+    wrong = sum(item.severity is Severity.ERROR for item in found)
+    return {
+        "format_version": FORMAT_VERSION,
+        "valid": wrong == 0,
+        "error_count": wrong,
+        "warning_count": len(found) - wrong,
+        "diagnostics": [diagnostic_data(item) for item in found],
+    }
+
+
+def diagnostics_text(found: Iterable[Diagnostic], *, colour: bool) -> str:
+    """All diagnostics with the line and a caret, a blank line between; ends with a line end unless there is none."""
+    return diagnostics_from_data([diagnostic_data(item) for item in found], painter(colour=colour))
+
+
+def diagnostics_from_data(rows: Iterable[Mapping[str, Any]], paint: Paint) -> str:
+    """The same from the JSON form."""
+    return "\n".join("\n".join(_block(row, paint)) + "\n" for row in rows)
+
+
+def diagnostics_count(found: Iterable[Diagnostic]) -> str:
+    """`2 errors, 1 warning`; empty when there is nothing."""
+    severities = [item.severity for item in found]
+    numbers = [(severities.count(severity), severity.value) for severity in Severity]
+    return ", ".join(count(number, name) for number, name in numbers if number)
+
+
+def one_line(item: Diagnostic) -> str:
+    """`F:L:C: error: summary: detail` for editors and grep."""
+    place = f"{item.source.file}:{item.source.line}:{item.source.column}: " if item.source else ""
+    who = f"{item.address}: " if item.address and not item.source else ""
+    detail = f": {item.detail}" if item.detail else ""
+    return visible(f"{place}{item.severity.value}: {who}{item.summary}{detail}".replace("\n", " "))
+
+
+def github_annotation(item: Diagnostic) -> str:
+    """A workflow command that GitHub shows beside the line. What comes from the spec cannot start a command of its own."""
+    properties = {"title": item.summary}
+    if item.source:
+        end = item.source.column + max(1, item.source.length)
+        place = {"file": item.source.file, "line": item.source.line, "col": item.source.column, "endColumn": end}
+        properties = {key: str(value) for key, value in place.items()} | properties
+    named = ",".join(f"{key}={_escaped(value, _ESCAPED_PROPERTY)}" for key, value in properties.items())
+    return f"::{item.severity.value} {named}::{_escaped(item.detail or item.summary, _ESCAPED_MESSAGE)}"
+
+
+def _escaped(text: str, table: Mapping[str, str]) -> str:
+    harmless = "\n".join(visible(line) for line in text.split("\n"))
+    return "".join(table.get(char, char) for char in harmless)
+
+
+def _block(row: Mapping[str, Any], paint: Paint) -> list[str]:
+    """One diagnostic as lines."""
+    shade = _COLOURS.get(row["severity"], "")
+    lines = [f"{paint(row['severity'], shade)}{paint(': ' + visible(row['summary']), 'bold')}"]
+    span, code, address = row.get("range"), row.get("snippet"), row.get("address")
+    gutter = " " * (len(str(span["start"]["line"])) if span else 1)
+    about = visible(address) if address else ""
+    if span:
+        start = span["start"]
+        place = f"{visible(span['filename'])}:{start['line']}:{start['column']}"
+        lines.append(f"{gutter}{paint('-->', 'cyan')} {place}{paint('  ' + about, 'dim') if about else ''}")
+    elif about:
+        lines.append(f"{gutter}{paint('-->', 'cyan')} {about}")
+    if code:
+        lines += _quoted_line(code, gutter, shade, paint)
+    if row.get("detail"):
+        lines += _note(row["detail"], gutter, paint)
+    if row.get("rule"):
+        lines.append(f"{gutter} {paint('=', 'cyan')} {'refused by' if row.get('refusal') else 'rule'}: {visible(row['rule'])}")
+    return lines
+
+
+def _note(text: str, gutter: str, paint: Paint) -> list[str]:
+    lines = paragraphs(text, f"{gutter}   ", f"{gutter}   ")
+    return [f"{gutter} {paint('=', 'cyan')} {lines[0][len(gutter) + 3 :]}", *lines[1:]]
+
+
+def _quoted_line(snippet: Mapping[str, Any], gutter: str, shade: str, paint: Paint) -> list[str]:
+    """The source line, and below it carets over the extent of the problem."""
+    code, start, end = snippet["code"], snippet["highlight_start_offset"], snippet["highlight_end_offset"]
+    start = min(max(start, 0), len(code))
+    end = min(max(end, start + 1), max(len(code), start + 1))
+    cut = max(0, start - _BEFORE_PLACE) if len(code) > _CODE_WIDTH else 0
+    head, marked, tail = visible(code[cut:start]), visible(code[start:end]), visible(code[end : max(end, cut + _CODE_WIDTH)])
+    left, right = "…" if cut else "", "…" if max(end, cut + _CODE_WIDTH) < len(code) else ""
+    if len(marked) > _CODE_WIDTH:
+        marked, tail, right = marked[:_CODE_WIDTH], "", "…"
+    bar = paint("|", "cyan")
+    carets = " " * columns(left + head) + paint("^" * max(1, columns(marked)), shade)
+    shown = f"{paint(str(snippet['start_line']), 'cyan')} {bar} {left}{head}{marked}{tail}{right}"
+    return [f"{gutter} {bar}", shown.rstrip(), f"{gutter} {bar} {carets}"]

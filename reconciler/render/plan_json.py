@@ -1,0 +1,307 @@
+"""The public JSON form of a plan: the only thing that the views for people see.
+
+Names are OpenTofu's where it has one. Consumers ignore keys they do not know; additions raise the minor number of `format_version`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from reconciler.core.actions import Step, Unit, UnitVerb, as_data
+from reconciler.core.address import Address
+from reconciler.core.changes import Change, Document, FieldChange, Origin, Verb
+from reconciler.core.diagnostic import Severity, Source
+from reconciler.core.plan import Plan
+from reconciler.core.state import OwedRow
+from reconciler.render.diagnostics import diagnostic_data
+from reconciler.render.diff import unified
+
+FORMAT_VERSION = "1.0"
+
+Texts = Mapping[Address, tuple[str | None, str | None]]
+"""Content before and after, only where it may be shown. None: there is none."""
+
+_ACTIONS = {
+    Verb.CREATE: ["create"],
+    Verb.UPDATE: ["update"],
+    Verb.DELETE: ["delete"],
+    Verb.FORGET: ["forget"],
+    Verb.NONE: ["no-op"],
+}
+_COUNTED = {Verb.CREATE: "add", Verb.UPDATE: "change", Verb.DELETE: "destroy", Verb.FORGET: "forget"}
+_OUTSIDE = (Origin.DRIFT, Origin.CONFLICT)
+_DISRUPTIVE = (UnitVerb.STOP, UnitVerb.RESTART)
+_ACCESS = frozenset({"type", "mode", "owner", "group", "target"})
+"""Keys of a sensitive document that are not its content."""
+_LEDGER_SOURCE = re.compile(r"(?P<file>.+?):(?P<line>\d+)(?::(?P<column>\d+))?")
+
+
+@dataclass(frozen=True, slots=True)
+class _Sight:
+    """What must not be seen, and how places are named."""
+
+    texts: Texts
+    sensitive: frozenset[Address]
+    root: str
+
+    def hides(self, address: Address) -> bool:
+        """Whether the content of this part is secret."""
+        return address in self.sensitive or address.resource in self.sensitive
+
+    def place(self, source: Source | None) -> dict[str, Any] | None:
+        """A place in the spec as JSON."""
+        if source is None:
+            return None
+        return {"file": source.file.removeprefix(self.root), "line": source.line, "column": source.column}
+
+
+def plan_to_json(  # all by keyword
+    plan: Plan,
+    *,
+    basis: Mapping[str, Any],
+    now: str,
+    tool: str,
+    texts: Texts | None = None,
+    sensitive: frozenset[Address] = frozenset(),
+    source_root: str = "",
+) -> dict[str, Any]:
+    """The plan document.
+
+    `basis` says what was looked at (`kind`: live or offline). `now` is a UTC time stamp as RFC 3339 has it, `tool` our version. For
+    addresses in `texts` a unified diff is made. Of those in `sensitive`, and those that say so themselves, only that they change is told.
+    `source_root` is cut from file names.
+    """
+    sight = _Sight(texts or {}, sensitive | _known_secrets(plan), source_root)
+    entries = _entries(plan, sight)
+    counts = _summary(plan)
+    errored = any(item.severity is Severity.ERROR for item in plan.diagnostics)
+    pending = any(change.verb is not Verb.NONE and not _blocked(plan, change.address) for change in plan.changes)
+    return {
+        "format_version": FORMAT_VERSION,
+        "tool_version": tool,
+        "timestamp": now,
+        "host": {"name": plan.host},
+        "spec": {"commit": plan.spec_commit or None, "digest": plan.spec_digest},
+        "basis": {"state_serial": plan.memory.serial, "state_lineage": plan.memory.lineage} | dict(basis) | _past(plan),
+        "applyable": not errored and (pending or any(not step.held for step in plan.steps)),
+        "complete": plan.complete,
+        "errored": errored,
+        "resource_changes": entries,
+        "resource_drift": [_drift(change, sight) for change in plan.changes if drifted(change)],
+        "owed": [_owed(row, plan) for row in plan.owed],
+        "unreadable": _unreadable(plan),
+        "diagnostics": [diagnostic_data(item) for item in plan.diagnostics],
+        "recorded": [str(part.address) for part in plan.converged],
+        "steps": [step_data(step, sight.sensitive) for step in plan.steps],
+        "summary": counts,
+        "approval_digest": plan.fingerprint,
+    }
+
+
+def dump(data: Mapping[str, Any]) -> str:
+    """The document as indented JSON with a line end. Only ASCII, so that no terminal acts on what the host says."""
+    return json.dumps(data, indent=2) + "\n"
+
+
+def drifted(change: Change) -> bool:
+    """Whether the object, or a field of it, was changed outside of the spec."""
+    return change.origin in _OUTSIDE or any(item.origin in _OUTSIDE for item in change.fields)
+
+
+def step_data(step: Step, sensitive: frozenset[Address] = frozenset()) -> dict[str, Any]:
+    """One step as JSON. Digests of sensitive content are left out: a short secret could be guessed from them."""
+    data = as_data(step.action)
+    if any(cause.address in sensitive or cause.address.resource in sensitive for cause in step.causes):
+        data = {key: value for key, value in data.items() if key not in ("digest", "expects")}
+    causes = [{"address": str(cause.address), "why": cause.why, "unit": cause.unit} for cause in step.causes]
+    return data | {"phase": step.phase.name.lower(), "held": step.held, "causes": causes}
+
+
+def _known_secrets(plan: Plan) -> frozenset[Address]:
+    remembered = {row.address for row in plan.memory.rows.values() if row.sensitive}
+    changed = {change.address for change in plan.changes if change.sensitive or (change.part and change.part.sensitive)}
+    same = {part.address for part in plan.converged if part.sensitive}
+    return frozenset(remembered | changed | same)
+
+
+def _past(plan: Plan) -> dict[str, Any]:
+    """What a plan has to say about the state it was made from."""
+    return {"interrupted_run": plan.memory.interrupted or None, "state_damaged": plan.memory.damaged or None}
+
+
+def _blocked(plan: Plan, address: Address) -> str | None:
+    return plan.blocked.get(address) or plan.blocked.get(address.resource)
+
+
+def _summary(plan: Plan) -> dict[str, int]:
+    """What apply would do: blocked changes are counted apart."""
+    counts = dict.fromkeys(("import", "add", "change", "destroy", "forget", "drifted", "blocked"), 0)
+    for change in plan.changes:
+        counts["drifted"] += drifted(change)
+        if _blocked(plan, change.address):
+            counts["blocked"] += 1
+            continue
+        counts["import"] += change.origin is Origin.ADOPTION
+        if change.verb in _COUNTED:
+            counts[_COUNTED[change.verb]] += 1
+    return counts
+
+
+def _entries(plan: Plan, sight: _Sight) -> list[dict[str, Any]]:
+    """An entry for each change, then one without action for each part that is not changed but affected or blocked."""
+    effects = _effects(plan)
+    changed = [_entry(change, plan, sight, effects.pop(change.address, [])) for change in plan.changes]
+    touched = {change.address for change in plan.changes} | {change.address.resource for change in plan.changes}
+    others = list(effects) + [address for address in plan.blocked if address not in touched and address not in effects]
+    same = {part.address: part for part in plan.converged}
+    for address in others:
+        part = same.get(address)
+        document = _seen(part.document if part else None, hidden=sight.hides(address))
+        entry = _named(address, sight.place(part.declared.source) if part else _remembered_place(plan, address))
+        entry["change"] = _change_data(["no-op"], document, document)
+        entry |= {"action_reason": None, "reason": "", "paths": [], "effects": effects.get(address, [])}
+        changed.append(entry | {"blocked": _blocked(plan, address)})
+    return changed
+
+
+def _effects(plan: Plan) -> dict[Address, list[dict[str, Any]]]:
+    """What happens to units, by the changed part that asked for it, else by the part itself."""
+    parts = {change.address: change.address for change in reversed(plan.changes)}
+    wholes = {change.address.resource: change.address for change in reversed(plan.changes)}
+    found: dict[Address, list[dict[str, Any]]] = {}
+    for step in plan.steps:
+        if not isinstance(step.action, Unit):
+            continue
+        verb = step.action.verb
+        for cause in step.causes:
+            home = parts.get(cause.address) or wholes.get(cause.address) or cause.address
+            effect = {
+                "kind": verb.value,
+                "unit": cause.unit,
+                "why": cause.why,
+                "disruptive": verb in _DISRUPTIVE and not step.held,
+                "held": step.held,
+            }
+            rows = found.setdefault(home, [])
+            if effect not in rows:
+                rows.append(effect)
+    return found
+
+
+def _named(address: Address, place: dict[str, Any] | None) -> dict[str, Any]:
+    return {
+        "address": str(address),
+        "mode": "managed",
+        "type": address.kind,
+        "name": address.name,
+        "part": address.part or None,
+        "source": place,
+    }
+
+
+def _entry(change: Change, plan: Plan, sight: _Sight, effects: list[dict[str, Any]]) -> dict[str, Any]:
+    hidden = sight.hides(change.address)
+    place = sight.place(change.part.declared.source) if change.part else _remembered_place(plan, change.address)
+    entry = _named(change.address, place)
+    data = _change_data(_ACTIONS[change.verb], _seen(change.before, hidden=hidden), _seen(change.after, hidden=hidden))
+    data["importing"] = {"id": str(change.address)} if change.origin is Origin.ADOPTION else None
+    if hidden:
+        data["before_sensitive"], data["after_sensitive"] = _marks(change.before), _marks(change.after)
+    else:
+        data |= _content(change, sight.texts.get(change.address))
+    entry["change"] = data
+    entry |= {"action_reason": change.origin.value, "reason": change.reason}
+    entry["paths"] = [_path(item, hidden=hidden) for item in change.fields]
+    return entry | {"effects": effects, "blocked": _blocked(plan, change.address)}
+
+
+def _change_data(actions: list[str], before: Document | None, after: Document | None) -> dict[str, Any]:
+    return {
+        "actions": actions,
+        "before": before,
+        "after": after,
+        "after_unknown": {},
+        "before_sensitive": {},
+        "after_sensitive": {},
+        "replace_paths": [],
+        "importing": None,
+    }
+
+
+def _content(change: Change, texts: tuple[str | None, str | None] | None) -> dict[str, Any]:
+    """The difference in content as far as it may be shown, and the size in bytes of what will be written."""
+    size = len(change.part.content) if change.part and change.part.content is not None else None
+    data: dict[str, Any] = {} if size is None else {"after_size": size}
+    lines = unified(*texts) if texts else None
+    return data if lines is None else data | {"diff": lines}
+
+
+def _path(item: FieldChange, *, hidden: bool) -> dict[str, Any]:
+    secret = hidden and not (item.path and item.path[-1] in _ACCESS)
+    before, after = (_cover(item.before), _cover(item.after)) if secret else (item.before, item.after)
+    data = {"path": list(item.path), "before": before, "after": after, "origin": item.origin.value}
+    return data | {"sensitive": True} if secret else data
+
+
+def _cover(value: Any) -> dict[str, str] | None:
+    """What stands for a secret: its keyed digest if there is one, otherwise only that it is there."""
+    if value is None:
+        return None
+    return {"digest": value} if isinstance(value, str) and value.startswith("hmac:") else {}
+
+
+def _seen(document: Document | None, *, hidden: bool) -> Document | None:
+    if document is None or not hidden:
+        return document
+    return {key: value if key in _ACCESS else _cover(value) for key, value in document.items()}
+
+
+def _marks(document: Document | None) -> dict[str, bool]:
+    return {key: True for key in document or {} if key not in _ACCESS}
+
+
+def _remembered_place(plan: Plan, address: Address) -> dict[str, Any] | None:
+    """Where the ledger says a part was declared, for what the spec no longer has."""
+    row = plan.memory.rows.get(address)
+    found = _LEDGER_SOURCE.fullmatch(row.source) if row else None
+    return {"file": found["file"], "line": int(found["line"]), "column": int(found["column"] or 1)} if found else None
+
+
+def _drift(change: Change, sight: _Sight) -> dict[str, Any]:
+    """What happened on the host, as OpenTofu has it: before is what we last applied, after is what is there now."""
+    hidden = sight.hides(change.address)
+    actions = ["delete"] if change.before is None else ["create"] if change.applied is None and change.after is None else ["update"]
+    entry = _named(change.address, sight.place(change.part.declared.source) if change.part else None)
+    entry["change"] = _change_data(actions, _seen(change.applied, hidden=hidden), _seen(change.before, hidden=hidden))
+    outside = [item for item in change.fields if item.origin in _OUTSIDE]
+    policy = "report" if change.verb is Verb.NONE else "enforce"
+    return entry | {"paths": [_path(item, hidden=hidden) for item in outside], "policy": policy}
+
+
+def _owed(row: OwedRow, plan: Plan) -> dict[str, Any]:
+    return {
+        "kind": row.verb,
+        "unit": row.unit,
+        "address": str(row.address),
+        "why": row.why,
+        "held": row.held,
+        "now": any(_carries_out(step, row) for step in plan.steps),
+        "run": row.run,
+        "since": row.since,
+    }
+
+
+def _carries_out(step: Step, row: OwedRow) -> bool:
+    """Whether this step is what the row waits for."""
+    if step.held or not isinstance(step.action, Unit) or step.action.verb.value != row.verb:
+        return False
+    return not row.unit or row.unit in step.action.units
+
+
+def _unreadable(plan: Plan) -> list[dict[str, Any]]:
+    state = [{"address": None, "reason": plan.memory.unreadable}] if plan.memory.unreadable else []
+    return state + [{"address": str(address), "reason": why} for address, why in plan.unreadable.items()]

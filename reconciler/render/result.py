@@ -1,0 +1,82 @@
+"""What an apply did, for people."""
+
+from __future__ import annotations
+
+from reconciler.core.address import Address
+from reconciler.core.changes import Origin, Verb
+from reconciler.core.result import ApplyResult, Status
+from reconciler.core.state import OwedRow
+from reconciler.render.blocks import effect_lines
+from reconciler.render.diagnostics import diagnostics_text
+from reconciler.render.term import SYMBOL_COLOURS, Paint, count, painter, paragraphs, visible
+
+_COUNTED = {Verb.CREATE: "add", Verb.UPDATE: "change", Verb.DELETE: "destroy", Verb.FORGET: "forget"}
+
+
+def counts(result: ApplyResult) -> dict[str, int]:
+    """How many resources were imported, added, changed, destroyed, forgotten; how many parts failed or were skipped."""
+    told = dict.fromkeys(("import", "add", "change", "destroy", "forget", "failed", "skipped"), 0)
+    done = set(result.having(Status.APPLIED))
+    for change in result.plan.changes:
+        if change.address in done and change.verb in _COUNTED:
+            told[_COUNTED[change.verb]] += 1
+            told["import"] += change.origin is Origin.ADOPTION
+    told["failed"] = len(result.having(Status.FAILED))
+    told["skipped"] = len(result.having(Status.SKIPPED))
+    return told
+
+
+def apply_text(result: ApplyResult, *, colour: bool = False) -> str:
+    """What failed and why, what was skipped because of it, what is still owed, and the final line."""
+    paint = painter(colour=colour)
+    sections = [
+        _blocked(result, paint),
+        _bad(result, Status.FAILED, "Failed:", "x", paint),
+        _bad(result, Status.SKIPPED, "Skipped:", "?", paint),
+        _owed(result.owed, paint),
+        diagnostics_text(result.diagnostics, colour=colour).rstrip("\n").split("\n") if result.diagnostics else [],
+        [paint(paint(final_line(result), "red" if result.failed else "green"), "bold")],
+    ]
+    return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
+
+
+def final_line(result: ApplyResult) -> str:
+    """`Apply complete! Resources: 1 added, 1 changed, 0 destroyed.`, or what went wrong before the same counts."""
+    told = counts(result)
+    parts = [f"{told['import']} imported"] if told["import"] else []
+    parts += [f"{told['add']} added", f"{told['change']} changed", f"{told['destroy']} destroyed"]
+    parts += [f"{told['forget']} forgotten"] if told["forget"] else []
+    done = f"Resources: {', '.join(parts)}."
+    if not result.failed:
+        return f"Apply complete! {done}"
+    wrong = [f"{told[name]} {name}" for name in ("failed", "skipped") if told[name]]
+    return f"Apply finished with errors: {', '.join(wrong)}. {done}"
+
+
+def _bad(result: ApplyResult, status: Status, title: str, sign: str, paint: Paint) -> list[str]:
+    addresses = result.having(status)
+    if not addresses:
+        return []
+    lines = [f"{count(len(addresses), 'resource')} {title.lower()}" if len(addresses) > 1 else title]
+    for address in addresses:
+        lines += _one(address, result.outcomes[address].reason, sign, paint)
+    return lines
+
+
+def _blocked(result: ApplyResult, paint: Paint) -> list[str]:
+    """What the plan said could not be done, unless its outcome tells it."""
+    rows = [(address, reason) for address, reason in result.plan.blocked.items() if address not in result.outcomes]
+    lines = [line for address, reason in rows for line in _one(address, reason, "x", paint)]
+    return ["Blocked, not done:", *lines] if lines else []
+
+
+def _one(address: Address, reason: str, sign: str, paint: Paint) -> list[str]:
+    head = f"  {paint(sign, SYMBOL_COLOURS[sign])} {paint(visible(str(address)), 'bold')}"
+    return [head, *paragraphs(reason or "no reason was given", "      ", "      ")]
+
+
+def _owed(rows: tuple[OwedRow, ...], paint: Paint) -> list[str]:
+    if not rows:
+        return []
+    held = [{"kind": row.verb, "unit": row.unit, "why": row.why, "held": row.held} for row in rows]
+    return ["Still owed:", *effect_lines(held, paint, indent="  ")]

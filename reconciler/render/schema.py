@@ -1,0 +1,161 @@
+"""JSON Schema (2020-12) of the plan document. Unknown keys are allowed everywhere: additions must not break who reads it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Schema = dict[str, Any]
+
+_TEXT: Schema = {"type": "string"}
+_TEXT_OR_NULL: Schema = {"type": ["string", "null"]}
+_FLAG: Schema = {"type": "boolean"}
+_NUMBER: Schema = {"type": "integer", "minimum": 0}
+_PLACE_NUMBER: Schema = {"type": "integer", "minimum": 1}
+_DOCUMENT: Schema = {"type": ["object", "null"]}
+_ANY: Schema = {}
+_ORIGINS = ["spec_changed", "drift", "conflict", "adopt", "tool_upgrade", "delete_because_not_in_spec"]
+
+
+def _ref(name: str) -> Schema:
+    return {"$ref": f"#/$defs/{name}"}
+
+
+def _list(of: Schema) -> Schema:
+    return {"type": "array", "items": of}
+
+
+def _object(required: dict[str, Schema], optional: dict[str, Schema] | None = None) -> Schema:
+    return {"type": "object", "required": list(required), "properties": required | (optional or {})}
+
+
+_NAMED = {
+    "address": _TEXT,
+    "mode": {"const": "managed"},
+    "type": _TEXT,
+    "name": _TEXT,
+    "part": _TEXT_OR_NULL,
+    "source": {"anyOf": [_object({"file": _TEXT, "line": _PLACE_NUMBER, "column": _PLACE_NUMBER}), {"type": "null"}]},
+    "change": _ref("change"),
+    "paths": _list(_ref("path")),
+}
+
+_DEFINITIONS: dict[str, Schema] = {
+    "change": _object(
+        {
+            "actions": _list({"enum": ["no-op", "create", "update", "delete", "forget"]}) | {"minItems": 1},
+            "before": _DOCUMENT,
+            "after": _DOCUMENT,
+            "after_unknown": {"type": "object"},
+            "before_sensitive": {"type": "object"},
+            "after_sensitive": {"type": "object"},
+            "replace_paths": {"type": "array"},
+            "importing": {"anyOf": [_object({"id": _TEXT}), {"type": "null"}]},
+        },
+        {
+            "diff": _list(_TEXT) | {"description": "Lines of a unified diff of the content, where it may be shown."},
+            "after_size": _NUMBER | {"description": "Bytes of the content that will be written."},
+        },
+    ),
+    "path": _object({"path": _list(_TEXT), "before": _ANY, "after": _ANY, "origin": {"enum": _ORIGINS}}, {"sensitive": _FLAG}),
+    "effect": _object({"kind": _TEXT, "unit": _TEXT, "why": _TEXT, "disruptive": _FLAG, "held": _FLAG}),
+    "resource_change": _object(
+        {
+            **_NAMED,
+            "action_reason": {"enum": [*_ORIGINS, None]},
+            "reason": _TEXT,
+            "effects": _list(_ref("effect")),
+            "blocked": _TEXT_OR_NULL,
+        }
+    ),
+    "resource_drift": _object({**_NAMED, "policy": {"enum": ["enforce", "report"]}}),
+    "owed": _object(
+        {
+            "kind": _TEXT,
+            "unit": _TEXT,
+            "address": _TEXT,
+            "why": _TEXT,
+            "held": _FLAG,
+            "now": _FLAG | {"description": "Whether this plan carries it out."},
+            "run": _NUMBER,
+            "since": _NUMBER | {"description": "Seconds since the epoch."},
+        }
+    ),
+    "step": _object(
+        {
+            "action": _TEXT,
+            "phase": {"enum": ["stop", "write", "reload", "start", "gate"]},
+            "held": _FLAG,
+            "causes": _list(_object({"address": _TEXT, "why": _TEXT, "unit": _TEXT})),
+        },
+        {
+            "path": _TEXT,
+            "digest": _TEXT,
+            "mode": _TEXT,
+            "owner": _TEXT,
+            "group": _TEXT,
+            "expects": _TEXT,
+            "verb": _TEXT,
+            "units": _list(_TEXT),
+        },
+    ),
+    "position": _object({"line": _PLACE_NUMBER, "column": _PLACE_NUMBER}),
+    "diagnostic": _object(
+        {
+            "severity": {"enum": ["error", "warning"]},
+            "summary": _TEXT,
+            "detail": _TEXT,
+            "address": _TEXT_OR_NULL,
+            "rule": _TEXT_OR_NULL,
+            "refusal": _FLAG,
+        },
+        {
+            "range": _object({"filename": _TEXT, "start": _ref("position"), "end": _ref("position")}),
+            "snippet": _object(
+                {
+                    "context": _TEXT_OR_NULL,
+                    "code": _TEXT,
+                    "start_line": _PLACE_NUMBER,
+                    "highlight_start_offset": _NUMBER,
+                    "highlight_end_offset": _NUMBER,
+                }
+            ),
+        },
+    ),
+}
+
+_SUMMARY = ("import", "add", "change", "destroy", "forget", "drifted", "blocked")
+
+
+def plan_schema() -> Schema:
+    """The schema of what `plan --json` prints and `plan --out` saves."""
+    document = _object(
+        {
+            "format_version": {"type": "string", "pattern": "^1\\.[0-9]+$"},
+            "tool_version": _TEXT,
+            "timestamp": {"type": "string", "format": "date-time"},
+            "host": _object({"name": _TEXT}),
+            "spec": _object({"commit": _TEXT_OR_NULL, "digest": _TEXT}),
+            "basis": _object(
+                {"kind": {"enum": ["live", "offline"]}, "state_serial": _NUMBER, "state_lineage": _TEXT},
+                {"interrupted_run": {"type": ["integer", "null"]}, "state_damaged": _TEXT_OR_NULL},
+            ),
+            "applyable": _FLAG | {"description": "Whether apply would do anything."},
+            "complete": _FLAG | {"description": "Whether everything could be read."},
+            "errored": _FLAG,
+            "resource_changes": _list(_ref("resource_change")),
+            "resource_drift": _list(_ref("resource_drift")),
+            "owed": _list(_ref("owed")),
+            "unreadable": _list(_object({"address": _TEXT_OR_NULL, "reason": _TEXT})),
+            "diagnostics": _list(_ref("diagnostic")),
+            "recorded": _list(_TEXT) | {"description": "Parts that are as declared already and not yet in the ledger."},
+            "steps": _list(_ref("step")) | {"description": "Every action in the order of execution, held ones included."},
+            "summary": _object(dict.fromkeys(_SUMMARY, _NUMBER)),
+            "approval_digest": _TEXT,
+        }
+    )
+    head = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "urn:reconciler:schema:plan:1",
+        "title": "Reconciler plan",
+    }
+    return head | document | {"$defs": _DEFINITIONS}

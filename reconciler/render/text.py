@@ -1,0 +1,185 @@
+"""A plan for people, from its public JSON form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from reconciler.render.blocks import action_of, block, effect_lines, heading_symbol, is_drift, removals
+from reconciler.render.diagnostics import diagnostics_from_data
+from reconciler.render.fields import OUTSIDE
+from reconciler.render.term import Look, Paint, columns, count, pad, painter, paragraphs, symbol, visible
+from reconciler.render.values import is_digest
+from reconciler.render.words import action_words
+
+Data = Mapping[str, Any]
+
+_LEGEND = {
+    "+": "create",
+    "~": "update in-place",
+    "-": "destroy",
+    ".": "forget, but leave on the host",
+    "!": "changed outside of the spec",
+    ">": "effect on running services",
+    "x": "blocked, will not be done",
+}
+_CONVERGED = "No changes. Your host matches the configuration."
+_INCOMPLETE = "Nothing to do in what could be read; the plan is incomplete."
+
+
+def plan_text(data: Data, *, colour: bool = False, verbose: bool = False) -> str:
+    """What `plan` and `show PLANFILE` print. `verbose`: all lines of files, whole digests, what removals hold, and the steps in order."""
+    paint = painter(colour=colour)
+    entries, gone = _told(data), removals(data["steps"])
+    sections = [
+        _introduction(data, entries, paint),
+        *(block(entry, gone.get(entry["address"], []), Look(paint, verbose)) for entry in entries),
+        _owed(data["owed"], paint),
+        _steps(data["steps"], paint) if verbose else [],
+        _unreadable(data["unreadable"], paint),
+        *_trouble(data, paint),
+        _notes(data, paint),
+        [paint(final_line(data), "bold")],
+    ]
+    return _joined(sections)
+
+
+def drift_text(data: Data, *, colour: bool = False, verbose: bool = False) -> str:
+    """What `drift` prints: the same, only what was changed outside of the spec."""
+    paint = painter(colour=colour)
+    entries = [_outside(entry) for entry in data["resource_changes"] if is_drift(entry)]
+    host = paint(visible(data["host"]["name"]), "bold")
+    introduction = [f"Changed on {host} outside of the spec. Shown as: on the host -> in the spec."] if entries else []
+    return _joined(
+        [
+            introduction,
+            *(block(entry, [], Look(paint, verbose), sign="!") for entry in entries),
+            _unreadable(data["unreadable"], paint),
+            *_trouble(data, paint),
+            [paint(_drift_line(data, len(entries)), "bold")],
+        ]
+    )
+
+
+def final_line(data: Data) -> str:
+    """The last line of a plan: the counts, or that there is nothing to do."""
+    if not any(_counts(entry) for entry in data["resource_changes"]) and not data["applyable"] and not data["errored"]:
+        return _CONVERGED if data["complete"] else _INCOMPLETE
+    told = data["summary"]
+    line = f"Plan: {told['add']} to add, {told['change']} to change, {told['destroy']} to destroy"
+    if told["import"]:
+        line = line.replace("Plan: ", f"Plan: {told['import']} to import, ")
+    return line + (f", {told['forget']} to forget." if told["forget"] else ".")
+
+
+def _outside(entry: Data) -> Data:
+    """Only what is not as we left it: no effects, no intended differences, and of what is gone only that it is."""
+    change, paths = dict(entry["change"]), [path for path in entry["paths"] if path["origin"] in OUTSIDE]
+    if not any(is_digest(path["after"]) for path in paths):
+        change.pop("diff", None)
+    if action_of(entry) == "create":
+        change["after"] = None
+    return dict(entry, change=change, paths=paths, effects=[])
+
+
+def _drift_line(data: Data, number: int) -> str:
+    if number:
+        return f"{count(number, 'object has', 'objects have')} changed outside of the spec."
+    return "No drift." if data["complete"] else "No drift in what could be read; not everything could."
+
+
+def _joined(sections: Sequence[Sequence[str]]) -> str:
+    """Sections with a blank line between; ends with a line end."""
+    return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
+
+
+def _told(data: Data) -> list[Data]:
+    """The entries that get a block: those that the section on owed effects does not tell already are left out."""
+    due = {(row["kind"], row["unit"]) for row in data["owed"]}
+
+    def known(entry: Data) -> bool:
+        return all((effect["kind"], effect["unit"]) in due for effect in entry["effects"])
+
+    return [entry for entry in data["resource_changes"] if _counts(entry) or not known(entry)]
+
+
+def _counts(entry: Data) -> bool:
+    """Whether the object itself is not as it should be; otherwise it is only affected by others."""
+    return action_of(entry) != "no-op" or bool(entry["blocked"]) or is_drift(entry)
+
+
+def _introduction(data: Data, entries: Sequence[Data], paint: Paint) -> list[str]:
+    """Whose plan it is, that nothing was done yet, and the symbols that occur."""
+    if not entries and not any(row["now"] for row in data["owed"]):
+        return []
+    commit = data["spec"]["commit"]
+    where = [f"commit {visible(commit[:12])}"] if commit else []
+    where += ["offline tree"] if data["basis"].get("kind") == "offline" else []
+    about = f" ({', '.join(where)})" if where else ""
+    used = {heading_symbol(entry) for entry in entries}
+    used |= {"!"} if any(is_drift(entry) for entry in entries) else set()
+    used |= {">"} if data["owed"] or any(entry["effects"] for entry in entries) else set()
+    used |= {"x"} if any(entry["blocked"] for entry in entries) else set()
+    legend = [f"  {symbol(sign, paint)} {words}" for sign, words in _LEGEND.items() if sign in used]
+    then = "Nothing is done yet; apply will do this:" if data["applyable"] else "Apply would do nothing about this:"
+    return [f"Plan for {paint(visible(data['host']['name']), 'bold')}{about}. {then}", *legend]
+
+
+def _owed(rows: Sequence[Data], paint: Paint) -> list[str]:
+    """Effects that earlier runs left due."""
+    if not rows:
+        return []
+    lines = effect_lines([dict(row, why=_since(row)) for row in rows], paint, indent="  ")
+    undone = [paint("  (not in this plan)", "yellow") if not row["held"] and not row["now"] else "" for row in rows]
+    return ["Owed from earlier runs:", *(line + note for line, note in zip(lines, undone, strict=True))]
+
+
+def _since(row: Data) -> str:
+    if not row["run"]:
+        return str(row["why"])
+    return f"{row['why'] or 'it was left undone'} (since run {row['run']})"
+
+
+def _steps(steps: Sequence[Data], paint: Paint) -> list[str]:
+    """Every step in the order of execution."""
+    if not steps:
+        return []
+    width = len(str(len(steps)))
+    lines = [f"{number:>{width + 4}}. {action_words(step, all_units=True)}" for number, step in enumerate(steps, 1)]
+    return ["Steps, in this order:"] + [
+        line + (paint("  (owed, not done)", "dim") if step["held"] else "") for line, step in zip(lines, steps, strict=True)
+    ]
+
+
+def _unreadable(rows: Sequence[Data], paint: Paint) -> list[str]:
+    if not rows:
+        return []
+    told = [(visible(row["address"] or "the state of earlier runs"), visible(row["reason"])) for row in rows]
+    width = max(columns(name) for name, _ in told)
+    return ["Could not be read, so the plan is incomplete:"] + [f"  {symbol('?', paint)} {pad(name, width)}  {why}" for name, why in told]
+
+
+def _trouble(data: Data, paint: Paint) -> list[list[str]]:
+    """Diagnostics, then what is the matter with the state."""
+    found = diagnostics_from_data(data["diagnostics"], paint).rstrip("\n")
+    basis, lines = data["basis"], []
+    if basis.get("interrupted_run"):
+        lines += paragraphs(f"Run {basis['interrupted_run']} was interrupted; apply will recover it.", "", "")
+    if basis.get("state_damaged"):
+        lines += paragraphs(f"The state is damaged, so nothing is removed: {basis['state_damaged']}", "", "  ")
+    return [[found] if found else [], [paint(line, "yellow") for line in lines]]
+
+
+def _notes(data: Data, paint: Paint) -> list[str]:
+    """What the counts of the final line do not tell."""
+    told = data["summary"]
+    wrong = sum(item["severity"] == "error" for item in data["diagnostics"])
+    now = sum(row["now"] for row in data["owed"])
+    notes = [
+        (wrong, count(wrong, "error") + ": apply does nothing until this is resolved.", "red"),
+        (told["drifted"], count(told["drifted"], "object has", "objects have") + " changed outside of the spec, marked !.", "magenta"),
+        (len(data["recorded"]), count(len(data["recorded"]), "object is", "objects are") + " as declared already; apply records this.", ""),
+        (now, count(now, "owed effect") + " of earlier runs will be made good.", ""),
+        (told["blocked"], count(told["blocked"], "change is", "changes are") + " blocked and will not be made.", "red"),
+    ]
+    return [paint(text, colour) for number, text, colour in notes if number]

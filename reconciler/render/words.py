@@ -1,0 +1,40 @@
+"""Actions in words. Fed by their public form (`core.actions.as_data`), as a saved plan holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from reconciler.render.term import count, visible
+
+_NAMED = 4
+"""Units named in one line; of more, the rest is counted."""
+
+_PATH_VERBS = {
+    "WriteFile": "write",
+    "MakeDirectory": "create directory",
+    "SetAccess": "set mode and owner of",
+    "MakeLink": "link",
+    "RemovePath": "remove",
+}
+_ACCOUNT_VERBS = {"groupadd": "create group", "groupdel": "delete group"}
+
+
+def action_words(action: Mapping[str, Any], *, all_units: bool = False) -> str:
+    """`write /etc/x`, `restart a.service, b.service`. A type of action that this version does not know is named as it is."""
+    kind = action["action"]
+    if kind in _PATH_VERBS:
+        target = f" -> {visible(action['target'])}" if kind == "MakeLink" else ""
+        return f"{_PATH_VERBS[kind]} {visible(action['path'])}{target}"
+    if kind == "Account":
+        return f"{_ACCOUNT_VERBS.get(action['op'], visible(action['op']))} {visible(action['name'])}"
+    if kind == "Unit":
+        return f"{visible(action['verb'])} {units_words(action['units'], all_units=all_units)}".rstrip()
+    return visible(str(kind))
+
+
+def units_words(units: list[str], *, all_units: bool = False) -> str:
+    """Names of units, the first few of many."""
+    named = [visible(unit) for unit in (units if all_units else units[:_NAMED])]
+    rest = len(units) - len(named)
+    return ", ".join(named) + (f" and {count(rest, 'more', 'more')}" if rest else "")

@@ -1,0 +1,344 @@
+"""One pass over libyaml's events: plain data with positions, and everything that is wrong with the text."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import (
+    AliasEvent,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    StreamEndEvent,
+)
+
+from reconciler.spec.characters import FORBIDDEN, clean, name
+from reconciler.spec.marks import Map, Mark, Seq, marks_of, pack, put, unpack
+from reconciler.spec.resolve import FIRST, resolve
+from reconciler.spec.syntax import explain
+
+MAX_BYTES = 32 * 1024 * 1024
+MAX_DEPTH = 64
+MAX_EXTRA = 100_000
+"""How many nodes aliases may add to those that are written."""
+_MAX_CHARACTERS = 20
+_BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something wrong with the text. `since` is where the broken construct began, if that is elsewhere."""
+
+    mark: Mark
+    summary: str
+    detail: str
+    length: int = 1
+    since: Mark | None = None
+    spoils: bool = False
+    """Whether the value in this line is not what was meant, so that what validation says about it is noise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """The root mapping, or None when there is none to go on with."""
+
+    root: Map | None
+    problems: tuple[Problem, ...]
+
+
+class _Stop(Exception):
+    """No use to read on. The problem is recorded already."""
+
+
+def parse(data: bytes, file: int = 0) -> Parsed:
+    """Read one YAML document. Never raises for any bytes; `file` is the number that goes into the marks."""
+    problems: list[Problem] = []
+    if len(data) > MAX_BYTES:
+        detail = f"A spec file may have {MAX_BYTES >> 20} MiB. Split it with `include`."
+        return Parsed(None, (Problem(pack(file, 0, 0), "File too large", detail),))
+    data = data.removeprefix(_BOM)
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as exc:
+        return Parsed(None, (_not_utf8(data, exc.start, file),))
+    if FORBIDDEN.search(text):
+        problems += _characters(text, file)
+        data = clean(text.replace("\r\n", "\n")).encode()
+    del text
+    builder = _Builder(_events(data), file, problems)
+    try:
+        root = builder.document()
+    except _Stop:
+        root = None
+    except YAMLError as exc:
+        root = None
+        error = _syntax(exc, data, file)
+        if not any(problem.spoils and unpack(problem.mark)[:2] == unpack(error.mark)[:2] for problem in problems):
+            problems.append(error)
+    return Parsed(root, tuple(problems))
+
+
+def _not_utf8(data: bytes, at: int, file: int) -> Problem:
+    before = data[data.rfind(b"\n", 0, at) + 1 : at].decode(errors="replace")
+    detail = f"Byte 0x{data[at]:02x} is not valid UTF-8. Save the file as UTF-8."
+    return Problem(pack(file, data.count(b"\n", 0, at), len(before)), "Not UTF-8", detail)
+
+
+def _events(data: bytes) -> Callable[[], Any]:
+    """The next-event function of libyaml, or of ruamel's own parser (15 times slower) where the C module is missing."""
+    try:
+        from ruamel.yaml.cyaml import CParser  # type: ignore[attr-defined]  # made in an extension module
+    except ImportError:
+        return pure_events(data)
+    return CParser(data).get_event  # type: ignore[no-any-return]  # likewise
+
+
+def pure_events(data: bytes) -> Callable[[], Any]:
+    """The same events without libyaml."""
+    from ruamel.yaml import YAML
+
+    stream: Iterator[Any] = YAML(typ="safe", pure=True).parse(data.decode())
+    return lambda: next(stream, None)
+
+
+def _characters(text: str, file: int) -> list[Problem]:
+    """The forbidden characters, each kind of line end once and at most a screenful."""
+    found: list[Problem] = []
+    carriage = False
+    for match in FORBIDDEN.finditer(text):
+        if match[0] == "\r" and carriage:
+            continue
+        carriage |= match[0] == "\r"
+        if len(found) == _MAX_CHARACTERS:
+            found.append(Problem(found[-1].mark, "Forbidden character", "There are more of them. Is this a text file?"))
+            break
+        line, start = text.count("\n", 0, match.start()), text.rfind("\n", 0, match.start()) + 1
+        detail = f"Remove the {name(match[0])}."
+        found.append(Problem(pack(file, line, match.start() - start), "Forbidden character", detail, spoils=True))
+    return found
+
+
+def _syntax(exc: YAMLError, data: bytes, file: int) -> Problem:
+    if not isinstance(exc, MarkedYAMLError) or exc.problem_mark is None:
+        return Problem(pack(file, 0, 0), "Syntax error", "This is not YAML.")
+    at = exc.problem_mark
+    began = exc.context_mark
+    since = pack(file, began.line, began.column) if began is not None and began.line < at.line else None
+    lines = data.split(b"\n", at.line + 1)
+    line = lines[at.line].decode() if at.line < len(lines) else ""
+    if at.line and not line.strip():
+        # the end of the file: show the last line that has something in it
+        last = max((number for number in range(at.line) if lines[number].strip()), default=0)
+        mark, length = pack(file, last, max(len(lines[last].decode().rstrip()) - 1, 0)), 1
+    else:
+        mark, length = pack(file, at.line, at.column), 1
+    first = began.line + 1 if exc.context and began is not None else 0
+    detail = explain(exc.problem or "", line[at.column : at.column + 1], first, at.line + 1)
+    return Problem(mark, "Syntax error", detail, length, since)
+
+
+class _Builder:
+    """Turns events into Map, Seq and scalars, and notes what is not allowed."""
+
+    def __init__(self, next_event: Callable[[], Any], file: int, problems: list[Problem]) -> None:
+        self._next = next_event
+        self._base = pack(file, 0, 0)
+        self._problems = problems
+        self._anchors: dict[str, Any] = {}
+        self._open: set[str] = set()
+        self._measured: dict[int, tuple[Any, int, int]] = {}
+        self._extra = 0
+        self._strings: dict[str, str] = {}
+
+    def document(self) -> Map | None:
+        """The root of the only document. Raises _Stop, YAMLError."""
+        self._next()
+        event = self._next()
+        if type(event) is StreamEndEvent:
+            self._note(self._base, "Empty spec", "The file holds nothing. A spec begins with `version: 1`.")
+            return None
+        if event.tags or (event.version and tuple(event.version) != (1, 2)):
+            self._note(self._mark(event.start_mark), "Directive", "Remove the %YAML or %TAG line: a spec is YAML 1.2 without tags.")
+        mark = self._mark(event.start_mark)
+        event = self._next()
+        root = self._node(event, 1)
+        self._next()
+        event = self._next()
+        if type(event) is not StreamEndEvent:
+            detail = "A spec is one document. Remove the `---` and what follows, or put it in a file of its own and `include` it."
+            self._note(self._mark(event.start_mark), "More than one document", detail, 3)
+        if root is None:
+            self._note(mark, "Empty spec", "The document holds nothing. A spec begins with `version: 1`.")
+            return None
+        if not isinstance(root, Map):
+            self._note(mark, "Not a map", "A spec is a map of keys and values. It begins with `version: 1`.")
+            return None
+        return root
+
+    def _mark(self, mark: Any) -> Mark:
+        return self._base | mark.line << 25 | mark.column  # type: ignore[no-any-return]  # numbers of an extension module
+
+    def _note(self, mark: Mark, summary: str, detail: str, length: int = 1, spoils: bool = False) -> None:
+        self._problems.append(Problem(mark, summary, detail, length, None, spoils))
+
+    def _node(self, event: Any, depth: int) -> Any:
+        kind = type(event)
+        if kind is ScalarEvent:
+            return self._scalar(event)
+        if kind is AliasEvent:
+            return self._alias(event, depth)
+        if depth > MAX_DEPTH:
+            self._note(self._mark(event.start_mark), "Nested too deeply", f"A spec may nest {MAX_DEPTH} levels.")
+            raise _Stop
+        if event.tag is not None:
+            self._tag(event)
+        anchor = event.anchor
+        if anchor is not None:
+            self._open.add(anchor)
+        value = self._map(depth) if kind is MappingStartEvent else self._seq(depth)
+        if anchor is not None:
+            self._open.discard(anchor)
+            self._anchors[anchor] = value
+        return value
+
+    def _tag(self, event: Any) -> None:
+        detail = "Tags are not allowed: a spec is plain data. Remove it; quote the value if it is meant as text."
+        tag = str(event.tag)
+        written = "!!" + tag.rpartition(":")[2] if tag.startswith("tag:yaml.org,2002:") else tag
+        self._note(self._mark(event.start_mark), "Tag", detail, len(written), spoils=True)
+
+    def _scalar(self, event: Any) -> Any:
+        text: Any = event.value
+        if event.style:
+            if event.style == '"' and (found := FORBIDDEN.search(text)):
+                self._note(self._mark(event.start_mark), "Forbidden character", f"Remove the {name(found[0])}.", spoils=True)
+        elif event.tag is None and text[:1] in FIRST:
+            text = resolve(text)
+        if event.tag is not None:
+            self._tag(event)
+        if event.anchor is not None:
+            self._anchors[event.anchor] = text
+        return text
+
+    def _seq(self, depth: int) -> Seq:
+        result, marks = Seq(), array("Q")
+        result.marks = marks
+        next_event, base = self._next, self._base
+        while True:
+            event = next_event()
+            if type(event) is SequenceEndEvent:
+                return result
+            mark = event.start_mark
+            marks.append(base | mark.line << 25 | mark.column)
+            result.append(self._node(event, depth + 1))
+
+    def _map(self, depth: int) -> Map:
+        result, marks = Map(), array("Q")
+        result.marks = marks
+        merges: list[tuple[Mark, Any]] = []
+        next_event, base, strings = self._next, self._base, self._strings
+        while True:
+            event = next_event()
+            kind = type(event)
+            if kind is MappingEndEvent:
+                return self._merged(result, merges) if merges else result
+            mark = event.start_mark
+            key_mark = base | mark.line << 25 | mark.column
+            merge = False
+            if kind is not ScalarEvent or (key := strings.get(event.value)) is None or event.style or event.ctag or event.anchor:
+                merge = kind is ScalarEvent and event.value == "<<" and not event.style
+                key = "<<" if merge else self._key(event, key_mark, depth)
+            event = next_event()
+            mark = event.start_mark
+            value_mark = base | mark.line << 25 | mark.column
+            if type(event) is ScalarEvent and not event.style and event.ctag is None and event.anchor is None:
+                value: Any = event.value
+                if value[:1] in FIRST:
+                    value = resolve(value)
+            else:
+                value = self._node(event, depth + 1)
+            if merge:
+                if merges:
+                    self._note(key_mark, "Duplicate key", "`<<` is there already. Write one `<<: [*a, *b]`.", 2)
+                merges.append((value_mark, value))
+            elif key is None:
+                pass
+            elif key in result:
+                first = unpack(marks_of(result, key)[0])
+                self._note(
+                    key_mark, "Duplicate key", f"`{key}` is in this map already, in line {first.line + 1}. Keep one of them.", len(key)
+                )
+            else:
+                result[key] = value
+                marks.append(key_mark)
+                marks.append(value_mark)
+
+    def _key(self, event: Any, mark: Mark, depth: int) -> str | None:
+        """The text of a key; None (and a problem) for one that is a map, a list or an alias."""
+        if type(event) is not ScalarEvent:
+            if type(event) is not AliasEvent:
+                self._node(event, depth + 1)
+            self._note(mark, "Key is not text", "A key is plain text, not a list, a map or an alias.")
+            return None
+        text: str = event.value
+        if event.style or event.tag is not None or event.anchor is not None:
+            self._scalar(event)
+        if event.style:
+            return text
+        if text[:1] not in FIRST or type(resolve(text)) is str:
+            return self._strings.setdefault(text, text)
+        if not text:
+            self._note(mark, "Key is not text", 'The key is empty. Write a name before the ":".')
+            return None
+        detail = f'The key `{text}` is something else than text to YAML readers. Quote it: "{text}"'
+        self._note(mark, "Key is not text", detail, len(text))
+        return text
+
+    def _alias(self, event: Any, depth: int) -> Any:
+        anchor, mark = event.anchor, self._mark(event.start_mark)
+        if anchor in self._open:
+            self._note(mark, "Alias", f"`*{anchor}` stands inside what it refers to.", len(anchor) + 1)
+            raise _Stop
+        if anchor not in self._anchors:
+            self._note(mark, "Alias", f"There is no `&{anchor}` before this line.", len(anchor) + 1, spoils=True)
+            return None
+        value = self._anchors[anchor]
+        size, height = self._measure(value)
+        self._extra += size
+        if self._extra > MAX_EXTRA:
+            self._note(mark, "Too many aliases", f"The aliases up to here stand for more than {MAX_EXTRA:,} values.", len(anchor) + 1)
+            raise _Stop
+        if depth + height - 1 > MAX_DEPTH:
+            self._note(mark, "Nested too deeply", f"A spec may nest {MAX_DEPTH} levels, those behind aliases included.", len(anchor) + 1)
+            raise _Stop
+        return value
+
+    def _measure(self, value: Any) -> tuple[int, int]:
+        """How many nodes a value has with its aliases expanded, and how many levels. Each container is counted once."""
+        if not isinstance(value, Map | Seq):
+            return 1, 0
+        if (known := self._measured.get(id(value))) is not None:
+            return known[1], known[2]
+        size, height = 1, 0
+        for child in value.values() if isinstance(value, Map) else value:
+            more, levels = self._measure(child)
+            size, height = size + more, max(height, levels)
+        self._measured[id(value)] = (value, size, height + 1)
+        return size, height + 1
+
+    def _merged(self, result: Map, merges: list[tuple[Mark, Any]]) -> Map:
+        """Add the keys of merged maps that are not there yet: explicit keys win, then the earlier map."""
+        for mark, value in merges:
+            for source in value if isinstance(value, Seq) else [value]:
+                if isinstance(source, Map):
+                    for index, (key, item) in enumerate(source.items()):
+                        if key not in result:
+                            put(result, key, item, source.marks[2 * index], source.marks[2 * index + 1])
+                else:
+                    self._note(mark, "Bad merge key", "`<<` takes a map or a list of maps, by alias: `<<: *defaults`.", spoils=True)
+        return result

@@ -1,0 +1,192 @@
+"""pydantic's errors as diagnostics: the place in the YAML, plain words, what to write instead."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from reconciler.core.address import Address
+from reconciler.core.diagnostic import Diagnostic
+from reconciler.core.kind import Kinds
+from reconciler.spec import words
+from reconciler.spec.annotations import fields_of, models_at
+from reconciler.spec.include import Included
+from reconciler.spec.marks import Map, Mark, unpack
+from reconciler.spec.places import Located, collapse, locate
+from reconciler.spec.secrecy import secret
+
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"?|\'(?:[^\']|\'\')*\'?')
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """One error in its surroundings. `hide`: the value is not to be repeated."""
+
+    at: Located
+    model: type[BaseModel]
+    kinds: Kinds
+    hide: bool
+
+
+def explain(errors: Iterable[Any], included: Included, root: Map, model: type[BaseModel], kinds: Kinds) -> list[Diagnostic]:
+    """A diagnostic for every mistake, in the order of the files. What lies on a line whose text is broken is left out."""
+    start = root.marks[0] if root.marks else 0
+    found = collapse(locate(item, root, start) for item in errors)
+    result: dict[tuple[object, ...], Diagnostic] = {}
+    for item in sorted(found, key=_mark):
+        if _noise(item, included):
+            continue
+        diagnostic = _diagnostic(_Case(item, model, kinds, secret(item.path) or _sensitive(item, root)), included)
+        result.setdefault((diagnostic.source, diagnostic.summary, diagnostic.detail), diagnostic)
+    return list(result.values())
+
+
+def _noise(item: Located, included: Included) -> bool:
+    """Whether this follows from something already said: broken text, a file that could not be included."""
+    if item.type == "missing":
+        return not included.whole
+    return _mark(item) in included.said or unpack(item.value)[:2] in included.spoiled
+
+
+def _sensitive(item: Located, root: Map) -> bool:
+    """Whether the resource says of itself that its content is not to be shown."""
+    section = root.get(str(item.path[0])) if len(item.path) > 1 else None
+    resource = section.get(str(item.path[1])) if isinstance(section, Map) else None
+    return isinstance(resource, Map) and resource.get("sensitive") is True
+
+
+def _points_at_key(item: Located) -> bool:
+    return item.on_key or item.type in ("missing", "extra_forbidden")
+
+
+def _mark(item: Located) -> Mark:
+    return item.key if _points_at_key(item) else item.value
+
+
+def _diagnostic(case: _Case, included: Included) -> Diagnostic:
+    item, tree = case.at, included.tree
+    summary, detail = _WORDS.get(item.type, _other)(case)
+    mark = _mark(item)
+    length = _key_length(item) if _points_at_key(item) else _length(item.found, tree.line(mark)[unpack(mark).column :])
+    return tree.diagnostic(mark, summary, detail, length, _address(item, case.kinds), hide=case.hide)
+
+
+def _address(item: Located, kinds: Kinds) -> Address | None:
+    if len(item.path) < 2 or item.path[0] not in kinds:
+        return None
+    return Address(str(item.path[0]), str(item.path[1]))
+
+
+def _key_length(item: Located) -> int:
+    return len(item.path[-1]) if item.path and isinstance(item.path[-1], str) else 1
+
+
+def _length(value: Any, rest: str) -> int:
+    """How far a value reaches on its line: quoted text to its quote, a scalar to its end, anything else to the end of the line."""
+    if (quoted := _QUOTED.match(rest)) is not None:
+        return quoted.end()
+    if not isinstance(value, dict | list) and value is not None and rest.startswith(text := words.spelling(value)):
+        return len(text)
+    return len(rest.partition(" #")[0].rstrip())
+
+
+def _label(item: Located) -> str:
+    """The value's key, for the beginning of a sentence."""
+    step = next((step for step in reversed(item.path) if isinstance(step, str)), "the spec")
+    return f"An item of `{step}`" if item.path and isinstance(item.path[-1], int) else f"`{step}`" if item.path else "The spec"
+
+
+def _missing(case: _Case) -> tuple[str, str]:
+    name, path = case.at.name, case.at.path
+    if path:
+        return "Missing key", f"`{path[-1]}` needs `{name}`{_description(case, name)}" if isinstance(
+            path[-1], str
+        ) else f"An item needs `{name}`{_description(case, name)}"
+    return (
+        "Missing key",
+        f"Write `version: {words.VERSION}` first." if name == "version" else f"A spec needs `{name}`{_description(case, name)}",
+    )
+
+
+def _description(case: _Case, name: str) -> str:
+    found = (fields_of(model).get(name) for model in models_at(case.model, case.at.path))
+    text = next((info.description for info in found if info is not None and info.description), "")
+    return f": {words.lead(text)}" if text else "."
+
+
+def _unknown(case: _Case) -> tuple[str, str]:
+    path = case.at.path
+    key = str(path[-1])
+    known = list(dict.fromkeys(name for model in models_at(case.model, path[:-1]) for name in fields_of(model)))
+    where = "a key of a spec" if len(path) == 1 else f"a key of `{path[-2]}`" if isinstance(path[-2], str) else "a key here"
+    return "Unknown key", f"`{key}` is not {where}.{words.suggestion(key, known)} Known keys: {words.listed(known)}."
+
+
+def _type(case: _Case) -> tuple[str, str]:
+    item = case.at
+    every = (item, *item.also)
+    wants = list(dict.fromkeys(words.wanted(one.type, one.context) for one in every))
+    choices = [choice for one in every for choice in _choices(one)]
+    close = words.suggestion(item.found, choices) if isinstance(item.found, str) and not case.hide else ""
+    advice = close or words.advice(item.found, wants, case.hide)
+    only = len(every) == 1 and item.type in ("literal_error", "enum")
+    summary = "Not an allowed value" if only else "Wrong type"
+    return summary, f"{_label(item)} takes {', or '.join(wants)}; found {words.found(item.found, case.hide)}.{advice}"
+
+
+def _choices(item: Located) -> list[str]:
+    return re.findall(r"'([^']*)'", str(item.context.get("expected", ""))) if item.type in ("literal_error", "enum") else []
+
+
+def _pattern(case: _Case) -> tuple[str, str]:
+    item = case.at
+    expected = str(item.context.get("pattern", ""))
+    if item.on_key:
+        return "Bad name", words.pattern(expected, item.path[-1], _infos(case))
+    return "Bad value", f"{_label(item)}: {words.pattern(expected, item.found, _infos(case))}"
+
+
+def _infos(case: _Case) -> list[FieldInfo]:
+    """What the kind says about its names, or the model about this field."""
+    path = case.at.path
+    if case.at.on_key:
+        metadata = getattr(case.kinds[str(path[0])].name_type, "__metadata__", ()) if len(path) == 2 and path[0] in case.kinds else ()
+        return [item for item in metadata if isinstance(item, FieldInfo)]
+    found = (fields_of(model).get(str(path[-1])) for model in models_at(case.model, path[:-1]))
+    return [info for info in found if info is not None]
+
+
+def _value(case: _Case) -> tuple[str, str]:
+    """The text of a validator, without the value of what looks like a secret."""
+    item = case.at
+    text = str(item.context.get("error", item.message.partition(", ")[2]))
+    if case.hide and not isinstance(item.found, dict | list) and item.found is not None:
+        text = text.replace(words.spelling(item.found), "(not shown)")
+    return ("Bad name" if item.on_key else "Bad value"), words.sentence(text)
+
+
+def _other(case: _Case) -> tuple[str, str]:
+    item = case.at
+    bound = words.bound(item.type, item.context)
+    if bound is not None:
+        found = "" if isinstance(item.found, str | dict | list) else f"; found {words.found(item.found, case.hide)}"
+        return ("Bad name" if item.on_key else "Out of bounds"), f"{_label(item)} {bound}{found}."
+    if item.type.endswith("_type") or item.type in ("int_parsing", "int_from_float", "bool_parsing", "float_parsing", "none_required"):
+        return _type(case)
+    return "Bad value", f"{_label(item)}: {words.sentence(item.message)}"
+
+
+_WORDS: dict[str, Callable[[_Case], tuple[str, str]]] = {
+    "missing": _missing,
+    "extra_forbidden": _unknown,
+    "literal_error": _type,
+    "enum": _type,
+    "string_pattern_mismatch": _pattern,
+    "value_error": _value,
+    "assertion_error": _value,
+}

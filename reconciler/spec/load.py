@@ -1,0 +1,113 @@
+"""Loading: bytes in, a Spec or diagnostics out."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from reconciler.core.address import Address
+from reconciler.core.diagnostic import Diagnostic
+from reconciler.core.kind import Kinds
+from reconciler.core.spec import Declared, SourceError, SourceReader, Spec, nothing
+from reconciler.spec import include
+from reconciler.spec.annotations import source_plan
+from reconciler.spec.explain import explain
+from reconciler.spec.include import Included
+from reconciler.spec.marks import Map, Mark
+from reconciler.spec.model import host_model
+from reconciler.spec.words import sentence
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """What is kept of a resource's YAML: the place of its key and the files it names."""
+
+    mark: Mark
+    sources: Mapping[str, bytes]
+
+
+def load(reader: SourceReader, kinds: Kinds) -> tuple[Spec | None, list[Diagnostic]]:
+    """The Spec, or None and every error that could be found. Raises nothing for any content of the files.
+
+    The cyclic garbage collector pauses meanwhile: building ten thousand resources makes no garbage, and looking for it takes time.
+    """
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        return _load(reader, kinds)
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def _load(reader: SourceReader, kinds: Kinds) -> tuple[Spec | None, list[Diagnostic]]:
+    included = include.read(reader)
+    root, included.root = included.root, None
+    if root is None:
+        return None, included.problems
+    model = host_model(kinds)
+    diagnostics = list(included.problems)
+    host: Any = None
+    try:
+        host = model.model_validate(root)
+    except ValidationError as exc:
+        diagnostics += explain(exc.errors(include_url=False), included, root, model, kinds)
+    rows = {name: _rows(root.get(name), kind.model, name, included, diagnostics) for name, kind in kinds.items()}
+    del root
+    if diagnostics or host is None:
+        return None, _ordered(diagnostics, included)
+    return _spec(host, rows, included, kinds), []
+
+
+def _rows(section: Any, model: type[BaseModel], kind: str, included: Included, diagnostics: list[Diagnostic]) -> dict[str, _Row]:
+    """One row per resource of a section; files that cannot be read become diagnostics at the fields that name them."""
+    if not isinstance(section, Map):
+        return {}
+    plan = source_plan(model)
+    rows: dict[str, _Row] = {}
+    for index, (name, value) in enumerate(section.items()):
+        found = plan.find(value, section.marks[2 * index + 1]) if plan is not None else ()
+        sources = _sources(found, Address(kind, name), included, diagnostics)
+        rows[name] = _Row(section.marks[2 * index], sources or nothing())
+    return rows
+
+
+def _sources(found: Iterable[tuple[str, Mark]], address: Address, included: Included, diagnostics: list[Diagnostic]) -> dict[str, bytes]:
+    """The bytes of the files that one resource names."""
+    tree = included.tree
+    sources: dict[str, bytes] = {}
+    for path, mark in found:
+        try:
+            data = tree.source(path, mark)
+        except SourceError as exc:
+            diagnostics.append(tree.diagnostic(mark, "Cannot read the source file", sentence(str(exc)), len(path), address))
+            continue
+        if sources.setdefault(path, data) != data:
+            detail = f"`{path}` is another file here than elsewhere in this resource. Write ./{path} here."
+            diagnostics.append(tree.diagnostic(mark, "Ambiguous source file", detail, len(path), address))
+    return sources
+
+
+def _spec(host: Any, rows: Mapping[str, Mapping[str, _Row]], included: Included, kinds: Kinds) -> Spec:
+    place = included.tree.place
+    resources = tuple(
+        Declared(Address(kind, name), resource, place(row.mark, len(name)), row.sources)
+        for kind in kinds
+        for name, resource in getattr(host, kind).items()
+        for row in (rows[kind][name],)
+    )
+    tree = included.tree
+    return Spec(host.host, resources, host.settings.model_dump(), tree.digest, tree.reader.commit, tuple(tree.names))
+
+
+def _ordered(diagnostics: list[Diagnostic], included: Included) -> list[Diagnostic]:
+    """By file in the order of reading, then by place; what has no place comes first."""
+    files = {file.display: index for index, file in enumerate(included.tree.files)}
+    return sorted(
+        diagnostics,
+        key=lambda item: (files.get(item.source.file, 0), item.source.line, item.source.column) if item.source is not None else (-1, 0, 0),
+    )

@@ -1,0 +1,59 @@
+"""The pydantic model of a whole spec, made from the kinds."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
+
+from reconciler.core.fields import AbsolutePath
+from reconciler.core.kind import Kinds
+from reconciler.spec.words import HOSTNAME, VERSION, unsupported
+
+
+class Settings(BaseModel):
+    """What holds for the host as a whole."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    command: AbsolutePath = "/usr/local/bin/reconciler"
+    """Where this program is on the host: the one path that generated units call."""
+
+
+def _version(value: Any) -> Any:
+    # Literal[1] would take true and 1.0
+    if type(value) is not int or value != VERSION:
+        raise ValueError(unsupported(value))
+    return value
+
+
+_Version = Annotated[Literal[1], BeforeValidator(_version)]
+_Hostname = Annotated[str, Field(pattern=HOSTNAME, max_length=64)]
+
+
+def host_model(kinds: Kinds) -> type[BaseModel]:
+    """The model of a spec with one section per kind, unknown keys refused."""
+    sections: dict[str, Any] = {
+        kind.name: (dict[kind.name_type, kind.model], Field(default_factory=dict, description=_first_line(kind.model)))  # type: ignore[name-defined]  # made at run time
+        for kind in kinds.values()
+    }
+    return create_model(
+        "Host",
+        __config__=ConfigDict(frozen=True, extra="forbid", title="Host"),
+        __doc__="The desired state of one host.",
+        version=(_Version, Field(description="The version of the format; 1.")),
+        host=(_Hostname, Field(description="The static hostname; apply refuses anywhere else.")),
+        include=(
+            list[str],
+            Field(
+                default_factory=list,
+                description="Files to start from, relative to this one, which wins: maps merge, lists replace, null removes.",
+            ),
+        ),
+        settings=(Settings, Field(default_factory=Settings, description=_first_line(Settings))),
+        **sections,
+    )
+
+
+def _first_line(model: type[BaseModel]) -> str:
+    return (model.__doc__ or "").strip().partition("\n")[0]

@@ -1,0 +1,72 @@
+"""Measurements as a page of Markdown."""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """Median milliseconds, the fastest run, and peak MiB of one case."""
+
+    name: str
+    ms: float
+    best: float
+    mib: float
+
+    @classmethod
+    def of(cls, name: str, runs: Mapping[str, Sequence[float]]) -> Figure:
+        """From the driver's lists."""
+        return cls(name, statistics.median(runs["ms"]), min(runs["ms"]), max(runs["kib"]) / 1024)
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """What is to be reached: `reached` may be at most `limit`."""
+
+    text: str
+    reached: float
+    limit: float
+    unit: str
+
+    def row(self) -> str:
+        """A table row."""
+        verdict = "yes" if self.reached <= self.limit else "**no**"
+        return f"| {self.text} | {self.limit:g} {self.unit} | {self.reached:.2f} {self.unit} | {verdict} |"
+
+
+def facts() -> str:
+    """The machine, without its name."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    kernel = ".".join(platform.release().split(".")[:2])
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    return f"{os.cpu_count()} CPUs ({platform.machine()}), {memory:.0f} GiB, Linux {kernel}, {python}"
+
+
+def table(figures: Sequence[Figure], floor: str) -> str:
+    """Figures, each with its ratio to the one named `floor`."""
+    base = next(figure.ms for figure in figures if figure.name == floor)
+    lines = [f"| whole process | median ms | best ms | peak MiB | x `{floor}` |", "|---|--:|--:|--:|--:|"]
+    lines += [f"| `{item.name}` | {item.ms:.0f} | {item.best:.0f} | {item.mib:.0f} | {item.ms / base:.2f} |" for item in figures]
+    return "\n".join(lines)
+
+
+def goals(found: Sequence[Goal]) -> str:
+    """What was to be reached, and whether it was."""
+    return "\n".join(["| goal | limit | measured | reached |", "|---|--:|--:|---|", *(goal.row() for goal in found)])
+
+
+def page(rounds: int, sections: Sequence[tuple[str, str]]) -> str:
+    """The whole page."""
+    head = (
+        "# Benchmarks\n\n"
+        f"Written by `make bench` on: {facts()}.\n\n"
+        f"Whole processes, start to end, in turn: medians of {rounds} rounds after a warm-up. "
+        "Every `plan` had nothing to change and said so.\n"
+        "Compare ratios, not milliseconds: another machine, or another load, moves all of them.\n"
+    )
+    return "\n".join([head, *(f"## {title}\n\n{body}\n" for title, body in sections)])

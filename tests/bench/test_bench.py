@@ -1,0 +1,85 @@
+"""The benchmark's own honesty: what it measures is what it says, and what did not work is not measured."""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.bench import report, specs
+from tests.bench.__main__ import DRIVER, offline
+from tests.host.support import HarnessError
+
+STUB = """#!{python} -IS
+import sys
+verb, spec, *rest = sys.argv[1:]
+open(spec).read()
+ballast = bytearray({megabytes} << 20)
+print("{says}")
+sys.exit({code})
+"""
+
+
+def _stub(place: Path, *, says: str = "No changes.", code: int = 0, megabytes: int = 0) -> str:
+    path = place / "reconciler"
+    path.write_text(STUB.format(python=sys.executable, says=says, code=code, megabytes=megabytes))
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_specs_have_the_size_they_say() -> None:
+    """A spec of n resources has n, in the stated mix, and a service is as long as real ones are."""
+    text = specs.mixed(100)
+    names = [line for line in text.splitlines() if line.startswith("  ") and not line.startswith("   ")]
+    service = text[text.index("services:\n") :].split("  bench-00001:")[0]
+
+    assert len(names) == 100
+    assert text.count("exec_start:") == 30
+    assert text.count("content:") == 40
+    assert 400 <= len(service.encode()) <= 520
+    assert text == specs.mixed(100)
+
+
+def test_the_bench_measures_time_and_memory(tmp_path: Path) -> None:
+    """A command that takes 64 MiB is reported with them, and all counts and floors are there in order."""
+    figures = offline(_stub(tmp_path, megabytes=64), sys.executable, rounds=2, counts=(10, 100))
+
+    assert [figure.name for figure in figures[3:]] == ["plan, 10 resources", "plan, 100 resources"]
+    assert figures[0].mib < 50
+    assert 64 < figures[-1].mib < 110
+
+
+@pytest.mark.parametrize("stub", [{"code": 1}, {"says": "1 to change."}])
+def test_what_did_not_work_is_not_measured(tmp_path: Path, stub: dict[str, object]) -> None:
+    """A plan that fails, or that has something to change, stops the bench instead of looking fast."""
+    with pytest.raises(HarnessError, match="exit"):
+        offline(_stub(tmp_path, **stub), sys.executable, rounds=1, counts=(10,))  # type: ignore[arg-type]  # keyword pass-through
+
+
+def test_the_driver_measures_the_whole_process() -> None:
+    """A program that sleeps for 300 ms takes no less than that."""
+    asked = json.dumps({"rounds": 1, "cases": [{"name": "sleep", "argv": ["sleep", "0.3"], "says": ""}]})
+    said = subprocess.run([sys.executable, "-I", "-S", DRIVER], input=asked, capture_output=True, text=True, check=True)
+
+    assert json.loads(said.stdout)["sleep"]["ms"][0] >= 300
+
+
+def test_a_goal_that_is_not_reached_says_so() -> None:
+    """The table of goals tells those that are reached from those that are not."""
+    rows = report.goals([report.Goal("a", 3.9, 4, "x"), report.Goal("b", 4.1, 4, "x")]).splitlines()
+
+    assert rows[2].endswith("| yes |")
+    assert rows[3].endswith("| **no** |")
+
+
+def test_the_page_does_not_name_the_machine() -> None:
+    """The page says what kind of machine it was, not which."""
+    text = report.page(3, [("Title", "Body")])
+
+    assert platform.node() not in text.split()
+    assert "/home" not in text
+    assert "CPUs" in text

@@ -1,0 +1,30 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.host import support
+from tests.host.booted import BootedHost
+
+pytest_plugins = ["tests.left_out"]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whoever asks for a booted host is marked `booted`, and left out, with the reason, where none can be booted."""
+    reason = support.missing()
+    for item in items:
+        if "booted" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.booted)
+        if reason and item.get_closest_marker("booted"):
+            item.add_marker(pytest.mark.skip(reason=f"a booted host {reason}"))
+
+
+@pytest.fixture
+def booted() -> Iterator[BootedHost]:
+    """A pristine Debian that has just booted, with the tool installed; gone after the test."""
+    with BootedHost() as host:
+        yield host

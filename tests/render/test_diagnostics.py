@@ -1,0 +1,93 @@
+"""Problems for people, machines and GitHub."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from reconciler.core.address import Address
+from reconciler.core.diagnostic import Diagnostic, Severity, Source, error, warning
+from reconciler.render.diagnostics import diagnostics_count, diagnostics_json, diagnostics_text, github_annotation, one_line
+
+Golden = Callable[[str, str], None]
+
+UNKNOWN = error(
+    "Unknown key `exec_strat`",
+    "It is not a field of a service. Did you mean `exec_start`?",
+    address=Address("services", "ml-api"),
+    source=Source("hosts/gpu-01.yaml", 12, 5, 10),
+    snippet="    exec_strat: [/opt/ml/bin/serve]",
+)
+GUARD = Diagnostic(
+    Severity.ERROR,
+    "Too much would be destroyed",
+    "4 of 6 services would be destroyed, which is more than 30 % and more than 3. If that is what you want, run with "
+    "--allow-destroy services. Otherwise look at what was taken out of the spec.\nNothing was changed.",
+    rule="max_destroy",
+    refusal=True,
+)
+WIDE = warning("Wide", source=Source("a.yaml", 1000, 8, 2), snippet="名前é: \tab # \u202e")
+LONG = error("Long", "Sentence.", source=Source("a.yaml", 7, 200, 5), snippet="x" * 199 + "WRONG" + "y" * 300)
+NOWHERE = warning("State is old", address=Address("files", "/etc/x"))
+
+
+def test_text_reads_as_stored(golden: Golden) -> None:
+    """Line, caret, detail and rule read as in the golden file."""
+    golden("diagnostics", diagnostics_text([UNKNOWN, GUARD, WIDE, LONG, NOWHERE], colour=False))
+
+
+def test_caret_stands_below_the_place() -> None:
+    """Escaped and wide characters before the place move the caret along."""
+    for item in (UNKNOWN, LONG):
+        lines = diagnostics_text([item], colour=False).split("\n")
+        code, caret = next((lines[row - 1], line) for row, line in enumerate(lines) if "^" in line)
+        start, end = caret.index("^"), caret.rindex("^") + 1
+
+        assert item.snippet is not None
+        assert item.source is not None
+        assert item.snippet[item.source.column - 1 :][: item.source.length] == code[start:end]
+
+
+def test_no_diagnostics_no_text() -> None:
+    """Nothing to complain about prints nothing."""
+    assert diagnostics_text([], colour=True) == ""
+    assert diagnostics_count([]) == ""
+
+
+def test_count_names_both_severities() -> None:
+    """Errors first."""
+    assert diagnostics_count([UNKNOWN, NOWHERE, GUARD, LONG]) == "3 errors, 1 warning"
+
+
+def test_one_line_form_is_what_editors_expect() -> None:
+    """File, line, column, severity, and no line ends."""
+    expected = "hosts/gpu-01.yaml:12:5: error: Unknown key `exec_strat`: It is not a field of a service. Did you mean `exec_start`?"
+
+    assert expected == one_line(UNKNOWN)
+    assert "\n" not in one_line(GUARD)
+    assert one_line(NOWHERE) == 'warning: files["/etc/x"]: State is old'
+
+
+def test_json_has_terraforms_fields() -> None:
+    """Counts, and a range with an exclusive end."""
+    data = diagnostics_json([UNKNOWN, NOWHERE])
+
+    assert (data["valid"], data["error_count"], data["warning_count"]) == (False, 1, 1)
+    span = {"filename": "hosts/gpu-01.yaml", "start": {"line": 12, "column": 5}, "end": {"line": 12, "column": 15}}
+    assert span == data["diagnostics"][0]["range"]
+    snippet = data["diagnostics"][0]["snippet"]
+    assert snippet["code"][snippet["highlight_start_offset"] : snippet["highlight_end_offset"]] == "exec_strat"
+    assert "range" not in data["diagnostics"][1]
+    assert diagnostics_json([NOWHERE])["valid"]
+
+
+def test_annotation_cannot_be_broken_out_of() -> None:
+    """Percent signs, line ends, colons and commas are escaped as workflow commands want it."""
+    item = error("50%, a:b", "one\n::error::two\r", source=Source("a,b:c.yaml", 3, 4, 2))
+
+    expected = "::error file=a%2Cb%3Ac.yaml,line=3,col=4,endColumn=6,title=50%25%2C a%3Ab::one%0A::error::two\\r"
+    assert expected == github_annotation(item)
+
+
+def test_annotation_without_a_place() -> None:
+    """A problem of the whole has a title only."""
+    assert github_annotation(NOWHERE) == "::warning title=State is old::State is old"

@@ -1,0 +1,1 @@
+"""Tests of the state directory and the lock."""

@@ -1,0 +1,47 @@
+"""Generate the files that are generated; with `--check` only say which of them are stale.
+
+One row per file: where it goes and the function that makes its text. Run by `make schema` and `make check`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from reconciler.app.schemas import document_schema
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+GENERATED: Mapping[str, Callable[[], str]] = {
+    "schemas/host.schema.json": lambda: document_schema("host", "2020-12"),
+    "schemas/host.draft-07.schema.json": lambda: document_schema("host", "draft-07"),
+    "schemas/plan.schema.json": lambda: document_schema("plan", "2020-12"),
+}
+
+
+def stale() -> list[str]:
+    """The files that are not what would be generated now."""
+    found = []
+    for name, make in GENERATED.items():
+        path = REPOSITORY / name
+        if not path.exists() or path.read_text() != make():
+            found.append(name)
+    return found
+
+
+def main(arguments: list[str]) -> int:
+    """1 with `--check` when anything is stale."""
+    found = stale()
+    if arguments == ["--check"]:
+        for name in found:
+            print(f"{name} is stale: run make schema, and commit it", file=sys.stderr)
+        return int(bool(found))
+    for name in found:
+        (REPOSITORY / name).write_text(GENERATED[name]())
+        print(f"wrote {name}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
