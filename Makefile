@@ -51,6 +51,7 @@ demo-host: venv ## The same story on a Debian booted for the purpose (root)
 
 .PHONY: test
 test: check ## Set up, check, run every test that this machine can run, and say what was left out
+	@$(BIN)/python -m tests.host
 	@$(PYTEST) -n $(WORKERS) --dist worksteal
 
 .PHONY: test-fast

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
 from tests.host import support
 from tests.host.booted import BootedHost
 
 pytest_plugins = ["tests.left_out"]
+
+# No deadlines: how long an example takes says more about the machine than about the code. In CI the examples are always the same ones, so
+# that a change is judged by what it changes; on a developer's machine every run looks somewhere else.
+hypothesis.settings.register_profile("ours", deadline=None, derandomize=bool(os.environ.get("CI")), print_blob=True)
+hypothesis.settings.load_profile("ours")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,30 @@ def test_set_up_without_python(tmp_path: Path) -> None:
 
     assert done.returncode == 1
     assert "no-such-python is not there.\nset-up: Install Python 3.11 or newer" in done.stderr
+
+
+def test_set_up_replaces_nothing_but_its_own(tmp_path: Path) -> None:
+    """A directory that is no virtual environment is refused and left as it was."""
+    (tmp_path / "precious").touch()
+    done = _run("bash", "tools/set-up-venv", sys.executable, tmp_path)
+
+    assert done.returncode == 1
+    assert "is no virtual environment" in done.stderr
+    assert (tmp_path / "precious").exists()
+
+
+@pytest.mark.slow
+def test_the_wheel_has_what_it_needs(tmp_path: Path) -> None:
+    """The wheel carries the schemas, the typing marker, the licence and the command, and no test."""
+    built = _run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path)
+    names = zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist()
+    schemas = {f"reconciler/_schemas/{path.name}" for path in (REPOSITORY / "schemas").iterdir()}
+
+    assert built.returncode == 0
+    assert schemas
+    assert schemas | {"reconciler/py.typed"} <= set(names)
+    assert any(name.endswith("licenses/LICENSE") for name in names)
+    assert [] == [name for name in names if name.startswith(("tests/", "tools/"))]
 
 
 # ------------------------------------------------------------------------------------------------ the import contract

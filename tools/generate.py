@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
-from reconciler.app.schemas import document_schema
+from reconciler.app.schemas import FILES, document_schema
+from tools import reference
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 GENERATED: Mapping[str, Callable[[], str]] = {
-    "schemas/host.schema.json": lambda: document_schema("host", "2020-12"),
-    "schemas/host.draft-07.schema.json": lambda: document_schema("host", "draft-07"),
-    "schemas/plan.schema.json": lambda: document_schema("plan", "2020-12"),
+    **{f"schemas/{name}": partial(document_schema, *what) for name, what in FILES.items()},
+    "docs/reference/spec.md": reference.spec_page,
+    "docs/reference/commands.md": reference.commands_page,
+    "docs/reference/exit-codes.md": reference.exit_codes_page,
 }
 
 
@@ -38,6 +41,7 @@ def main(arguments: list[str]) -> int:
             print(f"{name} is stale: run make schema, and commit it", file=sys.stderr)
         return int(bool(found))
     for name in found:
+        (REPOSITORY / name).parent.mkdir(parents=True, exist_ok=True)
         (REPOSITORY / name).write_text(GENERATED[name]())
         print(f"wrote {name}")
     return 0

@@ -11,13 +11,14 @@ from reconciler.app.specs import Loaded
 from reconciler.core.diagnostic import error
 from reconciler.core.host import HostError
 from reconciler.core.result import ApplyResult, Progress
-from reconciler.engine.applier import apply
+from reconciler.engine.applier import apply, left_undone
 from reconciler.host.environment import is_root, monotonic, now
 from reconciler.host.hosts import machine_id, open_host, state_directory
 from reconciler.host.lock import Lock, LockBusy
 from reconciler.host.state import Store
 from reconciler.host.state_files import make_state_directory
-from reconciler.host.state_read import read_memory
+from reconciler.host.state_open import recover
+from reconciler.host.state_read import NEWER, read_memory
 
 Approve = Callable[[Planned], bool]
 
@@ -32,9 +33,7 @@ class Applied:
     busy: str = ""
 
 
-def apply_host(
-    loaded: Loaded, options: PlanOptions, approve: Approve, tell: Callable[[Progress], None], lock_timeout: float
-) -> Applied:
+def apply_host(loaded: Loaded, options: PlanOptions, approve: Approve, tell: Callable[[Progress], None], lock_timeout: float) -> Applied:
     """The whole of `apply`. `approve` is shown the plan that would run and says whether it may."""
     directory = state_directory(options.root)
     if options.root is None and not is_root():
@@ -60,11 +59,12 @@ def _locked(directory: str, timeout: float) -> Iterator[None]:
         yield
 
 
-def _apply_locked(
-    loaded: Loaded, options: PlanOptions, approve: Approve, tell: Callable[[Progress], None], directory: str
-) -> Applied:
+def _apply_locked(loaded: Loaded, options: PlanOptions, approve: Approve, tell: Callable[[Progress], None], directory: str) -> Applied:
+    recover(directory)
     host = open_host(options.root)
     memory = read_memory(directory, machine_id(host))
+    if memory.damaged == NEWER:
+        return Applied(Planned((error("the state is newer than this program", f"{directory}: {NEWER}."),)))
     planned = plan_host(loaded, options, host, memory)
     if planned.plan is None or planned.refused:
         return Applied(planned)
@@ -72,7 +72,7 @@ def _apply_locked(
         return Applied(planned, declined=True)
     plan = planned.plan
     if plan.empty and not plan.converged and not plan.settled and not memory.interrupted and not memory.damaged:
-        return Applied(planned, ApplyResult(plan, {}, plan.owed))
+        return Applied(planned, ApplyResult(plan, left_undone(plan), plan.owed))
     started = monotonic()
     with Store.open(directory, machine_id(host), now=now, replace_damaged=bool(memory.damaged)) as store:
         remembered = store.memory()
@@ -81,5 +81,6 @@ def _apply_locked(
             if planned.plan is None or planned.refused:
                 return Applied(planned)
         assert planned.plan is not None and planned.situation is not None and planned.request is not None
+        store.prune_undo()
         result = apply(planned.plan, planned.situation, planned.request, host, store, tell, host.settle)
     return Applied(planned, replace(result, seconds=monotonic() - started))

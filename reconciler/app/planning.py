@@ -15,15 +15,14 @@ from reconciler.core.plan import Plan
 from reconciler.core.state import Memory
 from reconciler.engine.planner import make_plan, with_fingerprint
 from reconciler.engine.situation import Request, Situation
+from reconciler.host.git import is_older
 from reconciler.host.hosts import machine_id, open_host, state_directory, static_hostname
 from reconciler.host.live import LiveHost
 from reconciler.host.simulated import SimulatedHost
-from reconciler.host.git import is_older
 from reconciler.host.state_read import read_memory
 from reconciler.host.tree import TreeHost
 from reconciler.kinds import discover
 from reconciler.policy.guards import ALLOWABLE, Context, guard
-
 
 Host = LiveHost | TreeHost
 
@@ -66,6 +65,8 @@ def check_options(options: PlanOptions) -> list[Diagnostic]:
     """Addresses and names that cannot be meant."""
     found: list[Diagnostic] = []
     kinds = discover()
+    if options.root is not None and not options.root.strip("/"):
+        found.append(error("not a tree", f"--root {options.root!r}: name a directory; to work on the running host, leave --root out"))
     for text in (*options.targets, *options.excludes, *options.unprotect):
         if text in kinds:
             continue
@@ -76,10 +77,8 @@ def check_options(options: PlanOptions) -> list[Diagnostic]:
             continue
         if address.kind not in kinds:
             found.append(error("not an address", f"{text!r}: there is no kind {address.kind!r}; the kinds are {', '.join(kinds)}"))
-    for text in options.allow:
-        if text not in ALLOWABLE:
-            found.append(error("not a guard", f"--allow {text!r}: choose from {', '.join(ALLOWABLE)}"))
-    return found
+    unknown = [text for text in options.allow if text not in ALLOWABLE]
+    return [*found, *(error("not a guard", f"--allow {text!r}: choose from {', '.join(ALLOWABLE)}") for text in unknown)]
 
 
 def plan_host(loaded: Loaded, options: PlanOptions, host: Host | None = None, memory: Memory | None = None) -> Planned:
@@ -91,6 +90,9 @@ def plan_host(loaded: Loaded, options: PlanOptions, host: Host | None = None, me
         request = Request(
             loaded.spec, discover(), host, memory, __version__, options.targets, options.excludes, options.adopt, options.unprotect
         )
+        lost = _lost(request)
+        if lost:
+            return Planned((*loaded.diagnostics, *lost))
         plan, situation = make_plan(request, SimulatedHost)
         context = Context(static_hostname(host), len(loaded.spec.resources), _older(loaded, memory), options.allow, options.unprotect)
     except HostError as problem:
@@ -98,6 +100,17 @@ def plan_host(loaded: Loaded, options: PlanOptions, host: Host | None = None, me
     found = (*loaded.diagnostics, *plan.diagnostics, *guard(plan, context))
     plan = replace(plan, diagnostics=found)
     return Planned(found, with_fingerprint(plan) if options.fingerprint else plan, situation, request, host)
+
+
+def _lost(request: Request) -> list[Diagnostic]:
+    """Targets and excludes that name nothing: an apply of less, or of more, than was meant. What the ledger has is not known if it cannot be read."""
+    chosen = [text for text in (*request.targets, *request.excludes) if text not in request.kinds]
+    if not chosen or request.memory.unreadable:
+        return []
+    declared = (part.address for item in request.spec.resources for part in request.kinds[item.address.kind].expand(item, request.view.running))
+    known = {str(name) for address in (*declared, *request.memory.rows) for name in (address, address.resource)}
+    detail = "{} is neither in the spec nor among what was applied here. The address of a file is written files[\"/etc/x\"], with quotes that the shell must not take."
+    return [error("no such resource", detail.format(text)) for text in chosen if text not in known]
 
 
 def _older(loaded: Loaded, memory: Memory) -> bool | None:
@@ -137,8 +150,8 @@ def _after(change: Change) -> str | None:
 
 def _before(change: Change, planned: Planned) -> str | None:
     assert planned.plan is not None and planned.host is not None
-    ours = change.address in planned.plan.memory.rows
-    if not ours or "content" not in (change.before or {}):
+    row = planned.plan.memory.rows.get(change.address)
+    if row is None or row.document is None or "content" not in (change.before or {}):
         return None
     try:
         return _text(planned.host.read(change.address.name))

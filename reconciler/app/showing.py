@@ -23,11 +23,13 @@ def load_plan(path: str) -> Found:
         data = json.loads(content)
     except ValueError as wrong:
         return None, f"{path} is not a saved plan: {wrong}"
+    except RecursionError:
+        return None, f"{path} is not a saved plan: it is nested too deeply"
     from jsonschema import Draft202012Validator  # 66 ms, and only needed here
 
-    wrong = next(iter(Draft202012Validator(plan_schema()).iter_errors(data)), None)
-    if wrong is not None:
-        place = "/".join(str(step) for step in wrong.absolute_path) or "the document"
+    misfit = next(iter(Draft202012Validator(plan_schema()).iter_errors(data)), None)
+    if misfit is not None:
+        place = "/".join(str(step) for step in misfit.absolute_path) or "the document"
         return None, f"{path} is not a saved plan: {place} is not as its schema says (see `reconciler schema plan`)"
     return data, ""
 

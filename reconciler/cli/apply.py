@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,13 +14,14 @@ from reconciler.cli.exits import ExitCode
 if TYPE_CHECKING:
     from reconciler.app.applying import Applied
     from reconciler.app.planning import Planned
+    from reconciler.core.diagnostic import Diagnostic
     from reconciler.core.result import Progress
 
 AutoApprove = Annotated[bool, typer.Option("--auto-approve", help="Do not ask. For timers and scripts.")]
 LockTimeout = Annotated[float, typer.Option("--lock-timeout", metavar="SECONDS", min=0, help="How long to wait for another apply to end.")]
 
 
-def apply(  # noqa: PLR0913  # a command has as many parameters as it has options
+def apply(  # a command has as many parameters as it has options
     spec: options.Spec = "",
     root: options.Root = None,
     commit: options.Commit = "",
@@ -39,22 +40,25 @@ def apply(  # noqa: PLR0913  # a command has as many parameters as it has option
     """Plan, ask for a yes, and do it. What fails is reported with what depended on it; everything else converges."""
     from reconciler.app.applying import apply_host
     from reconciler.app.planning import PlanOptions, check_options
+    from reconciler.core.diagnostic import error
 
     wanted = PlanOptions(root, tuple(target), tuple(exclude), adopt, tuple(unprotect), tuple(allow))
     wrong = check_options(wanted)
+    if lock_timeout != lock_timeout:  # "nan" is a float, too
+        wrong = [*wrong, error("not a time", "--lock-timeout: write a number of seconds")]
     if wrong:
         output.complain(wrong, no_color)
         return ExitCode.USAGE
     loaded = output.load(spec, commit)
-    if not loaded.ok:
-        return output.without_plan(loaded.diagnostics, as_json, no_color)
     talk = _Json() if as_json else _Text(no_color, verbose)
+    if not loaded.ok:
+        return talk.without_plan(loaded.diagnostics)
     applied = apply_host(loaded, wanted, talk.approver(auto_approve), talk.tell, lock_timeout)
     if applied.planned.plan is None:
-        code = output.without_plan(applied.planned.diagnostics, as_json, no_color)
+        code = talk.without_plan(applied.planned.diagnostics)
         return ExitCode.BUSY if applied.busy else code
     talk.finish(applied)
-    if applied.planned.refused:
+    if applied.planned.refused or applied.declined:
         return ExitCode.REFUSED
     if applied.result is None:
         return ExitCode.ERROR
@@ -65,9 +69,14 @@ class _Text:
     """For people: the plan, a question, progress, the result."""
 
     def __init__(self, no_color: bool, verbose: bool) -> None:
+        self._no_color = no_color
         self._colour = output.colour(sys.stdout, no_color)
         self._verbose = verbose
         self._shown = False
+
+    def without_plan(self, found: Sequence[Diagnostic]) -> int:
+        """Why there is no plan; the exit code."""
+        return output.without_plan(found, False, self._no_color)
 
     def _show(self, planned: Planned) -> None:
         from reconciler.render.text import plan_text
@@ -108,7 +117,7 @@ class _Text:
         self._show(applied.planned)
         if applied.declined:
             sys.stdout.write("Nothing was changed.\n")
-        elif applied.result is not None and not applied.planned.plan_is_empty:
+        elif applied.result is not None and (applied.result.failed or not applied.planned.plan_is_empty):
             sys.stdout.write("\n" + apply_text(applied.result, colour=self._colour))
 
 
@@ -117,6 +126,16 @@ class _Json:
 
     def __init__(self) -> None:
         self._entries: list[Any] = []
+        self._shown = False
+
+    def without_plan(self, found: Sequence[Diagnostic]) -> int:
+        """Why there is no plan; the exit code."""
+        from reconciler._version import __version__
+        from reconciler.render import events
+
+        now = output.timestamp()
+        self._print(events.version(__version__, now=now), *(events.diagnostic(item, now=now) for item in found))
+        return output.stop_code(found)
 
     def _print(self, *events: Any) -> None:
         from reconciler.render.events import line
@@ -129,11 +148,12 @@ class _Json:
         from reconciler._version import __version__
         from reconciler.render import events
 
-        if not self._entries:
+        if not self._shown:
             data, now = output.plan_data(planned), output.timestamp()
             self._entries = list(data["resource_changes"])
             self._print(events.version(__version__, now=now), *(events.diagnostic(item, now=now) for item in planned.diagnostics))
             self._print(*events.planned_changes(data, now=now))
+        self._shown = True
 
     def approver(self, auto_approve: bool) -> Callable[[Planned], bool]:
         """A program cannot be asked."""

@@ -8,7 +8,7 @@ from reconciler.cli import options, output
 from reconciler.cli.exits import ExitCode
 
 
-def drift(  # noqa: PLR0913  # a command has as many parameters as it has options
+def drift(  # a command has as many parameters as it has options
     spec: options.Spec = "",
     root: options.Root = None,
     commit: options.Commit = "",

@@ -33,8 +33,8 @@ def colour(stream: TextIO, no_color: bool) -> bool:
 
 
 def print_json(data: Any) -> None:
-    """One JSON document."""
-    sys.stdout.write(json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+    """One JSON document. Only ASCII, so that no terminal acts on what the host says."""
+    sys.stdout.write(json.dumps(data, indent=2) + "\n")
 
 
 def complain(found: Iterable[Diagnostic], no_color: bool = False) -> None:
@@ -47,8 +47,10 @@ def complain(found: Iterable[Diagnostic], no_color: bool = False) -> None:
 
 
 def read_stdin() -> bytes:
-    """Everything on standard input; nothing when it is closed."""
-    return sys.stdin.buffer.read() if sys.stdin is not None else b""
+    """What is on standard input, as far as one file of a spec may go (the reader refuses more); nothing when it is closed."""
+    from reconciler.host.source import MAX_BYTES
+
+    return sys.stdin.buffer.read(MAX_BYTES + 1) if sys.stdin is not None else b""
 
 
 def load(spec: str, commit: str) -> Loaded:
@@ -60,13 +62,19 @@ def load(spec: str, commit: str) -> Loaded:
 
 def without_plan(found: Sequence[Diagnostic], as_json: bool, no_color: bool) -> int:
     """Report why there is no plan; the exit code."""
-    from reconciler.core.diagnostic import errors
     from reconciler.render.diagnostics import diagnostics_json
 
     if as_json:
         print_json(diagnostics_json(found))
     else:
         complain(found, no_color)
+    return stop_code(found)
+
+
+def stop_code(found: Sequence[Diagnostic]) -> int:
+    """The exit code where there is no plan."""
+    from reconciler.core.diagnostic import errors
+
     stopping = errors(found)
     return ExitCode.REFUSED if stopping and all(item.refusal for item in stopping) else ExitCode.ERROR
 

@@ -11,10 +11,12 @@ import typer
 from reconciler.cli import options, output
 from reconciler.cli.exits import ExitCode
 
-Out = Annotated[str | None, typer.Option("--out", metavar="FILE", help="Save the plan, as JSON, mode 0600. It is an approval, not a script.")]
+Out = Annotated[
+    str | None, typer.Option("--out", metavar="FILE", help="Save the plan, as JSON, mode 0600. It is an approval, not a script.")
+]
 
 
-def plan(  # noqa: PLR0913  # a command has as many parameters as it has options
+def plan(  # a command has as many parameters as it has options
     spec: options.Spec = "",
     root: options.Root = None,
     commit: options.Commit = "",
@@ -48,7 +50,7 @@ def plan(  # noqa: PLR0913  # a command has as many parameters as it has options
     if out is not None:
         from reconciler.host.documents import save_private
 
-        problem = save_private(out, (json.dumps(data, indent=2, ensure_ascii=False) + "\n").encode())
+        problem = save_private(out, (json.dumps(data, indent=2) + "\n").encode())
         if problem:
             sys.stderr.write(f"reconciler: cannot save the plan: {problem}\n")
             return ExitCode.ERROR

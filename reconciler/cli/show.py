@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import Annotated
 
@@ -9,6 +10,9 @@ import typer
 
 from reconciler.cli import options, output
 from reconciler.cli.exits import ExitCode
+
+_RUN = re.compile(r"[0-9]{1,18}")
+"""No run has a number of more digits, and SQLite could not hold it."""
 
 What = Annotated[str, typer.Argument(metavar="RUN|PLANFILE", help="The number of a run, or a file that `plan --out` wrote.")]
 
@@ -25,13 +29,14 @@ def show(
     from reconciler.render.run import run_text
     from reconciler.render.text import plan_text
 
-    data, problem = load_run(int(what), root) if what.isdigit() else load_plan(what)
+    is_run = _RUN.fullmatch(what) is not None
+    data, problem = load_run(int(what), root) if is_run else load_plan(what)
     if data is None:
         sys.stderr.write(f"reconciler: {problem}\n")
         return ExitCode.ERROR
     if as_json:
         output.print_json(data)
-    elif what.isdigit():
+    elif is_run:
         sys.stdout.write(run_text(data))
     else:
         sys.stdout.write(plan_text(data, colour=output.colour(sys.stdout, no_color), verbose=verbose))

@@ -11,7 +11,8 @@ from reconciler.cli import options, output
 from reconciler.cli.exits import ExitCode
 
 Specs = Annotated[
-    list[str] | None, typer.Argument(metavar="[SPEC]...", help="Specs; - reads standard input. Default: /etc/reconciler/host.yaml.", show_default=False)
+    list[str] | None,
+    typer.Argument(metavar="[SPEC]...", help="Specs; - reads standard input. Default: /etc/reconciler/host.yaml.", show_default=False),
 ]
 
 

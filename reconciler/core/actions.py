@@ -85,7 +85,7 @@ class SetAccess:
 
 @dataclass(frozen=True, slots=True)
 class MakeLink:
-    """Make `path` a symbolic link to `target`, replacing a file or link; the containing directory is made if missing (enablement, masks)."""
+    """Make `path` a symbolic link to `target` (enablement, masks), replacing a file or link; a missing containing directory is made."""
 
     path: str
     target: str

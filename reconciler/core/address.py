@@ -31,5 +31,5 @@ class Address:
         """Read what `str()` prints. Raises ValueError with the expected form."""
         found = _ADDRESS.fullmatch(text)
         if found is None:
-            raise ValueError(f"{text!r} is not an address; write services.NAME or files[\"/path\"]")
+            raise ValueError(f'{text!r} is not an address; write services.NAME or files["/path"]')
         return cls(found["kind"], found["plain"] or found["quoted"], found["part"] or "")

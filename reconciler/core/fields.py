@@ -74,5 +74,7 @@ AbsolutePath = Annotated[str, Field(pattern=_ONE_LINE, max_length=4096), AfterVa
 AccountName = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_-]{0,30}\z")]
 """A user or group name. Debian's useradd accepts `../x` and `x;id`: this pattern is the only guard."""
 
-Duration = Annotated[str, Field(pattern=_ONE_LINE), BeforeValidator(_own_spelling), AfterValidator(_duration), text_schema(_DURATION_PATTERN)]
+Duration = Annotated[
+    str, Field(pattern=_ONE_LINE), BeforeValidator(_own_spelling), AfterValidator(_duration), text_schema(_DURATION_PATTERN)
+]
 """A time span in systemd's words; a bare number is seconds."""

@@ -21,7 +21,10 @@ class FileType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Facts about a path, of the thing itself and not of what a link points to. `mode` is four octal digits, times are ns since the epoch."""
+    """Facts about a path, of the thing itself and not of what a link points to.
+
+    `mode` is four octal digits, `mtime_ns` counts from the epoch.
+    """
 
     type: FileType
     mode: str
@@ -120,3 +123,6 @@ class Executor(HostView, Protocol):
 
     def execute(self, action: Action) -> Receipt:
         """Do it. Raises ActionFailed, and then nothing was changed."""
+
+    def leftovers(self, directories: Sequence[str]) -> tuple[str, ...]:
+        """Temporary files of ours that a killed run left in these directories."""

@@ -17,9 +17,9 @@ class Plan:
     """What would be done to one host, and why.
 
     `changes` are all differences; those in `blocked` (with the reason) have no steps. `steps` are in the order of execution, held ones
-    included. `owed` are effects still due from earlier runs, held ones included. `settled` are owed rows that turn out to be
-    satisfied. `converged` are parts that already are as declared and that the ledger does not know so yet. `needs` orders the changed parts. `unreadable` parts make the plan incomplete.
-    `fingerprint` identifies what an approval covers.
+    included. `owed` are effects still due from earlier runs, held ones included; `settled` are owed rows that turn out to be satisfied.
+    `converged` are parts that already are as declared and that the ledger does not know so yet. `needs` orders the changed parts.
+    `unreadable` parts make the plan incomplete. `fingerprint` identifies what an approval covers.
     """
 
     host: str

@@ -74,7 +74,7 @@ class Memory:
 class Journal(Protocol):
     """What apply needs from the state store. Every method is one durable transaction."""
 
-    def begin(self, spec_digest: str, commit: str, host: str, tool: str, steps: Sequence[Mapping[str, Any]]) -> int:
+    def begin(self, spec_digest: str, commit: str, host: str, tool: str, steps: Sequence[dict[str, Any]]) -> int:
         """Open a run with all its steps planned; its number."""
 
     def intend(
@@ -99,5 +99,5 @@ class Journal(Protocol):
     ) -> None:
         """After the effects were seen."""
 
-    def end(self, run: int, status: str, summary: Mapping[str, Any]) -> None:
+    def end(self, run: int, status: str, summary: dict[str, Any]) -> None:
         """Close the run."""

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from reconciler.core.actions import Phase, Step, Unit, UnitVerb, as_data
+from reconciler.core.actions import ABSENT, Phase, RemovePath, Step, Unit, UnitVerb, as_data
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Verb
+from reconciler.core.digest import digest
 from reconciler.core.host import ActionFailed, Executor, HostError, Saved, UnitState
 from reconciler.core.plan import Plan
 from reconciler.core.result import ApplyResult, Outcome, Progress, Stage, Status
@@ -68,12 +69,14 @@ class _Run:
 
 def apply(plan: Plan, situation: Situation, request: Request, host: Executor, journal: Journal, tell: Tell, settle: Settle) -> ApplyResult:
     """Carry out the plan. Failures do not raise: they are outcomes, and everything that does not depend on them goes on."""
-    if plan.empty and not plan.converged and not plan.settled:
-        return ApplyResult(plan, _blocked(plan), plan.owed)
+    if plan.empty and not plan.converged and not plan.settled and not plan.memory.interrupted:
+        return ApplyResult(plan, left_undone(plan), plan.owed)
     steps = [{**as_data(step.action), "held": step.held, "for": sorted({str(c.address) for c in step.causes})} for step in plan.steps]
     number = journal.begin(plan.spec_digest, plan.spec_commit, plan.host, request.tool, steps)
     changes = {change.address: change for change in plan.changes if change.address not in plan.blocked and change.verb is not Verb.NONE}
     run = _Run(plan, situation, request, host, journal, tell, number, changes)
+    if plan.memory.interrupted:
+        _sweep(run)
     for batch in _batches(plan.steps):
         _execute(run, batch)
     for address, reason in _unsettled(run, settle).items():
@@ -82,6 +85,17 @@ def apply(plan: Plan, situation: Situation, request: Request, host: Executor, jo
     status = "partial" if result.failed and result.changed else "failed" if result.failed else "applied"
     journal.end(number, status, {str(address): outcome.reason or str(outcome.status) for address, outcome in result.outcomes.items()})
     return result
+
+
+def _sweep(run: _Run) -> None:
+    """Remove what a killed run left half-written. One of these files may hold what stood at its target a moment before: it is kept."""
+    kinds, addresses = run.request.kinds, run.situation.observed
+    directories = {path.rpartition("/")[0] or "/" for address in addresses for path in kinds[address.kind].paths(address)}
+    for path in run.host.leftovers(sorted(directories)):
+        found = run.host.capture(RemovePath(path, ABSENT))
+        if found is not None:
+            run.journal.intend(run.number, [], [], [], [(-1, found)])
+            run.host.execute(RemovePath(path, f"link:{found.target}" if found.content is None else digest(found.content)))
 
 
 def _batches(steps: Sequence[Step]) -> Iterator[list[tuple[int, Step]]]:
@@ -273,15 +287,18 @@ def _still_owed(
     return pending, [row for row in known.values() if row not in pending]
 
 
-def _blocked(plan: Plan) -> dict[Address, Outcome]:
+def left_undone(plan: Plan) -> dict[Address, Outcome]:
+    """What no apply of this plan brings about: what is blocked, and what could not even be looked at (a link in the way of its path)."""
+
     def outcome(reason: str) -> Outcome:
         return Outcome(Status.SKIPPED if reason.startswith("needs ") else Status.FAILED, reason)
 
-    return {address: outcome(reason) for address, reason in plan.blocked.items()}
+    unseen = {address: Outcome(Status.FAILED, f"could not be read: {reason}") for address, reason in plan.unreadable.items()}
+    return unseen | {address: outcome(reason) for address, reason in plan.blocked.items()}
 
 
 def _outcomes(run: _Run) -> dict[Address, Outcome]:
-    outcomes = _blocked(run.plan)
+    outcomes = left_undone(run.plan)
     for step in run.plan.steps:
         if not step.held:
             outcomes.update({cause.address: Outcome(Status.APPLIED) for cause in step.causes})

@@ -78,7 +78,9 @@ def _at(document: Document | None, path: tuple[str, ...]) -> Any:
     return node
 
 
-def classify(applied: Document | None, observed: Document | None, desired: Document, *, whole: bool, upgrade: bool) -> tuple[FieldChange, ...]:
+def classify(
+    applied: Document | None, observed: Document | None, desired: Document, *, whole: bool, upgrade: bool
+) -> tuple[FieldChange, ...]:
     """Every leaf that differs, with its origin.
 
     `applied` is what we last applied (None: never). `upgrade`: the declaration is the one we applied with another version of the tool,

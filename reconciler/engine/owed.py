@@ -42,7 +42,9 @@ def steps(rows: Iterable[OwedRow], situation: Situation, kinds: Kinds) -> Iterat
             yield Step(Unit(UnitVerb.DAEMON_RELOAD), (Cause(row.address, f"still owed: {row.why}"),))
         elif row.address in situation.parts:
             for step in kinds[row.address.kind].catch_up(situation.parts[row.address], situation.observed[row.address], row):
-                yield Step(step.action, tuple(Cause(cause.address, f"still owed: {cause.why}", cause.unit) for cause in step.causes), step.held)
+                yield Step(
+                    step.action, tuple(Cause(cause.address, f"still owed: {cause.why}", cause.unit) for cause in step.causes), step.held
+                )
 
 
 def incurred(all_steps: Iterable[Step], address: Address) -> Iterator[OwedRow]:

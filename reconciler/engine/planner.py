@@ -100,7 +100,10 @@ def _refuse_adoption(draft: _Draft) -> None:
     for change in draft.changes:
         part = change.part
         if change.origin is Origin.ADOPTION and part and not (part.declared.resource.adopt or draft.request.adopt):
-            detail = f"{change.address} exists on the host, is not ours and differs from the spec. --adopt or `adopt: true` takes it over; the old content is kept."
+            detail = (
+                f"{change.address} exists on the host, is not ours and differs from the spec. "
+                "--adopt or `adopt: true` takes it over; the old content is kept."
+            )
             refusal = Diagnostic(
                 Severity.ERROR, "exists and is not ours", detail, change.address, part.declared.source, rule="adoption", refusal=True
             )
@@ -178,13 +181,10 @@ def _finish(draft: _Draft, steps: tuple[Step, ...]) -> Plan:
 
 def _about_memory(request: Request) -> Iterable[Diagnostic]:
     memory = request.memory
-    if memory.damaged:
-        detail = f"{memory.damaged}. Nothing is removed in this state; everything else converges."
-        yield warning("the ledger is damaged", detail, rule="ledger")
     if memory.unreadable:
-        yield warning("the ledger cannot be read", f"{memory.unreadable}. What is ours is not known, so this plan is incomplete.", rule="ledger")
-    if memory.interrupted:
-        yield warning("interrupted apply", f"Run {memory.interrupted} did not end; this plan includes what it left.", rule="interrupted")
+        yield warning(
+            "the ledger cannot be read", f"{memory.unreadable}. What is ours is not known, so this plan is incomplete.", rule="ledger"
+        )
     for name in sorted({address.kind for address in memory.rows} - request.kinds.keys()):
         yield warning(
             "unknown kind in the ledger", f"The ledger has {name} that this version does not know; they are left alone.", rule="ledger"

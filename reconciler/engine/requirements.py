@@ -13,6 +13,7 @@ from reconciler.core.kind import Kinds, Requirement, RequirementType
 from reconciler.core.spec import Spec
 from reconciler.formats import accounts
 
+_MOST_LINKS = 8
 _DECLARED_AS = {
     RequirementType.USER: "users",
     RequirementType.GROUP: "groups",
@@ -62,12 +63,19 @@ class Host:
         return self._directories[need.name]
 
     def _is(self, path: str, types: tuple[FileType, ...] | None) -> bool:
-        try:
-            entry = self._view.entry(path)
-        except (Unreadable, UnsafePath):
-            # Programs are reached through links (/bin is one); a managed path through a link fails later, with its reason.
-            return True
-        return entry is not None and (types is None or entry.type in types)
+        for _ in range(_MOST_LINKS):
+            try:
+                entry = self._view.entry(path)
+            except Unreadable:
+                return True
+            except UnsafePath as through:
+                # Programs are reached through links (/bin is one); a managed path through a link fails later, with its reason.
+                if not through.instead or types is not None:
+                    return True
+                path = f"{through.instead}/{path.rpartition('/')[2]}"
+            else:
+                return entry is not None and (types is None or entry.type in types)
+        return True
 
 
 def missing(change: Change, kinds: Kinds, host: Host) -> Iterator[Diagnostic]:

@@ -63,10 +63,8 @@ def survey(request: Request) -> Situation:
         wanted = [address for address in parts.keys() | rows.keys() if address.kind == name]
         if wanted:
             observed.update(kind.observe(request.view, sorted(wanted)))
-    for address in observed:
-        if _is_sensitive(address, parts, rows):
-            observed[address] = _concealed_observed(observed[address], key)
-    return Situation(parts, observed, rows)
+    secret = [address for address in observed if _is_sensitive(address, parts, rows)]
+    return Situation(parts, observed | {address: _concealed_observed(observed[address], key) for address in secret}, rows)
 
 
 def look_again(situation: Situation, addresses: Collection[Address], kinds: Kinds, view: HostView, key: bytes) -> dict[Address, Observed]:
@@ -100,5 +98,3 @@ def _concealed_part(part: Part, key: bytes) -> Part:
 
 def _concealed_observed(observed: Observed, key: bytes) -> Observed:
     return observed if observed.document is None else replace(observed, document=_concealed(observed.document, key))
-
-

@@ -42,7 +42,7 @@ def make_state_directory(path: str) -> None:
             _make(path, _PRIVATE)
         directory = open_directory(path)
     except OSError as problem:
-        raise StateError("The state directory cannot be made", f"{path}: {problem.strerror}. Run as root, or name another.") from problem
+        raise StateError("The state directory cannot be used", f"{path}: {problem.strerror}. Run as root, or name another.") from problem
     try:
         if stat.S_IMODE(os.fstat(directory).st_mode) != _PRIVATE:
             os.fchmod(directory, _PRIVATE)

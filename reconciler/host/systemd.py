@@ -81,8 +81,9 @@ class Systemd:
             watched = {name: invocation for name, invocation in watched.items() if _invocation(name) in (invocation, None)}
         self.forget()
         now = self.units(names)
-        doubtful = {name: first[name].invocation for name in names if now[name].active not in _RUNNING or now[name] != first[name]}
-        return _verdicts(doubtful, replaced=frozenset(name for name in doubtful if now[name].active in _RUNNING))[0]
+        replaced = frozenset(name for name in names if now[name].active in _RUNNING and now[name].invocation != first[name].invocation)
+        doubtful = {name: first[name].invocation for name in names if now[name].active not in _RUNNING or name in replaced}
+        return _verdicts(doubtful, replaced=replaced)[0]
 
     def start(self, verb: UnitVerb, names: Sequence[str]) -> Receipt:
         """`start` or `restart`; blocks until systemd has finished with each."""

@@ -1,25 +1,20 @@
-"""The path actions on disk. Each either is done and durable, or raises and leaves what was there.
-
-Between the last look and the rename somebody else can still change the file. So the new file is *exchanged* with what is there, what
-came out is looked at, and if it is not what was expected it goes back. Where the file system cannot exchange (NFS), a plain rename must do.
-"""
+"""The path actions on disk. Each either is done and durable, or raises and leaves what was there."""
 
 from __future__ import annotations
 
 import os
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from reconciler.core.actions import ABSENT, MakeDirectory, MakeLink, RemovePath, SetAccess, WriteFile
 from reconciler.core.digest import digest
 from reconciler.core.host import ActionFailed, UnsafePath
+from reconciler.host import failpoints
 from reconciler.host.attributes import copy_attributes
 from reconciler.host.expects import DIRECTORY, not_replaceable
-from reconciler.host.failpoints import hit
 from reconciler.host.owners import Ownership, write_all
 from reconciler.host.place import Place
-from reconciler.host.rename import exchange, rename_new
+from reconciler.host.publish import publish, take_out
 from reconciler.host.safe_path import SafeRoot, kind_of
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -34,11 +29,11 @@ def write_file(root: SafeRoot, ownership: Ownership, action: WriteFile) -> None:
         _expect_replaceable(place, action.expects)
         temporary = place.temporary()
         _write_temporary(place, temporary, ownership, action)
-        _publish(place, temporary, action.expects, digest(action.content))
-        hit("write.renamed")
+        publish(place, temporary, action.expects, digest(action.content))
+        failpoints.hit("write.renamed")
         place.sync()
         _record(place, ownership, mode, action.owner, action.group)
-    hit("write.done")
+    failpoints.hit("write.done")
 
 
 def make_directory(root: SafeRoot, ownership: Ownership, action: MakeDirectory) -> None:
@@ -47,17 +42,17 @@ def make_directory(root: SafeRoot, ownership: Ownership, action: MakeDirectory) 
     ownership.check(action.owner, action.group)
     with Place(root, action.path) as place:
         made = _mkdir(place, 0o700)
-        hit("mkdir.made")
+        failpoints.hit("mkdir.made")
         try:
             _own_directory(place, ownership, mode, action, made=made)
         except BaseException:
             if made:
                 _attempt(lambda: os.rmdir(place.name, dir_fd=place.fd))
             raise
-        hit("mkdir.access")
+        failpoints.hit("mkdir.access")
         place.sync()
         _record(place, ownership, mode, action.owner, action.group)
-    hit("mkdir.done")
+    failpoints.hit("mkdir.done")
 
 
 def set_access(root: SafeRoot, ownership: Ownership, action: SetAccess) -> None:
@@ -72,12 +67,12 @@ def set_access(root: SafeRoot, ownership: Ownership, action: SetAccess) -> None:
         fd = _open_for_access(place)
         try:
             _must_be_plain(place, os.fstat(fd))
-            hit("access.opened")
+            failpoints.hit("access.opened")
             _change(ownership, fd, mode, action)
         finally:
             os.close(fd)
         _record(place, ownership, mode, action.owner, action.group)
-    hit("access.done")
+    failpoints.hit("access.done")
 
 
 def make_link(root: SafeRoot, ownership: Ownership, action: MakeLink) -> None:
@@ -89,7 +84,7 @@ def make_link(root: SafeRoot, ownership: Ownership, action: MakeLink) -> None:
         if made:
             _remove_parent(root, action.path)
         raise
-    hit("link.done")
+    failpoints.hit("link.done")
 
 
 def remove_path(root: SafeRoot, ownership: Ownership, action: RemovePath) -> None:
@@ -101,15 +96,15 @@ def remove_path(root: SafeRoot, ownership: Ownership, action: RemovePath) -> Non
     with Place(root, action.path) as place:
         if place.stat() is not None:
             place.expect(action.expects)
-            hit("remove.checked")
-            _remove(place, action.expects)
-            hit("remove.removed")
+            failpoints.hit("remove.checked")
+            take_out(place, action.expects)
+            failpoints.hit("remove.removed")
             place.sync()
         ownership.drop(action.path)
     if action.prune_parent:
         root.forget()
         _prune_parent(root, ownership, action.path)
-    hit("remove.done")
+    failpoints.hit("remove.done")
 
 
 def _expect_replaceable(place: Place, expects: str) -> None:
@@ -123,13 +118,13 @@ def _write_temporary(place: Place, temporary: str, ownership: Ownership, action:
     mode = int(action.mode, 8)
     fd = os.open(temporary, _NEW, 0o600 & mode, dir_fd=place.fd)
     try:
-        hit("write.temporary")
+        failpoints.hit("write.temporary")
         write_all(fd, action.content)
-        hit("write.content")
+        failpoints.hit("write.content")
         ownership.hold(fd, mode, action.owner, action.group)
-        hit("write.access")
+        failpoints.hit("write.access")
         _keep_attributes(place, fd)
-        hit("write.attributes")
+        failpoints.hit("write.attributes")
         os.fsync(fd)
     except BaseException:
         place.unlink(temporary)
@@ -157,82 +152,6 @@ def _try_open(place: Place) -> int | None:
         return os.open(place.name, _OPEN, dir_fd=place.fd)
     except OSError:
         return None
-
-
-@dataclass(frozen=True, slots=True)
-class _Ours:
-    """What we are about to put in place: inode, and content in the words of `expects`. Times tell less: they are milliseconds coarse."""
-
-    inode: int
-    state: str
-
-    def is_at(self, place: Place, name: str) -> bool:
-        found = place.stat(name)
-        return found is not None and found.st_ino == self.inode and place.look(name) == self.state
-
-
-def _publish(place: Place, temporary: str, expects: str, state: str) -> None:
-    """Put the finished temporary file or link in place of what is expected there. Afterwards the temporary name is gone."""
-    ours = _Ours(os.stat(temporary, dir_fd=place.fd, follow_symlinks=False).st_ino, state)
-    try:
-        hit("publish.ready")
-        place.expect(expects)
-        hit("publish.checked")
-        if expects == ABSENT:
-            _publish_new(place, temporary, expects)
-        else:
-            _replace(place, temporary, expects, ours)
-    except BaseException:
-        if ours.is_at(place, temporary):
-            place.unlink(temporary)
-        raise
-
-
-def _publish_new(place: Place, temporary: str, expects: str) -> None:
-    try:
-        rename_new(place.fd, temporary, place.name)
-    except FileExistsError as error:
-        raise place.changed(expects, place.look()) from error
-
-
-def _replace(place: Place, temporary: str, expects: str, ours: _Ours) -> None:
-    try:
-        exchanged = exchange(place.fd, temporary, place.name)
-    except FileNotFoundError as error:
-        raise place.changed(expects, place.look()) from error
-    if not exchanged:
-        os.rename(temporary, place.name, src_dir_fd=place.fd, dst_dir_fd=place.fd)
-        return
-    try:
-        hit("publish.exchanged")
-        displaced = place.look(temporary)
-    except BaseException:
-        _put_back(place, temporary, ours)
-        raise
-    if displaced != expects:
-        _put_back(place, temporary, ours)
-        raise place.changed(expects, displaced)
-    place.unlink(temporary)
-
-
-def _put_back(place: Place, temporary: str, ours: _Ours) -> None:
-    """What came out of the exchange is somebody's new file: it gets its name back, unless that somebody was at it again meanwhile."""
-    try:
-        exchange(place.fd, temporary, place.name)
-    except FileNotFoundError:
-        rename_new(place.fd, temporary, place.name)
-        return
-    if ours.is_at(place, temporary):
-        return
-    # A third version took our file's place in between: that is the newest. The one before it is kept under a name of its own.
-    exchange(place.fd, temporary, place.name)
-    kept = f".reconciler.{os.urandom(8).hex()}.kept"
-    rename_new(place.fd, temporary, kept)
-    raise _changed_twice(place, kept)
-
-
-def _changed_twice(place: Place, kept: str) -> ActionFailed:
-    return ActionFailed("changed twice meanwhile", f"{place.path}: the newest version is in place, the one before is {kept} beside it")
 
 
 def _mkdir(place: Place, mode: int) -> bool:
@@ -318,30 +237,10 @@ def _make_link(root: SafeRoot, ownership: Ownership, action: MakeLink) -> None:
         _expect_replaceable(place, action.expects)
         temporary = place.temporary()
         os.symlink(action.target, temporary, dir_fd=place.fd)
-        _publish(place, temporary, action.expects, f"link:{action.target}")
-        hit("link.renamed")
+        publish(place, temporary, action.expects, f"link:{action.target}")
+        failpoints.hit("link.renamed")
         place.sync()
         ownership.drop(action.path)
-
-
-def _remove(place: Place, expects: str) -> None:
-    if expects == DIRECTORY:
-        os.rmdir(place.name, dir_fd=place.fd)
-        return
-    temporary = place.temporary()
-    rename_new(place.fd, place.name, temporary)
-    hit("remove.renamed")
-    found = place.look(temporary)
-    if found == expects:
-        place.unlink(temporary)
-        return
-    try:
-        rename_new(place.fd, temporary, place.name)
-    except FileExistsError:
-        kept = f".reconciler.{os.urandom(8).hex()}.kept"
-        rename_new(place.fd, temporary, kept)
-        raise _changed_twice(place, kept) from None
-    raise place.changed(expects, found)
 
 
 def _prune_parent(root: SafeRoot, ownership: Ownership, path: str) -> None:
@@ -353,7 +252,7 @@ def _prune_parent(root: SafeRoot, ownership: Ownership, path: str) -> None:
             os.rmdir(place.name, dir_fd=place.fd)
         except OSError:
             return
-        hit("remove.pruned")
+        failpoints.hit("remove.pruned")
         place.sync()
         ownership.drop(parent)
 

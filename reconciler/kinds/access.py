@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypedDict
 
 from reconciler.core.actions import ABSENT
 from reconciler.core.address import Address
@@ -13,6 +13,14 @@ from reconciler.core.host import Entry, FileType, HostView, Unreadable, UnsafePa
 from reconciler.core.kind import Requirement, RequirementType
 
 ACCESS = ("mode", "owner", "group")
+
+
+class Access(TypedDict):
+    """What a path's access consists of."""
+
+    mode: str
+    owner: str
+    group: str
 
 
 def parents(path: str) -> Iterator[str]:
@@ -76,6 +84,6 @@ def unreadable(error: Unreadable | UnsafePath) -> Observed:
     return Observed(None, unreadable=str(error))
 
 
-def access_of(document: Mapping[str, Any]) -> dict[str, str]:
+def access_of(document: Mapping[str, Any]) -> Access:
     """Mode, owner and group of a document, as the arguments of an action."""
-    return {name: document[name] for name in ACCESS}
+    return {"mode": document["mode"], "owner": document["owner"], "group": document["group"]}

@@ -66,8 +66,8 @@ def actions(change: Change) -> Iterator[Step]:
     assert change.part is not None
     if change.verb is Verb.UPDATE:
         raise Impossible(
-            f"group {name} has gid {(change.before or {}).get('gid')}, the spec says {change.part.document.get('gid')}. Files on disk carry the "
-            "number, so it is not changed here: write the number it has, or move the files and change it by hand"
+            f"group {name} has gid {(change.before or {}).get('gid')}, the spec says {change.part.document.get('gid')}. Files on disk "
+            "carry the number, so it is not changed here: write the number it has, or move the files and change it by hand"
         )
     group = _group(change.part.declared)
     fields = (("gid", str(group.gid)),) if group.gid is not None else ()

@@ -1,4 +1,4 @@
-"""The sandboxing sets that `hardening:` stands for. Each is a plain list of directives of systemd.exec(5), all without side effects on files.
+"""The sandboxing sets that `hardening:` stands for: plain lists of directives of systemd.exec(5), none of which changes a file.
 
 `basic` breaks no ordinary service: it takes away what a service has no business with. `strict` also makes the file system read-only
 except for the directories that systemd manages for the service (`StateDirectory=` and the like) and what `ReadWritePaths=` names,

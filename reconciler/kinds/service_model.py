@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from reconciler.core.fields import AbsolutePath, AccountName, Duration, Flag, Text
 from reconciler.core.resource import Directive, Effect, RefersTo, Resource
@@ -47,6 +47,12 @@ def _systemd_syntax(line: str) -> str:
     return line
 
 
+def _without_suffix(name: str) -> str:
+    if name.endswith(".service"):
+        raise ValueError(f"leave `.service` out: write `{name.removesuffix('.service')}`")
+    return name
+
+
 def _enabled(value: Any) -> Any:
     if value is True or value is False or value == "masked":
         return value
@@ -66,20 +72,29 @@ EnvironmentName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*\z")]
 DirectiveName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]*\z")]
 OptionalPath = Annotated[str, Field(pattern=r"^-?/[^\x00-\x1f\x7f]*\z", max_length=4096)]
 WorkingDirectory = Annotated[str, Field(pattern=r"^(?:-?/[^\x00-\x1f\x7f]*|-?~)\z", max_length=4096)]
-Size = Annotated[
-    str, BeforeValidator(lambda v: str(v) if type(v) is int else v), Field(pattern=r"^(?:[0-9]+[KMGT]?|[0-9]{1,3}%|infinity)\z")
-]
-Limit = Annotated[
-    str, BeforeValidator(lambda v: str(v) if type(v) is int else v), Field(pattern=r"^(?:[0-9]+|infinity)(?::(?:[0-9]+|infinity))?\z")
-]
+_SIZE = r"^(?:[0-9]+[KMGT]?|[0-9]{1,3}%|infinity)\z"
+_LIMIT = r"^(?:[0-9]+|infinity)(?::(?:[0-9]+|infinity))?\z"
+
+
+def _or_number(pattern: str) -> tuple[Any, ...]:
+    """Text of this pattern, or a whole number that counts by its own spelling. Schemas are told: behind a validator pydantic cannot see the pattern."""
+    schema = {"type": ["string", "integer"], "pattern": pattern, "minimum": 0}
+    return Field(pattern=pattern), BeforeValidator(lambda value: str(value) if type(value) is int else value), WithJsonSchema(schema)
+
+
+Size = Annotated[str, *_or_number(_SIZE)]
+Limit = Annotated[str, *_or_number(_LIMIT)]
 Percentage = Annotated[str, Field(pattern=r"^[0-9]+%\z")]
 Device = Annotated[str, Field(pattern=r"^(?:/dev/[^\x00-\x20\x7f]+|char-[\w*-]+|block-[\w*-]+)(?: [rwm]{1,3})?\z")]
+CredentialName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,254}\z")]
+"""systemd takes what follows the first `:` for the path, and the name for that of a file."""
 ServiceName = Annotated[
     str,
     Field(
         pattern=r"^[A-Za-z0-9_][A-Za-z0-9:_.-]{0,200}\z",
         description="The unit's name without `.service`.",
     ),
+    AfterValidator(_without_suffix),
 ]
 
 
@@ -123,7 +138,7 @@ class Service(Resource):
     """Variables; any user of the host can read them, so no secrets here."""
     environment_file: Annotated[list[OptionalPath], Directive("Service", "EnvironmentFile")] = []
     """Files of NAME=value lines; `-` in front: may be missing."""
-    load_credential: Annotated[dict[Text, AbsolutePath], Directive("Service", "LoadCredential")] = {}
+    load_credential: Annotated[dict[CredentialName, AbsolutePath], Directive("Service", "LoadCredential")] = {}
     """Secrets, by name, from files only root can read."""
     restart: Annotated[
         str,

@@ -22,7 +22,7 @@ from reconciler.core.actions import (
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Document, Observed, Part, Verb
 from reconciler.core.digest import digest
-from reconciler.core.host import FileType, HostView, Unreadable, UnitState, UnsafePath
+from reconciler.core.host import FileType, HostView, UnitState, Unreadable, UnsafePath
 from reconciler.core.kind import Impossible, Kind, Requirement, RequirementType
 from reconciler.core.resource import Effect
 from reconciler.core.spec import Declared
@@ -138,8 +138,9 @@ def actions(change: Change) -> Iterator[Step]:
     if (change.before or {}).get("type") == "directory":
         raise Impossible(f"{_path(change.address)} is a directory; move it away by hand, nothing here deletes it")
     yield from _stop(change)
-    yield from _write(change)
-    yield from _enable(change)
+    written = list(_write(change))
+    yield from written
+    yield from _enable(change, reloads=any(isinstance(step.action, Unit) for step in written))
     yield from _run(change)
 
 
@@ -183,12 +184,13 @@ def _write(change: Change) -> Iterator[Step]:
         assert change.part.content is not None
         content = change.part.content
         yield Step(WriteFile(path, content, digest(content), **access.access_of(change.after), expects=expects), cause)
-        yield _unit_step(change, UnitVerb.DAEMON_RELOAD, "its unit file changed")
+        yield _unit_step(change, UnitVerb.DAEMON_RELOAD, "its unit file is new" if absent else "its unit file changed")
     elif any(change.touches(name) for name in access.ACCESS):
         yield Step(SetAccess(path, **access.access_of(change.after)), cause)
 
 
-def _enable(change: Change) -> Iterator[Step]:
+def _enable(change: Change, *, reloads: bool) -> Iterator[Step]:
+    """Make and remove links. `reloads`: systemd is told anyway, one reason is enough."""
     if not change.touches("enabled"):
         return
     assert change.after is not None
@@ -197,7 +199,8 @@ def _enable(change: Change) -> Iterator[Step]:
         yield Step(MakeLink(link, _path(change.address)), cause)
     for link in sorted(before - after):
         yield Step(RemovePath(link, change.observed.private["targets"][link], prune_parent=True), cause)
-    yield _unit_step(change, UnitVerb.DAEMON_RELOAD, "its enablement changed")
+    if not reloads:
+        yield _unit_step(change, UnitVerb.DAEMON_RELOAD, "its enablement changed")
 
 
 def _run(change: Change) -> Iterator[Step]:

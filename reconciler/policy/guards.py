@@ -81,7 +81,10 @@ def protected(plan: Plan, context: Context) -> Iterator[Diagnostic]:
     for change in plan.changes:
         row = plan.memory.rows.get(change.address)
         if change.verb is Verb.DELETE and row and row.protect and str(change.address) not in context.unprotect:
-            detail = f"{change.address} is protected and would be destroyed. Apply `protect: false` first, or give --unprotect '{change.address}'."
+            detail = (
+                f"{change.address} is protected and would be destroyed. "
+                f"Apply `protect: false` first, or give --unprotect '{change.address}'."
+            )
             yield _refusal("protected", "protected resource would be destroyed", detail, change)
 
 

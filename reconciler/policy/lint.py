@@ -19,7 +19,10 @@ def _undeclared_watch(spec: Spec, kinds: Kinds) -> Iterator[Diagnostic]:
     for declared in spec.resources:
         for path in getattr(declared.resource, "watch", ()):
             if Address("files", path) not in declared_addresses:
-                detail = f"{declared.address} watches {path}, which is not under `files:`. Only a change made by an apply is noticed: declare the file."
+                detail = (
+                    f"{declared.address} watches {path}, which is not under `files:`. "
+                    "Only a change made by an apply is noticed: declare the file."
+                )
                 yield warning("watched file is not declared", detail, address=declared.address, source=declared.source, rule="watch")
 
 
@@ -48,7 +51,9 @@ def _secret_environment(spec: Spec, kinds: Kinds) -> Iterator[Diagnostic]:
                     f"{declared.address} sets {name} in its environment, which any user can read with `systemctl show`. "
                     "Use `load_credential` or an `environment_file` with mode 0600."
                 )
-                yield warning("secret in the environment", detail, address=declared.address, source=declared.source, rule="secret-environment")
+                yield warning(
+                    "secret in the environment", detail, address=declared.address, source=declared.source, rule="secret-environment"
+                )
 
 
 RULES: tuple[Rule, ...] = (forbidden, claimed_twice, _file_as_parent, _undeclared_watch, _secret_environment)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from reconciler.core.diagnostic import Diagnostic, Severity
@@ -31,6 +32,8 @@ _BELOW = {
     "/run/systemd": "it is systemd's own",
 }
 _PREFIXES = {"/etc/ssh/ssh_host_": _IDENTITY}
+_DROP_IN = re.compile(r"/etc/systemd/system/[^/]+\.d(?:/[^/]+)?")
+"""Drop-ins of vendor units, and the directories they are in, are ordinary files; the units themselves are not."""
 STATE = "/var/lib/reconciler"
 _WHOLE_SYSTEM = frozenset(("/", "/bin", "/boot", "/etc", "/home", "/lib", "/lib64", "/root", "/run", "/sbin", "/usr", "/var"))
 OUR_UNITS = ("reconciler", "reconciler-apply", "reconciler-drift", "reconciler-failure")
@@ -46,8 +49,7 @@ def reason(path: str, command: str) -> str:
         return "it is a directory of the system itself"
     for base, why in {**_BELOW, STATE: _OURS}.items():
         if path == base or path.startswith(base + "/"):
-            # Drop-ins of vendor units are ordinary files; the units themselves are not.
-            if base == "/etc/systemd/system" and ".d/" in path:
+            if _DROP_IN.fullmatch(path):
                 continue
             return why
     return next((why for prefix, why in _PREFIXES.items() if path.startswith(prefix)), "")
@@ -66,9 +68,7 @@ def forbidden(spec: Spec, kinds: Kinds) -> Iterator[Diagnostic]:
             continue
         if why:
             detail = f"{address.name} cannot be managed here: {why}. There is no flag that overrides this."
-            yield Diagnostic(
-                Severity.ERROR, "path is on the deny list", detail, address, declared.source, rule="deny-list", refusal=True
-            )
+            yield Diagnostic(Severity.ERROR, "path is on the deny list", detail, address, declared.source, rule="deny-list", refusal=True)
 
 
 def claimed_twice(spec: Spec, kinds: Kinds) -> Iterator[Diagnostic]:

@@ -64,16 +64,24 @@ def removals(steps: Sequence[Data]) -> dict[str, list[Data]]:
 
 
 def effect_lines(effects: Sequence[Data], paint: Paint, *, indent: str = INDENT) -> list[str]:
-    """What happens to units, with the reasons in one column."""
+    """What happens to units, with the reasons in one column; the reason of what is long stands below it. One string for each."""
     told = [(_effect_words(effect), visible(effect["why"])) for effect in effects]
     width = max((columns(words) for words, why in told if why and columns(words) <= WIDTH // 2), default=0)
     lead = f"{indent}{symbol('>', paint)} "
-    return [lead + (pad(words, width) + paint(f"  because {why}", "dim") if why else words) for words, why in told]
+
+    def line(words: str, why: str) -> str:
+        if not why:
+            return lead + words
+        if columns(words) > WIDTH // 2:
+            return f"{lead}{words}\n{indent}    " + paint(f"because {why}", "dim")
+        return lead + pad(words, width) + paint(f"  because {why}", "dim")
+
+    return [line(words, why) for words, why in told]
 
 
 def _effect_words(effect: Data) -> str:
     words = f"{visible(effect['kind'])} {visible(effect['unit'])}".rstrip()
-    return f"owed: {words} (on_change: none): runs with older configuration" if effect["held"] else words
+    return f"owed: {words} (on_change forbids it): runs with older configuration" if effect["held"] else words
 
 
 def _heading(entry: Data, sign: str, paint: Paint) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reconciler.core.actions import Step
+from reconciler.core.address import Address
 from reconciler.core.diagnostic import Diagnostic, Severity
 from reconciler.core.result import ApplyResult, Status
 from reconciler.render.diagnostics import diagnostic_data
@@ -104,14 +105,20 @@ def outcomes(result: ApplyResult, entries: Sequence[Mapping[str, Any]], *, now: 
     by_address = {entry["address"]: entry for entry in entries}
     events = []
     for address, outcome in result.outcomes.items():
-        entry = by_address.get(str(address))
-        if entry is None or outcome.status is Status.UNCHANGED:
+        entry = by_address.get(str(address)) or _unplanned(address)
+        if outcome.status is Status.UNCHANGED:
             continue
-        if outcome.status is Status.APPLIED:
+        if outcome.status is Status.APPLIED and str(address) in by_address:
             events.append(apply_complete(entry, now=now, seconds=result.seconds))
-        else:
+        elif outcome.status is not Status.APPLIED:
             events.append(apply_errored(entry, now=now, status=outcome.status, reason=outcome.reason))
     return [*events, apply_summary(result, now=now)]
+
+
+def _unplanned(address: Address) -> dict[str, Any]:
+    """What stands for an entry of a part that the plan has none for: it could not be looked at."""
+    named = {"address": str(address), "type": address.kind, "name": address.name, "part": address.part or None}
+    return named | {"change": {"actions": ["no-op"]}}
 
 
 def apply_summary(result: ApplyResult, *, now: str) -> Event:

@@ -28,7 +28,7 @@ def created(document: Data | None, sensitive: Data, look: Look) -> list[dict[str
     return [
         {"path": list(path), "before": None, "after": value, "origin": "", "sensitive": path[0] in sensitive, "new": True}
         for path, value in [*secret, *leaves(open_)]
-        if look.verbose or (value != [] and not (path == ("type",) and value in ("file", "directory")))
+        if look.verbose or (value != [] and not (path == ("type",) and value in ("file", "directory", "group")))
     ]
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from reconciler.core.actions import Step, Unit, UnitVerb, as_data
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Document, FieldChange, Origin, Verb
-from reconciler.core.diagnostic import Severity, Source
+from reconciler.core.diagnostic import Source, errors
 from reconciler.core.plan import Plan
 from reconciler.core.state import OwedRow
 from reconciler.render.diagnostics import diagnostic_data
@@ -78,7 +78,8 @@ def plan_to_json(  # all by keyword
     sight = _Sight(texts or {}, sensitive | _known_secrets(plan), source_root)
     entries = _entries(plan, sight)
     counts = _summary(plan)
-    errored = any(item.severity is Severity.ERROR for item in plan.diagnostics)
+    wrong = errors(plan.diagnostics)
+    refused = any(item.refusal for item in wrong)
     pending = any(change.verb is not Verb.NONE and not _blocked(plan, change.address) for change in plan.changes)
     return {
         "format_version": FORMAT_VERSION,
@@ -87,9 +88,9 @@ def plan_to_json(  # all by keyword
         "host": {"name": plan.host},
         "spec": {"commit": plan.spec_commit or None, "digest": plan.spec_digest},
         "basis": {"state_serial": plan.memory.serial, "state_lineage": plan.memory.lineage} | dict(basis) | _past(plan),
-        "applyable": not errored and (pending or any(not step.held for step in plan.steps)),
+        "applyable": not refused and (pending or any(not step.held for step in plan.steps)),
         "complete": plan.complete,
-        "errored": errored,
+        "errored": bool(wrong),
         "resource_changes": entries,
         "resource_drift": [_drift(change, sight) for change in plan.changes if drifted(change)],
         "owed": [_owed(row, plan) for row in plan.owed],

@@ -173,10 +173,13 @@ def _trouble(data: Data, paint: Paint) -> list[list[str]]:
 def _notes(data: Data, paint: Paint) -> list[str]:
     """What the counts of the final line do not tell."""
     told = data["summary"]
-    wrong = sum(item["severity"] == "error" for item in data["diagnostics"])
+    wrong = [item for item in data["diagnostics"] if item["severity"] == "error"]
+    refused = sum(item["refusal"] for item in wrong)
+    failed = len(wrong) - refused
     now = sum(row["now"] for row in data["owed"])
     notes = [
-        (wrong, count(wrong, "error") + ": apply does nothing until this is resolved.", "red"),
+        (refused, "Refused: apply does nothing until this is resolved.", "red"),
+        (failed, count(failed, "error") + ": what is blocked is left out" + ("." if refused else ", the rest is done."), "red"),
         (told["drifted"], count(told["drifted"], "object has", "objects have") + " changed outside of the spec, marked !.", "magenta"),
         (len(data["recorded"]), count(len(data["recorded"]), "object is", "objects are") + " as declared already; apply records this.", ""),
         (now, count(now, "owed effect") + " of earlier runs will be made good.", ""),

@@ -157,7 +157,9 @@ def _infos(case: _Case) -> list[FieldInfo]:
     if case.at.on_key:
         metadata = getattr(case.kinds[str(path[0])].name_type, "__metadata__", ()) if len(path) == 2 and path[0] in case.kinds else ()
         return [item for item in metadata if isinstance(item, FieldInfo)]
-    found = (fields_of(model).get(str(path[-1])) for model in models_at(case.model, path[:-1]))
+    while path and isinstance(path[-1], int):
+        path = path[:-1]
+    found = (fields_of(model).get(str(path[-1])) for model in models_at(case.model, path[:-1])) if path else ()
     return [info for info in found if info is not None]
 
 

@@ -118,13 +118,16 @@ def advice(value: Any, wants: list[str], hide: bool) -> str:
     if value is None:
         return " Write `{}` to take every default, or remove the key." if "a map" in wants else " Write a value, or remove the key."
     if isinstance(value, dict | list):
-        return _ADVICE.get((type(value).__mro__[-2], *wants), "")
+        return _ADVICE.get((found(value, hide), *wants), "")
     text = spelling(value)
     short = 0 < len(text) <= _SHORT and not FORBIDDEN.search(text) and "\n" not in text
     return _scalar_advice(value, text, wants) if short else ""
 
 
-_ADVICE = {(list, "a map"): " Write `key: value` lines, without dashes.", (dict, "a list"): " Begin each item with a dash: `- `."}
+_ADVICE: dict[tuple[str, ...], str] = {
+    ("a list", "a map"): " Write `key: value` lines, without dashes.",
+    ("a map", "a list"): " Begin each item with a dash: `- `.",
+}
 
 
 def _scalar_advice(value: Any, text: str, wants: list[str]) -> str:
@@ -163,24 +166,25 @@ def pattern(expected: str, value: Any, infos: Iterable[FieldInfo] = ()) -> str:
     """What to say about text that does not match: the bad character, the choices, or the form in words; then what the model says."""
     if fields.CONTROL in expected and (bad := re.search(f"[{fields.CONTROL}]", str(value))) is not None:
         return f"Write text without control characters: this has a {_character(bad[0])}."
-    return (
-        _shape(expected)
-        + "".join(f" {sentence(' '.join(info.description.split()))}" for info in infos if info.description)
-        + _examples(infos)
-    )
+    said = "".join(f" {sentence(' '.join(info.description.split()))}" for info in infos if info.description) + _examples(infos)
+    return _shape(expected, str(value), bool(said)) + said
 
 
-def _shape(expected: str) -> str:
+def _shape(expected: str, value: str, more: bool) -> str:
+    """The form itself. `more`: other words follow, so that a form which only programmers can read is left out."""
     if expected in _PATTERNS:
         return _PATTERNS[expected]
     shape = expected.removeprefix("^").removesuffix("$").removesuffix(r"\z")
     if (choices := _CHOICES.fullmatch(shape)) is not None:
-        return f"Write one of {listed(choices[1].split('|'), 20)}."
+        known = choices[1].split("|")
+        return f"Write one of {listed(known, 20)}.{suggestion(value, known)}"
     if (parts := _NAME.fullmatch(shape)) is not None and "^" not in (parts[1][0], (parts[2] or " ")[0]):
         first, rest, most = parts[1], parts[2] or parts[1], parts[3]
         begin = f", beginning with {_class(first, 'or')}" if first != rest else ""
         return f"Write {_class(rest, 'and')}{begin}" + (f", at most {int(most) + (parts[2] is not None)} characters." if most else ".")
-    return f"Write text of the form `{shape}`." if len(shape) <= _SHORT else "It has characters that are not allowed here, or lacks some."
+    if len(shape) <= _SHORT and not (more and "(?" in shape):
+        return f"Write text of the form `{shape}`."
+    return "This does not have the right form."
 
 
 def _class(characters: str, last: str) -> str:

@@ -67,6 +67,7 @@ def page(rounds: int, sections: Sequence[tuple[str, str]]) -> str:
         f"Written by `make bench` on: {facts()}.\n\n"
         f"Whole processes, start to end, in turn: medians of {rounds} rounds after a warm-up. "
         "Every `plan` had nothing to change and said so.\n"
-        "Compare ratios, not milliseconds: another machine, or another load, moves all of them.\n"
+        "Compare ratios, not milliseconds: another machine, or another load, moves all of them. "
+        "Memory is the whole process's peak; it is never reported below that of the process that measures (about 12 MiB).\n"
     )
     return "\n".join([head, *(f"## {title}\n\n{body}\n" for title, body in sections)])

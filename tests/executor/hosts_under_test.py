@@ -112,15 +112,16 @@ def mounted(kind: str, options: str, at: Path) -> Iterator[Path]:
         subprocess.run(["umount", str(at)], check=True)
 
 
-def as_ordinary_user(work: Callable[[], list[object]], directory: Path) -> list[object]:
-    """What `work` returns when it runs as uid 65534 in a directory that is given to that user.
+@contextlib.contextmanager
+def place_for_everybody() -> Iterator[Path]:
+    """A directory that an ordinary user (uid 65534) owns and can reach; pytest's own are closed, and closed again by every other run."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
+        os.chown(name, 65534, 65534)
+        yield Path(name)
 
-    In a fork, not a new interpreter: that may live where only root can go.
-    """
-    for parent in (directory, *directory.parents):
-        if parent.is_relative_to(tempfile.gettempdir()) and parent.stat().st_uid == 0 and not parent.stat().st_mode & 0o001:
-            parent.chmod(0o711)
-    os.chown(directory, 65534, 65534)
+
+def as_ordinary_user(work: Callable[[], list[object]], directory: Path) -> list[object]:
+    """What `work` returns when it runs as uid 65534 in a directory. In a fork: a new interpreter may live where only root can go."""
     receiver, sender = multiprocessing.get_context("fork").Pipe(duplex=False)
 
     def child() -> None:

@@ -107,7 +107,8 @@ CASES: dict[str, tuple[list[Action], list[Any]]] = {
 }
 
 EXPECTED_TO_FAIL = {
-    "no such user": [1], "no such group": [1], "write where something appeared": [2], "write what has changed": [2], "write what is gone": [1],
+    "no such user": [1], "no such group": [1], "write where something appeared": [2], "write what has changed": [2],
+    "write what is gone": [1],
     "write without directory": [0], "write below a file": [2], "write over a directory": [1], "write through a link": [2],
     "directory that is full": [2], "directory over a file": [2], "directory without parent": [0], "access of a link": [2],
     "access of nothing": [1], "link over a directory": [1], "link that changed": [2], "link two levels down": [1],

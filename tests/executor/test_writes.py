@@ -17,10 +17,10 @@ import pytest
 from reconciler.core.actions import Account, AccountOp, Action, MakeDirectory, MakeLink, RemovePath, SetAccess
 from reconciler.core.digest import digest
 from reconciler.core.host import ActionFailed, HostError
-from reconciler.host import rename, writes
+from reconciler.host import failpoints, publish, rename
 from reconciler.host.attributes import bend_acl
 from reconciler.host.tree import TreeHost
-from tests.executor.hosts_under_test import as_ordinary_user, base_tree, mounted, names_in, snapshot, tree, write
+from tests.executor.hosts_under_test import as_ordinary_user, base_tree, mounted, names_in, place_for_everybody, snapshot, tree, write
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: mounts, owners")
 OLD, NEW, FOREIGN = b"old\n", b"new\n", b"foreign\n"
@@ -48,7 +48,7 @@ def test_a_change_before_the_exchange_wins(
     target = tmp_path / "tree/d/f"
     target.parent.mkdir()
     target.write_bytes(OLD)
-    monkeypatch.setattr(writes, "hit", lambda name: racer(target) if name == where else None)
+    monkeypatch.setattr(failpoints, "hit", lambda name: racer(target) if name == where else None)
 
     with pytest.raises(ActionFailed, match="changed since"):
         host.execute(action)
@@ -64,7 +64,7 @@ def test_a_change_after_the_exchange_is_newer_than_ours(racer: Racer, tmp_path: 
     target = tmp_path / "tree/d/f"
     target.parent.mkdir()
     target.write_bytes(OLD)
-    monkeypatch.setattr(writes, "hit", lambda name: racer(target) if name == "publish.exchanged" else None)
+    monkeypatch.setattr(failpoints, "hit", lambda name: racer(target) if name == "publish.exchanged" else None)
 
     host.execute(write("/d/f", expects=digest(OLD)))
 
@@ -74,14 +74,14 @@ def test_a_change_after_the_exchange_is_newer_than_ours(racer: Racer, tmp_path: 
 
 @pytest.mark.parametrize("second", [_rename_over, _write_into, Path.unlink])
 def test_two_changes_around_the_exchange_both_survive(second: Racer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One foreign version before and one after the exchange: the newest has the name, the one before it is kept; a removal brings it back."""
+    """One foreign version before and one after the exchange: the newest has the name, the other is kept; a removal brings it back."""
     host = tree(tmp_path)
     target = tmp_path / "tree/d/f"
     target.parent.mkdir()
     target.write_bytes(OLD)
     first = b"first foreign\n"
     acts = {"publish.checked": lambda: target.write_bytes(first), "publish.exchanged": lambda: second(target)}
-    monkeypatch.setattr(writes, "hit", lambda name: acts.get(name, lambda: None)())
+    monkeypatch.setattr(failpoints, "hit", lambda name: acts.get(name, lambda: None)())
 
     with pytest.raises(ActionFailed):
         host.execute(write("/d/f", expects=digest(OLD)))
@@ -95,7 +95,7 @@ def test_what_appears_meanwhile_is_not_replaced(where: str, tmp_path: Path, monk
     """A file that was not there when we looked is not overwritten."""
     host = tree(tmp_path)
     target = tmp_path / "tree/f"
-    monkeypatch.setattr(writes, "hit", lambda name: _write_into(target) if name == where else None)
+    monkeypatch.setattr(failpoints, "hit", lambda name: _write_into(target) if name == where else None)
 
     with pytest.raises(ActionFailed, match="changed since"):
         host.execute(write("/f"))
@@ -110,7 +110,7 @@ def test_what_changes_is_not_removed(racer: Racer, tmp_path: Path, monkeypatch: 
     host = tree(tmp_path)
     target = tmp_path / "tree/f"
     target.write_bytes(OLD)
-    monkeypatch.setattr(writes, "hit", lambda name: racer(target) if name == "remove.checked" else None)
+    monkeypatch.setattr(failpoints, "hit", lambda name: racer(target) if name == "remove.checked" else None)
 
     with pytest.raises(ActionFailed, match="changed since"):
         host.execute(RemovePath("/f", digest(OLD)))
@@ -125,7 +125,7 @@ def test_what_appears_while_removing_is_kept_and_so_is_the_one_before(tmp_path: 
     target = tmp_path / "tree/f"
     target.write_bytes(OLD)
     acts = {"remove.checked": lambda: _rename_over(target), "remove.renamed": lambda: target.write_bytes(b"newest")}
-    monkeypatch.setattr(writes, "hit", lambda name: acts.get(name, lambda: None)())
+    monkeypatch.setattr(failpoints, "hit", lambda name: acts.get(name, lambda: None)())
 
     with pytest.raises(ActionFailed, match="kept beside it"):
         host.execute(RemovePath("/f", digest(OLD)))
@@ -175,8 +175,8 @@ def test_the_moment_of_the_race_is_real(tmp_path: Path, monkeypatch: pytest.Monk
     host = tree(tmp_path)
     target = tmp_path / "tree/f"
     target.write_bytes(OLD)
-    monkeypatch.setattr(writes, "exchange", lambda *_: False)
-    monkeypatch.setattr(writes, "hit", lambda name: _rename_over(target) if name == "publish.checked" else None)
+    monkeypatch.setattr(publish, "exchange", lambda *_: False)
+    monkeypatch.setattr(failpoints, "hit", lambda name: _rename_over(target) if name == "publish.checked" else None)
 
     host.execute(write("/f", expects=digest(OLD)))
 
@@ -219,7 +219,7 @@ def test_a_failure_at_any_step_leaves_the_old_file(
         if name == where:
             raise error
 
-    monkeypatch.setattr(writes, "hit", fail)
+    monkeypatch.setattr(failpoints, "hit", fail)
     with pytest.raises((HostError, KeyboardInterrupt)):
         host.execute(write("/f", expects=digest(OLD)))
 
@@ -247,7 +247,7 @@ def test_a_failure_of_any_action_leaves_the_tree(action: Action, where: str, tmp
         if name == where:
             raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(writes, "hit", fail if where != "mkdir.made" else lambda _: None)
+    monkeypatch.setattr(failpoints, "hit", fail if where != "mkdir.made" else lambda _: None)
     monkeypatch.setattr(os, "listdir", fail_always if where == "mkdir.made" else os.listdir)
     with pytest.raises(ActionFailed):
         host.execute(action)
@@ -344,7 +344,7 @@ def test_the_temporary_file_is_never_open_to_others(tmp_path: Path, monkeypatch:
     def look(_: str) -> None:
         modes.extend(stat.S_IMODE(path.lstat().st_mode) for path in (tmp_path / "tree/d").iterdir())
 
-    monkeypatch.setattr(writes, "hit", look)
+    monkeypatch.setattr(failpoints, "hit", look)
     for mask in (0o000, 0o077, 0o777):
         before = os.umask(mask)
         try:
@@ -487,10 +487,57 @@ def _record_owners() -> list[object]:
 
 
 @root_only
-def test_an_ordinary_user_has_owners_on_record(tmp_path: Path) -> None:
+def test_an_ordinary_user_has_owners_on_record() -> None:
     """Without root, owners and modes that we could not work with are kept beside the tree, and hand changes of the mode show."""
     ours, root = ("4040", "api", "ml"), ("0640", "root", "root")
 
-    seen = as_ordinary_user(_record_owners, tmp_path)
+    with place_for_everybody() as place:
+        seen = as_ordinary_user(_record_owners, place)
 
     assert [("0500", "api", "ml"), ours, root, None, root, ("0644", "api", "ml"), ours, True, ours, ("0640", "api", "root"), False] == seen
+
+
+def test_content_is_durable_before_its_name_and_the_name_before_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file is synced before it is put in place and its directory afterwards; the other actions are synced as well."""
+    host = tree(tmp_path)
+    order: list[str] = []
+    fsync = os.fsync
+
+    def spy(fd: int) -> None:
+        order.append("sync directory" if stat.S_ISDIR(os.fstat(fd).st_mode) else "sync file")
+        fsync(fd)
+
+    monkeypatch.setattr(os, "fsync", spy)
+    monkeypatch.setattr(
+        failpoints, "hit", lambda name: order.append(name) if name in ("publish.ready", "write.renamed", "write.done") else None
+    )
+    host.execute(write("/f"))
+    written = order.copy()
+    syncs = []
+    for action in (
+        MakeDirectory("/d", "0755", "root", "root"),
+        MakeLink("/l", "x"),
+        RemovePath("/l", "link:x"),
+        SetAccess("/f", "0600", "root", "root"),
+    ):
+        order.clear()
+        host.execute(action)
+        syncs.append([step for step in order if step.startswith("sync")])
+
+    assert ["sync file", "publish.ready", "write.renamed", "sync directory", "write.done"] == written
+    assert [["sync directory"] * 2, ["sync directory"], ["sync directory"], ["sync file"]] == syncs
+
+
+def test_a_directory_that_cannot_be_synced_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the last sync fails the write is reported as failed, since it may not survive a power cut."""
+    host = tree(tmp_path)
+    fsync = os.fsync
+
+    def fail(fd: int) -> None:
+        if stat.S_ISDIR(os.fstat(fd).st_mode):
+            raise OSError(5, "Input/output error")
+        fsync(fd)
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(ActionFailed, match="power cut"):
+        host.execute(write("/f"))

@@ -19,6 +19,7 @@ import contextlib
 import fcntl
 import itertools
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -145,10 +146,19 @@ class BootedHost(Truth):
         """Kill all of it. An orderly halt would wait for whatever a test left hanging, and there is nothing to save."""
         if self._nspawn is None:
             return
-        cgroup.kill(self.name)
-        self._nspawn.wait()
-        for child in self._children:
-            _kill_group(child)
+        with contextlib.ExitStack() as handles:
+            waited = []
+            with contextlib.suppress(OSError):
+                waited.append(os.pidfd_open(_leader_of(self._nspawn.pid)))
+                handles.callback(os.close, waited[0])
+            # By its id too: interrupted early enough, it is not in its cgroup yet.
+            self._nspawn.kill()
+            cgroup.kill(self.name)
+            self._nspawn.wait()
+            for child in self._children:
+                _kill_group(child)
+            # PID 1 goes last: when it is gone, so is every process of the host.
+            select.select(waited, [], [], 60 if waited else 0)
         _forget_propagation(self.name)
 
     def console(self) -> str:

@@ -38,7 +38,7 @@ def _traces(name: str) -> dict[str, list[str]]:
     return {
         "mounts": mounts,
         "processes": processes,
-        "cgroups": [str(path) for path in Path("/sys/fs/cgroup").glob(f"**/reconciler-test-{name}")],
+        "cgroups": [str(path) for depth in ("", "*/") for path in Path("/sys/fs/cgroup").glob(f"{depth}reconciler-test-{name}")],
         "directories": [str(path) for path in (cache.directory() / "run").glob(f"{name}-*")],
         "nspawn": [str(path) for path in Path("/run/systemd/nspawn").glob(f"*/{name}")],
     }

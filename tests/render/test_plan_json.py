@@ -15,6 +15,7 @@ import pytest
 from reconciler.core.actions import UnitVerb
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Origin, Verb
+from reconciler.core.diagnostic import error
 from reconciler.core.plan import Plan
 from reconciler.core.state import OwedRow
 from reconciler.render.plan_json import dump
@@ -164,12 +165,14 @@ def test_blocked_address_without_a_change_is_listed() -> None:
     assert _entry(data, plans.API)["blocked"] == "no"
 
 
-def test_error_makes_the_plan_errored() -> None:
-    """An error among the diagnostics stops it."""
-    data = plans.ALL["hostile"]()
+@pytest.mark.parametrize("refusal", [False, True])
+def test_only_a_refusal_keeps_apply_from_everything(refusal: bool) -> None:
+    """An error is told in any case; only what is refused by policy stops the parts that have nothing to do with it."""
+    changed = plans.update()
+    data = plans.data_of(replace(changed, diagnostics=(error("wrong", "It is.", refusal=refusal),)))
 
     assert data["errored"]
-    assert not data["applyable"]
+    assert data["applyable"] is not refusal
 
 
 def test_document_does_not_hold_content() -> None:

@@ -147,7 +147,7 @@ def test_held_effect_alone_is_no_change_but_is_shown() -> None:
     row = OwedRow("restart", "t.service", plans.TRAINING, "Service.Nice changed", held=True, run=3)
     text = plan_text(plans.data_of(Plan("h", steps=(step,), owed=(row,))))
 
-    assert text.count("> owed: restart t.service (on_change: none): runs with older configuration") == 1
+    assert text.count("> owed: restart t.service (on_change forbids it): runs with older configuration") == 1
     assert text.endswith("\nNo changes. Your host matches the configuration.\n")
 
 

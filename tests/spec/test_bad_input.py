@@ -172,7 +172,8 @@ def test_the_caret_covers_what_is_wrong() -> None:
     """The snippet is the line, and column and length mark exactly the wrong word in it."""
     text = (
         LAMP
-        + '    label: "a\\tb"   # quoted\n    color: gren # colour\n    paht: 1\n    lens: {width: 0, shape: ünï}\n    masked: [a, b]  # list\n'
+        + '    label: "a\\tb"   # quoted\n    color: gren # colour\n    paht: 1\n'
+        + "    lens: {width: 0, shape: ünï}\n    masked: [a, b]  # list\n"
     )
 
     _, found = load(DictReader({"hosts/h.yaml": text}), KINDS)
@@ -219,6 +220,7 @@ LEAKS = {
     "unknown key": f"passwrd: {SECRET}\n    passphrase: {SECRET}\n",
     "unclosed quote": f'password: "{SECRET}\n',
     "quote closed too late": f'password: "{SECRET}\n    x: "y"\n',
+    "syntax error below a secret key": f"api_token:\n      here:\n      - a: b: {SECRET}\n",
     "several lines": f'password: "x\n      {SECRET}\n      y\n',
     "private key": f"label: |\n      -----BEGIN OPENSSH PRIVATE KEY----- {SECRET}\n",
     "sensitive resource": f"sensitive: true\n    color: {SECRET}\n",
@@ -245,7 +247,7 @@ def test_a_sensitive_resource_is_not_quoted() -> None:
 
 def test_forbidden_characters_do_not_reach_the_terminal() -> None:
     """Neither message nor quoted line holds a control character, whatever the spec holds."""
-    _, found = load(DictReader({"hosts/h.yaml": HEAD + 'teams: {"\x1b]0;x\x07": 5, "\\e[2J": {}}\n'}), KINDS)
+    _, found = load(DictReader({"hosts/h.yaml": HEAD + 'teams: {"\x1b]0;x\x07": 5, "\\e[2J": {}, "\\e[2J": {}}\n'}), KINDS)
 
     assert found
     assert all(character.isprintable() for item in found for character in item.detail + (item.snippet or ""))

@@ -344,14 +344,18 @@ class TestOlder:
         first = run_git(repo, "rev-parse", "HEAD")
         run_git(repo, "commit", "-q", "--allow-empty", "-m", "two")
         second = run_git(repo, "rev-parse", "HEAD")
-        run_git(tmp_path, "clone", "-q", "--depth", "1", f"file://{repo}", str(tmp_path / "shallow"))
+        run_git(repo, "branch", "first", first)
+        run_git(repo, "commit", "-q", "--allow-empty", "-m", "three")
+        third = run_git(repo, "rev-parse", "HEAD")
+        run_git(tmp_path, "clone", "-q", "--depth", "1", "--no-single-branch", f"file://{repo}", str(tmp_path / "shallow"))
 
         assert is_older(repo, first, "0" * 40) is None
         assert is_older(repo, "0" * 40, "0" * 40) is None
         assert is_older(repo, "HEAD", second) is None
         assert is_older(repo, "", second) is None
         assert is_older(tmp_path / "none", first, second) is None
-        assert is_older(tmp_path / "shallow", first, second) is None
+        assert is_older(repo, first, third) is True
+        assert is_older(tmp_path / "shallow", first, third) is None
 
 
 class TestStdin:

@@ -176,9 +176,16 @@ def test_waiting_takes_it_when_it_is_free(directory: str) -> None:
 
 def test_a_glance_at_the_lock_does_not_make_an_apply_fail(directory: str) -> None:
     """An apply without a time-out is not refused because a reader looks at that moment."""
-    looking = child("import sys\nfrom reconciler.host.lock import is_held_by_other\nwhile True: is_held_by_other(sys.argv[1])", directory)
+    with Lock(directory):
+        pass
+    script = (
+        "import sys\nfrom reconciler.host.lock import is_held_by_other as look\nprint('looking', flush=True)\nwhile True: look(sys.argv[1])"
+    )
+    looking = child(script, directory)
+    assert looking.stdout is not None
     try:
-        for _ in range(300):
+        assert looking.stdout.readline() == "looking\n"
+        for _ in range(1500):
             with Lock(directory) as lock:
                 assert lock.held
     finally:

@@ -233,6 +233,28 @@ def test_a_run_under_way_is_not_interrupted(directory: Path) -> None:
     assert (0, 2, 2) == (running, dead, ours)
 
 
+def test_an_apply_between_two_looks_is_not_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If an apply writes after the witness was looked at and before the database is, the reader looks again."""
+    directory = tmp_path / "state"
+    store(directory).close()
+    (directory / "witness").unlink()
+    look, looks = state_read.read_beside, []
+
+    def look_slowly(opened: int) -> state_read.Beside:
+        found = look(opened)
+        looks.append(found)
+        if len(looks) == 1:
+            monkeypatch.undo()
+            _move_serial(directory)
+        return found
+
+    monkeypatch.setattr(state_read, "read_beside", look_slowly)
+    memory = read_memory(str(directory), MACHINE)
+
+    assert ("", 1) == (memory.damaged, memory.serial)
+    assert len(looks) == 1
+
+
 def test_reader_and_writer_at_the_same_time(directory: Path) -> None:
     """A reader that polls while another process settles two hundred times never sees damage, and serials only grow."""
     script = (

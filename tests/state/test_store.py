@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import stat
 from dataclasses import replace
@@ -12,7 +13,7 @@ import pytest
 from reconciler.core.address import Address
 from reconciler.core.host import FileType, Saved
 from reconciler.core.state import LedgerRow, Memory
-from reconciler.host.state import StateDamaged, StateError, make_state_directory, open_history, read_memory
+from reconciler.host.state import StateDamaged, StateError, Store, make_state_directory, open_history, read_memory
 from tests.state.samples import (
     ACTIONS,
     COMING,
@@ -138,7 +139,8 @@ def test_settle_changes_drops_and_clears(directory: Path) -> None:
 
 def test_an_effect_is_owed_once_and_since_the_first_time(directory: Path) -> None:
     """Owing the same effect again keeps its run and time; arming sets the process that lacks it and nothing else."""
-    with store(directory) as state:
+    clock = itertools.count(NOW)
+    with Store.open(str(directory), MACHINE, now=lambda: next(clock)) as state:
         first = replace(RESTART, run=0, since=0, invocation="")
         state.settle(1, owe=[first])
         state.settle(2, owe=[replace(first, why="again")])
@@ -300,6 +302,19 @@ def test_a_damaged_state_is_replaced_only_when_told_so(directory: Path) -> None:
     assert kept == (directory / "state.db.damaged-1").read_bytes()
     assert (before.key, {}, 0, "") == (after.key, after.rows, after.serial, after.damaged)
     assert before.lineage != after.lineage
+
+
+def test_a_leftover_journal_is_moved_with_the_damaged_state(directory: Path) -> None:
+    """No journal stays behind that SQLite could play into the new database, and earlier damaged states are kept."""
+    fill(directory)
+    for number in (1, 2):
+        (directory / "state.db").write_bytes(b"garbage" * 999)
+        (directory / "state.db-journal").write_bytes(bytes(600))
+        store(directory, replace_damaged=True).close()
+
+        assert (directory / f"state.db.damaged-{number}").read_bytes() == b"garbage" * 999
+        assert (directory / f"state.db.damaged-{number}-journal").read_bytes() == bytes(600)
+    assert not (directory / "state.db-journal").exists()
 
 
 def test_a_sound_state_is_never_replaced(directory: Path) -> None:

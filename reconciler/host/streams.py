@@ -1,0 +1,69 @@
+"""The three standard streams, as a command line can meet them: closed, full, or with a reader who went away."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from typing import Any, TextIO
+
+
+class Output:
+    """Standard output or error that never raises: once it cannot be written to, what follows is dropped and `problem` says why.
+
+    An apply must not stop halfway because the reader of its output did. Everything but writing is the stream's own.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self.problem = ""
+
+    def write(self, text: str) -> int:
+        """As TextIO.write."""
+        try:
+            return self._stream.write(text)
+        except OSError as error:
+            self._give_up(error)
+            return len(text)
+
+    def flush(self) -> None:
+        """As TextIO.flush."""
+        try:
+            self._stream.flush()
+        except OSError as error:
+            self._give_up(error)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def _give_up(self, error: OSError) -> None:
+        # What a reader did not want (`| head`) is nobody's error.
+        if error.errno != errno.EPIPE:
+            self.problem = error.strerror or str(error)
+        null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+        os.dup2(null, self._stream.fileno())
+        os.close(null)
+
+
+def guard_streams() -> tuple[Output, Output]:
+    """Put guarded streams in place of sys.stdout and sys.stderr; both of them.
+
+    A closed one is opened on /dev/null: otherwise the next file that is opened, the ledger say, would get its number. Characters that the
+    locale cannot write are spelled out.
+    """
+    _open_missing()
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")
+    out, err = Output(sys.stdout), Output(sys.stderr)
+    sys.stdout, sys.stderr = out, err  # type: ignore[assignment]  # all that is used of a stream is there
+    return out, err
+
+
+def _open_missing() -> None:
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            if descriptor != number:  # something that Python keeps open has taken the number
+                os.close(descriptor)
+            stream = open(os.devnull if descriptor != number else descriptor, "w" if number else "r", encoding="utf-8")
+            setattr(sys, name, stream)

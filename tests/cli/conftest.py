@@ -1,0 +1,39 @@
+"""Trees for the tests of the command."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from unittest import mock
+
+import pytest
+import typer.main
+
+import reconciler.spec.load
+from reconciler.kinds import discover
+from reconciler.spec.model import host_model
+from tests.cli.command import Tree, make_tree
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _made_once() -> Iterator[None]:
+    """What every process makes once, the command line's parser and the spec's model, is made once for all command lines of this process."""
+    model = host_model(discover())
+    with (
+        mock.patch.object(reconciler.spec.load, "host_model", lambda _kinds: model),
+        mock.patch.object(typer.main, "get_command", cache(typer.main.get_command)),
+    ):
+        yield
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    """A tree of one's own."""
+    return make_tree(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory: pytest.TempPathFactory) -> Tree:
+    """One tree for all tests of a module that must not change it."""
+    return make_tree(tmp_path_factory.mktemp("untouched"))

@@ -1,0 +1,118 @@
+"""From the models: for every kind and every field a valid resource that uses it. A new field, or kind, is covered by itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, get_args, get_origin
+from unittest import mock
+
+import reconciler.spec.load
+from reconciler.kinds import discover
+from reconciler.spec.annotations import fields_of, is_model, members
+from reconciler.spec.load import load
+from reconciler.spec.model import host_model
+from tests.spec.fakes import DictReader
+
+BASES: dict[str, tuple[str, dict[str, Any]]] = {
+    "directories": ("/srv/d", {"mode": "0755"}),
+    "files": ("/etc/f", {"content": "x", "mode": "0644"}),
+    "groups": ("g", {}),
+    "services": ("s", {"exec_start": ["/usr/bin/true"]}),
+}
+"""The least that each kind needs: name and resource."""
+
+_CANDIDATES = (
+    *("x", "/x", "x.service", "10s", "5", "0644", "no", "exec", "/dev/null rw", "50%", "masked"),
+    *("running", "restart", "none", "enforce", "source.txt", "/usr/bin/true x"),
+)
+"""One of these is valid wherever text is."""
+_WITHOUT = {("files", "source"): ("content",)}
+"""Keys of the base that exclude a field."""
+
+_KNOWN = {("services", "directives"): ("Service", "OOMScoreAdjust", "5")}
+"""Texts for the places of one value that only go together."""
+_MODEL = host_model(discover())
+
+Shape = tuple[str, ...]
+"""How text is nested in a value, from the outside: `list` and `map`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One place for text in a field. `texts` are valid texts for all places of the value, `at` is the number of this one; none are known if empty."""
+
+    kind: str
+    field: str
+    shape: Shape
+    texts: tuple[str, ...]
+    at: int
+
+    def __str__(self) -> str:
+        return ".".join((self.kind, self.field, *self.shape, str(self.at)))
+
+    @property
+    def valid(self) -> str:
+        """What may stand here."""
+        return self.texts[self.at]
+
+    def spec(self, text: str) -> str:
+        """A spec with this text at this place, on line 5."""
+        texts = (*self.texts[: self.at], text, *self.texts[self.at + 1 :])
+        return spec_with(self.kind, self.field, json.dumps(_build(self.shape, texts)))
+
+
+def spec_with(kind: str, field: str, value: str) -> str:
+    """A spec whose resource has the field, in YAML, on line 5 (and the base's other fields after it)."""
+    name, base = BASES[kind]
+    without = (field, *_WITHOUT.get((kind, field), ()))
+    rest = "".join(f"    {key}: {json.dumps(item)}\n" for key, item in base.items() if key not in without)
+    return f"version: 1\nhost: h1\n{kind}:\n  {name}:\n    {field}: {value}\n{rest}"
+
+
+def fields() -> list[tuple[str, str]]:
+    """Every field of every kind."""
+    return [(kind.name, field) for kind in discover().values() for field in fields_of(kind.model)]
+
+
+def is_valid(text: str) -> bool:
+    """Whether the loader takes this spec."""
+    with mock.patch.object(reconciler.spec.load, "host_model", lambda _kinds: _MODEL):
+        spec, found = load(DictReader({"hosts/h.yaml": text, "hosts/source.txt": "x"}), discover())
+    return spec is not None and not found
+
+
+def places() -> list[Place]:
+    """Every place for text of every kind."""
+    return [place for kind, field in fields() for place in _places_of(kind, field)]
+
+
+def _places_of(kind: str, field: str) -> Iterator[Place]:
+    for shape in dict.fromkeys(_shapes(fields_of(discover()[kind].model)[field].annotation)):
+        number = shape.count("map") + 1
+        assignments = [_KNOWN[kind, field]] if (kind, field) in _KNOWN else product(_CANDIDATES, repeat=number)
+        fits = (texts for texts in assignments if is_valid(spec_with(kind, field, json.dumps(_build(shape, texts)))))
+        texts = next(fits, ())
+        yield from (Place(kind, field, shape, texts, at) for at in range(number))
+
+
+def _shapes(annotation: Any) -> Iterator[Shape]:
+    """The ways in which text can be nested in a value of this annotation."""
+    for member in members(annotation):
+        origin, arguments = get_origin(member), get_args(member)
+        if isinstance(member, type) and issubclass(member, str):
+            yield ()
+        elif origin in (list, dict):
+            name = "list" if origin is list else "map"
+            yield from ((name, *inner) for inner in _shapes(arguments[-1]))
+        elif is_model(member):
+            raise NotImplementedError(f"{member}: nested models are not covered yet")
+
+
+def _build(shape: Shape, texts: Sequence[str]) -> Any:
+    """A value of this shape with these texts: map keys from the outside, then the innermost text."""
+    if not shape:
+        return texts[0]
+    return [_build(shape[1:], texts)] if shape[0] == "list" else {texts[0]: _build(shape[1:], texts[1:])}

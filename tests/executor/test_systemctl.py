@@ -1,0 +1,210 @@
+"""What systemctl prints, and what follows from it. The texts are systemd 252's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from reconciler.core.actions import Unit, UnitVerb
+from reconciler.core.host import ActionFailed, UnitState, Unreadable
+from reconciler.host import systemd
+from reconciler.host.run import ProgramMissing, Result, TimedOut
+from reconciler.host.systemd import Systemd, parse_units
+from reconciler.host.unit_results import Verdict, blocks, exit_words, last_words, verdict
+
+LISTED = b"""[{"unit":"a.service","load":"loaded","active":"active","sub":"running","description":"A"},\
+{"unit":"b.service","load":"not-found","active":"inactive","sub":"dead","description":"b.service"},\
+{"unit":"dev-disk-by\\\\x2dlabel-x.swap","load":"masked","active":"inactive","sub":"dead","description":"x"}]
+"""
+SHOWN = b"Id=a.service\nNames=alias.service a.service\nResult=exit-code\n\nId=b.service\nNames=b.service\nEnvironment=A=b=c\n"
+
+
+def test_list_of_units() -> None:
+    """Every unit is read with its load, active and sub state."""
+    assert {
+        "a.service": UnitState("loaded", "active", "running"),
+        "b.service": UnitState("not-found", "inactive", "dead"),
+        "dev-disk-by\\x2dlabel-x.swap": UnitState("masked", "inactive", "dead"),
+    } == parse_units(LISTED)
+
+
+def test_blocks_of_properties() -> None:
+    """One dict for each unit; a value may have equals signs."""
+    found = blocks(SHOWN)
+
+    assert [("a.service", "exit-code"), ("b.service", None)] == [(block["Id"], block.get("Result")) for block in found]
+    assert found[1]["Environment"] == "A=b=c"
+    assert blocks(b"") == []
+
+
+FAILED_EXEC = {"Type": "exec", "LoadState": "loaded", "ActiveState": "failed", "SubState": "failed", "Result": "exit-code"}
+DONE = {"Type": "oneshot", "LoadState": "loaded", "ActiveState": "inactive", "SubState": "dead", "Result": "success"}
+
+
+@pytest.mark.parametrize(
+    ("properties", "said", "expected"),
+    [
+        (
+            {**FAILED_EXEC, "ExecMainCode": "1", "ExecMainStatus": "203"},
+            "",
+            Verdict("failed, Result=exit-code, ExecMainStatus=203/EXEC", failed=True),
+        ),
+        ({**FAILED_EXEC, "Result": "resources"}, "Job failed", Verdict("failed, Result=resources, Job failed", failed=True)),
+        (
+            {**FAILED_EXEC, "ActiveState": "activating", "SubState": "auto-restart", "ExecMainCode": "1", "ExecMainStatus": "3"},
+            "",
+            Verdict("activating/auto-restart, Result=exit-code, ExecMainStatus=3", failed=True),
+        ),
+        (DONE, "", Verdict("", failed=False)),
+        (DONE, "A dependency job for a.service failed.", Verdict("A dependency job for a.service failed.", failed=True)),
+        ({**DONE, "Result": "exit-code"}, "", Verdict("inactive/dead, Result=exit-code", failed=True)),
+        (
+            {**DONE, "Type": "exec"},
+            "",
+            Verdict("it ended by itself with success; a job that is to run once needs type: oneshot", failed=True),
+        ),
+        (
+            {**DONE, "Type": "exec", "ConditionResult": "no", "ConditionTimestampMonotonic": "77"},
+            "",
+            Verdict("not started: a Condition...= of the unit does not hold", failed=False),
+        ),
+        ({**DONE, "ConditionResult": "no", "ConditionTimestampMonotonic": "0"}, "", Verdict("", failed=False)),
+        ({**DONE, "Result": "exec-condition"}, "", Verdict("not started: a Condition...= of the unit does not hold", failed=False)),
+        ({**DONE, "LoadState": "bad-setting", "LoadError": "x"}, "", Verdict("LoadState=bad-setting x", failed=True)),
+        ({**DONE, "LoadState": "masked"}, "Unit is masked.", Verdict("Unit is masked.", failed=True)),
+    ],
+)
+def test_verdicts(properties: dict[str, str], said: str, expected: Verdict) -> None:
+    """What a unit that is not active after a start is, in words."""
+    assert expected == verdict(properties, said)
+
+
+def test_a_replaced_process_is_a_failure() -> None:
+    """A unit that is active, but with another process than a moment ago, is not up."""
+    found = verdict({"ActiveState": "active", "NRestarts": "2"}, replaced=True)
+
+    assert Verdict("it ended and was started again (NRestarts=2)", failed=True) == found
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "expected"),
+    [
+        ("0", "0", ""),
+        ("1", "0", ""),
+        ("1", "217", "ExecMainStatus=217/USER"),
+        ("1", "1", "ExecMainStatus=1"),
+        ("2", "9", "ExecMainStatus=9 (killed by signal 9)"),
+    ],
+)
+def test_exit_codes(code: str, status: str, expected: str) -> None:
+    """Exit codes that are systemd's own are named."""
+    assert expected == exit_words(code, status)
+
+
+def test_journal_lines_cannot_play_with_the_terminal() -> None:
+    """Escape sequences of a service come out as text, in one line of bounded length."""
+    found = last_words(b"red \x1b[31m\xff\nplain\n\n" + b"x" * 9000)
+
+    assert found.startswith("; journal: red \\x1b[31m\N{REPLACEMENT CHARACTER} | plain | xxx")
+    assert len(found) < 500
+
+
+Answer = Callable[[list[str]], Result]
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """Calls of systemctl, answered with one active and one unknown unit; no links of invocations."""
+    calls: list[list[str]] = []
+
+    def answer(argv: list[str], **_: object) -> Result:
+        calls.append(argv)
+        return Result(0, LISTED if "list-units" in argv else b"Id=a.service\nNames=a.service\nInvocationID=77\n", b"")
+
+    monkeypatch.setattr(systemd, "run", answer)
+    monkeypatch.setattr(systemd, "_INVOCATIONS", "/nonexistent")
+    return calls
+
+
+def test_all_units_are_asked_for_once(asked: list[list[str]]) -> None:
+    """Any number of questions costs one list, until something was done; units that are not listed are unknown."""
+    host = Systemd()
+    first = host.units(["b.service", "zzz.service"])
+    host.units(["b.service"])
+    before = len(asked)
+    host.execute(Unit(UnitVerb.DAEMON_RELOAD))
+    host.units(["b.service"])
+
+    assert {"b.service": UnitState(), "zzz.service": UnitState()} == first
+    assert (1, 3) == (before, len(asked))
+
+
+def test_without_links_the_invocation_is_shown(asked: list[list[str]]) -> None:
+    """Where systemd keeps no links, one `show` tells the invocations of all running units."""
+    found = Systemd().units(["a.service", "b.service"])
+
+    assert {"a.service": UnitState("loaded", "active", "running", "77"), "b.service": UnitState()} == found
+    assert "list-units" in asked[0]
+    assert "show" in asked[1]
+
+
+def test_one_call_for_all_units(asked: list[list[str]]) -> None:
+    """A verb for many units is one call, and names cannot be taken for options."""
+    Systemd().execute(Unit(UnitVerb.STOP, ("b.service", "-x.service")))
+
+    assert ["systemctl", "--no-ask-password", "--no-pager", "stop", "--", "b.service", "-x.service"] == asked[0]
+
+
+def _answers(**by_verb: Result | Exception) -> Callable[..., Result]:
+    def answer(argv: list[str], **_: object) -> Result:
+        found = next((answer for verb, answer in by_verb.items() if verb.replace("_", "-") in argv), Result(0, LISTED, b""))
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [Result(1, b"", b"Failed to connect to bus: x\n"), Result(0, b"not json", b""), Result(0, b'[{"unit": "a"}]', b""), TimedOut("t", "x"),
+     ProgramMissing("m", "x")],
+)  # fmt: skip
+def test_a_systemd_that_cannot_be_asked(answer: Result | Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No answer, or none that is understood, is Unreadable, never a guess; for an action it is a failure."""
+    monkeypatch.setattr(systemd, "run", _answers(list_units=answer))
+
+    with pytest.raises(Unreadable):
+        Systemd().units(["a.service"])
+    with pytest.raises(ActionFailed):
+        Systemd().execute(Unit(UnitVerb.STOP, ("a.service",)))
+
+
+def test_a_failed_reload_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A daemon-reload that does not work stops the run, and says what systemctl said."""
+    monkeypatch.setattr(systemd, "run", _answers(daemon_reload=Result(1, b"", b"\nFailed to reload daemon: x\n")))
+
+    with pytest.raises(ActionFailed, match="Failed to reload daemon: x"):
+        Systemd().execute(Unit(UnitVerb.DAEMON_RELOAD))
+
+
+def test_reload_failures_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of several units those fail that systemctl complained about, or all of them when it named none."""
+    said = b"Failed to reload a.service: Job type reload is not applicable for unit a.service.\n"
+    monkeypatch.setattr(systemd, "run", _answers(reload=Result(1, b"", said)))
+    named = Systemd().execute(Unit(UnitVerb.RELOAD, ("a.service", "aa.service")))
+    monkeypatch.setattr(systemd, "run", _answers(reload=Result(1, b"", b"Access denied\n")))
+    unnamed = Systemd().execute(Unit(UnitVerb.RELOAD, ("a.service", "aa.service")))
+
+    assert ["a.service"] == list(named.failed or {})
+    assert {"a.service": "Access denied", "aa.service": "Access denied"} == unnamed.failed
+
+
+def test_a_unit_that_does_not_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether a unit is stopped is what systemd says afterwards, not what systemctl exits with."""
+    monkeypatch.setattr(systemd, "run", _answers(stop=Result(5, b"", b"Failed to stop b.service: Unit b.service not loaded.\n")))
+
+    found = Systemd().execute(Unit(UnitVerb.STOP, ("a.service", "b.service")))
+
+    assert ["a.service"] == list(found.failed or {})

@@ -1,0 +1,311 @@
+"""Every case, on a simulated host with a systemd and in a tree: the plan, the apply, a crash at every moment, a failure of every step."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.app.planning import Planned, PlanOptions, basis, texts
+from reconciler.core.actions import as_data
+from reconciler.core.changes import Change
+from reconciler.core.diagnostic import errors
+from reconciler.core.plan import Plan
+from reconciler.core.result import Status
+from reconciler.kinds import discover
+from reconciler.render.plan_json import plan_to_json
+from reconciler.render.text import plan_text
+from reconciler.render.words import action_words
+from tests import worlds
+from tests.case import FOLDER, Case, all_cases, full, read
+from tests.worlds import World, crashing, failing, picture, prepared, watched_paths
+
+_VERBS = {"+": "create", "~": "update", "-": "delete", ".": "forget", " ": "no-op"}
+_SCHEMA = Path(__file__).parents[1] / "schemas/host.2020-12.schema.json"
+
+every = pytest.mark.parametrize("case", all_cases(), ids=lambda case: case.name)
+applying = pytest.mark.parametrize("case", [case for case in all_cases() if not case.refused], ids=lambda case: case.name)
+everywhere = pytest.mark.parametrize("running", [True, False], ids=["simulated", "tree"])
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Path]:
+    """A directory for many small states: in memory where there is such a file system, for each transaction waits for the disk."""
+    memory = Path("/dev/shm")  # noqa: S108  # only for tests
+    if not os.access(memory, os.W_OK):
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(dir=memory) as directory:
+        yield Path(directory)
+
+
+def world_of(case: Case, place: Path, *, running: bool) -> World:
+    """The world as the case has it, before its spec."""
+    world = worlds.simulated(place, read=watched_paths(case)) if running else worlds.tree(place)
+    return prepared(world, case)
+
+
+def words(change: Change, wanted: str) -> str:
+    """A change as a case says it: with its origin only where the case names one."""
+    return f"{_VERBS[change.verb]} ({change.origin})" if "(" in wanted else _VERBS[change.verb]
+
+
+def changes_of(plan: Plan, case: Case, *, running: bool) -> dict[str, str]:
+    """The changes of a plan as a case says them."""
+    wanted = case.expected(running=running).changes
+    return {str(change.address): words(change, wanted.get(str(change.address), "(")) for change in plan.changes}
+
+
+def steps_of(plan: Plan) -> list[str]:
+    """The steps of a plan as a case says them."""
+    return [("(held) " if step.held else "") + action_words(as_data(step.action), all_units=True) for step in plan.steps]
+
+
+def planned(world: World, case: Case) -> Planned:
+    """The plan for the case's spec."""
+    loaded = case.loaded()
+    assert loaded.spec is not None, [str(found.detail) for found in loaded.diagnostics]
+    return world.plan(loaded, case.options)
+
+
+def plan_of(world: World, case: Case) -> Plan:
+    """The plan for the case's spec, alone."""
+    plan = planned(world, case).plan
+    assert plan is not None
+    return plan
+
+
+@cache
+def _validator() -> Any:
+    from jsonschema import Draft202012Validator
+
+    return Draft202012Validator(json.loads(_SCHEMA.read_text()))
+
+
+# ---------------------------------------------------------------------------------------------------- the cases themselves
+
+
+def test_every_kind_has_cases() -> None:
+    """A kind without cases is not finished, and a folder without a kind is a mistake."""
+    assert sorted(discover()) == sorted(path.name for path in FOLDER.iterdir() if path.is_dir() and any(path.glob("*.yaml")))
+
+
+def test_every_case_file_is_used() -> None:
+    """No file under cases/ is left out, and each is about its kind."""
+    files = {str(path.relative_to(FOLDER).with_suffix("")) for path in FOLDER.rglob("*") if path.is_file() and path.suffix != ".pyc"}
+
+    assert files == {case.name for case in all_cases()}
+    for case in all_cases():
+        assert case.name.split("/")[0] in {*case.spec, *(case.applied or {})}, case.name
+
+
+def test_a_case_says_nothing_twice(tmp_path: Path) -> None:
+    """A duplicate key, of which a reader sees one and the test uses the other, is refused."""
+    from ruamel.yaml.constructor import DuplicateKeyError
+
+    file = tmp_path / "case.yaml"
+    file.write_text("about: a\nspec: {}\nspec: {}\n")
+    with pytest.raises(DuplicateKeyError):
+        read(file)
+
+
+@every
+def test_the_published_schema_accepts_it(case: Case) -> None:
+    """An editor with our schema shows no error in the spec of a case."""
+    for spec in filter(None, (case.spec, case.applied)):
+        found = [error.message for error in _validator().iter_errors(full(spec))]
+
+        assert [] == found
+
+
+# ---------------------------------------------------------------------------------------------------- plan
+
+
+@every
+@everywhere
+def test_the_plan_is_exactly_this(case: Case, running: bool, place: Path) -> None:
+    """The plan has these changes, these steps in this order, and nothing else."""
+    world = world_of(case, place / "world", running=running)
+    loaded = case.loaded()
+    assert loaded.spec is not None, loaded.diagnostics
+    if not loaded.ok:
+        assert case.refused == tuple(found.rule for found in errors(loaded.diagnostics) if found.refusal)
+        return
+    found = world.plan(loaded, case.options)
+    plan, wanted = found.plan, case.expected(running=running)
+    assert plan is not None
+
+    assert dict(wanted.changes) == changes_of(plan, case, running=running)
+    assert list(wanted.steps) == steps_of(plan)
+    assert sorted(case.refused) == sorted({item.rule for item in errors(found.diagnostics) if item.refusal})
+    assert sorted(case.blocked) == sorted(map(str, plan.blocked))
+    for address, why in plan.blocked.items():
+        assert case.blocked[str(address)] in why
+    assert sorted(case.unreadable) == sorted(map(str, plan.unreadable))
+    assert plan.complete == (not case.unreadable)
+
+
+@every
+@everywhere
+def test_a_plan_changes_nothing(case: Case, running: bool, place: Path) -> None:
+    """Making a plan leaves the host and our memory as they were."""
+    world = world_of(case, place / "world", running=running)
+    before = picture(world)
+    world.plan(case.loaded(), case.options)
+
+    assert before == picture(world)
+
+
+@pytest.mark.parametrize("case", [case for case in all_cases() if case.secret], ids=lambda case: case.name)
+def test_a_secret_is_not_shown(case: Case, place: Path) -> None:
+    """What is sensitive is in no plan, in no form in which it could be guessed, and not in our memory of what we applied."""
+    world = world_of(case, place / "world", running=True)
+    found = planned(world, case)
+    assert found.plan is not None
+    data = plan_to_json(found.plan, basis=basis(found), now="2026-01-01T00:00:00Z", tool="0", texts=texts(found))
+    told = [json.dumps(data), plan_text(data, colour=False, verbose=True)]
+    world.apply(case.loaded(), case.options)
+    told.append(repr(picture(world).ledger))
+    told.append(json.dumps([as_data(step.action) for step in found.plan.steps]))
+
+    for text in told:
+        assert case.secret not in text
+        for content in _contents(case):
+            assert hashlib.sha256(content.encode()).hexdigest() not in text
+
+
+def _contents(case: Case) -> Iterator[str]:
+    for spec in (case.spec, case.applied or {}):
+        for file in (spec.get("files") or {}).values():
+            if case.secret in file.get("content", ""):
+                yield file["content"]
+
+
+# ---------------------------------------------------------------------------------------------------- apply
+
+
+@applying
+@everywhere
+def test_apply_converges(case: Case, running: bool, place: Path) -> None:
+    """After one apply the next plan is empty and the next apply writes nothing, neither to the host nor to our state."""
+    world = world_of(case, place / "world", running=running)
+    result = world.apply(case.loaded(), case.options).result
+    after, serial = picture(world), _state_files(world)
+    assert result is not None
+    left = plan_of(world, case)
+    again = world.apply(case.loaded(), case.options)
+
+    assert sorted(case.blocked) == sorted(str(address) for address in (*result.having(Status.FAILED), *result.having(Status.SKIPPED)))
+    assert {address for address in changes_of(left, case, running=running)} == {*case.blocked, *_reported(case, running=running)}
+    assert not [step for step in left.steps if not step.held]
+    assert [("(held) " if held else "") + f"{verb} {unit}" for verb, unit, _, held in sorted(after.owed)] == list(case.owed if running else ())
+    assert after == picture(world)
+    assert serial == _state_files(world) or case.blocked
+    assert again.result is not None
+    assert not again.result.changed
+
+
+def _reported(case: Case, *, running: bool) -> set[str]:
+    """What a plan tells and an apply leaves."""
+    return {address for address, verb in case.expected(running=running).changes.items() if verb.startswith("no-op")}
+
+
+def _state_files(world: World) -> dict[str, tuple[int, int, bytes]]:
+    files = {path: path.stat() for path in Path(world.state).iterdir() if path.name != "lock"}
+    return {path.name: (facts.st_ino, facts.st_mtime_ns, path.read_bytes()) for path, facts in files.items()}
+
+
+@pytest.mark.parametrize("case", [case for case in all_cases() if case.refused], ids=lambda case: case.name)
+def test_what_is_refused_has_no_effect(case: Case, place: Path) -> None:
+    """An apply that a guard refuses changes neither the host nor our state."""
+    world = world_of(case, place / "world", running=True)
+    before = picture(world)
+    loaded = case.loaded()
+    if not loaded.ok:
+        return
+    applied = world.apply(loaded, case.options)
+
+    assert applied.result is None
+    assert applied.planned.refused
+    assert before == picture(world)
+
+
+# ---------------------------------------------------------------------------------------------------- crashes and failures
+
+
+@applying
+def test_a_crash_anywhere_loses_nothing(case: Case, place: Path) -> None:
+    """Killed before or after any effect or note in the journal, and applied again: all is as after one undisturbed apply."""
+    start, loaded = world_of(case, place / "start", running=True), case.loaded()
+    undisturbed = start.copied(place / "undisturbed")
+    moments = crashing(undisturbed, loaded, case.options, at=-1)
+    expected = picture(undisturbed)
+    for at, name in enumerate(moments.names):
+        world = start.copied(place / f"crash-{at}")
+        crashing(world, loaded, case.options, at)
+        world.apply(loaded, case.options)
+
+        assert expected == picture(world), f"after a crash at moment {at}, {name}, of {moments.names}"
+        assert plan_of(world, case).empty or case.blocked
+
+
+@pytest.mark.parametrize("case", [case for case in all_cases() if not case.refused and not case.blocked], ids=lambda case: case.name)
+def test_a_crash_and_then_the_old_spec_again(case: Case, place: Path) -> None:
+    """Killed anywhere, and then the earlier spec again: it converges, and every path is as it was before or as it would be without the crash."""
+    start, loaded, earlier = world_of(case, place / "start", running=True), case.loaded(), case.loaded(case.applied or {})
+    options = PlanOptions(adopt=True, allow=("empty-spec", "many-destroyed"), unprotect=case.options.unprotect)
+    there_and_back = start.copied(place / "back")
+    moments = crashing(there_and_back, loaded, case.options, at=-1)
+    there_and_back.apply(earlier, options)
+    only_back = start.copied(place / "only-back")
+    only_back.apply(earlier, options)
+    ends = picture(there_and_back), picture(only_back)
+    for at, name in enumerate(moments.names):
+        world = start.copied(place / f"crash-{at}")
+        crashing(world, loaded, case.options, at)
+        world.apply(earlier, options)
+        plan, found = world.plan(earlier, options).plan, picture(world)
+
+        assert plan is not None
+        assert plan.empty, f"after a crash at moment {at}, {name}: {plan.changes} {plan.steps}"
+        for path in {*found.paths, *ends[0].paths, *ends[1].paths}:
+            assert found.paths.get(path) in [end.paths.get(path) for end in ends], f"{path} after a crash at moment {at}, {name}"
+        for unit, process in found.processes.items():
+            assert process.unit in [end.processes[unit].unit for end in ends if unit in end.processes], f"{unit}, moment {at}, {name}"
+
+
+@applying
+@pytest.mark.parametrize("receipt", [False, True], ids=["raised", "told"])
+def test_a_failure_of_any_step_fails_only_what_depends_on_it(case: Case, receipt: bool, place: Path) -> None:
+    """A step that fails is told with its reason, dependants are skipped with theirs, all else converges, and the next apply repairs it."""
+    start, loaded = world_of(case, place / "start", running=True), case.loaded()
+    undisturbed = start.copied(place / "undisturbed")
+    undisturbed.apply(loaded, case.options)
+    expected = picture(undisturbed)
+    for at in itertools.count():
+        world = start.copied(place / f"failure-{at}")
+        result = failing(world, loaded, case.options, at, receipt=receipt).result
+        assert result is not None
+        out = {address: outcome for address, outcome in result.outcomes.items() if outcome.status in (Status.FAILED, Status.SKIPPED)}
+        broken = {str(address): outcome for address, outcome in out.items() if str(address) not in case.blocked}
+        if not broken:
+            break
+        left = plan_of(world, case)
+
+        assert any("broken on purpose" in outcome.reason for outcome in broken.values() if outcome.status is Status.FAILED)
+        assert all(outcome.reason.startswith("needs ") for outcome in broken.values() if outcome.status is Status.SKIPPED)
+        assert {str(change.address) for change in left.changes} <= {*broken, *case.blocked, *_reported(case, running=True)}
+        assert {str(cause.address) for step in left.steps if not step.held for cause in step.causes} <= {*broken}
+        assert world.plan(loaded, case.options).plan is not None
+        world.apply(loaded, case.options)
+
+        assert expected == picture(world), f"after a failure of action {at}"
+    assert at == sum(not step.held for step in plan_of(start, case).steps)

@@ -1,0 +1,385 @@
+"""Hosts for cases, without a boot: a simulated one on which systemd runs, and a tree. With our real state, and ways to break things."""
+
+from __future__ import annotations
+
+import copy
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Self
+from unittest import mock
+
+from reconciler.app import applying, planning
+from reconciler.app.applying import Applied
+from reconciler.app.planning import Planned, PlanOptions
+from reconciler.app.specs import Loaded
+from reconciler.core.actions import (
+    ABSENT,
+    Account,
+    AccountOp,
+    Action,
+    MakeDirectory,
+    MakeLink,
+    RemovePath,
+    Unit,
+    UnitVerb,
+    WriteFile,
+)
+from reconciler.core.address import Address
+from reconciler.core.digest import digest
+from reconciler.core.host import ActionFailed, Entry, FileType, HostView, Receipt
+from reconciler.core.state import LedgerRow, OwedRow
+from reconciler.host.expects import state_of
+from reconciler.host.simulated import SimulatedHost
+from reconciler.host.state import Store
+from reconciler.host.state_read import read_memory
+from reconciler.host.tree import TreeHost
+from tests.case import HOST, Case, Host
+
+ACCOUNTS = {
+    "/etc/passwd": "root:x:0:0:root:/root:/bin/bash\ndaemon:x:1:1::/:/usr/sbin/nologin\nnobody:x:65534:65534::/:/usr/sbin/nologin\n",
+    "/etc/group": "root:x:0:\ndaemon:x:1:\nnogroup:x:65534:\n",
+    "/etc/gshadow": "root:*::\ndaemon:*::\nnogroup:*::\n",
+}
+BASE = {**ACCOUNTS, "/etc/hostname": f"{HOST}\n", "/usr/bin/sleep": "", "/usr/bin/true": "", "/usr/bin/sh": ""}
+DIRECTORIES = ("/etc/systemd/system", "/run/systemd/system", "/srv", "/opt", "/var/lib")
+
+
+class Crash(BaseException):
+    """The process is gone: nothing may catch this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """What a running unit was started with: the unit as systemd knew it, and every file as it was then, or at the last reload."""
+
+    unit: bytes | None
+    at_start: Mapping[str, bytes]
+    at_reload: Mapping[str, bytes]
+
+
+class Processes:
+    """A simulated host that also knows what its processes have read. `read` are the paths that matter."""
+
+    def __init__(self, host: SimulatedHost, read: frozenset[str] = frozenset()) -> None:
+        self._host = host
+        self.read_by_processes = read
+        self.started: dict[str, Process] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self._host, name)
+
+    def execute(self, action: Action) -> Receipt:
+        """As the host does; and starts and reloads read the configuration."""
+        before = self._host.units(action.units) if isinstance(action, Unit) else {}
+        receipt = self._host.execute(action)
+        if isinstance(action, Unit):
+            after = self._host.units(action.units)
+            for name in action.units:
+                if after[name].active != "active":
+                    self.started.pop(name, None)
+                elif after[name].invocation != before[name].invocation:
+                    self.started[name] = Process(self._host.loaded(name), self._files(), self._files())
+                elif action.verb is UnitVerb.RELOAD:
+                    self.started[name] = replace(self.started[name], at_reload=self._files())
+        return receipt
+
+    def _files(self) -> dict[str, bytes]:
+        found = {path: self._host.entry(path) for path in sorted(self.read_by_processes)}
+        return {path: self._host.read(path) for path, entry in found.items() if entry is not None and entry.type is FileType.FILE}
+
+
+@dataclass(slots=True)
+class World:
+    """A host and our state of it. `place` is a directory of its own: `state`, and `tree` of a tree."""
+
+    place: Path
+    simulated: Processes | None = None
+    sensitive: frozenset[str] = frozenset()
+
+    @property
+    def running(self) -> bool:
+        """Whether a systemd answers."""
+        return self.simulated is not None
+
+    @property
+    def state(self) -> str:
+        """Where our state is."""
+        return str(self.place / "state")
+
+    def host(self) -> Any:
+        """The host, looked at afresh."""
+        return self.simulated if self.simulated is not None else TreeHost(str(self.place / "tree"), self.state)
+
+    def copied(self, place: Path) -> World:
+        """Another world, the same so far."""
+        subprocess.run(["/bin/cp", "-a", str(self.place), str(place)], check=True)
+        return World(place, copy.deepcopy(self.simulated), self.sensitive)
+
+    def plan(self, loaded: Loaded, options: PlanOptions) -> Planned:
+        """Plan, with the guards."""
+        with _patched(self.host(), self.state, Store):
+            return planning.plan_host(loaded, replace(options, root="/", fingerprint=True))
+
+    def apply(self, loaded: Loaded, options: PlanOptions, host: Any = None, store: Any = Store) -> Applied:
+        """Apply as the command does, on the host or on one that is wrapped."""
+        with _patched(host or self.host(), self.state, store):
+            return applying.apply_host(loaded, replace(options, root="/"), lambda _: True, lambda _: None, 0)
+
+
+@contextmanager
+def _patched(host: Any, state: str, store: Any) -> Iterator[None]:
+    with ExitStack() as stack:
+        for module in (planning, applying):
+            stack.enter_context(mock.patch.object(module, "open_host", lambda _: host))
+            stack.enter_context(mock.patch.object(module, "state_directory", lambda _: state))
+        stack.enter_context(mock.patch.object(applying, "Store", store))
+        yield
+
+
+def simulated(place: Path, accounts: Mapping[str, str] | None = None, read: frozenset[str] = frozenset()) -> World:
+    """A world in memory, on which a systemd runs. `accounts` are the account files to begin with."""
+    place.mkdir(parents=True, exist_ok=True)
+    paths: dict[str, Any] = {**BASE, **(accounts or {}), **dict.fromkeys(DIRECTORIES)}
+    return World(place, Processes(SimulatedHost.of(paths), read))
+
+
+def tree(place: Path) -> World:
+    """A world in a directory."""
+    root = place / "tree"
+    for path in DIRECTORIES:
+        (root / path.removeprefix("/")).mkdir(parents=True)
+    for path, text in BASE.items():
+        file = root / path.removeprefix("/")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    for path in (root, *root.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    (root / "etc/gshadow").chmod(0o640)
+    # Owners that the tree cannot hold are recorded there, by whoever is not root.
+    (place / "state").mkdir(mode=0o700)
+    return World(place)
+
+
+def make(world: World, wanted: Host) -> None:
+    """Make something so by hand, with the executor's own hands: they are tested elsewhere."""
+    host = world.host()
+    for name, gid in wanted.groups.items():
+        host.execute(Account(AccountOp.GROUPDEL, name))
+        if gid is not None:
+            host.execute(Account(AccountOp.GROUPADD, name, (("gid", str(gid)),)))
+    for path, said in sorted(wanted.paths.items(), key=lambda item: (item[1] is None, item[0])):
+        _put(host, path, said)
+    for path in sorted((path for path, said in wanted.paths.items() if said is None), reverse=True):
+        host.execute(RemovePath(path, _expects(host, path)))
+    for unit, verb in wanted.units.items():
+        if world.running:
+            host.execute(Unit(UnitVerb(verb), (unit,)))
+
+
+def _put(host: Any, path: str, said: Mapping[str, str] | None) -> None:
+    if said is None:
+        return
+    parent = path.rpartition("/")[0]
+    if parent and host.entry(parent) is None:
+        _put(host, parent, {})
+    mode, owner, group = said.get("mode", "0644" if "content" in said else "0755"), said.get("owner", "root"), said.get("group", "root")
+    if _expects(host, path) == "directory" or "content" not in said and "target" not in said and host.entry(path) is not None:
+        host.execute(RemovePath(path, _expects(host, path)))
+    if "target" in said:
+        host.execute(MakeLink(path, said["target"], _expects(host, path)))
+    elif "content" in said:
+        content = said["content"].encode()
+        host.execute(WriteFile(path, content, digest(content), mode, owner, group, _expects(host, path)))
+    else:
+        host.execute(MakeDirectory(path, mode, owner, group))
+
+
+def _expects(host: Any, path: str) -> str:
+    return state_of(host.entry(path), lambda: host.read(path)) if host.entry(path) is not None else ABSENT
+
+
+def prepared(world: World, case: Case) -> World:
+    """The world as a case has it before its spec is planned."""
+    make(world, case.given)
+    if case.applied is not None:
+        applied = world.apply(case.loaded(case.applied), PlanOptions())
+        assert applied.result is not None, [str(found) for found in applied.planned.diagnostics]
+        assert not applied.result.failed, applied.result.outcomes
+    make(world, case.meanwhile)
+    return world
+
+
+def watched_paths(case: Case) -> frozenset[str]:
+    """Every file that a service of the case reads."""
+    found: set[str] = set()
+    for spec in (case.spec, case.applied or {}):
+        for service in (spec.get("services") or {}).values():
+            found.update(service.get("watch", ()))
+            found.update(path.removeprefix("-") for path in service.get("environment_file", ()))
+            found.update(service.get("load_credential", {}).values())
+    return frozenset(found)
+
+
+# ---------------------------------------------------------------------------------------------------- what is so in a world
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """Everything about a world that two ways to the same end must agree on."""
+
+    paths: Mapping[str, tuple[str, ...]]
+    units: Mapping[str, tuple[str, str, str]] = field(default_factory=dict)
+    loaded: Mapping[str, bytes | None] = field(default_factory=dict)
+    processes: Mapping[str, Process] = field(default_factory=dict)
+    ledger: Mapping[Address, LedgerRow] = field(default_factory=dict)
+    owed: frozenset[tuple[str, str, Address, bool]] = frozenset()
+
+
+def picture(world: World) -> Picture:
+    """The host, to the byte, and our memory of it, without times, run numbers and processes' ids."""
+    memory = read_memory(world.state, "")
+    assert not memory.damaged, memory.damaged
+    owed = frozenset(_owed(row) for row in memory.owed)
+    paths = dict(walk(world.host(), "/"))
+    if world.simulated is None:
+        return Picture(paths, ledger=memory.rows, owed=owed)
+    units = sorted({path.rpartition("/")[2] for path in paths if path.endswith(".service")} | world.simulated.started.keys())
+    states = world.simulated.units(units)
+    words = {name: (state.load, state.active, state.sub) for name, state in states.items()}
+    loaded = {name: world.simulated.loaded(name) for name in units if states[name].load == "loaded"}
+    return Picture(paths, words, loaded, dict(world.simulated.started), memory.rows, owed)
+
+
+def _owed(row: OwedRow) -> tuple[str, str, Address, bool]:
+    return row.verb, row.unit, row.address, row.held
+
+
+def walk(host: HostView, path: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Everything at and below a path: type, mode, owner, group, and digest or target."""
+    entry = host.entry(path)
+    if entry is None:
+        return
+    yield path, facts(host, path, entry)
+    if entry.type is FileType.DIRECTORY:
+        for name in host.names(path):
+            yield from walk(host, f"{path.rstrip('/')}/{name}")
+
+
+def facts(host: HostView, path: str, entry: Entry) -> tuple[str, ...]:
+    """One path: type, mode, owner, group, and digest or target."""
+    if entry.type is FileType.LINK:
+        return ("link", entry.target)
+    what = digest(host.read(path)) if entry.type is FileType.FILE else ""
+    return (str(entry.type), entry.mode, entry.owner, entry.group, what)
+
+
+def document_of(row: LedgerRow) -> LedgerRow:
+    """A ledger row without what another way to the same end may have otherwise."""
+    return row
+
+
+# ---------------------------------------------------------------------------------------------------- ways to break things
+
+
+@dataclass(slots=True)
+class Moments:
+    """Counts the moments of an apply, before each effect and each note in the journal. At moment `at` the process is gone."""
+
+    at: int = -1
+    seen: int = 0
+    names: list[str] = field(default_factory=list)
+
+    def pass_by(self, name: str) -> None:
+        """One more moment."""
+        self.names.append(name)
+        self.seen += 1
+        if self.seen - 1 == self.at:
+            raise Crash(name)
+
+
+class Wrapped:
+    """A host on which `before` is called before each action, and says what happens instead, if anything; `after` after it."""
+
+    def __init__(self, host: Any, before: Callable[[Action], Receipt | None], after: Callable[[Action], None] = lambda _: None) -> None:
+        self._host = host
+        self._before = before
+        self._after = after
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._host, name)
+
+    def execute(self, action: Action) -> Receipt:
+        """The action, or what happens instead."""
+        instead = self._before(action)
+        if instead is not None:
+            return instead
+        receipt: Receipt = self._host.execute(action)
+        self._after(action)
+        return receipt
+
+
+class WatchedStore:
+    """The state store; every method of the journal is a moment."""
+
+    def __init__(self, moments: Moments) -> None:
+        self._moments = moments
+        self._store: Store | None = None
+
+    def open(self, *args: Any, **options: Any) -> Self:
+        """As Store.open."""
+        self._store = Store.open(*args, **options)
+        return self
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._store is not None
+        self._store.close()
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._store, name)
+        if name not in ("begin", "intend", "done", "failed", "skipped", "arm", "settle", "end"):
+            return method
+
+        def noted(*args: Any, **options: Any) -> Any:
+            self._moments.pass_by(name)
+            return method(*args, **options)
+
+        return noted
+
+
+def crashing(world: World, loaded: Loaded, options: PlanOptions, at: int) -> Moments:
+    """Apply, and be gone at the moment `at`, if there is one; the moments that passed."""
+    moments = Moments(at)
+
+    def before(action: Action) -> None:
+        moments.pass_by(type(action).__name__)
+
+    def after(action: Action) -> None:
+        moments.pass_by(f"after {type(action).__name__}")
+
+    try:
+        world.apply(loaded, options, Wrapped(world.host(), before, after), WatchedStore(moments))
+    except Crash:
+        pass
+    return moments
+
+
+def failing(world: World, loaded: Loaded, options: PlanOptions, at: int, *, receipt: bool = False) -> Applied:
+    """Apply with the action number `at` failing: with an exception, or, of unit verbs, with all units in the receipt."""
+    count = iter(range(10_000))
+
+    def before(action: Action) -> Receipt | None:
+        if next(count) != at:
+            return None
+        if receipt and isinstance(action, Unit) and action.units:
+            return Receipt(failed=dict.fromkeys(action.units, "broken on purpose"))
+        raise ActionFailed("broken on purpose")
+
+    return world.apply(loaded, options, Wrapped(world.host(), before))
