@@ -77,7 +77,9 @@ def ordinary() -> Iterator[Ordinary]:
     with tempfile.TemporaryDirectory(prefix="ordinary-", dir="/tmp") as place:
         command = Path(place, "bin", "reconciler")
         command.parent.mkdir()
-        start = f"import sys; sys.path.insert(0, {str(REPOSITORY)!r}); sys.argv[0] = 'reconciler'; from reconciler.cli.main import main; main()"
+        start = (
+            f"import sys; sys.path.insert(0, {str(REPOSITORY)!r}); sys.argv[0] = 'reconciler'; from reconciler.cli.main import main; main()"
+        )
         command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -B -c "{start}" "$@"\n')
         command.chmod(0o755)
         user = Ordinary(Path(place))

@@ -63,7 +63,7 @@ def test_the_published_schemas_accept_it(spec: str, schema: str) -> None:
 def test_the_published_schemas_are_not_blind(schema: str) -> None:
     """The check above can fail: a wrong key and a wrong value are found."""
     validator = SCHEMAS[schema](json.loads((REPOSITORY / "schemas" / schema).read_text()))
-    wrong = {"version": 1, "host": "h", "services": {"s": {"exec_start": ["/bin/x"], "limit_nofile": "many", "restrat": "no"}}}
+    wrong: Any = {"version": 1, "host": "h", "services": {"s": {"exec_start": ["/bin/x"], "limit_nofile": "many", "restrat": "no"}}}
 
     assert 2 == len({tuple(error.absolute_path) for error in validator.iter_errors(wrong)})
 
@@ -82,6 +82,7 @@ def test_it_is_valid_and_converges(spec: str, tmp_path: Path, capsys: pytest.Cap
     assert NOTHING == capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_an_ordinary_user_can_apply_them_all() -> None:
     """No example needs root to be tried on a tree."""
     with ordinary() as user:

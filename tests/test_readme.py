@@ -13,9 +13,14 @@ from tests.test_examples import FIVE_LINES
 from tools.reference import exit_code_rows
 
 README = (REPOSITORY / "README.md").read_text()
-PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", *sorted(str(path.relative_to(REPOSITORY)) for path in (REPOSITORY / "docs").rglob("*.md"))]
+PAGES = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    *sorted(str(path.relative_to(REPOSITORY)) for path in (REPOSITORY / "docs").rglob("*.md")),
+]
 WALK = "docs/architecture.md"
-PROMISED_LATER = ("users", "ssh_keys", "backups", "logrotate", "timers", "snapshot", "approv")
+PROMISED_LATER = ("users", "ssh_keys", "backups", "logrotate", "timers", "snapshot", "approval", "--approved")
 
 
 def _blocks(text: str, language: str) -> list[str]:
@@ -90,7 +95,11 @@ def test_links_lead_somewhere(page: str) -> None:
             continue
         path, _, anchor = target.partition("#")
         file = (REPOSITORY / page).parent / path if path else REPOSITORY / page
-        headings = [_anchor(line.lstrip("#")) for line in file.read_text().splitlines() if line.startswith("#")] if anchor and file.is_file() else []
+        headings = (
+            [_anchor(line.lstrip("#")) for line in file.read_text().splitlines() if line.startswith("#")]
+            if anchor and file.is_file()
+            else []
+        )
         if not file.exists() or (anchor and anchor not in headings):
             broken.append(target)
 

@@ -28,7 +28,8 @@ from reconciler.core.actions import (
     WriteFile,
 )
 from reconciler.core.address import Address
-from reconciler.core.digest import digest
+from reconciler.core.changes import Document
+from reconciler.core.digest import digest, keyed_digest
 from reconciler.core.host import ActionFailed, Entry, FileType, HostView, Receipt
 from reconciler.core.state import LedgerRow, OwedRow
 from reconciler.host.expects import state_of
@@ -241,18 +242,32 @@ class Picture:
 
 
 def picture(world: World) -> Picture:
-    """The host, to the byte, and our memory of it, without times, run numbers and processes' ids."""
+    """The host, to the byte, and our memory of it, without times, run numbers, processes' ids and the order of groups.
+
+    Every state has a key of its own, so keyed digests are told by what they are keyed digests of.
+    """
     memory = read_memory(world.state, "")
     assert not memory.damaged, memory.damaged
     owed = frozenset(_owed(row) for row in memory.owed)
     paths = dict(walk(world.host(), "/"))
+    for path in ("/etc/group", "/etc/gshadow"):
+        paths[path] = (*paths[path][:-1], *sorted(world.host().read(path).decode().splitlines()))
+    keyed = {keyed_digest(said[-1].encode(), memory.key): f"keyed {said[-1]}" for said in paths.values()} if memory.key else {}
+    ledger = {address: _told(row, keyed) for address, row in memory.rows.items()}
     if world.simulated is None:
-        return Picture(paths, ledger=memory.rows, owed=owed)
+        return Picture(paths, ledger=ledger, owed=owed)
     units = sorted({path.rpartition("/")[2] for path in paths if path.endswith(".service")} | world.simulated.started.keys())
     states = world.simulated.units(units)
     words = {name: (state.load, state.active, state.sub) for name, state in states.items()}
     loaded = {name: world.simulated.loaded(name) for name in units if states[name].load == "loaded"}
-    return Picture(paths, words, loaded, dict(world.simulated.started), memory.rows, owed)
+    return Picture(paths, words, loaded, dict(world.simulated.started), ledger, owed)
+
+
+def _told(row: LedgerRow, keyed: Mapping[str, str]) -> LedgerRow:
+    def one(document: Document | None) -> Document | None:
+        return document and {name: keyed.get(value, value) if isinstance(value, str) else value for name, value in document.items()}
+
+    return replace(row, document=one(row.document), pending=one(row.pending), inputs="keyed" if row.sensitive else row.inputs)
 
 
 def _owed(row: OwedRow) -> tuple[str, str, Address, bool]:
@@ -276,11 +291,6 @@ def facts(host: HostView, path: str, entry: Entry) -> tuple[str, ...]:
         return ("link", entry.target)
     what = digest(host.read(path)) if entry.type is FileType.FILE else ""
     return (str(entry.type), entry.mode, entry.owner, entry.group, what)
-
-
-def document_of(row: LedgerRow) -> LedgerRow:
-    """A ledger row without what another way to the same end may have otherwise."""
-    return row
 
 
 # ---------------------------------------------------------------------------------------------------- ways to break things

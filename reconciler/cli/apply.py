@@ -98,7 +98,10 @@ class _Text:
                 return False
             sys.stdout.write("\nDo this? Only 'yes' is a yes: ")
             sys.stdout.flush()
-            return sys.stdin.readline().strip() == "yes"
+            try:
+                return sys.stdin.readline().strip() == "yes"
+            except OSError:  # the terminal is gone
+                return False
 
         return approve
 

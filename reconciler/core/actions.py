@@ -164,11 +164,15 @@ def as_data(action: Action) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Why a step is there: on whose behalf, in words, and for unit verbs for which unit."""
+    """Why a step is there: on whose behalf, in words, and for unit verbs for which unit.
+
+    `once`: nothing on the host tells afterwards whether it was done (a job that ran and ended), so it is owed until it was.
+    """
 
     address: Address
     why: str = ""
     unit: str = ""
+    once: bool = False
 
 
 @dataclass(frozen=True, slots=True)

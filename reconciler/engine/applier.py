@@ -171,7 +171,7 @@ def _pending(run: _Run, address: Address) -> LedgerRow | None:
     if change is None or change.part is None:
         return None
     row = old or LedgerRow(address, None, created=change.verb is Verb.CREATE, sensitive=change.sensitive)
-    return replace(row, pending=change.part.document)
+    return replace(row, pending=change.part.document, sensitive=row.sensitive or change.sensitive)
 
 
 def _one(run: _Run, n: int, step: Step, results: dict[int, str]) -> None:
@@ -203,9 +203,9 @@ def _note_effect(run: _Run, step: Step, failed_units: set[str]) -> None:
         return
     if step.action.verb in (UnitVerb.START, UnitVerb.RESTART):
         run.started |= set(step.action.units) - failed_units
-    if step.action.verb in owed.OWABLE:
-        done = [cause for cause in step.causes if cause.unit not in failed_units]
-        run.effected |= {(str(step.action.verb), cause.unit, cause.address) for cause in done}
+    verbs = (step.action.verb, UnitVerb.START) if step.action.verb is UnitVerb.RESTART else (step.action.verb,)
+    done = [cause for cause in step.causes if cause.unit not in failed_units]
+    run.effected |= {(str(verb), cause.unit, cause.address) for cause in done for verb in verbs}
 
 
 def _arm_before(run: _Run, step: Step) -> None:
@@ -215,7 +215,7 @@ def _arm_before(run: _Run, step: Step) -> None:
 
 
 def _unarmed(run: _Run) -> list[OwedRow]:
-    return [row for row in run.owing.values() if row.unit and not row.invocation]
+    return [row for row in run.owing.values() if row.unit and not row.invocation and row.verb != UnitVerb.START]
 
 
 def _arm(run: _Run, rows: Sequence[OwedRow]) -> None:
@@ -243,8 +243,8 @@ def _conclude(run: _Run) -> ApplyResult:
     put += [_row(run, part.address) for part in run.plan.converged]
     drop = [address for address, change in run.changes.items() if change.part is None and address not in run.out]
     restored = set(_restored(run))
-    put += [run.situation.rows[address] for address in restored if address in run.situation.rows]
-    drop += [address for address in restored if address not in run.situation.rows]
+    put += [run.plan.memory.rows[address] for address in restored if address in run.plan.memory.rows]
+    drop += [address for address in restored if address not in run.plan.memory.rows]
     known = {_key(row): row for row in run.plan.memory.owed} | run.owing
     left, clear = _still_owed(run, known, restored, set(drop))
     run.journal.settle(run.number, put, drop, clear)
@@ -252,7 +252,7 @@ def _conclude(run: _Run) -> ApplyResult:
 
 
 def _row(run: _Run, address: Address) -> LedgerRow:
-    part, old, change = run.situation.parts[address], run.situation.rows.get(address), run.changes.get(address)
+    part, old, change = run.situation.as_declared(address), run.situation.rows.get(address), run.changes.get(address)
     protect = part.declared.resource.protect
     return LedgerRow(
         address=address,
@@ -283,7 +283,7 @@ def _still_owed(
     """What is due after this run, and which rows go."""
     void = {key for key, row in run.owing.items() if row.address in restored and row.address not in {r.address for r in run.plan.owed}}
     gone = run.effected | void | {key for key, row in known.items() if row.address in dropped}
-    pending, _ = owed.sort_out([row for key, row in known.items() if key not in gone], run.host)
+    pending, _ = owed.sort_out([row for key, row in known.items() if key not in gone], run.host, run.situation, run.request.kinds)
     return pending, [row for row in known.values() if row not in pending]
 
 

@@ -16,7 +16,12 @@ from reconciler.engine.situation import Situation
 
 
 def inputs(part: Part) -> str:
-    """The digest of what was declared for a part, defaults left out: equal for two versions of the tool."""
+    """The digest of what was declared for a part, defaults left out: equal for two versions of the tool.
+
+    Of what is sensitive it is that of the document, in which digests are keyed: a short secret could be guessed from the other.
+    """
+    if part.sensitive:
+        return data_digest(part.document)
     return data_digest(part.declared.resource.model_dump(mode="json", exclude_defaults=True))
 
 
@@ -95,6 +100,7 @@ def unrecorded(situation: Situation, changed: set[Address]) -> Iterator[Part]:
         if address in changed or situation.observed[address].unreadable:
             continue
         row, protect = situation.rows.get(address), part.declared.resource.protect
-        settled = row is not None and row.document == part.document and row.pending is None
+        settled = row is not None and row.document == part.document and row.pending is None and row.sensitive == part.sensitive
+        settled = settled and address not in situation.revealed
         if row is None or not settled or (protect is not None and protect != row.protect):
             yield part

@@ -13,9 +13,17 @@ _VERB_ORDER = list(UnitVerb)
 _STRONGER = {UnitVerb.RELOAD: (UnitVerb.RESTART, UnitVerb.START), UnitVerb.START: (UnitVerb.RESTART,), UnitVerb.RESTART: ()}
 
 
+def sequence(needs: Mapping[Address, frozenset[Address]]) -> list[Address]:
+    """What is needed before what needs it; otherwise as they come in `needs`. A set has another order in each process, a plan must not."""
+    sorter: TopologicalSorter[Address] = TopologicalSorter(dict.fromkeys(needs, ()))
+    for address, needed in needs.items():
+        sorter.add(address, *sorted(needed))
+    return list(sorter.static_order())
+
+
 def in_order(steps: Iterable[Step], needs: Mapping[Address, frozenset[Address]]) -> tuple[Step, ...]:
     """Sort by phase; in it what is needed before what needs it, and removals last, the deepest first. Equal actions merge."""
-    place = {address: n for n, address in enumerate(TopologicalSorter(needs).static_order())}
+    place = {address: n for n, address in enumerate(sequence(needs))}
     merged = _merge(_without_weaker(list(steps)))
     return tuple(sorted(merged, key=lambda step: _key(step, place)))
 

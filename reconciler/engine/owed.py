@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 
 from reconciler.core.actions import Cause, Step, Unit, UnitVerb
 from reconciler.core.address import Address
@@ -18,21 +19,31 @@ def due(row: OwedRow, state: UnitState) -> bool:
     """Whether the effect is still missing.
 
     A unit that does not run has nothing old in it, and another process than the one that was seen lacking has started since.
+    A start is owed only to jobs that end by themselves.
     """
     if not row.unit:
         return True
+    if row.verb == UnitVerb.START:
+        return state.active not in ("active", "activating", "reloading")
     if state.active in ("inactive", "failed", "deactivating"):
         return False
     return not row.invocation or row.invocation == state.invocation
 
 
-def sort_out(rows: Iterable[OwedRow], view: HostView) -> tuple[list[OwedRow], list[OwedRow]]:
-    """Owed rows that are due, and those that turned out to be satisfied."""
+def sort_out(rows: Iterable[OwedRow], view: HostView, situation: Situation, kinds: Kinds) -> tuple[list[OwedRow], list[OwedRow]]:
+    """Owed rows that are due, and those that turned out to be satisfied or are no longer meant."""
     rows = list(rows)
     units = sorted({row.unit for row in rows if row.unit})
     states: Mapping[str, UnitState] = view.units(units) if units and view.running else {}
-    pending = [row for row in rows if view.running and due(row, states.get(row.unit, UnitState()))]
+    pending = [row for row in rows if view.running and due(row, states.get(row.unit, UnitState())) and _meant(row, situation, kinds)]
     return pending, [row for row in rows if row not in pending]
+
+
+def _meant(row: OwedRow, situation: Situation, kinds: Kinds) -> bool:
+    """Whether today's declaration still wants it: what was a job may be masked, or a server, by now."""
+    if row.verb != UnitVerb.START or row.address not in situation.parts:
+        return True
+    return any(True for _ in kinds[row.address.kind].catch_up(situation.parts[row.address], situation.observed[row.address], row))
 
 
 def steps(rows: Iterable[OwedRow], situation: Situation, kinds: Kinds) -> Iterator[Step]:
@@ -42,15 +53,13 @@ def steps(rows: Iterable[OwedRow], situation: Situation, kinds: Kinds) -> Iterat
             yield Step(Unit(UnitVerb.DAEMON_RELOAD), (Cause(row.address, f"still owed: {row.why}"),))
         elif row.address in situation.parts:
             for step in kinds[row.address.kind].catch_up(situation.parts[row.address], situation.observed[row.address], row):
-                yield Step(
-                    step.action, tuple(Cause(cause.address, f"still owed: {cause.why}", cause.unit) for cause in step.causes), step.held
-                )
+                yield replace(step, causes=tuple(replace(cause, why=f"still owed: {cause.why}") for cause in step.causes))
 
 
 def incurred(all_steps: Iterable[Step], address: Address) -> Iterator[OwedRow]:
     """The rows to write before anything is changed on behalf of `address`."""
     for step in all_steps:
-        if isinstance(step.action, Unit) and step.action.verb in OWABLE:
+        if isinstance(step.action, Unit):
             for cause in step.causes:
-                if cause.address == address:
+                if cause.address == address and (cause.once or step.action.verb in OWABLE):
                     yield OwedRow(str(step.action.verb), cause.unit, address, cause.why.removeprefix("still owed: "), step.held)

@@ -65,7 +65,7 @@ def _draft(request: Request, situation: Situation) -> _Draft:
     found = list(compare.changes(situation, request.kinds, request.tool))
     if not memory.damaged and not memory.unreadable:
         found += compare.removals(situation, request.kinds, request.view)
-    pending, _ = owed.sort_out(_selected_rows(request), request.view)
+    pending, _ = owed.sort_out(_selected_rows(request), request.view, situation, request.kinds)
     draft = _Draft(request, situation, tuple(found), _needs(situation, found, request), pending)
     if found:
         _refuse_adoption(draft)
@@ -91,9 +91,7 @@ def _needs(situation: Situation, changes: Iterable[Change], request: Request) ->
 
 
 def _by_need(needs: Mapping[Address, frozenset[Address]]) -> list[tuple[Address, frozenset[Address]]]:
-    from graphlib import TopologicalSorter
-
-    return [(address, needs.get(address, frozenset())) for address in TopologicalSorter(needs).static_order()]
+    return [(address, needs.get(address, frozenset())) for address in order.sequence(needs)]
 
 
 def _refuse_adoption(draft: _Draft) -> None:
@@ -161,7 +159,7 @@ def _source(part: Part | None) -> object:
 def _finish(draft: _Draft, steps: tuple[Step, ...]) -> Plan:
     request, situation, memory = draft.request, draft.situation, draft.request.memory
     changed = {change.address for change in draft.changes}
-    _, settled = owed.sort_out(_selected_rows(request), request.view)
+    _, settled = owed.sort_out(_selected_rows(request), request.view, situation, request.kinds)
     return Plan(
         host=request.spec.host,
         spec_digest=request.spec.digest,

@@ -41,11 +41,20 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """Everything known, before any difference is looked for. Sensitive digests are keyed already."""
+    """Everything known, before any difference is looked for. Sensitive digests are keyed already.
+
+    What was sensitive when it was applied stays so in all three until the next apply: its old content is no less secret for a spec that
+    says otherwise. `revealed` has such parts as they are declared now.
+    """
 
     parts: Mapping[Address, Part]
     observed: Mapping[Address, Observed]
     rows: Mapping[Address, LedgerRow] = field(default_factory=dict)
+    revealed: Mapping[Address, Part] = field(default_factory=dict)
+
+    def as_declared(self, address: Address) -> Part:
+        """The part as the ledger shall have it."""
+        return self.revealed.get(address) or self.parts[address]
 
 
 def survey(request: Request) -> Situation:
@@ -54,7 +63,7 @@ def survey(request: Request) -> Situation:
     everything = not request.targets and not request.excludes
     chosen = [declared for declared in request.spec.resources if everything or request.selects(declared.address)]
     expanded = (part for declared in chosen for part in kinds[declared.address.kind].expand(declared, request.view.running))
-    parts = {part.address: _concealed_part(part, key) if part.sensitive else part for part in expanded}
+    parts = {part.address: part for part in expanded}
     rows = {
         address: row for address, row in request.memory.rows.items() if address.kind in kinds and (everything or request.selects(address))
     }
@@ -64,7 +73,12 @@ def survey(request: Request) -> Situation:
         if wanted:
             observed.update(kind.observe(request.view, sorted(wanted)))
     secret = [address for address in observed if _is_sensitive(address, parts, rows)]
-    return Situation(parts, observed | {address: _concealed_observed(observed[address], key) for address in secret}, rows)
+    return Situation(
+        parts | {address: _concealed_part(parts[address], key) for address in secret if address in parts},
+        observed | {address: _concealed_observed(observed[address], key) for address in secret},
+        rows | {address: _concealed_row(rows[address], key) for address in secret if address in rows},
+        {address: parts[address] for address in secret if address in parts and not parts[address].sensitive},
+    )
 
 
 def look_again(situation: Situation, addresses: Collection[Address], kinds: Kinds, view: HostView, key: bytes) -> dict[Address, Observed]:
@@ -93,7 +107,13 @@ def _concealed(document: Document, key: bytes) -> Document:
 
 
 def _concealed_part(part: Part, key: bytes) -> Part:
-    return replace(part, document=_concealed(part.document, key))
+    return replace(part, document=_concealed(part.document, key), sensitive=True)
+
+
+def _concealed_row(row: LedgerRow, key: bytes) -> LedgerRow:
+    """Both documents; a row of when it was no secret has plain digests."""
+    document, pending = (None if one is None else _concealed(one, key) for one in (row.document, row.pending))
+    return replace(row, document=document, pending=pending)
 
 
 def _concealed_observed(observed: Observed, key: bytes) -> Observed:

@@ -45,6 +45,7 @@ class GitReader:
     """
 
     def __init__(self, repo: str | os.PathLike[str], revision: str, path: str) -> None:
+        self.root = os.path.abspath(repo)
         self.commit = _commit(repo, revision)
         self.entry = os.path.normpath(path)
         if path.startswith("/") or self.entry.startswith("..") or self.entry == ".":

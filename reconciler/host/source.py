@@ -46,6 +46,7 @@ class DirectoryReader:
         if not base or not _inside(folder, self._root):
             raise SourceError(f"{path} is not below {self._root}")
         self.entry = os.path.relpath(os.path.join(folder, base), self._root)
+        self.root = self._root
         self.commit = git_head.commit_of(self._root)
 
     def read(self, name: str) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 from typing import Any, TextIO
@@ -49,13 +50,14 @@ def guard_streams() -> tuple[Output, Output]:
     """Put guarded streams in place of sys.stdout and sys.stderr; both of them.
 
     A closed one is opened on /dev/null: otherwise the next file that is opened, the ledger say, would get its number. Characters that the
-    locale cannot write are spelled out.
+    locale cannot write, and bytes that it cannot read, are spelled out.
     """
     _open_missing()
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     out, err = Output(sys.stdout), Output(sys.stderr)
-    sys.stdout, sys.stderr = out, err  # type: ignore[assignment]  # all that is used of a stream is there
+    sys.stdout, sys.stderr = out, err
     return out, err
 
 

@@ -77,7 +77,10 @@ _LIMIT = r"^(?:[0-9]+|infinity)(?::(?:[0-9]+|infinity))?\z"
 
 
 def _or_number(pattern: str) -> tuple[Any, ...]:
-    """Text of this pattern, or a whole number that counts by its own spelling. Schemas are told: behind a validator pydantic cannot see the pattern."""
+    """Text of this pattern, or a whole number that counts by its own spelling.
+
+    The schema is written out: what stands before a validator pydantic does not put into it.
+    """
     schema = {"type": ["string", "integer"], "pattern": pattern, "minimum": 0}
     return Field(pattern=pattern), BeforeValidator(lambda value: str(value) if type(value) is int else value), WithJsonSchema(schema)
 

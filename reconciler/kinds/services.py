@@ -144,10 +144,10 @@ def actions(change: Change) -> Iterator[Step]:
     yield from _run(change)
 
 
-def _unit_step(change: Change, verb: UnitVerb, why: str, *, held: bool = False) -> Step:
+def _unit_step(change: Change, verb: UnitVerb, why: str, *, once: bool = False) -> Step:
     name = f"{change.address.name}.service"
     units = () if verb is UnitVerb.DAEMON_RELOAD else (name,)
-    return Step(Unit(verb, units), (Cause(change.address, why, units[0] if units else ""),), held)
+    return Step(Unit(verb, units), (Cause(change.address, why, units[0] if units else "", once),))
 
 
 def _remove(change: Change) -> Iterator[Step]:
@@ -208,15 +208,19 @@ def _run(change: Change) -> Iterator[Step]:
     service, state = _service(change.part.declared), (change.before or {}).get("state")
     if service.state is State.STOPPED or service.enabled == "masked":
         return
+    job = _ends_by_itself(service)
     if change.verb is Verb.CREATE:
-        yield _unit_step(change, UnitVerb.START, "it is new")
+        yield _unit_step(change, UnitVerb.START, "it is new", once=job)
     elif state == "restarting":
         yield _unit_step(change, UnitVerb.RESTART, "it keeps failing and being restarted")
     elif change.touches("state"):
         yield _unit_step(change, UnitVerb.START, f"it is {state or 'not running'}")
-    elif state == "running" or _ends_by_itself(service):
+    elif state == "running" or job:
         cost, directive = service_unit.effect(change.fields)
-        yield from _catch_up(change.address, service, cost, f"{directive} changed")
+        if state == "running":
+            yield from _catch_up(change.address, service, cost, f"{directive} changed")
+        elif cost is Effect.RESTART and service.on_change is OnChange.RESTART:
+            yield _unit_step(change, UnitVerb.START, f"{directive} changed", once=True)
 
 
 def _catch_up(address: Address, service: Service, cost: Effect, why: str) -> Iterator[Step]:
@@ -248,13 +252,22 @@ def watched(part: Part, observed: Observed, paths: Sequence[str]) -> Iterator[St
     service = _service(part.declared)
     if (observed.document or {}).get("state") != "running" or part.document.get("state") != "running":
         return
-    restart = service.on_change is not OnChange.RELOAD or bool(set(paths) & set(_read_at_start(service)))
-    why = f"{paths[0]} changed" if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more changed"
-    yield from _catch_up(part.address, service, Effect.RESTART if restart else Effect.RELOAD, why)
+    at_start = set(_read_at_start(service)) if service.on_change is OnChange.RELOAD else set(paths)
+    for cost, some in (
+        (Effect.RELOAD, [path for path in paths if path not in at_start]),
+        (Effect.RESTART, [path for path in paths if path in at_start]),
+    ):
+        if some:
+            why = f"{some[0]} changed" if len(some) == 1 else f"{some[0]} and {len(some) - 1} more changed"
+            yield from _catch_up(part.address, service, cost, why)
 
 
 def catch_up(part: Part, observed: Observed, row: OwedRow) -> Iterator[Step]:
     """What an earlier run still owes, as far as today's `on_change` allows."""
+    if row.verb == UnitVerb.START:
+        if _ends_by_itself(_service(part.declared)) and part.document["type"] == "file":
+            yield Step(Unit(UnitVerb.START, (row.unit,)), (Cause(part.address, row.why, row.unit, once=True),))
+        return
     if (observed.document or {}).get("state") == "running" and part.document.get("state") == "running":
         cost = Effect.RELOAD if row.verb == UnitVerb.RELOAD else Effect.RESTART
         yield from _catch_up(part.address, _service(part.declared), cost, row.why)

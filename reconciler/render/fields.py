@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reconciler.render.term import SYMBOL_COLOURS, WIDTH, Look, columns, count, pad, symbol, visible
-from reconciler.render.values import SENSITIVE, dotted, element_changes, elements, is_digest, leaves, pair, scalar
+from reconciler.render.values import NOT_SHOWN, SENSITIVE, dotted, element_changes, elements, is_digest, leaves, pair, scalar
 
 Data = Mapping[str, Any]
 
@@ -92,6 +92,8 @@ def _field(head: str, path: Data, look: Look, size: int | None) -> tuple[str, li
     before, after, new = path["before"], path["after"], bool(path.get("new"))
     if path.get("sensitive"):
         return f"{head} {SENSITIVE}{'' if new else ', changes'}", []
+    if path.get("before_hidden"):
+        return f"{head} {NOT_SHOWN} -> {scalar(after, whole_digest=look.verbose)}", []
     parts = _added(head, after) if new else _elementwise(before, after)
     if parts is not None:
         return "", _element_lines(*parts, look)

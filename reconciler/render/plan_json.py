@@ -208,7 +208,10 @@ def _entry(change: Change, plan: Plan, sight: _Sight, effects: list[dict[str, An
     hidden = sight.hides(change.address)
     place = sight.place(change.part.declared.source) if change.part else _remembered_place(plan, change.address)
     entry = _named(change.address, place)
-    data = _change_data(_ACTIONS[change.verb], _seen(change.before, hidden=hidden), _seen(change.after, hidden=hidden))
+    theirs = _theirs(change, plan)
+    before = _seen(change.before, hidden=hidden)
+    data = _change_data(_ACTIONS[change.verb], {**before, **dict.fromkeys(theirs, {})} if before else before, _seen(change.after, hidden=hidden))
+    data["before_sensitive"] = dict.fromkeys(theirs, True)
     data["importing"] = {"id": str(change.address)} if change.origin is Origin.ADOPTION else None
     if hidden:
         data["before_sensitive"], data["after_sensitive"] = _marks(change.before), _marks(change.after)
@@ -216,7 +219,7 @@ def _entry(change: Change, plan: Plan, sight: _Sight, effects: list[dict[str, An
         data |= _content(change, sight.texts.get(change.address))
     entry["change"] = data
     entry |= {"action_reason": change.origin.value, "reason": change.reason}
-    entry["paths"] = [_path(item, hidden=hidden) for item in change.fields]
+    entry["paths"] = [_path(item, hidden=hidden, theirs=theirs) for item in change.fields]
     return entry | {"effects": effects, "blocked": _blocked(plan, change.address)}
 
 
@@ -241,10 +244,21 @@ def _content(change: Change, texts: tuple[str | None, str | None] | None) -> dic
     return data if lines is None else data | {"diff": lines}
 
 
-def _path(item: FieldChange, *, hidden: bool) -> dict[str, Any]:
+def _theirs(change: Change, plan: Plan) -> tuple[str, ...]:
+    """The keys under which an object that is not ours holds text: whoever can write a spec must not read the host with it."""
+    row = plan.memory.rows.get(change.address)
+    begun = row is not None and row.document is None  # an adoption that was killed
+    if change.origin is not Origin.ADOPTION and not begun:
+        return ()
+    return tuple(key for key, value in (change.before or {}).items() if isinstance(value, dict))
+
+
+def _path(item: FieldChange, *, hidden: bool, theirs: tuple[str, ...] = ()) -> dict[str, Any]:
     secret = hidden and not (item.path and item.path[-1] in _ACCESS)
     before, after = (_cover(item.before), _cover(item.after)) if secret else (item.before, item.after)
     data = {"path": list(item.path), "before": before, "after": after, "origin": item.origin.value}
+    if before is not None and item.path[:1] and item.path[0] in theirs:
+        data |= {"before": {}, "before_hidden": True}
     return data | {"sensitive": True} if secret else data
 
 

@@ -11,6 +11,8 @@ from reconciler.render.term import visible
 
 UNSET = "(unset)"
 SENSITIVE = "(sensitive value)"
+NOT_SHOWN = "(not shown)"
+"""What is there, but is not ours."""
 
 _DIGEST = re.compile(r"(sha256|hmac):([0-9a-f]{12})[0-9a-f]{52}")
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_@:-]+")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from itertools import islice
 
 _SECRET = re.compile(r"passw|passphrase|secret|token|credential|private|api[_-]?key|key[_-]?material|BEGIN [A-Z ]*KEY", re.IGNORECASE)
+_SENSITIVE = re.compile(r"""\bsensitive["']?[ ]*:[ ]*["']?(?:true|yes|on)\b""", re.IGNORECASE)
 _KEY = re.compile(r"[ ]*(?:- +)*")
 
 
@@ -15,19 +17,40 @@ def secret(names: Iterable[object]) -> bool:
 
 
 def withheld(lines: Sequence[str], first: int, last: int) -> bool:
-    """Whether lines `first` to `last` (from 0), or any key they stand below, look like a secret."""
+    """Whether lines `first` to `last` (from 0), or any key they stand below, look like a secret, or the resource says `sensitive: true`."""
     last = min(last, len(lines) - 1)
-    if any(_SECRET.search(line) for line in lines[first : last + 1]):
+    shown = [line for line in lines[first : last + 1] if line.strip()]
+    if any(_SECRET.search(line) for line in shown):
         return True
-    indent = min((_indent(line) for line in lines[first : last + 1] if line.strip()), default=0)
-    for line in reversed(lines[:first]):
-        if not indent:
+    indent = min(map(_indent, shown), default=0)
+    parent, outer = first, min(map(_leading, shown), default=0)
+    while indent:
+        if outer and _says_sensitive(lines, parent, outer):
+            return True
+        above = next((at for at in range(parent - 1, -1, -1) if lines[at].strip() and _indent(lines[at]) < indent), None)
+        if above is None:
             return False
-        if line.strip() and _indent(line) < indent:
-            indent = len(line) - len(line.lstrip(" "))
-            if _SECRET.search(line):
-                return True
+        if _SECRET.search(lines[above]):
+            return True
+        parent = above
+        indent = outer = _leading(lines[above])
     return False
+
+
+def _says_sensitive(lines: Sequence[str], start: int, outer: int) -> bool:
+    """Whether the block that begins in a line, which is `outer` columns in, says so."""
+    if _SENSITIVE.search(lines[start]):
+        return True
+    for line in islice(lines, start + 1, None):
+        if line.strip() and _leading(line) <= outer:
+            return False
+        if _SENSITIVE.search(line):
+            return True
+    return False
+
+
+def _leading(line: str) -> int:
+    return len(line) - len(line.lstrip(" "))
 
 
 def _indent(line: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import hashlib
 import io
 import os
@@ -54,7 +55,10 @@ def run(*arguments: object, stdin: bytes = b"", env: Mapping[str, str] | None = 
         mock.patch.object(sys, "stdin", _Stdin(stdin)),
         mock.patch.dict(os.environ, environment, clear=True),
     ):
-        code = run_command([str(argument) for argument in arguments])
+        try:
+            code = run_command([str(argument) for argument in arguments])
+        finally:
+            gc.enable()  # a process of its own does without
     return Done(int(code), out.getvalue(), err.getvalue())
 
 

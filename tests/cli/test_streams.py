@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import pty
 import select
 import signal
 import subprocess
+import termios
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -22,11 +24,18 @@ TWO = 'files:\n  /etc/a: {content: "a\\n", mode: "0644"}\n  /etc/b: {content: "b
 GREEN = "\x1b[32m"
 
 
+def _own_terminal() -> None:
+    """In the child: standard input is the terminal of its session, so that Ctrl-C reaches it."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
 def _on_terminal(*arguments: object, answer: bytes | None = None, env: Mapping[str, str] | None = None) -> tuple[int, str]:
     """Run with all three streams on a terminal, and answer when asked; the exit code and what was on the screen."""
     ours, theirs = pty.openpty()
     environment = ENVIRONMENT | {"TERM": "xterm"} | dict(env or {})
-    process = subprocess.Popen(argv(*arguments), stdin=theirs, stdout=theirs, stderr=theirs, env=environment, start_new_session=True)
+    process = subprocess.Popen(
+        argv(*arguments), stdin=theirs, stdout=theirs, stderr=theirs, env=environment, start_new_session=True, preexec_fn=_own_terminal
+    )
     os.close(theirs)
     screen = b""
     with suppress(OSError):  # EIO: the other side is closed
@@ -36,16 +45,16 @@ def _on_terminal(*arguments: object, answer: bytes | None = None, env: Mapping[s
                 os.write(ours, answer)
                 answer = None
     os.close(ours)
-    return process.wait(60), screen.decode().replace("\r\n", "\n")
+    return process.wait(60), screen.decode(errors="replace").replace("\r\n", "\n")
 
 
-@pytest.mark.parametrize(("answer", "code"), [(b"yes\n", 0), (b"no\n", 3), (b"y\n", 3), (b"YES\n", 3), (b"\n", 3), (b"\x04", 3), (b"\x03", 130)])
+@pytest.mark.parametrize(("answer", "code"), [(b"yes\n", 0), (b"no\n", 3), (b"y\n", 3), (b"YES\n", 3), (b"\n", 3), (b"\x04", 3), (b"\xff\n", 3), (b"\x03", 130)])
 def test_the_question(tree: Tree, answer: bytes, code: int) -> None:
     """On a terminal the plan is shown and the literal yes is asked for; anything else changes nothing and is no success."""
     ended, screen = _on_terminal("apply", tree.spec(TWO), "--root", tree.root, answer=answer)
 
     assert code == ended, screen
-    assert 1 == screen.count("Plan: 2 to add, 0 to change, 0 to destroy.".replace("Plan", "Plan"))
+    assert 1 == screen.count("Plan: 2 to add, 0 to change, 0 to destroy.")
     assert (code == 0) == tree.path("/etc/a").exists()
     assert ("Nothing was changed." in screen) == (code == 3)
     assert "Traceback" not in screen
@@ -109,7 +118,7 @@ def _shell(script: str, *arguments: object) -> tuple[int, str, str]:
 
 def _big(tree: Tree) -> Path:
     """A spec whose plan does not fit into a pipe."""
-    return tree.spec("files:\n" + "".join(f'  /etc/f{n}: {{content: "{"x" * 60}\\n", mode: "0644"}}\n' for n in range(600)))
+    return tree.spec("files:\n" + "".join(f'  /etc/f{n}: {{content: "{"x" * 120}\\n", mode: "0644"}}\n' for n in range(300)))
 
 
 @pytest.mark.parametrize("streams", [">&-", "2>&-", "<&-", ">&- 2>&-", ">&- 2>&- <&-", "</dev/null >/dev/null 2>&1"])
