@@ -38,6 +38,16 @@ class AccountOp(StrEnum):
 
     GROUPADD = "groupadd"
     GROUPDEL = "groupdel"
+    USERADD = "useradd"
+    USERMOD = "usermod"
+
+
+class Check(StrEnum):
+    """Which of the host's own programs judges a file before it is put in place."""
+
+    NONE = ""
+    VISUDO = "visudo"
+    LOGROTATE = "logrotate"
 
 
 ABSENT = "absent"
@@ -50,7 +60,8 @@ class WriteFile:
 
     `digest` names the content (see `core.digest`); plans and the journal carry the digest, never the content.
     `mode` is four octal digits. `expects` is the digest of what was seen there (`link:TARGET` for a link), or ABSENT: it is
-    checked at the last moment. `sensitive`: not even the digests leave the process.
+    checked at the last moment. `sensitive`: not even the digests leave the process. `as_user`: below that user's home, written with
+    that user's rights and nobody else's. `check` must agree before the file is put in place.
     """
 
     path: str
@@ -61,16 +72,37 @@ class WriteFile:
     group: str
     expects: str = ABSENT
     sensitive: bool = False
+    as_user: str = ""
+    check: Check = Check.NONE
+
+
+@dataclass(frozen=True, slots=True)
+class EditLines:
+    """Take lines out of a shared text file and append others, leaving every other line as it is (at-least key lists, hooks in bash.bashrc).
+
+    Lines are compared whole, without the line end; what is to be removed and is not there, or to be added and is there, is success. A
+    missing file is made with `mode`, `owner` and `group`; those of an existing one are set to them too. `as_user` as in WriteFile.
+    """
+
+    path: str
+    add: tuple[str, ...]
+    remove: tuple[str, ...]
+    mode: str
+    owner: str
+    group: str
+    expects: str = ABSENT
+    as_user: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class MakeDirectory:
-    """Create one directory; its parent must be there."""
+    """Create one directory; its parent must be there. `as_user` as in WriteFile."""
 
     path: str
     mode: str
     owner: str
     group: str
+    as_user: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +151,7 @@ class Unit:
     units: tuple[str, ...] = ()
 
 
-Action = WriteFile | MakeDirectory | SetAccess | MakeLink | RemovePath | Account | Unit
+Action = WriteFile | EditLines | MakeDirectory | SetAccess | MakeLink | RemovePath | Account | Unit
 
 _UNIT_PHASE = {
     UnitVerb.STOP: Phase.STOP,
@@ -144,7 +176,7 @@ def removes(action: Action) -> bool:
 def path_of(action: Action) -> str | None:
     """The one path an action changes, if it changes a path."""
     match action:
-        case WriteFile() | MakeDirectory() | SetAccess() | MakeLink() | RemovePath():
+        case WriteFile() | EditLines() | MakeDirectory() | SetAccess() | MakeLink() | RemovePath():
             return action.path
         case Account() | Unit():
             return None
