@@ -89,9 +89,22 @@ def ordinary() -> Iterator[Ordinary]:
 
 def minimal_tree(root: Path, hostname: str = "gpu-01") -> Path:
     """The base that any Linux system has, as far as a spec meets it."""
-    for directory in ("etc/systemd/system", "opt", "srv"):
+    for directory in (
+        "etc/systemd/system",
+        "etc/logrotate.d",
+        "etc/cron.d",
+        "opt",
+        "srv",
+        "var/log",
+        "home",
+        "bin",
+        "etc/sudoers.d",
+        "etc/profile.d",
+    ):
         (root / directory).mkdir(parents=True)
     (root / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/bash\n")
     (root / "etc/group").write_text("root:x:0:\n")
+    (root / "etc/shadow").write_text("root:*:19000:0:99999:7:::\n")
+    (root / "bin/bash").touch(0o755)
     (root / "etc/hostname").write_text(f"{hostname}\n")
     return root

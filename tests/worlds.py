@@ -42,10 +42,27 @@ from tests.case import HOST, Case, Host
 ACCOUNTS = {
     "/etc/passwd": "root:x:0:0:root:/root:/bin/bash\ndaemon:x:1:1::/:/usr/sbin/nologin\nnobody:x:65534:65534::/:/usr/sbin/nologin\n",
     "/etc/group": "root:x:0:\ndaemon:x:1:\nnogroup:x:65534:\n",
+    "/etc/shadow": "root:*:19000:0:99999:7:::\ndaemon:*:19000:0:99999:7:::\nnobody:*:19000:0:99999:7:::\n",
     "/etc/gshadow": "root:*::\ndaemon:*::\nnogroup:*::\n",
+    "/etc/subuid": "",
+    "/etc/subgid": "",
 }
-BASE = {**ACCOUNTS, "/etc/hostname": f"{HOST}\n", "/usr/bin/sleep": "", "/usr/bin/true": "", "/usr/bin/sh": ""}
-DIRECTORIES = ("/etc/systemd/system", "/run/systemd/system", "/srv", "/opt", "/var/lib")
+USERS = {"/etc/skel/.bashrc": "# an example\n", "/etc/bash.bashrc": "# for all\n"}
+SHELLS = ("/bin/bash", "/bin/sh")
+LOGROTATE = {"/usr/sbin/logrotate": "", "/etc/logrotate.conf": "weekly\nrotate 4\ncreate\ninclude /etc/logrotate.d\n"}
+BASE = {**ACCOUNTS, "/etc/hostname": f"{HOST}\n", "/usr/bin/sleep": "", "/usr/bin/true": "", "/usr/bin/sh": "", **LOGROTATE, **USERS}
+DIRECTORIES = (
+    "/etc/systemd/system",
+    "/run/systemd/system",
+    "/etc/logrotate.d",
+    "/srv",
+    "/opt",
+    "/var/lib",
+    "/var/log",
+    "/home",
+    "/etc/sudoers.d",
+    "/etc/profile.d",
+)
 
 
 class Crash(BaseException):
@@ -145,7 +162,8 @@ def _patched(host: Any, state: str, store: Any) -> Iterator[None]:
 def simulated(place: Path, accounts: Mapping[str, str] | None = None, read: frozenset[str] = frozenset()) -> World:
     """A world in memory, on which a systemd runs. `accounts` are the account files to begin with."""
     place.mkdir(parents=True, exist_ok=True)
-    paths: dict[str, Any] = {**BASE, **(accounts or {}), **dict.fromkeys(DIRECTORIES)}
+    shells = {path: {"content": "", "mode": "0755"} for path in SHELLS}
+    paths: dict[str, Any] = {**BASE, **(accounts or {}), **shells, **dict.fromkeys(DIRECTORIES)}
     return World(place, Processes(SimulatedHost.of(paths), read))
 
 
@@ -154,13 +172,16 @@ def tree(place: Path) -> World:
     root = place / "tree"
     for path in DIRECTORIES:
         (root / path.removeprefix("/")).mkdir(parents=True)
-    for path, text in BASE.items():
+    for path, text in {**BASE, **dict.fromkeys(SHELLS, "")}.items():
         file = root / path.removeprefix("/")
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
     for path in (root, *root.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)
-    (root / "etc/gshadow").chmod(0o640)
+    for shell in SHELLS:
+        (root / shell.removeprefix("/")).chmod(0o755)
+    for name in ("shadow", "gshadow"):
+        (root / "etc" / name).chmod(0o640)
     # Owners that the tree cannot hold are recorded there, by whoever is not root.
     (place / "state").mkdir(mode=0o700)
     return World(place)
@@ -175,6 +196,8 @@ def make(world: World, wanted: Host) -> None:
             host.execute(Account(AccountOp.GROUPADD, name, (("gid", str(gid)),)))
     for path, said in sorted(wanted.paths.items(), key=lambda item: (item[1] is None, item[0])):
         _put(host, path, said)
+        if path in ACCOUNTS and not world.running:
+            host.forget()
     for path in sorted((path for path, said in wanted.paths.items() if said is None), reverse=True):
         host.execute(RemovePath(path, _expects(host, path)))
     for unit, verb in wanted.units.items():

@@ -78,9 +78,17 @@ def commands_page() -> str:
         "",
         "Results go to standard output, complaints and progress to standard error. [Exit codes](exit-codes.md) have a page of their own.",
     ]
-    for name, command in group.commands.items():
+    for name, command in _flat(group):
         lines += ["", *_command(name, command)]
     return _page("Commands", "reconciler/cli", lines)
+
+
+def _flat(group: Any, above: str = "") -> Iterator[tuple[str, Any]]:
+    """Every command, those of a group behind the name of the group."""
+    for name, command in group.commands.items():
+        yield f"{above}{name}", command
+        if hasattr(command, "commands"):
+            yield from _flat(command, f"{above}{name} ")
 
 
 def _command(name: str, command: Any) -> Iterator[str]:
@@ -89,6 +97,9 @@ def _command(name: str, command: Any) -> Iterator[str]:
     yield ""
     yield _one_line(command.help)
     yield ""
+    if hasattr(command, "commands"):
+        yield f"Its commands: {', '.join(f'[`{inner}`](#reconciler-{name}-{inner})' for inner in command.commands)}."
+        return
     yield "| | |"
     yield "|---|---|"
     for param in [*arguments, *(param for param in command.params if param not in arguments and param.name != "help")]:
@@ -156,6 +167,8 @@ def spec_page() -> str:
 def _table(model: type[BaseModel], shown: Mapping[str, FieldInfo]) -> list[str]:
     schema = model.model_json_schema()
     schema = schema.get("$defs", {}).get(model.__name__, schema)
+    # A short form beside the block, as keys have it.
+    schema = next(form for form in (schema, *schema.get("anyOf", ())) if "properties" in form)
     whole = model.model_json_schema()
     directives = {name: mark for name, info in shown.items() for mark in info.metadata if isinstance(mark, Directive)}
     more, rule = (" directive | a change costs |", "---|---|") if directives else ("", "")

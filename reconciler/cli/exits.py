@@ -22,11 +22,14 @@ class ExitCode(IntEnum):
 MEANINGS = {
     ExitCode.OK: "Success. `plan` and `drift`: also with changes, unless --detailed-exitcode. `apply`: converged, changed or not.",
     ExitCode.ERROR: "An error; nothing was changed: the spec is invalid, the host cannot be read, the plan has an error.",
-    ExitCode.CHANGES: "With --detailed-exitcode: success, and there are changes (`plan`), drift (`drift`) or changes made (`apply`).",
-    ExitCode.REFUSED: "Refused by policy before the first effect: a guard, an adoption, a protected resource, the deny list, an apply that nobody approved.",
+    ExitCode.CHANGES: "With --detailed-exitcode: success, and there are changes (`plan`), drift (`drift`) or changes made (`apply`). "
+    "`backup verify`: an archive is bad, or with --compare differs from the files. `service health`: something is not well.",
+    ExitCode.REFUSED: "Refused by policy before the first effect: a guard, an adoption, a protected resource, the deny list, "
+    "an apply that nobody approved. "
+    "`backup`: something that must be there is not (a source, a mount, room), or the place is not safe.",
     ExitCode.FAILED: "`apply`: some resources failed, none was changed.",
-    ExitCode.PARTIAL: "`apply`: changes were made, and some resources failed.",
+    ExitCode.PARTIAL: "`apply`: changes were made, and some resources failed. `backup run`: the archive is not in every destination.",
     ExitCode.USAGE: "The command line is wrong.",
-    ExitCode.BUSY: "Another apply holds the lock; try again later.",
+    ExitCode.BUSY: "Another apply, or the same backup job, is running, or a command of the job's own said: not now. Try again later.",
     ExitCode.INTERRUPTED: "Interrupted from the keyboard. The next plan shows what is left.",
 }

@@ -10,12 +10,16 @@ import typer
 from typer.exceptions import Abort, Exit, TyperException
 
 from reconciler._version import __version__
+from reconciler.cli import backup, service
 from reconciler.cli.apply import apply
 from reconciler.cli.drift import drift
 from reconciler.cli.exits import ExitCode
+from reconciler.cli.explain import explain
+from reconciler.cli.graph import graph
 from reconciler.cli.plan import plan
 from reconciler.cli.schema import schema
 from reconciler.cli.show import show
+from reconciler.cli.status import status
 from reconciler.cli.validate import validate
 from reconciler.host.streams import guard_streams
 
@@ -26,9 +30,11 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for command in (validate, plan, apply, drift, show, schema):
+for command in (validate, plan, apply, drift, status, show, explain, graph, schema):
     # The first sentence, whole: what is made from the docstring is cut to one line.
     app.command(short_help=(command.__doc__ or "").partition(". ")[0].rstrip("."))(command)
+app.add_typer(service.app, name="service")
+app.add_typer(backup.app, name="backup")
 
 
 def _version(asked: bool) -> None:

@@ -40,6 +40,7 @@ class AccountOp(StrEnum):
     GROUPDEL = "groupdel"
     USERADD = "useradd"
     USERMOD = "usermod"
+    USERDEL = "userdel"
 
 
 class Check(StrEnum):
@@ -61,7 +62,7 @@ class WriteFile:
     `digest` names the content (see `core.digest`); plans and the journal carry the digest, never the content.
     `mode` is four octal digits. `expects` is the digest of what was seen there (`link:TARGET` for a link), or ABSENT: it is
     checked at the last moment. `sensitive`: not even the digests leave the process. `as_user`: below that user's home, written with
-    that user's rights and nobody else's. `check` must agree before the file is put in place.
+    that user's rights and nobody else's; an empty `group` is then that user's own. `check` must agree before the file is put in place.
     """
 
     path: str
@@ -80,8 +81,9 @@ class WriteFile:
 class EditLines:
     """Take lines out of a shared text file and append others, leaving every other line as it is (at-least key lists, hooks in bash.bashrc).
 
-    Lines are compared whole, without the line end; what is to be removed and is not there, or to be added and is there, is success. A
-    missing file is made with `mode`, `owner` and `group`; those of an existing one are set to them too. `as_user` as in WriteFile.
+    Lines are compared whole, without the line end; what is to be removed and is not there, or to be added and is there, is success. A line
+    in both is moved to the end; one that cannot be shown is removed by its `sha256:` digest. A missing file is made with `mode`, `owner`
+    and `group`, unless lines were only to be taken out of it; those of an existing one are set to them too. `as_user` as in WriteFile.
     """
 
     path: str
@@ -96,23 +98,29 @@ class EditLines:
 
 @dataclass(frozen=True, slots=True)
 class MakeDirectory:
-    """Create one directory; its parent must be there. `as_user` as in WriteFile."""
+    """Create one directory; its parent must be there. `as_user` as in WriteFile.
+
+    `skeleton` is a directory whose content is copied into the new one and given to its owner (/etc/skel into a home); the copy that a
+    killed run left unfinished, still root's, is finished.
+    """
 
     path: str
     mode: str
     owner: str
     group: str
     as_user: str = ""
+    skeleton: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class SetAccess:
-    """Set mode and owner of what is at `path`; its content is not touched."""
+    """Set mode and owner of what is at `path`; its content is not touched. `as_user` as in WriteFile: then root's directory becomes his."""
 
     path: str
     mode: str
     owner: str
     group: str
+    as_user: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +178,7 @@ def phase(action: Action) -> Phase:
 
 def removes(action: Action) -> bool:
     """Whether the action takes something away: such actions run after those that create, in reverse order."""
-    return isinstance(action, RemovePath) or (isinstance(action, Account) and action.op is AccountOp.GROUPDEL)
+    return isinstance(action, RemovePath) or (isinstance(action, Account) and action.op in (AccountOp.GROUPDEL, AccountOp.USERDEL))
 
 
 def path_of(action: Action) -> str | None:

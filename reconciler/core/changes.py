@@ -41,6 +41,8 @@ class Part:
     """What the spec says about one object on the host.
 
     `content` is the bytes that a digest in `document` stands for. `sensitive`: no content and no plain digest leaves the process.
+    `needs` are other parts that come first, besides what the resource refers to. `retired` says why something is wanted that the spec no
+    longer declares (see `Kind.retire`).
     """
 
     address: Address
@@ -48,6 +50,8 @@ class Part:
     declared: Declared
     content: bytes | None = None
     sensitive: bool = False
+    needs: tuple[Address, ...] = ()
+    retired: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from enum import StrEnum
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
@@ -78,3 +79,13 @@ Duration = Annotated[
     str, Field(pattern=_ONE_LINE), BeforeValidator(_own_spelling), AfterValidator(_duration), text_schema(_DURATION_PATTERN)
 ]
 """A time span in systemd's words; a bare number is seconds."""
+
+TimeZone = Annotated[str, Field(pattern=r"^(?:host|[A-Z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+){0,2})\z")]
+"""A time zone by its name in the tz database, or `host`: the host's own."""
+
+
+class Scheduler(StrEnum):
+    """What runs scheduled jobs."""
+
+    TIMER = "timer"
+    CRON = "cron"

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from reconciler.core.actions import Step
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Observed, Part
+from reconciler.core.diagnostic import Diagnostic
 from reconciler.core.host import HostView
-from reconciler.core.spec import Declared
-from reconciler.core.state import OwedRow
+from reconciler.core.spec import Declared, Spec
+from reconciler.core.state import LedgerRow, OwedRow
 
 if TYPE_CHECKING:
     from reconciler.core.resource import Resource
@@ -48,6 +49,10 @@ def _no_reason(*_: Any) -> str:
     return ""
 
 
+def _no_part(*_: Any) -> None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """One kind of resource.
@@ -59,7 +64,11 @@ class Kind:
     under today's declaration. `whole`: the object is entirely ours, so unknown fields are differences;
     otherwise only declared fields are compared. `carries` are the document keys that prove an object is still what we wrote.
     `prunes_adopted`: removal from the spec also removes what existed before us. `keep` says why an object that left the spec must stay
-    (`vanishing` are the names that leave with it). `paths` are the paths that an address stands for.
+    (`vanishing` are the names that leave with it). `paths` are the paths that an address stands for. `lint` says what is wrong with a
+    declaration that only the whole spec shows, its settings for one; it needs no host. `lint_together` is asked once, about all
+    resources. `check` is asked once, if anything of the kind changes, with all changes: what the host's own facts forbid. Its errors
+    block their addresses. `retire` gives the desired document of something of ours whose resource has left the spec and that is not
+    simply removed (an account is disabled); None: it is removed, as usual.
     """
 
     name: str
@@ -78,6 +87,10 @@ class Kind:
     watches: Callable[[Declared], Iterable[str]] = _none
     watched: Callable[[Part, Observed, Sequence[str]], Iterable[Step]] = _none
     catch_up: Callable[[Part, Observed, OwedRow], Iterable[Step]] = _none
+    lint: Callable[[Declared], Iterable[Diagnostic]] = _none
+    lint_together: Callable[[Spec], Iterable[Diagnostic]] = _none
+    check: Callable[[HostView, Spec, Sequence[Change]], Iterable[Diagnostic]] = _none
+    retire: Callable[[Address, LedgerRow], Part | None] = _no_part
 
 
 Kinds = Mapping[str, Kind]

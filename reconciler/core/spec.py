@@ -23,12 +23,16 @@ def nothing() -> Mapping[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """One resource of the spec. `sources` holds the bytes of the files it names from the spec's own tree, by the path as written."""
+    """One resource of the spec.
+
+    `sources` holds the bytes of the files it names from the spec's own tree, by the path as written. `settings` are those of the spec.
+    """
 
     address: Address
     resource: Resource
     source: Source
     sources: Mapping[str, bytes] = field(default_factory=nothing)
+    settings: Mapping[str, Any] = field(default_factory=nothing)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from reconciler.core.actions import ABSENT, Phase, RemovePath, Step, Unit, UnitV
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Verb
 from reconciler.core.digest import digest
-from reconciler.core.host import ActionFailed, Executor, HostError, Saved, UnitState
+from reconciler.core.host import ActionFailed, Executor, HostError, Saved, UnitState, Unreadable, UnsafePath
 from reconciler.core.plan import Plan
 from reconciler.core.result import ApplyResult, Outcome, Progress, Stage, Status
 from reconciler.core.state import Journal, LedgerRow, OwedRow
@@ -91,11 +91,21 @@ def _sweep(run: _Run) -> None:
     """Remove what a killed run left half-written. One of these files may hold what stood at its target a moment before: it is kept."""
     kinds, addresses = run.request.kinds, run.situation.observed
     directories = {path.rpartition("/")[0] or "/" for address in addresses for path in kinds[address.kind].paths(address)}
-    for path in run.host.leftovers(sorted(directories)):
-        found = run.host.capture(RemovePath(path, ABSENT))
-        if found is not None:
-            run.journal.intend(run.number, [], [], [], [(-1, found)])
-            run.host.execute(RemovePath(path, f"link:{found.target}" if found.content is None else digest(found.content)))
+    for path in (path for directory in sorted(directories) for path in _leftovers(run.host, directory)):
+        try:
+            found = run.host.capture(RemovePath(path, ABSENT))
+            if found is not None:
+                run.journal.intend(run.number, [], [], [], [(-1, found)])
+                run.host.execute(RemovePath(path, f"link:{found.target}" if found.content is None else digest(found.content)))
+        except (ActionFailed, Unreadable, UnsafePath):
+            continue  # in a user's directory anything may have such a name; it is his
+
+
+def _leftovers(host: Executor, directory: str) -> tuple[str, ...]:
+    try:
+        return host.leftovers([directory])
+    except (Unreadable, UnsafePath):
+        return ()
 
 
 def _batches(steps: Sequence[Step]) -> Iterator[list[tuple[int, Step]]]:
@@ -122,7 +132,8 @@ def _execute(run: _Run, batch: Sequence[tuple[int, Step]]) -> None:
             _skip(run, n, step)
         else:
             ready.append((n, left))
-    if not ready or not _intend(run, ready):
+    ready, saved = _save(run, ready)
+    if not ready or not _intend(run, ready, saved):
         return
     results: dict[int, str] = {}
     for n, step in ready:
@@ -140,7 +151,22 @@ def _skip(run: _Run, n: int, step: Step) -> None:
     run.tell(Progress(Stage.SKIPPED, n + 1, len(run.plan.steps), step))
 
 
-def _intend(run: _Run, batch: Sequence[tuple[int, Step]]) -> bool:
+def _save(run: _Run, batch: Sequence[tuple[int, Step]]) -> tuple[list[tuple[int, Step]], list[tuple[int, Saved]]]:
+    """What the batch is about to replace. A step for which that cannot be had (a FIFO came in the way since the plan) fails alone."""
+    ready: list[tuple[int, Step]] = []
+    saved: list[tuple[int, Saved]] = []
+    for n, step in batch:
+        try:
+            found = None if step.held else run.host.capture(step.action)
+        except HostError as problem:
+            _told_failure(run, n, step, str(problem))
+        else:
+            ready.append((n, step))
+            saved += [(n, found)] if found is not None else []
+    return ready, saved
+
+
+def _intend(run: _Run, batch: Sequence[tuple[int, Step]], saved: Sequence[tuple[int, Saved]]) -> bool:
     """Write down what is about to happen. If that cannot be done, it does not happen."""
     addresses = {cause.address for _, step in batch for cause in step.causes}
     affected = addresses | {address for address, needed in run.plan.needs.items() if needed & addresses}
@@ -148,10 +174,6 @@ def _intend(run: _Run, batch: Sequence[tuple[int, Step]]) -> bool:
     owing = {key: row for key, row in owing.items() if key not in run.owing}
     rows = [row for address in sorted(addresses) if (row := _pending(run, address)) is not None]
     try:
-        saved: list[tuple[int, Saved]] = []
-        for n, step in batch:
-            found = None if step.held else run.host.capture(step.action)
-            saved += [(n, found)] if found is not None else []
         run.journal.intend(run.number, [n for n, _ in batch], rows, [replace(row, run=run.number) for row in owing.values()], saved)
     except HostError as problem:
         for n, step in batch:

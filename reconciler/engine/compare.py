@@ -53,7 +53,7 @@ def _compare(part: Part, observed: Observed, row: LedgerRow | None, whole: bool,
         if by_hand and policy is DriftPolicy.REPORT:
             yield _change(part, observed, by_hand, Verb.NONE, before, "drift: report")
     if found:
-        yield _change(part, observed, found, Verb.CREATE if observed.document is None else Verb.UPDATE, before)
+        yield _change(part, observed, found, Verb.CREATE if observed.document is None else Verb.UPDATE, before, part.retired)
 
 
 def _change(
@@ -66,8 +66,8 @@ def removals(situation: Situation, kinds: Kinds, view: HostView) -> list[Change]
     """One Change for everything that is ours and has left the spec: removed if it still is what we wrote, else forgotten."""
     gone = [(address, row) for address, row in situation.rows.items() if address not in situation.parts]
     gone = [(address, row) for address, row in gone if not situation.observed[address].unreadable]
-    # The deepest first, so that a directory is asked after what is in it.
-    gone.sort(key=lambda item: item[0].name, reverse=True)
+    # The deepest first, so that a directory is asked after what is in it; and parts before the whole.
+    gone.sort(key=lambda item: (item[0].name, item[0].part), reverse=True)
     vanishing: set[str] = set()
     result: list[Change] = []
     for address, row in gone:

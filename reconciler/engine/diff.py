@@ -8,11 +8,11 @@ from typing import Any
 from reconciler.core.changes import Document, FieldChange, Origin
 
 
-def differences(before: Document | None, after: Document, *, whole: bool = True) -> list[tuple[str, ...]]:
+def differences(before: Document | None, after: Document, *, whole: bool = True, ours: Document | None = None) -> list[tuple[str, ...]]:
     """The paths of all leaves that differ, in the order of `after`.
 
     Only the top-level keys that `after` has are compared: what is not declared is not ours. Below them both sides count if the object is
-    `whole`. Lists are leaves. An absent document differs in everything.
+    `whole`, otherwise what is declared and what we have set before (`ours`). Lists are leaves. An absent document differs in everything.
     """
     if before is None:
         return list(_leaves((), {}, after))
@@ -21,7 +21,7 @@ def differences(before: Document | None, after: Document, *, whole: bool = True)
         return []
     if not any(isinstance(value, dict) for value in after.values()):
         return [(key,) for key in after if seen.get(key) != after[key]]
-    return [path for path in _deep(seen, after) if whole or _at(after, path) is not None]
+    return [path for path in _deep(seen, after) if whole or _at(after, path) is not None or _at(ours, path) is not None]
 
 
 def _deep(before: Document, after: Document) -> list[tuple[str, ...]]:
@@ -105,7 +105,7 @@ def classify(
     """
     return tuple(
         FieldChange(path, _at(observed, path), _at(desired, path), _origin(applied, observed, desired, path, upgrade))
-        for path in differences(observed, desired, whole=whole)
+        for path in differences(observed, desired, whole=whole, ours=applied)
     )
 
 
@@ -115,7 +115,8 @@ def _origin(applied: Document | None, observed: Document | None, desired: Docume
     was, wanted = _at(applied, path), _at(desired, path)
     if was == wanted:
         return Origin.DRIFT
-    if was == _at(observed, path):
+    if was == _at(observed, path) or path[0] not in applied:
+        # Nothing was said of it before: a field that is declared now.
         return Origin.UPGRADE if upgrade else Origin.INTENT
     return Origin.CONFLICT
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from graphlib import TopologicalSorter
 
-from reconciler.core.actions import Account, Phase, Step, Unit, UnitVerb, path_of, phase, removes
+from reconciler.core.actions import Account, EditLines, Phase, Step, Unit, UnitVerb, path_of, phase, removes
 from reconciler.core.address import Address
 
 # Within a phase: systemd must know the new text before anything is started with it.
@@ -44,6 +45,9 @@ def _merge(steps: list[Step]) -> list[Step]:
     for step in steps:
         action = step.action
         key: object = (action.verb, step.held) if isinstance(action, Unit) else action
+        if isinstance(action, EditLines):
+            # Several parts may have lines in one file. What differs in anything else is no edit of the same file.
+            key = replace(action, add=(), remove=())
         known = merged.get(key)
         merged[key] = step if known is None else _both(known, step)
     return list(merged.values())
@@ -54,6 +58,10 @@ def _both(one: Step, other: Step) -> Step:
     if isinstance(one.action, Unit) and isinstance(other.action, Unit):
         units = tuple(dict.fromkeys((*one.action.units, *other.action.units)))
         return Step(Unit(one.action.verb, units), causes, one.held)
+    if isinstance(one.action, EditLines) and isinstance(other.action, EditLines):
+        add = tuple(dict.fromkeys((*one.action.add, *other.action.add)))
+        remove = tuple(dict.fromkeys((*one.action.remove, *other.action.remove)))
+        return Step(replace(one.action, add=add, remove=remove), causes, one.held)
     return Step(one.action, causes, one.held)
 
 

@@ -37,6 +37,12 @@ class _Draft:
     def block(self, address: Address, reason: str) -> None:
         self.blocked.setdefault(address, reason)
 
+    def note(self, found: Diagnostic) -> None:
+        """Tell it; an error blocks what it is about."""
+        self.diagnostics.append(found)
+        if found.severity is Severity.ERROR and found.address is not None:
+            self.block(found.address, found.summary)
+
     def block_dependants(self) -> None:
         """What needs something blocked is blocked too, and says by what."""
         for address, needed in _by_need(self.needs):
@@ -84,8 +90,9 @@ def _needs(situation: Situation, changes: Iterable[Change], request: Request) ->
         return {}
     needs: dict[Address, frozenset[Address]] = {}
     for address, part in situation.parts.items():
-        needed = moving.intersection(request.kinds[address.kind].references(part.declared)) - {address}
-        if address in moving or needed:
+        needed = moving.intersection((*request.kinds[address.kind].references(part.declared), *part.needs)) - {address}
+        # An unchanged part is not drawn into what happens to another part of the same resource.
+        if address in moving or any(need.resource != address.resource for need in needed):
             needs[address] = frozenset(needed)
     return needs
 
@@ -111,13 +118,20 @@ def _refuse_adoption(draft: _Draft) -> None:
 
 def _require(draft: _Draft) -> None:
     host = Host(draft.request.view, draft.request.spec)
+    known: set[tuple[Address, str]] = set()
     for change in draft.changes:
         if change.verb is Verb.NONE:
             continue
         for found in missing(change, draft.request.kinds, host):
-            draft.diagnostics.append(found)
-            if found.severity is Severity.ERROR:
-                draft.block(change.address, found.summary)
+            # A warning is about the resource: once is enough, whichever of its parts change. An error blocks each of them.
+            told = (change.address.resource, found.summary)
+            if found.severity is Severity.ERROR or told not in known:
+                draft.note(found)
+            known.add(told)
+    request = draft.request
+    for name in sorted({change.address.kind for change in draft.changes if change.part and change.verb is not Verb.NONE}):
+        for found in request.kinds[name].check(request.view, request.spec, draft.changes):
+            draft.note(found)
 
 
 def _steps(draft: _Draft) -> tuple[Step, ...]:

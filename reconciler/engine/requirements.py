@@ -15,16 +15,17 @@ from reconciler.formats import accounts
 
 _MOST_LINKS = 8
 _DECLARED_AS = {
-    RequirementType.USER: "users",
-    RequirementType.GROUP: "groups",
-    RequirementType.DIRECTORY: "directories",
-    RequirementType.PROGRAM: "files",
+    RequirementType.USER: ("users",),
+    # A user comes with a group of the same name.
+    RequirementType.GROUP: ("groups", "users"),
+    RequirementType.DIRECTORY: ("directories",),
+    RequirementType.PROGRAM: ("files",),
 }
 _ADVICE = {
-    RequirementType.USER: "Create it on the host first",
+    RequirementType.USER: "Declare it under `users:`, or create it on the host first",
     RequirementType.GROUP: "Declare it under `groups:`, or create it on the host first",
     RequirementType.DIRECTORY: "Declare it under `directories:` with its mode and owner",
-    RequirementType.PROGRAM: "Install it; until then the service cannot start",
+    RequirementType.PROGRAM: "Install it; until then what needs it cannot run",
 }
 
 
@@ -52,7 +53,7 @@ class Host:
 
     def has(self, need: Requirement) -> bool:
         """Whether the host has it or the spec declares it. What cannot be looked at is given the benefit of the doubt."""
-        if Address(_DECLARED_AS[need.type], need.name) in self._declared:
+        if any(Address(kind, need.name) in self._declared for kind in _DECLARED_AS[need.type]):
             return True
         if need.type is RequirementType.USER:
             return need.name in self._users

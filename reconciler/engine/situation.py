@@ -72,6 +72,7 @@ def survey(request: Request) -> Situation:
         wanted = [address for address in parts.keys() | rows.keys() if address.kind == name]
         if wanted:
             observed.update(kind.observe(request.view, sorted(wanted)))
+    parts |= _retired(request, rows, parts, observed)
     secret = [address for address in observed if _is_sensitive(address, parts, rows)]
     return Situation(
         parts | {address: _concealed_part(parts[address], key) for address in secret if address in parts},
@@ -81,13 +82,27 @@ def survey(request: Request) -> Situation:
     )
 
 
+def _retired(
+    request: Request, rows: Mapping[Address, LedgerRow], parts: Mapping[Address, Part], observed: Mapping[Address, Observed]
+) -> dict[Address, Part]:
+    """What is wanted of things of ours whose resource has left the spec; nothing while the ledger cannot be trusted."""
+    if request.memory.damaged or request.memory.unreadable:
+        return {}
+    declared = {one.address for one in request.spec.resources}
+    gone = (address for address in rows if address not in parts and address.resource not in declared)
+    found = (request.kinds[address.kind].retire(address, rows[address]) for address in gone if observed[address].document is not None)
+    return {part.address: part for part in found if part is not None}
+
+
 def look_again(situation: Situation, addresses: Collection[Address], kinds: Kinds, view: HostView, key: bytes) -> dict[Address, Observed]:
-    """Observe some addresses afresh."""
+    """Observe some addresses afresh. A kind is asked for whole resources: what one part is may depend on which others there are."""
+    resources = {address.resource for address in addresses}
     observed: dict[Address, Observed] = {}
     for name, kind in kinds.items():
-        wanted = sorted(address for address in addresses if address.kind == name)
+        wanted = sorted(address for address in {*addresses, *situation.observed} if address.kind == name and address.resource in resources)
         if wanted:
-            observed.update(kind.observe(view, wanted))
+            seen = kind.observe(view, wanted)
+            observed.update((address, seen[address]) for address in wanted if address in addresses)
     return {
         address: _concealed_observed(seen, key) if _is_sensitive(address, situation.parts, situation.rows) else seen
         for address, seen in observed.items()

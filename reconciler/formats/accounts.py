@@ -123,10 +123,10 @@ def add_group(group_text: str, shadow_text: str | None, name: str, gid: int) -> 
     owner = next((group.name for group in groups if group.gid == gid and group.name != name), None)
     if owner is not None:
         raise AccountConflict(f"gid {gid} is taken by group '{owner}'")
-    edited = group_text if there else _append(group_text, Group(name, gid).render())
+    edited = group_text if there else append_line(group_text, Group(name, gid).render())
     if shadow_text is None or any(row.name == name for row in parse_group_shadows(shadow_text)):
         return edited, shadow_text
-    return edited, _append(shadow_text, GroupShadow(name).render())
+    return edited, append_line(shadow_text, GroupShadow(name).render())
 
 
 def remove_group(group_text: str, shadow_text: str | None, passwd_text: str, name: str) -> tuple[str, str | None]:
@@ -161,8 +161,8 @@ def _user(fields: list[str]) -> User:
     return User(fields[0], int(fields[2]), int(fields[3]), fields[4], fields[5], fields[6])
 
 
-def _append(text: str, line: str) -> str:
-    """The line at the end, but before the first NIS line: what stands after `+` is never looked at."""
+def append_line(text: str, line: str) -> str:
+    """The text with the line at its end, but before the first NIS line: what stands after `+` is never looked at."""
     lines = text.removesuffix("\n").split("\n") if text else []
     at = next((index for index, other in enumerate(lines) if other[:1] in ("+", "-")), len(lines))
     return "\n".join([*lines[:at], line, *lines[at:]]) + "\n"

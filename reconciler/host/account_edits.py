@@ -1,47 +1,123 @@
-"""Account actions where no system runs: the same result as groupadd and groupdel, as new text of the account files."""
+"""Account actions where no system runs: the same result as the commands of shadow-utils, as new text of the account files."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 from reconciler.core.actions import Account, AccountOp
 from reconciler.core.host import ActionFailed, HostView
 from reconciler.formats.accounts import AccountConflict, add_group, free_gid, parse_gid_range, parse_groups, remove_group
+from reconciler.formats.users import Accounts, Wanted, add_user, complete, modify_user, remove_user
 
 _TEXT = ("utf-8", "surrogateescape")
 _YES = frozenset({"", "true", "yes"})
-_MOST_GID = 2**32 - 2
+_MOST_ID = 2**32 - 2
+_FILES = ("passwd", "shadow", "group", "gshadow", "subuid", "subgid")
+"""In the order in which useradd writes them."""
+_OPTIONS = {
+    AccountOp.GROUPADD: {"gid", "system"},
+    AccountOp.GROUPDEL: set(),
+    AccountOp.USERADD: {"uid", "gid", "comment", "home-dir", "shell", "system", "expiredate", "groups"},
+    AccountOp.USERMOD: {"gid", "comment", "shell", "expiredate", "append", "remove", "lock", "unlock", "complete"},
+    AccountOp.USERDEL: set(),
+}
+_SECONDS_A_DAY = 86_400
 
 
 def fields_of(action: Account) -> tuple[int | None, bool]:
     """The options of groupadd: `gid` (a number as text) and `system` (a flag: empty, `true` or `yes`). Raises ActionFailed."""
-    said = dict(action.fields)
-    unknown = sorted(said.keys() - {"gid", "system"})
-    if unknown:
-        raise ActionFailed("unknown account option", f"{action.op.value} {action.name}: {', '.join(unknown)}")
-    gid = said.get("gid")
-    if gid is not None and not (gid.isascii() and gid.isdecimal() and int(gid) <= _MOST_GID):
-        raise ActionFailed("not a gid", f"{action.op.value} {action.name}: {gid!r}")
-    return (None if gid is None else int(gid)), said.get("system", "no") in _YES
+    said = _said(action)
+    return _number(action, "gid", said.get("gid")), said.get("system", "no") in _YES
+
+
+def wanted_of(action: Account) -> Wanted:
+    """The options of useradd and usermod, by long name; of usermod's `--append` and `--remove` the groups. Raises ActionFailed."""
+    said = _said(action)
+    expires = said.get("expiredate")
+    return Wanted(
+        uid=_number(action, "uid", said.get("uid")),
+        group=said.get("gid", ""),
+        comment=said.get("comment"),
+        home=said.get("home-dir"),
+        shell=said.get("shell"),
+        system=said.get("system", "no") in _YES,
+        expires=-1 if expires == "" else _number(action, "number of days", expires),
+        groups=_names(said.get("groups", "")) + _names(said.get("append", "")),
+        leave=_names(said.get("remove", "")),
+        lock=said.get("lock", "no") in _YES,
+        unlock=said.get("unlock", "no") in _YES,
+    )
+
+
+def accounts_of(view: HostView) -> Accounts:
+    """The account files of a host, as text. Raises HostError."""
+    texts = {name: _text(view, f"/etc/{name}") for name in _FILES}
+    optional = {name: texts[name] for name in ("shadow", "gshadow", "subuid", "subgid")}
+    return Accounts(texts["passwd"] or "", texts["group"] or "", **optional, login_defs=_text(view, "/etc/login.defs") or "")
+
+
+def today() -> int:
+    """Days since 1970, in UTC as useradd counts them."""
+    return int(time.time()) // _SECONDS_A_DAY
 
 
 def account_edits(view: HostView, action: Account) -> Iterator[tuple[str, bytes, bytes]]:
     """Path, old and new content of each account file that changes, in the order in which to write them. Raises ActionFailed, HostError."""
-    groups, shadow = _text(view, "/etc/group"), _text(view, "/etc/gshadow")
     try:
-        edited = _edit(view, action, groups or "", shadow)
+        edits = list(_edits(view, action))
     except AccountConflict as error:
         raise ActionFailed(f"{action.op.value} failed", str(error)) from error
-    for path, old, new in (("/etc/group", groups, edited[0]), ("/etc/gshadow", shadow, edited[1])):
+    for path, old, new in edits:
         if new is not None and new != (old or ""):
             yield path, (old or "").encode(*_TEXT), new.encode(*_TEXT)
 
 
-def _edit(view: HostView, action: Account, groups: str, shadow: str | None) -> tuple[str, str | None]:
+def _edits(view: HostView, action: Account) -> Iterator[tuple[str, str | None, str | None]]:
+    if action.op in (AccountOp.GROUPADD, AccountOp.GROUPDEL):
+        groups, shadow = _text(view, "/etc/group"), _text(view, "/etc/gshadow")
+        edited = _edit_groups(view, action, groups or "", shadow)
+        yield from (("/etc/group", groups, edited[0]), ("/etc/gshadow", shadow, edited[1]))
+        return
+    before = accounts_of(view)
+    after = _edit_users(before, action)
+    for name in _FILES:
+        yield f"/etc/{name}", getattr(before, name), getattr(after, name)
+
+
+def _edit_users(accounts: Accounts, action: Account) -> Accounts:
+    if action.op is AccountOp.USERDEL:
+        return remove_user(accounts, action.name)
+    if action.op is AccountOp.USERADD:
+        return add_user(accounts, action.name, wanted_of(action), today())
+    if action.name in accounts.users:
+        accounts = complete(accounts, action.name, today())
+    return modify_user(accounts, action.name, wanted_of(action))
+
+
+def _edit_groups(view: HostView, action: Account, groups: str, shadow: str | None) -> tuple[str, str | None]:
     if action.op is AccountOp.GROUPDEL:
         return remove_group(groups, shadow, _text(view, "/etc/passwd") or "", action.name)
     gid, system = fields_of(action)
     return add_group(groups, shadow, action.name, _gid(view, groups, action.name, gid, system=system))
+
+
+def _said(action: Account) -> dict[str, str]:
+    said = dict(action.fields)
+    unknown = sorted(said.keys() - _OPTIONS[action.op])
+    if unknown:
+        raise ActionFailed("unknown account option", f"{action.op.value} {action.name}: {', '.join(unknown)}")
+    return said
+
+
+def _number(action: Account, what: str, text: str | None) -> int | None:
+    if text is not None and not (text.isascii() and text.isdecimal() and int(text) <= _MOST_ID):
+        raise ActionFailed(f"not a {what}", f"{action.op.value} {action.name}: {text!r}")
+    return None if text is None else int(text)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name for name in text.split(",") if name)
 
 
 def _gid(view: HostView, groups: str, name: str, asked: int | None, *, system: bool) -> int:

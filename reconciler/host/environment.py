@@ -24,3 +24,13 @@ def now() -> int:
 def monotonic() -> float:
     """Seconds of a clock that never jumps, for durations."""
     return time.monotonic()
+
+
+def microseconds() -> int:
+    """Microseconds since the epoch. To tell apart what happens in one second, and for nothing else."""
+    return time.time_ns() // 1000
+
+
+def random_hex(count: int) -> str:
+    """This many random hex digits, an even number."""
+    return os.urandom(count // 2).hex()

@@ -30,3 +30,18 @@ def hit(name: str) -> None:
     _left[0] -= 1
     if _left[0] == 0:
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def left() -> int | None:
+    """How many hits are left until it kills; None when nothing is armed."""
+    return _left[0] if _armed else None
+
+
+def follow(signal_number: int, count: object) -> None:
+    """A child of ours has ended: a kill that a failpoint dealt it kills us too, as a power cut would; its hits count as ours."""
+    if not _armed:
+        return
+    if signal_number == signal.SIGKILL:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if isinstance(count, int):
+        _left[0] = count

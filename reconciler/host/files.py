@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import stat
 
-from reconciler.core.actions import MakeDirectory, MakeLink, RemovePath, SetAccess, WriteFile
+from reconciler.core.actions import EditLines, MakeDirectory, MakeLink, RemovePath, SetAccess, WriteFile
 from reconciler.core.host import Entry, FileType, Saved, UnsafePath
 from reconciler.host.attributes import read_attributes
-from reconciler.host.owners import Ownership
+from reconciler.host.owners import Ids, Ownership
 from reconciler.host.place import Place, explain
 from reconciler.host.safe_path import SafeRoot
 
-PathAction = WriteFile | MakeDirectory | SetAccess | MakeLink | RemovePath
+PathAction = WriteFile | EditLines | MakeDirectory | SetAccess | MakeLink | RemovePath
 
 _TYPES = {stat.S_IFREG: FileType.FILE, stat.S_IFDIR: FileType.DIRECTORY, stat.S_IFLNK: FileType.LINK}
 
@@ -20,8 +20,9 @@ _TYPES = {stat.S_IFREG: FileType.FILE, stat.S_IFDIR: FileType.DIRECTORY, stat.S_
 class Files:
     """HostView's and Executor's methods for paths, beneath one root."""
 
-    def __init__(self, root: SafeRoot, ownership: Ownership) -> None:
+    def __init__(self, root: SafeRoot, ownership: Ownership, ids: Ids) -> None:
         self._root = root
+        self._ids = ids
         self._ownership = ownership
 
     def entry(self, path: str) -> Entry | None:
@@ -71,11 +72,18 @@ class Files:
         return tuple(f"{at.rstrip('/')}/{name}" for at in directories for name in self._root.names(at) if Place.is_temporary(name))
 
     def _execute(self, action: PathAction) -> None:
-        from reconciler.host import writes  # a plan never writes
+        if not isinstance(action, MakeLink | RemovePath) and action.as_user:
+            from reconciler.host import as_user  # only where there are homes
+
+            as_user.execute(self._root, self._ownership, self._ids, action)
+            return
+        from reconciler.host import edits, writes  # a plan never writes
 
         match action:
             case WriteFile():
                 writes.write_file(self._root, self._ownership, action)
+            case EditLines():
+                edits.edit_lines(self._root, self._ownership, action)
             case MakeDirectory():
                 writes.make_directory(self._root, self._ownership, action)
             case SetAccess():

@@ -6,90 +6,46 @@ and the exit code alone is never believed.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
-from reconciler.core.actions import Account, AccountOp
-from reconciler.core.host import ActionFailed, HostError, HostView, Receipt
+from reconciler.core.actions import Account
+from reconciler.core.host import ActionFailed, HostView, Receipt
 from reconciler.formats.accounts import Group, parse_group_shadows, parse_groups
+from reconciler.formats.users import NO_PASSWORD
 from reconciler.host.account_edits import fields_of
-from reconciler.host.run import Result, run
-
-_TIMEOUT = 60.0
-_LOCKED = 10
-"""groupadd(8), groupdel(8): "can't update group file", which includes that another program holds the lock."""
-
-_PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0, 4.0)
-"""Seconds between attempts while another program holds the lock."""
+from reconciler.host.shadow_utils import check, options_of, run_unlocked
 
 _TEXT = ("utf-8", "surrogateescape")
 
 
-def execute_account(view: HostView, prefix: str, action: Account, changed: Callable[[], None]) -> Receipt:
-    """Run the account command. `prefix` is the directory of the tree (`/` for the system itself). Raises ActionFailed.
-
-    `changed` is called after each command that may have changed the files.
-    """
-    options = [] if prefix == "/" else ["--prefix", prefix]
-    try:
-        return _EXECUTE[action.op](view, options, action, changed)
-    except ActionFailed:
-        raise
-    except HostError as error:
-        raise ActionFailed(error.summary, error.detail) from error
-
-
-def _groupadd(view: HostView, options: list[str], action: Account, changed: Callable[[], None]) -> Receipt:
+def groupadd(view: HostView, prefix: str, action: Account, changed: Callable[[], None]) -> Receipt:
+    """Make the group, or what it lacks. Raises ActionFailed."""
     gid, system = fields_of(action)
     there = _group(view, action.name)
     if there is not None and gid is not None and there.gid != gid:
         raise ActionFailed("groupadd failed", f"group '{action.name}' already exists with gid {there.gid}")
     if there is None:
         wanted = [*(["--gid", str(gid)] if gid is not None else []), *(["--system"] if system else [])]
-        result = _run_unlocked(["groupadd", *options, *wanted, "--", action.name])
+        result = run_unlocked(["groupadd", *options_of(prefix), *wanted, "--", action.name])
         changed()
-        _check(result, "groupadd", _group(view, action.name) is not None)
+        check(result, "groupadd", _group(view, action.name) is not None)
     if not _shadow_is_complete(view, action.name):
-        # A groupadd that was killed between its two files; grpconv writes the lines that /etc/gshadow lacks.
-        result = _run_unlocked(["grpconv", *_root(options)])
+        # A groupadd that was killed between its two files. grpconv would make the line too, with an `x` for the password.
+        result = run_unlocked(["groupmod", *options_of(prefix), "--password", NO_PASSWORD, "--", action.name])
         changed()
-        _check(result, "grpconv", _shadow_is_complete(view, action.name))
+        check(result, "groupmod", _shadow_is_complete(view, action.name))
         return Receipt("completed /etc/gshadow")
     return Receipt("" if there is None else "was there already")
 
 
-def _groupdel(view: HostView, options: list[str], action: Account, changed: Callable[[], None]) -> Receipt:
+def groupdel(view: HostView, prefix: str, action: Account, changed: Callable[[], None]) -> Receipt:
+    """Remove the group. Raises ActionFailed."""
     if _group(view, action.name) is None:
         return Receipt("was gone already")
-    result = _run_unlocked(["groupdel", *options, "--", action.name])
+    result = run_unlocked(["groupdel", *options_of(prefix), "--", action.name])
     changed()
-    _check(result, "groupdel", _group(view, action.name) is None)
+    check(result, "groupdel", _group(view, action.name) is None)
     return Receipt()
-
-
-_EXECUTE = {AccountOp.GROUPADD: _groupadd, AccountOp.GROUPDEL: _groupdel}
-
-
-def _root(options: list[str]) -> list[str]:
-    """The same for grpconv, which knows no --prefix."""
-    return ["--root", options[1]] if options else []
-
-
-def _check(result: Result, program: str, done: bool) -> None:  # two facts, one check
-    if result.rc:
-        raise ActionFailed(f"{program} failed", result.message.removeprefix(f"{program}: "))
-    if not done:
-        raise ActionFailed(f"{program} failed", "it said it was done, but the account files say otherwise")
-
-
-def _run_unlocked(argv: list[str]) -> Result:
-    """Run it; again, after a pause, while another program holds the lock on the account files."""
-    for pause in _PAUSES:
-        result = run(argv, timeout=_TIMEOUT)
-        if result.rc != _LOCKED:
-            return result
-        time.sleep(pause)
-    return run(argv, timeout=_TIMEOUT)
 
 
 def _group(view: HostView, name: str) -> Group | None:

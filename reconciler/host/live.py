@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from reconciler.core.actions import Account, Action, Unit, path_of
+from reconciler.core.actions import Account, Action, Unit, WriteFile, path_of
 from reconciler.core.host import ActionFailed, Entry, Receipt, Saved, UnitState
 from reconciler.host.files import Files
 from reconciler.host.owners import Ids, KernelOwnership
@@ -32,7 +32,7 @@ class LiveHost:
         self.running = root == "/" and os.path.isdir(_BOOTED)
         self._paths = SafeRoot(root)
         self._ids = Ids(self._paths)
-        self._files = Files(self._paths, KernelOwnership(self._ids))
+        self._files = Files(self._paths, KernelOwnership(self._ids), self._ids)
         self._asked: Systemd | None = None
 
     def entry(self, path: str) -> Entry | None:
@@ -64,10 +64,14 @@ class LiveHost:
                     raise ActionFailed("no systemd is running", f"{action.verb.value}: boot with systemd, or use --root for a tree")
                 return self._systemd().execute(action)
             case Account():
-                from reconciler.host.group_commands import execute_account  # a plan runs no account command
+                from reconciler.host.account_commands import execute_account  # a plan runs no account command
 
                 return execute_account(self, self.root, action, self._accounts_changed)
             case _:
+                if isinstance(action, WriteFile) and action.check and self.root == "/":
+                    from reconciler.host.checks import judge  # starts a program
+
+                    judge(action)
                 self._files.execute(action)
                 return Receipt()
 

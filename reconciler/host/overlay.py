@@ -6,9 +6,10 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from reconciler.core.actions import ABSENT, MakeDirectory, MakeLink, RemovePath, SetAccess, WriteFile
+from reconciler.core.actions import ABSENT, EditLines, MakeDirectory, MakeLink, RemovePath, SetAccess, WriteFile
 from reconciler.core.host import ActionFailed, Entry, FileType, HostView, Saved, UnsafePath
 from reconciler.host.expects import DIRECTORY, OTHER, mismatch, missing_directory, not_replaceable, state_of
+from reconciler.host.lines import edited
 from reconciler.host.safe_path import check_plain
 
 
@@ -76,12 +77,14 @@ class Overlay:
         parent, _, name = path.rpartition("/")
         self._children.setdefault(parent or "/", set()).add(name)
 
-    def execute(self, action: WriteFile | MakeDirectory | SetAccess | MakeLink | RemovePath) -> None:
+    def execute(self, action: WriteFile | EditLines | MakeDirectory | SetAccess | MakeLink | RemovePath) -> None:
         """Do a path action. Raises ActionFailed, UnsafePath."""
         check_plain(action.path)
         match action:
             case WriteFile():
                 self._write(action)
+            case EditLines():
+                self._edit(action)
             case MakeDirectory():
                 self._make_directory(action)
             case SetAccess():
@@ -97,12 +100,38 @@ class Overlay:
         entry = Entry(FileType.FILE, action.mode, action.owner, action.group, len(action.content), time.time_ns())
         self.put(action.path, Node(entry, action.content))
 
+    def _edit(self, action: EditLines) -> None:
+        self._need_parent(action.path)
+        self._expect(action.path, action.expects)
+        entry = self.entry(action.path)
+        content = self.read(action.path) if entry is not None else None
+        if content is None and action.remove and not action.add:
+            return
+        new = edited(content or b"", action.add, action.remove)
+        if entry is not None and new == content and (entry.mode, entry.owner, entry.group) == (action.mode, action.owner, action.group):
+            return
+        whole = Entry(FileType.FILE, action.mode, action.owner, action.group, len(new), time.time_ns())
+        self.put(action.path, Node(whole, new))
+
     def _make_directory(self, action: MakeDirectory) -> None:
         self._need_parent(action.path)
         found = self._state(action.path)
-        if found != ABSENT and (found != DIRECTORY or self.names(action.path)):
+        allowed = set(self.names(action.skeleton)) if action.skeleton else set()
+        if found != ABSENT and (found != DIRECTORY or set(self.names(action.path)) - allowed):
             raise mismatch(action.path, ABSENT, found)
         self.put(action.path, Node(_directory(action.mode, action.owner, action.group)))
+        for name in sorted(allowed):
+            self._copy(_join(action.skeleton, name), _join(action.path, name), action.owner, action.group)
+
+    def _copy(self, source: str, path: str, owner: str, group: str) -> None:
+        """What a skeleton has, given to somebody."""
+        entry = self.entry(source)
+        if entry is None or self.entry(path) is not None:
+            return
+        content = self.read(source) if entry.type is FileType.FILE else None
+        self.put(path, Node(replace(entry, owner=owner, group=group, nlink=2 if entry.type is FileType.DIRECTORY else 1), content))
+        for name in self.names(source) if entry.type is FileType.DIRECTORY else ():
+            self._copy(_join(source, name), _join(path, name), owner, group)
 
     def _set_access(self, action: SetAccess) -> None:
         entry = self.entry(action.path)

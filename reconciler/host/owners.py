@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Protocol
 
 from reconciler.core.host import ActionFailed, HostError
-from reconciler.formats.accounts import parse_groups, parse_users
+from reconciler.formats.accounts import Group, User, parse_groups, parse_users
 from reconciler.host.safe_path import SafeRoot
 
 _TEXT = ("utf-8", "surrogateescape")
@@ -26,10 +26,11 @@ class Ids:
         self._root = root
         self._users: _Names | None = None
         self._groups: _Names | None = None
+        self._accounts: tuple[tuple[User, ...], tuple[Group, ...]] | None = None
 
     def forget(self) -> None:
         """Read the files again when next asked."""
-        self._users = self._groups = None
+        self._users = self._groups = self._accounts = None
 
     def user(self, uid: int) -> str:
         """The name of a uid."""
@@ -47,14 +48,20 @@ class Ids:
         """The gid of a name, or of a number as text. Raises ActionFailed."""
         return self._group_names().number(name, "group", "/etc/group")
 
+    def accounts(self) -> tuple[tuple[User, ...], tuple[Group, ...]]:
+        """All users and all groups."""
+        if self._accounts is None:
+            self._accounts = parse_users(self._text("/etc/passwd")), parse_groups(self._text("/etc/group"))
+        return self._accounts
+
     def _user_names(self) -> _Names:
         if self._users is None:
-            self._users = _Names((user.name, user.uid) for user in parse_users(self._text("/etc/passwd")))
+            self._users = _Names((user.name, user.uid) for user in self.accounts()[0])
         return self._users
 
     def _group_names(self) -> _Names:
         if self._groups is None:
-            self._groups = _Names((group.name, group.gid) for group in parse_groups(self._text("/etc/group")))
+            self._groups = _Names((group.name, group.gid) for group in self.accounts()[1])
         return self._groups
 
     def _text(self, path: str) -> str:

@@ -15,6 +15,9 @@ from reconciler.host.expects import DIRECTORY, OTHER, mismatch, missing_director
 from reconciler.host.safe_path import SafeRoot, kind_of, read_at
 
 _TEMPORARY = (".reconciler.", ".tmp")
+_READS_DOTFILES = ("/etc/logrotate.d",)
+_TEMPORARY_THERE = ("reconciler.", ".tmp~")
+"""logrotate skips names that end in `~`, but not if they begin with a dot."""
 
 
 class Place:
@@ -35,15 +38,15 @@ class Place:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         os.close(self.fd)
 
-    @staticmethod
-    def temporary() -> str:
+    def temporary(self) -> str:
         """A new name that systemd, sudo, cron and logrotate do not look at."""
-        return f"{_TEMPORARY[0]}{os.urandom(8).hex()}{_TEMPORARY[1]}"
+        before, after = _TEMPORARY_THERE if self.path.rpartition("/")[0] in _READS_DOTFILES else _TEMPORARY
+        return f"{before}{os.urandom(8).hex()}{after}"
 
     @staticmethod
     def is_temporary(name: str) -> bool:
         """Whether `temporary` may have made this name."""
-        return name.startswith(_TEMPORARY[0]) and name.endswith(_TEMPORARY[1])
+        return any(name.startswith(before) and name.endswith(after) for before, after in (_TEMPORARY, _TEMPORARY_THERE))
 
     def stat(self, name: str = "") -> os.stat_result | None:
         """What `lstat` says of a name in the directory; None when nothing is there."""

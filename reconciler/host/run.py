@@ -10,6 +10,7 @@ import selectors
 import signal
 import subprocess
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import IO, Any
@@ -17,7 +18,7 @@ from typing import IO, Any
 from reconciler.core.host import HostError
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_ENVIRONMENT = {"PATH": _PATH, "LC_ALL": "C.UTF-8", "TZ": "UTC", "SYSTEMD_COLORS": "0", "SYSTEMD_PAGER": "", "PAGER": "cat"}
+ENVIRONMENT = {"PATH": _PATH, "LC_ALL": "C.UTF-8", "TZ": "UTC", "SYSTEMD_COLORS": "0", "SYSTEMD_PAGER": "", "PAGER": "cat"}
 _TICK = 0.1
 """Seconds between looks at whether the program has ended while something else keeps its output open."""
 
@@ -45,8 +46,15 @@ class Result:
         return escape(next((line for line in lines if line), f"exit status {self.rc}"))
 
 
-def run(argv: list[str], *, timeout: float, input: bytes = b"", cap: int = 1 << 20) -> Result:  # noqa: A002  # the name of subprocess.run
-    """Run a program to its end. `timeout` is in seconds, `cap` bytes are kept of each output stream.
+def run(  # all by keyword
+    argv: list[str],
+    *,
+    timeout: float,
+    input: bytes = b"",  # noqa: A002  # the name of subprocess.run
+    cap: int = 1 << 20,
+    variables: Mapping[str, str] | None = None,
+) -> Result:
+    """Run a program to its end. `timeout` is in seconds, `cap` bytes are kept of each output stream, `variables` join its environment.
 
     The program gets no descriptor of ours, no terminal, no environment, umask 022 and `/` as its directory. It is not tied to our life:
     a groupadd that is killed half-way with us leaves more damage than one that ends by itself. Raises ProgramMissing, TimedOut.
@@ -57,7 +65,7 @@ def run(argv: list[str], *, timeout: float, input: bytes = b"", cap: int = 1 << 
         stdin=subprocess.PIPE if input else subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env=_ENVIRONMENT,
+        env={**ENVIRONMENT, **(variables or {})},
         cwd="/",
         umask=0o022,
         start_new_session=True,

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from reconciler.core.actions import Account, Action, MakeDirectory, SetAccess, Unit, WriteFile, path_of
+from reconciler.core.actions import Account, Action, EditLines, MakeDirectory, SetAccess, Unit, WriteFile, path_of
 from reconciler.core.host import ActionFailed, Entry, FileType, HostView, Receipt, Saved, UnitState
 from reconciler.formats.accounts import parse_groups, parse_users
 from reconciler.host.account_edits import account_edits
+from reconciler.host.homes import HomeAction, check_below, check_entry, home_of, is_a_directory
 from reconciler.host.overlay import Node, Overlay
 from reconciler.host.safe_path import check_plain
 from reconciler.host.simulated_units import SimulatedUnits
@@ -83,7 +84,8 @@ class SimulatedHost:
             case Account():
                 self._edit_accounts(action)
             case _:
-                if isinstance(action, WriteFile | MakeDirectory | SetAccess):
+                if isinstance(action, WriteFile | EditLines | MakeDirectory | SetAccess):
+                    action = self._in_home(action) if action.as_user else action
                     self._check_owner(action)
                 self._files.execute(action)
                 self._names = None if path_of(action) in ("/etc/passwd", "/etc/group") else self._names
@@ -103,7 +105,22 @@ class SimulatedHost:
             self._files.put(path, Node(replace(entry, size=len(new)), new))
         self._names = None
 
-    def _check_owner(self, action: WriteFile | MakeDirectory | SetAccess) -> None:
+    def _in_home(self, action: HomeAction) -> HomeAction:
+        """The action with its group, if everything on its way is the user's or root's."""
+        home = home_of(action.as_user, parse_users(self._text("/etc/passwd")), parse_groups(self._text("/etc/group")))
+        check_below(action.path, home)
+        at = action.path
+        while at != home.path:
+            at = at.rpartition("/")[0]
+            above = self.entry(at)
+            if above is None or above.type is not FileType.FILE:  # a file is no directory for anybody, and is told so further on
+                check_entry(at, above, home.user, directory=True)
+        found = self.entry(action.path)
+        is_directory = isinstance(action, MakeDirectory) or (isinstance(action, SetAccess) and is_a_directory(found))
+        check_entry(action.path, found, home.user, directory=is_directory)
+        return replace(action, group=action.group or home.group)
+
+    def _check_owner(self, action: HomeAction) -> None:
         if self._names is None:
             users = parse_users(self._text("/etc/passwd"))
             groups = parse_groups(self._text("/etc/group"))

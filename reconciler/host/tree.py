@@ -36,7 +36,7 @@ class TreeHost:
         ownership: Ownership = KernelOwnership(self._ids)
         if os.geteuid() != 0:
             ownership = RecordedOwnership(self._ids, self._paths, f"{state}/{OWNERS}")
-        self._files = Files(self._paths, ownership)
+        self._files = Files(self._paths, ownership, self._ids)
 
     def entry(self, path: str) -> Entry | None:
         """As HostView.entry."""

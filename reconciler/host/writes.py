@@ -9,7 +9,7 @@ from collections.abc import Callable
 from reconciler.core.actions import ABSENT, MakeDirectory, MakeLink, RemovePath, SetAccess, WriteFile
 from reconciler.core.digest import digest
 from reconciler.core.host import ActionFailed, UnsafePath
-from reconciler.host import failpoints
+from reconciler.host import failpoints, skeleton
 from reconciler.host.attributes import copy_attributes
 from reconciler.host.expects import DIRECTORY, not_replaceable
 from reconciler.host.owners import Ownership, write_all
@@ -44,6 +44,8 @@ def make_directory(root: SafeRoot, ownership: Ownership, action: MakeDirectory) 
         made = _mkdir(place, 0o700)
         failpoints.hit("mkdir.made")
         try:
+            if action.skeleton:
+                skeleton.fill(root, ownership, action)
             _own_directory(place, ownership, mode, action, made=made)
         except BaseException:
             if made:
@@ -168,7 +170,7 @@ def _mkdir(place: Place, mode: int) -> bool:
 def _own_directory(place: Place, ownership: Ownership, mode: int, action: MakeDirectory, *, made: bool) -> None:
     fd = os.open(place.name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=place.fd)
     try:
-        if os.listdir(fd):
+        if not action.skeleton and os.listdir(fd):
             raise place.changed(ABSENT, DIRECTORY)
         (ownership.hold if made else ownership.change)(fd, mode, action.owner, action.group)
         os.fsync(fd)

@@ -40,6 +40,8 @@ def owners(owner: str, group: str) -> Iterator[Address]:
     """The accounts that an owner and a group refer to, should they be declared."""
     yield Address("users", owner)
     yield Address("groups", group)
+    # A user comes with a group of the same name.
+    yield Address("users", group)
 
 
 def owner_requirements(owner: str, group: str) -> Iterator[Requirement]:

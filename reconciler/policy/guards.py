@@ -80,9 +80,10 @@ def protected(plan: Plan, context: Context) -> Iterator[Diagnostic]:
     """`protect: true` outlives its block."""
     for change in plan.changes:
         row = plan.memory.rows.get(change.address)
-        if change.verb is Verb.DELETE and row and row.protect and str(change.address) not in context.unprotect:
+        gone = change.verb is Verb.DELETE or (change.part is not None and change.part.retired)
+        if gone and row and row.protect and str(change.address) not in context.unprotect:
             detail = (
-                f"{change.address} is protected and would be destroyed. "
+                f"{change.address} is protected and would be {'destroyed' if change.verb is Verb.DELETE else 'disabled'}. "
                 f"Apply `protect: false` first, or give --unprotect '{change.address}'."
             )
             yield _refusal("protected", "protected resource would be destroyed", detail, change)

@@ -43,20 +43,28 @@ def _above(path: str) -> Iterator[str]:
 
 
 def _secret_environment(spec: Spec, kinds: Kinds) -> Iterator[Diagnostic]:
-    """Environment= is readable by every user of the host."""
+    """Environment= is readable by every user of the host, and so is a profile file."""
     for declared in spec.resources:
-        for name in getattr(declared.resource, "environment", ()):
+        environment = getattr(declared.resource, "environment", ())
+        for name in getattr(environment, "set", environment):
             if any(word in name.upper() for word in ("PASSWORD", "SECRET", "TOKEN", "API_KEY", "PRIVATE_KEY")):
-                detail = (
-                    f"{declared.address} sets {name} in its environment, which any user can read with `systemctl show`. "
-                    "Use `load_credential` or an `environment_file` with mode 0600."
-                )
+                advice = "Use `load_credential` or an `environment_file` with mode 0600."
+                by, advice = ("with `systemctl show`", advice) if isinstance(environment, dict) else ("in /etc", "Keep it in the home.")
+                detail = f"{declared.address} sets {name} in its environment, which any user can read {by}. {advice}"
                 yield warning(
                     "secret in the environment", detail, address=declared.address, source=declared.source, rule="secret-environment"
                 )
 
 
-RULES: tuple[Rule, ...] = (forbidden, claimed_twice, _file_as_parent, _undeclared_watch, _secret_environment)
+def _of_its_kind(spec: Spec, kinds: Kinds) -> Iterator[Diagnostic]:
+    """What each kind has to say about its own."""
+    for declared in spec.resources:
+        yield from kinds[declared.address.kind].lint(declared)
+    for kind in kinds.values():
+        yield from kind.lint_together(spec)
+
+
+RULES: tuple[Rule, ...] = (_of_its_kind, forbidden, claimed_twice, _file_as_parent, _undeclared_watch, _secret_environment)
 
 
 def lint(spec: Spec, kinds: Kinds) -> list[Diagnostic]:

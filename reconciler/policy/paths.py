@@ -60,7 +60,7 @@ def forbidden(spec: Spec, kinds: Kinds) -> Iterator[Diagnostic]:
     command = str(spec.settings.get("command", ""))
     for declared in spec.resources:
         address = declared.address
-        if address.kind == "services" and address.name in OUR_UNITS:
+        if address.kind in ("services", "timers") and address.name in OUR_UNITS:
             why = "it is one of Reconciler's own units"
         elif address.name.startswith("/"):
             why = reason(address.name, command)

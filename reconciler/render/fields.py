@@ -22,13 +22,13 @@ _DIFF_COLOURS = {"@": "cyan", "+": "green", "-": "red", "\\": "dim"}
 
 
 def created(document: Data | None, sensitive: Data, look: Look) -> list[dict[str, Any]]:
-    """All leaves of something new, in the form of differences. Empty lists, and a type that goes without saying, only in full."""
+    """All leaves of something new, in the form of differences. Empty lists and maps, and a type that goes without saying, only in full."""
     secret = [((key,), None) for key in document or {} if key in sensitive]
     open_ = {key: value for key, value in (document or {}).items() if key not in sensitive}
     return [
         {"path": list(path), "before": None, "after": value, "origin": "", "sensitive": path[0] in sensitive, "new": True}
         for path, value in [*secret, *leaves(open_)]
-        if look.verbose or (value != [] and not (path == ("type",) and value in ("file", "directory", "group")))
+        if look.verbose or (value not in ([], {}) and not (path == ("type",) and value in ("file", "directory", "group")))
     ]
 
 

@@ -12,12 +12,19 @@ _NAMED = 4
 
 _PATH_VERBS = {
     "WriteFile": "write",
+    "EditLines": "edit",
     "MakeDirectory": "create directory",
     "SetAccess": "set mode and owner of",
     "MakeLink": "link",
     "RemovePath": "remove",
 }
-_ACCOUNT_VERBS = {"groupadd": "create group", "groupdel": "delete group"}
+_ACCOUNT_VERBS = {
+    "groupadd": "create group",
+    "groupdel": "delete group",
+    "useradd": "create user",
+    "usermod": "change user",
+    "userdel": "delete user",
+}
 
 
 def action_words(action: Mapping[str, Any], *, all_units: bool = False) -> str:
@@ -27,10 +34,21 @@ def action_words(action: Mapping[str, Any], *, all_units: bool = False) -> str:
         target = f" -> {visible(action['target'])}" if kind == "MakeLink" else ""
         return f"{_PATH_VERBS[kind]} {visible(action['path'])}{target}"
     if kind == "Account":
-        return f"{_ACCOUNT_VERBS.get(action['op'], visible(action['op']))} {visible(action['name'])}"
+        return f"{_ACCOUNT_VERBS.get(action['op'], visible(action['op']))} {visible(action['name'])}{_account_fields(action)}"
     if kind == "Unit":
         return f"{visible(action['verb'])} {units_words(action['units'], all_units=all_units)}".rstrip()
     return visible(str(kind))
+
+
+def _account_fields(action: Mapping[str, Any]) -> str:
+    """What a usermod changes; a useradd says it in the fields of its resource."""
+    fields: Mapping[str, str] = action.get("fields") or {}
+    if action["op"] != "usermod" or not fields:
+        return ""
+    words = {name: f"{name} {value}" if name in ("append", "remove", "complete") else name for name, value in fields.items()}
+    if "lock" in words:
+        words = {"lock": "disable", **{name: word for name, word in words.items() if name not in ("lock", "expiredate")}}
+    return f" ({visible(', '.join(words.values()))})"
 
 
 def units_words(units: list[str], *, all_units: bool = False) -> str:

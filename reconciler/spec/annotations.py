@@ -40,8 +40,11 @@ def _step(annotation: Any, step: str | int) -> Iterator[Any]:
     for member in members(annotation):
         arguments = get_args(member)
         if is_model(member):
-            if (info := fields_of(member).get(str(step))) is not None:
+            fields = fields_of(member)
+            if (info := fields.get(str(step))) is not None:
                 yield info.annotation
+            elif isinstance(step, int) and (short := fields.get(getattr(member, "LIST_FORM", ""))) is not None:
+                yield from _step(short.annotation, step)
         elif isinstance(step, str) and len(arguments) == 2:
             yield arguments[1]
         elif isinstance(step, int) and arguments:

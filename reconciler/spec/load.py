@@ -93,15 +93,15 @@ def _sources(found: Iterable[tuple[str, Mark]], address: Address, included: Incl
 
 
 def _spec(host: Any, rows: Mapping[str, Mapping[str, _Row]], included: Included, kinds: Kinds) -> Spec:
-    place = included.tree.place
+    place, settings = included.tree.place, host.settings.model_dump()
     resources = tuple(
-        Declared(Address(kind, name), resource, place(row.mark, len(name)), row.sources)
+        Declared(Address(kind, name), resource, place(row.mark, len(name)), row.sources, settings)
         for kind in kinds
         for name, resource in getattr(host, kind).items()
         for row in (rows[kind][name],)
     )
     tree = included.tree
-    return Spec(host.host, resources, host.settings.model_dump(), tree.digest, tree.reader.commit, tuple(tree.names))
+    return Spec(host.host, resources, settings, tree.digest, tree.reader.commit, tuple(tree.names))
 
 
 def _ordered(diagnostics: list[Diagnostic], included: Included) -> list[Diagnostic]:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
-from reconciler.core.fields import AbsolutePath
+from reconciler.core.fields import AbsolutePath, Scheduler, TimeZone
 from reconciler.core.kind import Kinds
 from reconciler.spec.words import HOSTNAME, VERSION, unsupported
 
@@ -18,6 +18,10 @@ class Settings(BaseModel):
 
     command: AbsolutePath = "/usr/local/bin/reconciler"
     """Where this program is on the host: the one path that generated units call."""
+    scheduler: Scheduler = Scheduler.TIMER
+    """What runs scheduled jobs: systemd timers or cron. A job can say otherwise for itself."""
+    timezone: TimeZone = "host"
+    """The time zone of schedules: `host`, UTC, or a name such as Europe/Berlin. A job can say otherwise for itself."""
 
 
 def _version(value: Any) -> Any:

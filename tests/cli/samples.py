@@ -17,18 +17,26 @@ from reconciler.spec.model import host_model
 from tests.spec.fakes import DictReader
 
 BASES: dict[str, tuple[str, dict[str, Any]]] = {
+    "backups": ("b", {"sources": ["/data/x"], "destinations": ["/backup/x"], "schedule": "daily"}),
     "directories": ("/srv/d", {"mode": "0755"}),
     "files": ("/etc/f", {"content": "x", "mode": "0644"}),
     "groups": ("g", {}),
+    "logrotate": ("app", {"paths": ["/var/log/app.log"]}),
     "services": ("s", {"exec_start": ["/usr/bin/true"]}),
 }
 """The least that each kind needs: name and resource."""
 
 _CANDIDATES = (
     *("x", "/x", "x.service", "10s", "5", "0644", "no", "exec", "/dev/null rw", "50%", "masked"),
+    *("always", "gzip", "daily", "timer", "UTC", "host", "-%Y%m%d"),
     *("running", "restart", "none", "enforce", "source.txt", "/usr/bin/true x"),
 )
 """One of these is valid wherever text is."""
+_LEAST: dict[str, dict[str, str]] = {
+    "Create": {"mode": "0640", "owner": "root", "group": "root"},
+    "SwitchUser": {"user": "root", "group": "root"},
+}
+"""What a block in a resource cannot do without."""
 _WITHOUT = {("files", "source"): ("content",)}
 """Keys of the base that exclude a field."""
 
@@ -37,7 +45,7 @@ _KNOWN = {("services", "directives"): ("Service", "OOMScoreAdjust", "5")}
 _MODEL = host_model(discover())
 
 Shape = tuple[str, ...]
-"""How text is nested in a value, from the outside: `list` and `map`."""
+"""How text is nested in a value, from the outside: `list`, `map`, and `.MODEL.FIELD` for a field of a block in the resource."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +116,15 @@ def _shapes(annotation: Any) -> Iterator[Shape]:
             name = "list" if origin is list else "map"
             yield from ((name, *inner) for inner in _shapes(arguments[-1]))
         elif is_model(member):
-            raise NotImplementedError(f"{member}: nested models are not covered yet")
+            for key, info in fields_of(member).items():
+                yield from ((f".{member.__name__}.{key}", *inner) for inner in _shapes(info.annotation))
 
 
 def _build(shape: Shape, texts: Sequence[str]) -> Any:
     """A value of this shape with these texts: map keys from the outside, then the innermost text."""
     if not shape:
         return texts[0]
+    if shape[0].startswith("."):
+        _, model, key = shape[0].split(".")
+        return {**_LEAST.get(model, {}), key: _build(shape[1:], texts)}
     return [_build(shape[1:], texts)] if shape[0] == "list" else {texts[0]: _build(shape[1:], texts[1:])}

@@ -129,6 +129,8 @@ def test_unknown_keys_in_every_kind(untouched: Tree, kind: str, field: str) -> N
 
 NAMES = ["", "../x", "-rf", "--help", "a@b", "ä", "x\n", "\n", "x" * 300, "a b", "a;id", "$(id)", "a\tb", "a\\b", "x/", ".", "..", "a'b", 'a"b', "%n", "*"]
 MORE_NAMES = {
+    "backups": ["a.b", "a/b", ".a", "a:b", "x" * 64],
+    "logrotate": ["a.b", "app~", ".app", "a/b", "-a", "app.dpkg-old"],
     "services": ["a/b", ".hidden", "ml-api.service", "-x", "a%i", "a.service.service"],
     "groups": ["Root", "9x", "a.b", "a:b", "a,b", "x" * 32, "-", "root:x:0:", "$x"],
     "files": ["etc/x", "~/x", "//x", "/", "/etc/x\n", "/a\nb"],

@@ -1,0 +1,55 @@
+"""Everything known about one resource: what is declared, applied and there, what it needs, and what would be done about it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reconciler.app.graphing import references
+from reconciler.app.planning import Planned
+from reconciler.core.actions import as_data
+from reconciler.core.address import Address
+
+
+def explain(planned: Planned, address: Address) -> dict[str, Any] | None:
+    """The facts about a resource with all its parts; None when neither spec nor ledger knows it."""
+    plan, situation, request = planned.plan, planned.situation, planned.request
+    if plan is None or situation is None or request is None:
+        return None
+    every = sorted(found for found in situation.observed if address in (found, found.resource))
+    if not every:
+        return None
+    edges = references(request.spec, request.kinds)
+    declared = next((one for one in request.spec.resources if one.address == address.resource), None)
+    return {
+        "address": str(address),
+        "source": str(declared.source) if declared else None,
+        "needs": [str(one) for one in edges.get(address.resource, ())],
+        "needed_by": [str(one) for one, needed in edges.items() if address.resource in needed],
+        "parts": [_part(planned, one) for one in every],
+        "steps": [
+            {**as_data(step.action), "held": step.held, "why": sorted({cause.why for cause in step.causes if cause.why})}
+            for step in plan.steps
+            if any(cause.address in every for cause in step.causes)
+        ],
+        "owed": [{"verb": row.verb, "unit": row.unit, "why": row.why, "run": row.run} for row in plan.owed if row.address in every],
+        "blocked": {str(one): plan.blocked[one] for one in every if one in plan.blocked},
+    }
+
+
+def _part(planned: Planned, address: Address) -> dict[str, Any]:
+    assert planned.situation is not None and planned.plan is not None
+    part, row = planned.situation.parts.get(address), planned.situation.rows.get(address)
+    seen = planned.situation.observed[address]
+    change = next((one for one in planned.plan.changes if one.address == address), None)
+    return {
+        "address": str(address),
+        "declared": part.document if part else None,
+        "applied": row.document if row else None,
+        "observed": seen.document,
+        "unreadable": seen.unreadable or None,
+        "ours": row is not None,
+        "made_by_us": row.created if row else None,
+        "protected": row.protect if row else None,
+        "applied_from": row.source or None if row else None,
+        "state": "as declared" if change is None else f"{change.origin}: {change.reason or 'differs'}",
+    }

@@ -1,0 +1,40 @@
+"""How a host stands: the last apply, what is owed, drifted or broken, and what to type next."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reconciler.app.planning import Planned
+from reconciler.core.actions import Unit
+from reconciler.core.changes import Verb
+from reconciler.core.diagnostic import errors
+from reconciler.host.hosts import state_directory
+from reconciler.host.state_history import open_history
+from reconciler.render.plan_json import drifted
+
+
+def standing(planned: Planned, root: str | None) -> dict[str, Any]:
+    """The facts of `status`. `healthy`: nothing is to be done and the last apply ended well. Raises HostError."""
+    history = open_history(state_directory(root))
+    last = None
+    if history is not None:
+        with history:
+            last = history.last_run()
+    plan = planned.plan
+    changes = [change for change in plan.changes if change.verb is not Verb.NONE] if plan else []
+    drift = [str(change.address) for change in plan.changes if drifted(change)] if plan else []
+    problems = [found.summary for found in errors(planned.diagnostics)]
+    return {
+        "host": plan.host if plan else None,
+        "managed": len(plan.memory.rows) if plan else 0,
+        "last_run": last,
+        "interrupted": plan.memory.interrupted or None if plan else None,
+        "damaged": plan.memory.damaged or None if plan else None,
+        "pending": [{"address": str(change.address), "change": change.verb.name.lower(), "origin": str(change.origin)} for change in changes],
+        "drift": drift,
+        "owed": [{"address": str(row.address), "verb": row.verb, "unit": row.unit, "why": row.why, "held": row.held} for row in plan.owed] if plan else [],
+        "restarts": sorted({unit for step in plan.steps if isinstance(step.action, Unit) and not step.held for unit in step.action.units}) if plan else [],
+        "problems": problems,
+        "complete": plan.complete if plan else False,
+        "healthy": bool(plan and plan.empty and plan.complete and not problems and (last is None or last["status"] == "applied")),
+    }

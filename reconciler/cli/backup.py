@@ -1,0 +1,95 @@
+"""reconciler backup: make, list, prove and give back archives, of the jobs that apply wrote to /etc/reconciler. The spec is not needed."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from reconciler.cli import options, output
+from reconciler.cli.exits import ExitCode
+
+if TYPE_CHECKING:
+    from reconciler.app.backups import Report
+
+app = typer.Typer(help="Make, list, verify and restore backups.", no_args_is_help=True, rich_markup_mode=None)
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The backup job.")]
+MaybeName = Annotated[str, typer.Argument(metavar="[NAME]", help="The backup job; all of them when left out.", show_default=False)]
+_AT = "An archive by its id, or the newest up to this time (2026-11-23T02:00, UTC). Default: the newest."
+At = Annotated[str, typer.Option("--at", metavar="ID|TIME", help=_AT)]
+To = Annotated[str, typer.Option("--to", metavar="DIR", help="A new or empty directory.")]
+_PATHS = "Only these, written as they were on the host; all when left out."
+Paths = Annotated[list[str] | None, typer.Argument(metavar="[PATH]...", help=_PATHS, show_default=False)]
+All = Annotated[bool, typer.Option("--all", help="Every archive, not only one.")]
+Compare = Annotated[bool, typer.Option("--compare", help="Also compare with the files as they are now.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be deleted.")]
+
+
+def run(name: Name) -> int:
+    """Make a backup now. An archive is verified before it counts; old ones go by the job's `keep`, and never the last good one."""
+    from reconciler.app.backups import run_job
+
+    return _finish(run_job(name, _tell))
+
+
+def list_(name: MaybeName = "", as_json: options.Json = False) -> int:
+    """List archives, the oldest first. Changes nothing."""
+    from reconciler.app.backups import list_archives
+    from reconciler.render.backups import archives_text
+
+    report = list_archives(name)
+    if report.data is not None:
+        if as_json:
+            output.print_json(report.data)
+        else:
+            sys.stdout.write(archives_text(report.data))
+    return _finish(report)
+
+
+def verify(name: Name, at: At = "", everything: All = False, compare: Compare = False) -> int:
+    """Read archives from beginning to end and check their sums. What is found is written down; a bad archive is never counted upon."""
+    from reconciler.app.backups import verify_archives
+
+    return _finish(verify_archives(name, at, everything=everything, compare=compare))
+
+
+def restore(name: Name, to: To, paths: Paths = None, at: At = "") -> int:
+    """Unpack an archive into a new or empty directory, with the owners and modes it was made with. Nothing is put over existing files."""
+    from reconciler.app.backups import restore_files
+
+    return _finish(restore_files(name, at, to, paths or []))
+
+
+def prune(name: Name, dry_run: DryRun = False) -> int:
+    """Delete the archives that the job's `keep` lets go. The newest good one always stays."""
+    from reconciler.app.backups import prune_archives
+
+    return _finish(prune_archives(name, dry_run=dry_run))
+
+
+for _name, _command in (("run", run), ("list", list_), ("verify", verify), ("restore", restore), ("prune", prune)):
+    app.command(_name, short_help=(_command.__doc__ or "").partition(". ")[0].rstrip("."))(_command)
+
+
+def _tell(line: str) -> None:
+    sys.stderr.write(f"reconciler: {line}\n")
+
+
+def _finish(report: Report) -> int:
+    from reconciler.app.backups import End
+    from reconciler.render.term import visible
+
+    for line in report.lines:
+        sys.stdout.write(visible(line) + "\n")
+    for line in report.problems:
+        _tell(visible(line))
+    return {
+        End.GOOD: ExitCode.OK,
+        End.PARTLY: ExitCode.PARTIAL,
+        End.FINDINGS: ExitCode.CHANGES,
+        End.NOT_NOW: ExitCode.BUSY,
+        End.REFUSED: ExitCode.REFUSED,
+        End.FAILED: ExitCode.ERROR,
+    }[report.end]

@@ -1,0 +1,48 @@
+"""reconciler explain: everything known about one resource."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from reconciler.cli import options, output
+from reconciler.cli.exits import ExitCode
+
+What = Annotated[str, typer.Argument(metavar="ADDRESS", help="A resource or part, such as services.ml-api.")]
+
+
+def explain(
+    address: What,
+    spec: options.Spec = "",
+    root: options.Root = None,
+    as_json: options.Json = False,
+    no_color: options.NoColor = False,
+) -> int:
+    """Show one resource as it is declared, was applied last and stands on the host now, what it needs and what apply would do. Changes nothing."""
+    from reconciler.app.explaining import explain as facts
+    from reconciler.app.planning import PlanOptions, plan_host
+    from reconciler.core.address import Address
+    from reconciler.render.explanation import explanation
+
+    try:
+        wanted = Address.parse(address)
+    except ValueError as problem:
+        sys.stderr.write(f"reconciler: {problem}\n")
+        return ExitCode.USAGE
+    loaded = output.load(spec, "")
+    if not loaded.ok:
+        return output.without_plan(loaded.diagnostics, as_json=as_json, no_color=no_color)
+    planned = plan_host(loaded, PlanOptions(root))
+    if planned.plan is None:
+        return output.without_plan(planned.diagnostics, as_json=as_json, no_color=no_color)
+    data = facts(planned, wanted)
+    if data is None:
+        sys.stderr.write(f"reconciler: neither the spec nor the ledger knows {address}\n")
+        return ExitCode.ERROR
+    if as_json:
+        output.print_json(data)
+    else:
+        sys.stdout.write(explanation(data))
+    return ExitCode.OK

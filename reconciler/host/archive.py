@@ -1,0 +1,202 @@
+"""GNU tar: making, checking, comparing and unpacking archives. Knows no jobs and no retention.
+
+What its exit status means (measured, GNU tar 1.34): 0 done, sockets are left out; 1 a file changed or vanished while it was read, the
+archive is usable; 2 something could not be read, or the disk is full. `tar -t` is blind to flipped bits: the sum is what finds them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from reconciler.core.host import HostError
+from reconciler.host import failpoints
+from reconciler.host.pipeline import Ended, pipe
+from reconciler.host.run import run
+
+_CHUNK = 1 << 20
+_KEPT = 50
+"""Warnings kept of one run."""
+_COMPRESS = {"gzip": ["gzip", "--stdout", "--no-name"], "zstd": ["zstd", "--stdout", "--quiet"], "none": []}
+_DECOMPRESS = {"gzip": ["gzip", "--stdout", "--decompress"], "zstd": ["zstd", "--stdout", "--quiet", "--decompress"], "none": ["cat"]}
+PROGRAMS = {"gzip": "/usr/bin/gzip", "zstd": "/usr/bin/zstd", "none": ""}
+
+
+class ArchiveError(HostError):
+    """An archive could not be made, read or unpacked."""
+
+
+class TargetError(ArchiveError):
+    """The destination would not take it: full, read-only, broken. Another one may."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What goes into an archive. Paths are absolute. A pattern with a leading `/` is anchored, any other matches names at every depth.
+
+    `literal` are paths that are left out as they are written, without patterns.
+    """
+
+    sources: tuple[str, ...]
+    exclude: tuple[str, ...] = ()
+    literal: tuple[str, ...] = ()
+    one_file_system: bool = True
+    compress: str = "gzip"
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """An archive that was written: its size, the SHA-256 of what was written, and what tar complained about."""
+
+    bytes: int
+    sha256: str
+    warnings: tuple[str, ...]
+
+
+def tar_version() -> str:
+    """`1.34`. Raises ProgramMissing."""
+    first = run(["tar", "--version"], timeout=20).out.decode("utf-8", "replace").partition("\n")[0]
+    return first.rpartition(" ")[2]
+
+
+def create(fd: int, contents: Contents) -> Written:
+    """Write an archive to `fd` and make it durable. Raises ArchiveError, TargetError."""
+    stages = [_create_argv(contents), *filter(None, [_COMPRESS[contents.compress]])]
+    writer = _Writer(fd)
+    tar, *rest = pipe(stages, writer.take)
+    failpoints.hit("backup.streamed")
+    for ended in rest:
+        if ended.rc != 0:
+            raise ArchiveError("the archive could not be compressed", ended.reason)
+    if tar.rc not in (0, 1):
+        raise ArchiveError("tar failed", _reasons(tar))
+    writer.sync()
+    return Written(writer.bytes, writer.sum.hexdigest(), tar.said[:_KEPT])
+
+
+def copy(source: int, target: int) -> Written:
+    """Copy a whole archive and make it durable. Raises ArchiveError, TargetError."""
+    writer = _Writer(target)
+    _read_all(source, writer.take)
+    writer.sync()
+    return Written(writer.bytes, writer.sum.hexdigest(), ())
+
+
+def sum_of(fd: int) -> str:
+    """The SHA-256 of a whole file, read from the disk as far as the kernel lets us. Raises ArchiveError."""
+    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+    found = hashlib.sha256()
+    _read_all(fd, found.update)
+    return found.hexdigest()
+
+
+def check(fd: int, compress: str, sources: Sequence[str]) -> str:
+    """Decompress and list the whole archive; what is wrong with it, empty if nothing is. Each source must be in it."""
+    missing = {_member(source).encode() for source in sources}
+    rest = bytearray()
+
+    def take(chunk: bytes) -> None:
+        rest.extend(chunk)
+        *lines, last = rest.split(b"\n")
+        missing.difference_update(bytes(line).removesuffix(b"/") for line in lines)
+        rest[:] = last
+
+    wrong = _first_wrong(_read(fd, compress, ["tar", "--list", "--quoting-style=literal", "--file=-"], take))
+    return wrong or (f"/{min(missing).decode('utf-8', 'replace')} is not in it" if missing else "")
+
+
+def compare(fd: int, compress: str) -> tuple[str, ...]:
+    """What differs between the archive and the files it was made from (tar --compare). Raises ArchiveError."""
+    lines: list[bytes] = []
+    decompressor, tar = _read(fd, compress, ["tar", "--compare", "--file=-", *_METADATA, "--directory=/"], lines.append)
+    if decompressor.rc != 0 or tar.rc not in (0, 1):
+        raise ArchiveError("the archive could not be compared", decompressor.reason if decompressor.rc else _reasons(tar))
+    found = [line for line in b"".join(lines).decode("utf-8", "backslashreplace").splitlines() if line]
+    return (*found, *tar.said) if tar.rc else ()
+
+
+def extract(fd: int, compress: str, directory: int, members: Sequence[str], *, as_root: bool) -> tuple[str, ...]:
+    """Unpack into the open `directory`, all or some members (paths without the leading `/`); what tar complained about.
+
+    As root with the owners that are recorded, by number; as an ordinary user everything becomes theirs. Raises ArchiveError.
+    """
+    owners = ["--same-owner", "--xattrs-include=*"] if as_root else ["--no-same-owner"]
+    argv = ["tar", "--extract", "--file=-", *_METADATA, *owners, "--same-permissions", "--delay-directory-restore", "--no-wildcards"]
+    argv += [f"--directory=/proc/self/fd/{directory}", "--", *members]
+    decompressor, tar = _read(fd, compress, argv, lambda _: None, (directory,))
+    if tar.rc != 0 or decompressor.rc != 0:
+        reason = _reasons(tar) if tar.rc else decompressor.reason
+        hint = "; ask for the other name of this file as well" if members and "Cannot hard link" in reason else ""
+        raise ArchiveError("the archive could not be unpacked", reason + hint)
+    return tar.said[:_KEPT]
+
+
+_METADATA = ("--numeric-owner", "--acls", "--xattrs")
+
+
+def _create_argv(contents: Contents) -> list[str]:
+    options = ["tar", "--create", "--file=-", "--format=posix", *_METADATA, "--xattrs-include=*", "--sparse"]
+    options += ["--one-file-system"] if contents.one_file_system else []
+    options += ["--no-wildcards", "--anchored", *(f"--exclude={_member(path)}" for path in contents.literal)]
+    options += ["--wildcards", "--no-wildcards-match-slash"]
+    options += ["--anchored", *(f"--exclude={_member(pattern)}" for pattern in contents.exclude if pattern.startswith("/"))]
+    options += ["--no-anchored", *(f"--exclude={pattern}" for pattern in contents.exclude if not pattern.startswith("/"))]
+    return [*options, "--directory=/", "--", *map(_member, contents.sources)]
+
+
+def _member(path: str) -> str:
+    return path.removeprefix("/")
+
+
+def _read(fd: int, compress: str, argv: list[str], take: Callable[[bytes], None], pass_fds: Sequence[int] = ()) -> list[Ended]:
+    os.lseek(fd, 0, os.SEEK_SET)
+    return pipe([_DECOMPRESS[compress], argv], take, stdin=fd, pass_fds=pass_fds)
+
+
+def _first_wrong(ended: Sequence[Ended]) -> str:
+    return next((one.reason for one in ended if one.rc != 0), "")
+
+
+def _reasons(ended: Ended) -> str:
+    """tar's last line is always the same; the ones before it say what happened."""
+    said = [line for line in ended.said if "Exiting with failure status" not in line]
+    more = f" (and {len(said) - 3} more)" if len(said) > 3 else ""
+    return "; ".join(said[:3]) + more if said else ended.reason
+
+
+def _read_all(fd: int, take: Callable[[bytes], None]) -> None:
+    os.lseek(fd, 0, os.SEEK_SET)
+    try:
+        while chunk := os.read(fd, _CHUNK):
+            take(chunk)
+    except OSError as error:
+        raise ArchiveError("the archive cannot be read", str(error.strerror)) from error
+
+
+class _Writer:
+    """Writes all of what it is given, and knows the size and the sum of it."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self.bytes = 0
+        self.sum = hashlib.sha256()
+
+    def take(self, chunk: bytes) -> None:
+        rest = memoryview(chunk)
+        try:
+            while rest:
+                rest = rest[os.write(self._fd, rest) :]
+        except OSError as error:
+            raise TargetError("the archive cannot be written", str(error.strerror)) from error
+        self.sum.update(chunk)
+        self.bytes += len(chunk)
+        failpoints.hit("backup.chunk")
+
+    def sync(self) -> None:
+        """Raises TargetError: an error here is as bad as one in writing."""
+        try:
+            os.fsync(self._fd)
+        except OSError as error:
+            raise TargetError("the archive cannot be made durable", str(error.strerror)) from error

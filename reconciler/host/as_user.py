@@ -1,0 +1,232 @@
+"""Changing files in a user's home with that user's rights, and with nobody else's.
+
+A forked child gives up everything but those rights, and then does what `writes` does, from the open home downwards: whatever the user puts
+in the way of the walk, he can only hit what he could have changed himself. The child needs no program and no file; the content is in its
+memory. To be imported by what is about to write: it needs `writes`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import fcntl
+import gc
+import json
+import os
+import select
+import signal
+import stat
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import NoReturn
+
+from reconciler.core.actions import EditLines, MakeDirectory, SetAccess, WriteFile
+from reconciler.core.host import ActionFailed, HostError, Unreadable, UnsafePath
+from reconciler.host import edits, failpoints, writes
+from reconciler.host import rename as rename  # noqa: PLC0414  # loaded here: the child may not be able to read it
+from reconciler.host.expects import missing_directory
+from reconciler.host.homes import Home, HomeAction, HomeRoot, check_below, home_of, may_become_his
+from reconciler.host.owners import Ids, KernelOwnership, Ownership, write_all
+from reconciler.host.place import explain
+from reconciler.host.safe_path import SafeRoot
+
+_SECONDS = 30.0
+"""The user can stop the child; then it is killed."""
+_MOST = 1 << 16
+"""Bytes of an answer."""
+_ERRORS = {error.__name__: error for error in (ActionFailed, HostError, Unreadable, UnsafePath)}
+_PR_SET_DUMPABLE = 4
+
+
+def execute(root: SafeRoot, ownership: Ownership, ids: Ids, action: HomeAction) -> None:
+    """Do an action below the home of `action.as_user`. Raises ActionFailed, UnsafePath; then what is at the path is as it was."""
+    home = home_of(action.as_user, *ids.accounts())
+    check_below(action.path, home)
+    action = replace(action, group=action.group or home.group)
+    ownership.check(action.owner, action.group)
+    with HomeRoot(root.root, home, _owner_by(ownership, ids, home)) as walk:
+        if not isinstance(ownership, KernelOwnership) or home.uid == 0 or os.geteuid() != 0:
+            _perform(walk, ownership, action)
+        elif not (isinstance(action, SetAccess) and _take_over(walk, ownership, action)):
+            _Child(walk, ownership, home, ids.gid(action.group)).run(action)
+
+
+def _owner_by(ownership: Ownership, ids: Ids, home: Home) -> Callable[[str, os.stat_result], str]:
+    if not isinstance(ownership, KernelOwnership):
+        return lambda path, found: ownership.describe(path, found)[1]
+    # By number: two names may share it.
+    ours = {0: "root", home.uid: home.user}
+    return lambda _path, found: ours.get(found.st_uid) or ids.user(found.st_uid)
+
+
+def _perform(walk: HomeRoot, ownership: Ownership, action: HomeAction) -> None:
+    is_directory = isinstance(action, MakeDirectory)
+    if not isinstance(action, SetAccess):
+        walk.check_target(action.path, directory=is_directory)
+    match action:
+        case WriteFile():
+            writes.write_file(walk, ownership, action)
+        case EditLines():
+            edits.edit_lines(walk, ownership, action)
+        case MakeDirectory():
+            writes.make_directory(walk, ownership, action)
+        case SetAccess():
+            found = walk.stat(action.path)
+            walk.check_target(action.path, directory=found is not None and stat.S_ISDIR(found.st_mode))
+            writes.set_access(walk, ownership, action)
+
+
+def _take_over(walk: HomeRoot, ownership: Ownership, action: SetAccess) -> bool:
+    """Give root's directory to the user, by its descriptor. False when it is not root's: then it is his to change."""
+    found = walk.check_target(action.path, directory=True)
+    if found is None or found.st_uid != 0:
+        return False
+    directory, name = walk.parent(action.path)
+    fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+    try:
+        found = os.fstat(fd)
+        if found.st_uid != 0:
+            return False
+        if not may_become_his(found):
+            user = walk.home.user
+            detail = f"{action.path} is root's, with mode {stat.S_IMODE(found.st_mode):04o}; if it is meant to be {user}'s: chown {user}"
+            raise UnsafePath("root's own directory is in the way", f"{detail} {action.path}")
+        ownership.change(fd, int(action.mode, 8), action.owner, action.group)
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    return True
+
+
+class _Child:
+    """One forked child that does one action."""
+
+    def __init__(self, walk: HomeRoot, ownership: Ownership, home: Home, gid: int) -> None:
+        self._walk = walk
+        self._ownership = ownership
+        self._home = home
+        # Of all his groups only that one, and only if he is in it.
+        self._groups = [gid] if gid in home.groups else []
+
+    def run(self, action: HomeAction) -> None:
+        """Fork, wait, and raise what the child says."""
+        home = self._open_home(action.path)
+        try:
+            receiver, sender = os.pipe()
+            deadline = time.monotonic() + _SECONDS
+            pid = os.fork()
+            if pid == 0:
+                self._live(_high(home), _high(sender), action)
+            os.close(sender)
+            try:
+                said = _listen(receiver, deadline)
+            finally:
+                os.close(receiver)
+                status = _reap(pid, deadline)
+        finally:
+            os.close(home)
+        failpoints.follow(-os.waitstatus_to_exitcode(status), said.get("failpoint"))
+        self._judge(action, status, said)
+
+    def _open_home(self, path: str) -> int:
+        try:
+            return os.dup(self._walk.open_home())
+        except FileNotFoundError as error:
+            raise missing_directory(path, str(error.filename), str(error.strerror)) from error
+
+    def _judge(self, action: HomeAction, status: int, said: dict[str, object]) -> None:
+        error = said.get("error")
+        if isinstance(error, list) and len(error) == 3:
+            kind, summary, detail = map(str, error)
+            raise _ERRORS.get(kind, ActionFailed)(summary, detail)
+        if said.get("done") is not True or status != 0:
+            detail = f"{action.path}: the process with the rights of {self._home.user} did not finish within {_SECONDS:g} s, or was killed"
+            raise ActionFailed("the change was not confirmed", f"{detail}; plan again")
+
+    def _live(self, home: int, sender: int, action: HomeAction) -> NoReturn:
+        """The life of the child. Nothing of ours may run after it: no handlers, no buffers, no finalizers."""
+        answer: dict[str, object] = {}
+        try:
+            gc.disable()
+            _close_all_but(home, sender)
+            self._drop()
+            walk = self._walk.starting_at(home)
+            _perform(walk, self._ownership, action)
+            answer["done"] = True
+        except HostError as error:
+            answer["error"] = [type(error).__name__, error.summary, error.detail]
+        except OSError as error:
+            failed = self._explain(action.path, error)
+            answer["error"] = [type(failed).__name__, failed.summary, failed.detail]
+        except BaseException as error:  # noqa: BLE001  # whatever it is, it must not leave the child
+            answer["error"] = ["ActionFailed", "the change could not be made", f"{action.path}: {type(error).__name__}"]
+        try:
+            answer["failpoint"] = failpoints.left()
+            write_all(sender, json.dumps(answer).encode())
+        finally:
+            os._exit(0)
+
+    def _drop(self) -> None:
+        """Become the user for good. Raises OSError, HostError."""
+        home = self._home
+        os.umask(0o077)
+        os.chdir("/")
+        os.setgroups(self._groups)
+        os.setresgid(home.gid, home.gid, home.gid)
+        os.setresuid(home.uid, home.uid, home.uid)
+        # What we know must stay closed to the user whose process this now is: no tracing, no /proc/PID/mem.
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+        if os.getresuid() != (home.uid,) * 3 or os.getresgid() != (home.gid,) * 3 or os.getgroups() != self._groups:
+            raise ActionFailed("rights could not be given up", f"for {home.user}, uid {home.uid}")
+
+    def _explain(self, path: str, error: OSError) -> ActionFailed:
+        if error.errno in (errno.EACCES, errno.EPERM):
+            return ActionFailed("the user may not do that", f"{path}: {error.strerror} for {self._home.user}; look who owns the directory")
+        return explain(path, error)
+
+
+def _high(fd: int) -> int:
+    """The descriptor above those of the standard streams."""
+    return fd if fd > 2 else fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
+
+
+def _close_all_but(*kept: int) -> None:
+    nothing = os.open("/dev/null", os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(nothing, stream)
+    previous = 2
+    for fd in sorted(kept):
+        os.closerange(previous + 1, fd)
+        previous = fd
+    os.closerange(previous + 1, os.sysconf("SC_OPEN_MAX"))
+
+
+def _listen(receiver: int, deadline: float) -> dict[str, object]:
+    """The answer, empty when there is none in time."""
+    heard = b""
+    poll = select.poll()
+    poll.register(receiver, select.POLLIN)
+    while len(heard) <= _MOST:
+        ready = poll.poll(max(0.0, deadline - time.monotonic()) * 1000)
+        chunk = os.read(receiver, _MOST) if ready else b""
+        if not chunk:
+            break
+        heard += chunk
+    try:
+        said = json.loads(heard)
+    except ValueError:
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def _reap(pid: int, deadline: float) -> int:
+    """How the child ended; killed if it has not said what it had to say in time."""
+    # It is done when the pipe is closed; a user who stops it right then is dealt with too.
+    while time.monotonic() < deadline:
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if ended:
+            return status
+        time.sleep(0.0005)
+    os.kill(pid, signal.SIGKILL)
+    return os.waitpid(pid, 0)[1]

@@ -1,0 +1,157 @@
+"""Services as systemd and the journal tell of them, for people: all that `reconciler service` asks and does."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from reconciler.core.actions import Unit, UnitVerb
+from reconciler.core.host import ActionFailed, HostError, Receipt
+from reconciler.host.run import run
+from reconciler.host.unit_results import blocks, exit_words
+
+_BOOTED = "/run/systemd/system"
+_ASK_TIMEOUT = 30.0
+_VERB_TIMEOUT = 120.0
+_LIST_CAP = 64 << 20
+_PROPERTIES = (
+    "Id,Names,Description,Type,RemainAfterExit,LoadState,LoadError,ActiveState,SubState,Result,UnitFileState,MainPID,MemoryCurrent,NRestarts,"
+    "FragmentPath,DropInPaths,ActiveEnterTimestamp,InactiveEnterTimestamp,ExecMainCode,ExecMainStatus,NeedDaemonReload,TasksCurrent"
+)
+_UNKNOWN = ("", "[not set]", "18446744073709551615")
+"""How systemd writes a number that it does not have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """One service, in systemctl's words. `memory` is bytes, `since` seconds since the epoch of the last change; 0 where there is none."""
+
+    unit: str
+    description: str = ""
+    load: str = "not-found"
+    active: str = "inactive"
+    sub: str = "dead"
+    result: str = "success"
+    enabled: str = ""
+    type: str = ""
+    remains: bool = False
+    pid: int = 0
+    memory: int = 0
+    tasks: int = 0
+    restarts: int = 0
+    since: int = 0
+    path: str = ""
+    drop_ins: tuple[str, ...] = ()
+    outdated: bool = False
+    exit: str = ""
+
+    @property
+    def installed(self) -> bool:
+        """Whether systemd has the unit, masked ones included."""
+        return self.load != "not-found"
+
+
+def ask(units: Sequence[str]) -> dict[str, Facts]:
+    """These units by the name that was asked for, in one question. Raises HostError."""
+    if not units:
+        return {}
+    argv = ["systemctl", "show", "--no-pager", "--timestamp=unix", f"--property={_PROPERTIES}", "--", *units]
+    result = run(_checked(argv), timeout=_ASK_TIMEOUT, cap=_LIST_CAP)
+    found = blocks(result.out)
+    if len(found) < 1:
+        raise HostError("systemd cannot be asked", result.message)
+    by_name = {name: block for block in found for name in (block.get("Id", ""), *block.get("Names", "").split())}
+    return {unit: _facts(unit, by_name.get(unit, {})) for unit in units}
+
+
+def all_services() -> list[str]:
+    """Every service that systemd has loaded or knows a file of, templates left out. Raises HostError."""
+    names: set[str] = set()
+    for command, column in (("list-units", 0), ("list-unit-files", 0)):
+        argv = ["systemctl", command, "--type=service", "--all", "--plain", "--no-legend", "--no-pager"]
+        result = run(_checked(argv), timeout=_ASK_TIMEOUT, cap=_LIST_CAP)
+        if result.rc:
+            raise HostError("systemd cannot be asked", result.message)
+        names.update(line.split()[column] for line in result.out.decode("utf-8", "replace").splitlines() if line.split())
+    return sorted(name for name in names if name.endswith(".service") and not name.endswith("@.service"))
+
+
+def change(verb: UnitVerb, units: Sequence[str]) -> Receipt:
+    """Start, stop or restart through the action that apply uses. Raises HostError."""
+    from reconciler.host.systemd import Systemd
+
+    _checked([])
+    systemd = Systemd()
+    receipt = systemd.execute(Unit(verb, tuple(units)))
+    if verb is UnitVerb.STOP or receipt.failed:
+        return receipt
+    # A service that dies at once is active for a moment.
+    return Receipt(receipt.note, systemd.settle(units, 0.4) or None)
+
+
+def set_enabled(units: Sequence[str], *, enabled: bool) -> None:
+    """`systemctl enable` or `disable`. Raises ActionFailed."""
+    verb = "enable" if enabled else "disable"
+    result = run(_checked(["systemctl", "--no-ask-password", "--no-pager", verb, "--", *units]), timeout=_VERB_TIMEOUT)
+    if result.rc:
+        raise ActionFailed(f"systemctl {verb} failed", result.message)
+
+
+def logs(units: Sequence[str], *, follow: bool, lines: int | None, since: str) -> int:
+    """Hand our output over to journalctl; its exit status. Ends with it, or with the keyboard. Raises HostError."""
+    import subprocess
+
+    from reconciler.host.run import ENVIRONMENT, find_program
+
+    if not units:
+        return 0
+
+    argv = [find_program("journalctl"), "--no-pager", *(f"--unit={unit}" for unit in units)]
+    argv += ["--follow"] if follow else []
+    argv += [f"--lines={lines}"] if lines is not None else []
+    argv += [f"--since={since}"] if since else []
+    # The zone of who reads it: times in the journal are shown in local time.
+    zone = {"TZ": os.environ["TZ"]} if "TZ" in os.environ else {}
+    environment: Mapping[str, str] = {**{name: value for name, value in ENVIRONMENT.items() if name != "TZ"}, **zone}
+    with subprocess.Popen(argv, stdin=subprocess.DEVNULL, env=environment, cwd="/") as process:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            process.terminate()
+            return process.wait() if not follow else 0
+
+
+def _checked(argv: list[str]) -> list[str]:
+    if not os.path.isdir(_BOOTED):
+        raise HostError("no systemd is running", "there are no services to ask about or to change")
+    return argv
+
+
+def _facts(unit: str, said: Mapping[str, str]) -> Facts:
+    active = said.get("ActiveState", "inactive")
+    stamp = said.get("ActiveEnterTimestamp" if active == "active" else "InactiveEnterTimestamp", "")
+    return Facts(
+        unit=unit,
+        description=said.get("Description", ""),
+        load=said.get("LoadState", "not-found"),
+        active=active,
+        sub=said.get("SubState", "dead"),
+        result=said.get("Result", "success"),
+        enabled=said.get("UnitFileState", ""),
+        type=said.get("Type", ""),
+        remains=said.get("RemainAfterExit") == "yes",
+        pid=_number(said.get("MainPID", "")),
+        memory=_number(said.get("MemoryCurrent", "")),
+        tasks=_number(said.get("TasksCurrent", "")),
+        restarts=_number(said.get("NRestarts", "")),
+        since=_number(stamp.removeprefix("@")),
+        path=said.get("FragmentPath", ""),
+        drop_ins=tuple(said.get("DropInPaths", "").split()),
+        outdated=said.get("NeedDaemonReload") == "yes",
+        exit=exit_words(said.get("ExecMainCode", ""), said.get("ExecMainStatus", "")),
+    )
+
+
+def _number(text: str) -> int:
+    return int(text) if text not in _UNKNOWN and text.isascii() and text.isdigit() else 0

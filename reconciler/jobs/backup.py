@@ -1,0 +1,190 @@
+"""Running a backup job: make an archive, prove it, put it in its place in every destination, then let go of old ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from reconciler._version import __version__
+from reconciler.core.host import HostError
+from reconciler.formats.backup_job import Job
+from reconciler.host import archive, environment, failpoints
+from reconciler.host.archive import ArchiveError, Contents, TargetError
+from reconciler.host.descriptors import descriptor
+from reconciler.host.destination import Directory, Refused, look
+from reconciler.host.job_lock import RUN, job_lock
+from reconciler.host.mounts import mount_points
+from reconciler.jobs import manifest as manifests
+from reconciler.jobs import store
+from reconciler.jobs.manifest import Manifest
+from reconciler.jobs.pruning import Pruned, prune_directory
+
+_SOFT = 75
+"""A command in `before` that ends with this says: not now (sysexits' EX_TEMPFAIL, borgmatic's soft failure)."""
+_SHRUNK = 0.5
+
+Tell = Callable[[str], None]
+
+
+class NotNow(HostError):
+    """A command said that this is not the time: no backup, and no failure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a run did. `made` are the destinations that have the new archive, `failed` the others with the reason."""
+
+    manifest: Manifest
+    made: tuple[str, ...]
+    failed: Mapping[str, str] = field(default_factory=dict)
+    pruned: Mapping[str, Pruned] = field(default_factory=dict)
+
+
+def run(job: Job, tell: Tell, lock_directory: str = RUN) -> Done:
+    """One run of a job. Raises JobBusy, Refused, NotNow, HostError: then no archive was made, and none was removed."""
+    with job_lock(f"backup-{job.name}", lock_directory):
+        ident = manifests.new_id(environment.microseconds(), environment.random_hex(4))
+        _may_begin(job)
+        _run_before(job, ident)
+        _may_begin(job)
+        started = environment.now()
+        made, failed = _make(job, ident, started, tell)
+        pruned = {path: _prune(job, path, ident) for path in made}
+        return Done(next(iter(made.values())), tuple(made), failed, pruned)
+
+
+def _may_begin(job: Job) -> None:
+    """Everything that must be so. A disk that is not mounted must not be archived as an empty directory. Raises Refused, UnsafePath."""
+    mounted = mount_points() if job.require_mount else frozenset()
+    for path in job.require_mount:
+        if path not in mounted:
+            raise Refused("a file system is not mounted", f"nothing is mounted at {path}")
+    for source in job.sources:
+        if look(source) is None:
+            raise Refused("a source does not exist", source)
+        if source in job.destinations:
+            raise Refused("a source is a destination", source)
+
+
+def _run_before(job: Job, ident: str) -> None:
+    from reconciler.host.run import run as run_program
+
+    variables = {"RECONCILER_JOB": job.name, "RECONCILER_BACKUP_ID": ident}
+    for argv in job.before:
+        result = run_program(list(argv), timeout=job.before_timeout, variables=variables)
+        if result.rc == _SOFT:
+            raise NotNow("not now", f"{argv[0]} ended with {_SOFT}: {result.message}")
+        if result.rc != 0:
+            raise ArchiveError("a command before the backup failed", f"{argv[0]}: {result.message}")
+    failpoints.hit("backup.before")
+
+
+def _make(job: Job, ident: str, started: int, tell: Tell) -> tuple[dict[str, Manifest], dict[str, str]]:
+    """The archive in every destination that will take it: made in the first, copied to the others."""
+    made: dict[str, Manifest] = {}
+    failed: dict[str, HostError] = {}
+    for path in job.destinations:
+        try:
+            with Directory(path, make=True) as directory:
+                for line in store.tidy(directory, job.name):
+                    tell(f"{path}: {line}")
+                made[path] = _make_in(directory, job, ident, started, next(iter(made.items()), None))
+        except (TargetError, Refused) as problem:
+            failed[path] = problem
+        except HostError as problem:
+            # tar itself failed, or the first copy could not be read: another destination will not help, but what is made is made.
+            if not made:
+                raise
+            failed[path] = problem
+    if not made:
+        raise _none_made(failed)
+    return made, {path: str(problem) for path, problem in failed.items()}
+
+
+def _none_made(failed: Mapping[str, HostError]) -> HostError:
+    problems = list(failed.values())
+    if len(problems) == 1:
+        return problems[0]
+    told = "; ".join(f"{path}: {problem}" for path, problem in failed.items())
+    kind = Refused if all(isinstance(problem, Refused) for problem in problems) else ArchiveError
+    return kind("no destination can be used", told)
+
+
+def _make_in(directory: Directory, job: Job, ident: str, started: int, first: tuple[str, Manifest] | None) -> Manifest:
+    before = [entry for entry in store.scan(directory, job.name).entries if entry.good]
+    _has_room(directory, before, first)
+    partial = store.partial_name(job.name, ident, job.suffix)
+    try:
+        with descriptor(directory.create(partial)) as fd:
+            found = _copied(fd, *first) if first else _archived(fd, job, ident, started)
+        if not first:
+            found = replace(found, warnings=(*found.warnings, *_shrunk(found, before)))
+        store.publish(directory, found)
+    except BaseException:
+        store.tidy(directory, job.name)
+        raise
+    return found
+
+
+def _has_room(directory: Directory, before: Sequence[store.Entry], first: tuple[str, Manifest] | None) -> None:
+    wanted = first[1].bytes if first else before[-1].manifest.bytes if before else 1
+    free = directory.free()
+    if free < wanted:
+        raise Refused("too little space is left", f"{directory.path} has {free} bytes free, the last archive took {wanted}")
+
+
+def _archived(fd: int, job: Job, ident: str, started: int) -> Manifest:
+    contents = Contents(job.sources, job.exclude, job.destinations, job.one_file_system, job.compress)
+    written = archive.create(fd, contents)
+    found = Manifest(
+        id=ident,
+        job=job.name,
+        archive=manifests.stem(job.name, ident) + job.suffix,
+        started=started,
+        finished=environment.now(),
+        bytes=written.bytes,
+        sha256=written.sha256,
+        sources=job.sources,
+        tool=__version__,
+        tar=archive.tar_version(),
+        warnings=written.warnings,
+        compress=job.compress,
+    )
+    return _proved(fd, found) if job.verify else found
+
+
+def _copied(fd: int, path: str, original: Manifest) -> Manifest:
+    with Directory(path) as source, descriptor(source.open(original.archive)) as from_fd:
+        if archive.copy(from_fd, fd).sha256 != original.sha256:
+            raise ArchiveError("the archive changed while it was copied", f"{path}/{original.archive}")
+    return _proved(fd, original) if original.verified else original
+
+
+def _proved(fd: int, found: Manifest) -> Manifest:
+    problem = trouble(fd, found)
+    if problem:
+        raise TargetError("the archive is not good, though it was written without an error", problem)
+    return found.judged(good=True, now=environment.now())
+
+
+def trouble(fd: int, found: Manifest) -> str:
+    """What is wrong with an archive, read from the disk; empty if nothing is. Raises ArchiveError when it cannot be read."""
+    if archive.sum_of(fd) != found.sha256:
+        return "its sum is not the one that was recorded"
+    return archive.check(fd, found.compress, found.sources)
+
+
+def _shrunk(found: Manifest, before: Sequence[store.Entry]) -> tuple[str, ...]:
+    last = before[-1].manifest.bytes if before else 0
+    if found.bytes >= last * _SHRUNK:
+        return ()
+    return (f"the archive has {found.bytes} bytes, the one before had {last}: look whether something is missing",)
+
+
+def _prune(job: Job, path: str, ident: str) -> Pruned:
+    """Old archives go only after a new one is in place, and a failure to remove one does not unmake it."""
+    try:
+        with Directory(path) as directory:
+            return prune_directory(directory, job, environment.now(), protect=(ident,))
+    except HostError as problem:
+        return Pruned(notes=(f"old archives could not be removed: {problem}",))

@@ -1,0 +1,130 @@
+"""The manifest beside each archive: what it is, how it came to be, and whether it was proved to be good. An archive without one is none."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from reconciler.formats.backup_job import COMPRESSORS
+
+FORMAT = 1
+FULL = "full"
+_TIME = "%Y%m%dT%H%M%SZ"
+_ID = r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{9}"
+_HEX = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """One archive. Times are seconds since the epoch; `archive` is a file name; `sha256` is hex; `verified` None: nobody has looked."""
+
+    id: str
+    job: str
+    archive: str
+    started: int
+    finished: int
+    bytes: int
+    sha256: str
+    sources: tuple[str, ...]
+    tool: str
+    tar: str
+    kind: str = FULL
+    parents: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    verified: bool | None = None
+    verified_at: int | None = None
+    compress: str = "gzip"
+
+    def judged(self, good: bool, now: int) -> Manifest:
+        """The same after a verification."""
+        return replace(self, verified=good, verified_at=now)
+
+
+class NotAManifest(Exception):
+    """The bytes are no manifest of this version."""
+
+
+def new_id(microseconds: int, random: str) -> str:
+    """`20261123T020000Z-` and hex digits, five of the part of the second and four random ones.
+
+    Two runs in one second do not collide, and the order of ids is that of time.
+    """
+    seconds, part = divmod(microseconds, 1_000_000)
+    return f"{datetime.fromtimestamp(seconds, UTC).strftime(_TIME)}-{part:05x}{random}"
+
+
+def stem(job: str, ident: str) -> str:
+    """The part of a file name that the archive, its sum and its manifest have in common."""
+    return f"{job}-{ident}"
+
+
+def id_in(name: str, job: str, suffix: str) -> str:
+    """The id in a file name of exactly this job (`data` is not `data-sets`); empty when it is none."""
+    found = re.fullmatch(rf"{re.escape(job)}-({_ID}){suffix}", name)
+    return found[1] if found else ""
+
+
+def is_id(text: str) -> bool:
+    """Whether this is the id of an archive."""
+    return re.fullmatch(_ID, text) is not None
+
+
+def seconds_of(text: str) -> int | None:
+    """A point in time as people write it, in seconds since the epoch: ISO 8601, UTC unless it says otherwise; a date is its last second."""
+    try:
+        when = datetime.fromisoformat(text.strip())
+    except ValueError:
+        return None
+    when = when if when.tzinfo else when.replace(tzinfo=UTC)
+    if len(text.strip()) == len("2026-11-23"):
+        when = when.replace(hour=23, minute=59, second=59)
+    return int(when.timestamp())
+
+
+def timestamp(seconds: int | None) -> str | None:
+    """RFC 3339 in UTC."""
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def dump(manifest: Manifest) -> bytes:
+    """The manifest as a file."""
+    times = {name: timestamp(getattr(manifest, name)) for name in ("started", "finished", "verified_at")}
+    return json.dumps({"format": FORMAT, **asdict(manifest), **times}, indent=2, sort_keys=True).encode() + b"\n"
+
+
+def load(content: bytes, job: str, ident: str) -> Manifest:
+    """Read what `dump` wrote. Raises NotAManifest."""
+    try:
+        data = json.loads(content)
+        if data.pop("format") != FORMAT:
+            raise NotAManifest("it was written by another version")
+        found = _manifest(data)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as problem:
+        raise NotAManifest(f"it is damaged: {problem}") from problem
+    if found.job != job or found.id != ident or not found.archive.startswith(stem(job, ident) + ".") or "/" in found.archive:
+        raise NotAManifest(f"it says that it belongs to {found.job} {found.id}")
+    if not _HEX.fullmatch(found.sha256) or found.verified not in (True, False, None) or found.compress not in COMPRESSORS:
+        raise NotAManifest("its sum, its verdict or its compression is none")
+    return found
+
+
+def _manifest(data: dict[str, Any]) -> Manifest:
+    for name in ("started", "finished"):
+        data[name] = _seconds(data[name])
+    data["verified_at"] = None if data["verified_at"] is None else _seconds(data["verified_at"])
+    data["bytes"] = int(data["bytes"])
+    for name in ("sources", "parents", "warnings"):
+        data[name] = _texts(data[name])
+    return Manifest(**data)
+
+
+def _seconds(text: str) -> int:
+    return int(datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp())
+
+
+def _texts(values: Sequence[Any]) -> tuple[str, ...]:
+    return tuple(map(str, values))

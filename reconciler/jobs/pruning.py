@@ -1,0 +1,64 @@
+"""Letting go of old archives."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from reconciler.formats.backup_job import Job, Keep
+from reconciler.host import archive, environment
+from reconciler.host.descriptors import descriptor
+from reconciler.host.destination import Directory
+from reconciler.host.job_lock import RUN, job_lock
+from reconciler.jobs import store
+from reconciler.jobs.retention import Archive, Decision, decide
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """What was (or, in a dry run, would be) removed from one destination, the oldest first, and what is to be said about it."""
+
+    removed: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def decision(found: store.Found, job: Job, now: int, protect: Collection[str] = ()) -> Decision:
+    """What retention says about these archives. A job without any rule keeps everything."""
+    archives = [Archive(item.manifest.id, item.manifest.started, item.good, item.manifest.parents) for item in found.entries]
+    if job.keep == Keep():
+        return Decision({item.id: "the job has no rule" for item in archives})
+    return decide(archives, job.keep, now, job.clock_jump, protect)
+
+
+def prune_directory(directory: Directory, job: Job, now: int, protect: Collection[str] = (), *, dry_run: bool = False) -> Pruned:
+    """Remove what retention lets go. Under the job's lock. Raises TargetError."""
+    decided = decision(store.scan(directory, job.name), job, now, protect)
+    notes = (f"nothing was deleted: {decided.refused}",) if decided.refused else decided.notes
+    for ident in decided.delete if not dry_run else ():
+        store.delete(directory, job.name, ident)
+    return Pruned(decided.delete, notes)
+
+
+def prune(job: Job, *, dry_run: bool, lock_directory: str = RUN) -> Mapping[str, Pruned]:
+    """Prune every destination. The newest good archive is read first: nothing is deleted on the word of one that has rotted since.
+
+    Raises JobBusy, HostError.
+    """
+    result: dict[str, Pruned] = {}
+    with job_lock(f"backup-{job.name}", lock_directory):
+        for path in job.destinations:
+            with Directory(path) as directory:
+                if not dry_run:
+                    store.tidy(directory, job.name)
+                    _doubt_the_newest(directory, job)
+                result[path] = prune_directory(directory, job, environment.now(), dry_run=dry_run)
+    return result
+
+
+def _doubt_the_newest(directory: Directory, job: Job) -> None:
+    """Strike out the newest good archives until one still has its sum."""
+    for entry in reversed([entry for entry in store.scan(directory, job.name).entries if entry.good]):
+        with descriptor(directory.open(entry.manifest.archive)) as fd:
+            if archive.sum_of(fd) == entry.manifest.sha256:
+                return
+        store.record(directory, entry.manifest.judged(good=False, now=environment.now()))

@@ -1,0 +1,175 @@
+"""What a spec can say about a backup job."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from fnmatch import fnmatchcase
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from reconciler.core.fields import AbsolutePath, Duration, Flag, Scheduler, Text, TimeZone
+from reconciler.core.resource import Resource
+from reconciler.formats import backup_job, timespan
+from reconciler.kinds.schedule import ScheduleText
+
+
+class Verify(StrEnum):
+    """Whether an archive is read again before it counts."""
+
+    ALWAYS = "always"
+    NEVER = "never"
+
+
+class Compress(StrEnum):
+    """What makes archives smaller."""
+
+    GZIP = "gzip"
+    ZSTD = "zstd"
+    NONE = "none"
+
+
+def _only(known: str, later: tuple[str, ...], what: str) -> BeforeValidator:
+    def check(value: Any) -> Any:
+        if value in later:
+            raise ValueError(f"{value} is not there yet: write `{what}: {known}`, or leave it out")
+        return value
+
+    return BeforeValidator(check)
+
+
+def _local(value: Any) -> Any:
+    if isinstance(value, dict) or (isinstance(value, str) and "://" in value):
+        raise ValueError("destinations on other machines are not there yet: write the absolute path of a directory of this host")
+    return value
+
+
+def _below_root(path: str) -> str:
+    if path == "/":
+        raise ValueError("not the whole file system: name the directories")
+    return path
+
+
+def _distinct(paths: list[str]) -> list[str]:
+    twice = sorted({path for path in paths if paths.count(path) > 1})
+    if twice:
+        raise ValueError(f"{twice[0]} is named twice")
+    return paths
+
+
+def _pattern(text: str) -> str:
+    if text.endswith("/"):
+        raise ValueError("leave out the / at the end: tar would never match it")
+    return text
+
+
+def _leaves_out(pattern: str, source: str) -> bool:
+    """Whether tar would take a pattern for the source itself, or for a directory above it: tar matches whole paths, from `/`."""
+    parts, wanted = source[1:].split("/"), pattern.removeprefix("/").split("/")
+    starts = [0] if pattern.startswith("/") else range(len(parts))
+    return any(len(parts) >= at + len(wanted) and all(map(fnmatchcase, parts[at:], wanted)) for at in starts)
+
+
+def _program(argv: list[str]) -> list[str]:
+    if not argv[0].startswith("/"):
+        raise ValueError("write the absolute path of the program; no shell looks for it")
+    return argv
+
+
+def _finite(span: str) -> str:
+    if not 0 < timespan.seconds(span) < float("inf"):
+        raise ValueError("write a time span such as 30d")
+    return span
+
+
+Count = Annotated[int, Field(ge=1, le=100_000, strict=True)]
+Span = Annotated[Duration, AfterValidator(_finite)]
+Place = Annotated[AbsolutePath, AfterValidator(_below_root)]
+Destination = Annotated[Place, BeforeValidator(_local)]
+Pattern = Annotated[Text, Field(min_length=1, max_length=4096), AfterValidator(_pattern)]
+Hook = Annotated[list[Text], Field(min_length=1), AfterValidator(_program)]
+Name = Annotated[
+    str,
+    Field(pattern=backup_job.NAME, description="The name of the job: its units are backup-NAME.service and backup-NAME.timer."),
+]
+
+
+class Keep(BaseModel):
+    """Which archives stay when a new one is in place. The rules add up; the newest good archive stays in any case."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, defer_build=True)
+
+    last: Count | None = None
+    """The newest ones."""
+    daily: Count | None = None
+    """The newest one of each of the last days that have one; days, weeks, months and years are those of UTC."""
+    weekly: Count | None = None
+    """The newest one of each of the last weeks."""
+    monthly: Count | None = None
+    """The newest one of each of the last months."""
+    yearly: Count | None = None
+    """The newest one of each of the last years."""
+    within: Span | None = None
+    """All that are not older than this, counted back from the newest good one: a job that stopped loses nothing."""
+
+    @model_validator(mode="after")
+    def _some(self) -> Self:
+        if not self.model_dump(exclude_none=True):
+            raise ValueError("write at least one of last, daily, weekly, monthly, yearly and within; to keep everything, leave `keep` out")
+        return self
+
+
+class Backup(Resource):
+    """A backup job. When its block is removed, it runs no more; its archives stay where they are."""
+
+    sources: Annotated[list[Place], Field(min_length=1), AfterValidator(_distinct)]
+    """What is backed up. A source that is missing, or a link, stops the run: half a backup is not taken for a whole one."""
+    exclude: list[Pattern] = []
+    """What is left out, as are the destinations. With a `/` in front it is a place, else a name at any depth; `*` does not cross a `/`."""
+    destinations: Annotated[list[Destination], Field(min_length=1), AfterValidator(_distinct)]
+    """Where archives go: directories of root's. A missing one is made, 0700, if the directory above it is there."""
+    engine: Annotated[Literal["tar"], _only("tar", ("restic", "borg"), "engine")] = "tar"
+    """What makes them."""
+    type: Annotated[Literal["full"], _only("full", ("incremental", "differential"), "type")] = "full"
+    """Whether each archive has everything."""
+    schedule: ScheduleText
+    """When: a cron expression ("0 2 * * *", "@daily") or a systemd calendar ("Mon..Fri 02:00", "daily")."""
+    scheduler: Scheduler | None = None
+    """What runs it, timer or cron; that of `settings` when left out."""
+    timezone: TimeZone | None = None
+    """The time zone of the schedule; that of `settings` when left out. cron: only `host`."""
+    randomized_delay_sec: Duration | None = None
+    """Start up to this much later, always by the same delay on the same host. Not with cron."""
+    keep: Keep | None = None
+    """Which archives stay; all of them when left out."""
+    verify: Verify = Verify.ALWAYS
+    """Read each archive again, from end to end, before it counts. With never, `keep` deletes nothing until a `backup verify`."""
+    max_age: Span | None = None
+    """A newest archive that is older than this is unhealthy."""
+    require_mount: list[AbsolutePath] = []
+    """Mount points that must be mounted, or the run is refused: an unmounted disk is not archived as an empty directory."""
+    before: list[Hook] = []
+    """Commands that root runs first, each as exact argv. One that fails stops the run; exit status 75 means not now, and is no failure."""
+    before_timeout: Span = "1h"
+    """How long each of them may take."""
+    compress: Compress = Compress.GZIP
+    """What archives are compressed with."""
+    one_file_system: Flag = True
+    """Leave out other file systems that are mounted below a source."""
+    clock_jump: Duration = "60d"
+    """After a gap of more than this the clock may have jumped: what is older stays until there are three newer ones. infinity: never."""
+
+    @model_validator(mode="after")
+    def _apart(self) -> Self:
+        both = sorted({*self.sources} & {*self.destinations})
+        if both:
+            raise ValueError(f"{both[0]} is both a source and a destination")
+        return self
+
+    @model_validator(mode="after")
+    def _something_left(self) -> Self:
+        for source in self.sources:
+            for pattern in self.exclude:
+                if _leaves_out(pattern, source):
+                    raise ValueError(f"the pattern {pattern} leaves out the whole of {source}: write the place it means, {source}/...")
+        return self

@@ -1,0 +1,136 @@
+"""ssh_keys: the keys with which a user can log in, in ~/.ssh/authorized_keys. Written with the user's own rights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Self
+
+from pydantic import GetJsonSchemaHandler, model_validator
+
+from reconciler.core.actions import Step
+from reconciler.core.address import Address
+from reconciler.core.changes import Change, Observed, Part
+from reconciler.core.diagnostic import Diagnostic, error, warning
+from reconciler.core.fields import AccountName
+from reconciler.core.host import HostView
+from reconciler.core.kind import Kind, Requirement
+from reconciler.core.resource import Resource
+from reconciler.core.spec import Declared, Spec
+from reconciler.formats.authorized_keys import RSA_GOOD, Key
+from reconciler.kinds import keys
+from reconciler.kinds.key_entries import KeyList, keys_of
+
+
+class SshKeys(Resource):
+    """The keys of one user, who may be declared under `users` or exist already. Only a list: the user has at least these keys.
+
+    A key that is taken out of the list can no longer log in. The file itself stays, with what the user put there.
+    """
+
+    LIST_FORM: ClassVar[str] = "keys"
+    """The field that a list stands for."""
+
+    keys: KeyList | None = None
+    """At least these keys: what else is in the file is left alone. The same as only a list."""
+    exactly: KeyList | None = None
+    """These keys and no others: every other line that lets somebody in is removed, from authorized_keys2 too. Comments stay."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, value: Any) -> Any:
+        return {cls.LIST_FORM: value} if isinstance(value, list) else value
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Self:
+        if (self.keys is None) == (self.exactly is None):
+            raise ValueError("say either `keys` (at least these) or `exactly` (no others), exactly one of them")
+        return self
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: Any, handler: GetJsonSchemaHandler) -> Any:
+        """Either form."""
+        schema = handler.resolve_ref_schema(handler(core))
+        listed = next(form for form in schema["properties"]["keys"]["anyOf"] if form.get("type") == "array")
+        description = schema.pop("description", "")
+        return {"description": description, "anyOf": [listed, schema]}
+
+    def declared_keys(self) -> tuple[Key, ...]:
+        """The keys in the order of the spec."""
+        return keys_of(self.exactly if self.exactly is not None else self.keys)
+
+
+def _resource(declared: Declared) -> SshKeys:
+    assert isinstance(declared.resource, SshKeys)
+    return declared.resource
+
+
+def expand(declared: Declared, running: bool) -> Iterator[Part]:
+    """The file, then each key."""
+    resource = _resource(declared)
+    return keys.parts(declared, declared.address.name, resource.declared_keys(), exactly=resource.exactly is not None)
+
+
+def observe(view: HostView, addresses: Sequence[Address]) -> Mapping[Address, Observed]:
+    """As `keys` does."""
+    return keys.observe(view, {address: address.name for address in addresses})
+
+
+def actions(change: Change) -> Iterator[Step]:
+    """As `keys` does. An account that is not there yet will have the usual home."""
+    return keys.actions(change, change.address.name)
+
+
+def references(declared: Declared) -> Iterable[Address]:
+    """The user and the home."""
+    return keys.references(declared.address.name)
+
+
+def requires(declared: Declared) -> Iterator[Requirement]:
+    """The account."""
+    return keys.requires(declared.address.name)
+
+
+def lint(declared: Declared) -> Iterator[Diagnostic]:
+    """Keys that are accepted, but short."""
+    for key in _resource(declared).declared_keys():
+        if key.type == "ssh-rsa" and key.bits < RSA_GOOD:
+            detail = f"{key.fingerprint} ({key.comment or 'no comment'}) has {key.bits} bits; {RSA_GOOD} are recommended, or ed25519."
+            yield warning("short RSA key", detail, address=declared.address, source=declared.source, rule="rsa-bits")
+
+
+def lint_together(spec: Spec) -> Iterator[Diagnostic]:
+    """Keys that are declared in two places."""
+    users = {found.address.name: found for found in spec.resources if found.address.kind == "users"}
+    owners: dict[bytes, str] = {}
+    for declared in spec.resources:
+        short = getattr(declared.resource, "ssh_keys", None) if declared.address.kind == "users" else None
+        if declared.address.kind != "ssh_keys" and not short:
+            continue
+        name = declared.address.name
+        if declared.address.kind == "ssh_keys" and name in users and getattr(users[name].resource, "ssh_keys", None) is not None:
+            detail = f"users.{name} has `ssh_keys` too; two lists for one file would undo each other. Keep one of them."
+            yield error("keys declared twice", detail, address=declared.address, source=declared.source, rule="keys-twice")
+        listed = _resource(declared).declared_keys() if declared.address.kind == "ssh_keys" else keys_of(getattr(short, "exactly", short))
+        for key in listed:
+            other = owners.setdefault(key.blob, name)
+            if other != name:
+                detail = f"{key.fingerprint} ({key.comment or 'no comment'}) lets its owner in as {other} and as {name}."
+                yield warning("one key for two users", detail, address=declared.address, source=declared.source, rule="shared-key")
+
+
+KIND = Kind(
+    name="ssh_keys",
+    model=SshKeys,
+    name_type=AccountName,
+    expand=expand,
+    observe=observe,
+    actions=actions,
+    carries=(),
+    whole=False,
+    keep=lambda _view, address, _vanishing: keys.keep(address),
+    paths=lambda address: keys.paths(address.name),
+    references=references,
+    requires=requires,
+    lint=lint,
+    lint_together=lint_together,
+)

@@ -1,0 +1,170 @@
+"""Units with a unit file of our own in /etc/systemd/system: what services, timers and all that is scheduled have in common.
+
+Enablement is the links that [Install] asks for (systemd.unit(5)), made and removed one by one: `systemctl enable` reloads systemd at
+every call, and a link is something a plan can show. A unit is meant by its whole name, `ml-api.service`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+
+from reconciler.core.actions import ABSENT, Cause, MakeLink, RemovePath, SetAccess, Step, Unit, UnitVerb, WriteFile
+from reconciler.core.address import Address
+from reconciler.core.changes import Change, Document, Observed, Part
+from reconciler.core.diagnostic import Diagnostic, error
+from reconciler.core.digest import digest
+from reconciler.core.host import FileType, HostView, UnitState, Unreadable, UnsafePath
+from reconciler.core.kind import Impossible
+from reconciler.core.spec import Declared
+from reconciler.formats import unit
+from reconciler.kinds import access
+
+PLACE = "/etc/systemd/system"
+_RUNTIME = "/run/systemd/system"
+_DEPENDENCIES = (".wants", ".requires", ".upholds")
+FILE: Document = {"type": "file", "mode": "0644", "owner": "root", "group": "root"}
+MASK: Document = {"type": "link", "target": "/dev/null"}
+# systemd's ActiveState in our words; activating is looked at more closely in _state.
+_STATES = {"active": "running", "reloading": "running", "inactive": "stopped", "deactivating": "stopping", "failed": "failed"}
+
+
+def path(name: str) -> str:
+    """Where a unit's file is."""
+    return f"{PLACE}/{name}"
+
+
+def links(name: str, wanted_by: Iterable[str], required_by: Iterable[str] = ()) -> list[str]:
+    """The links that enable a unit."""
+    return sorted([f"{PLACE}/{by}.wants/{name}" for by in wanted_by] + [f"{PLACE}/{by}.requires/{name}" for by in required_by])
+
+
+def text(address: Address, sections: unit.Sections) -> bytes:
+    """The unit file of a declared part."""
+    header = (f"Managed by Reconciler as {address}.", "Change the spec instead: what is changed here is put back.")
+    return unit.render(sections, header).encode()
+
+
+def lint(declared: Declared, parts: Callable[[], Iterable[Part]]) -> Iterator[Diagnostic]:
+    """What no unit file can hold: a description that ends with a backslash, for one."""
+    try:
+        list(parts())
+    except ValueError as problem:
+        yield error("systemd cannot do this", str(problem), address=declared.address, source=declared.source, rule="unit")
+
+
+# ---------------------------------------------------------------------------------------------------- observe
+
+
+def observe(view: HostView, names: Mapping[Address, str]) -> dict[Address, Observed]:
+    """One directory scan for all links, one question to systemd for all states, one read per unit file."""
+    found = _enablement(view, set(names.values()))
+    states = view.units(list(names.values())) if view.running and names else {}
+    return {address: _observe(view, name, found.get(name, []), states.get(name, UnitState())) for address, name in names.items()}
+
+
+def _enablement(view: HostView, names: Collection[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for base in (PLACE, _RUNTIME):
+        for directory in view.names(base):
+            if directory.endswith(_DEPENDENCIES):
+                for name in view.names(f"{base}/{directory}"):
+                    if name in names:
+                        found.setdefault(name, []).append(f"{base}/{directory}/{name}")
+    return found
+
+
+def _observe(view: HostView, name: str, enabled: list[str], systemd: UnitState) -> Observed:
+    try:
+        entry, content = access.read_entry(view, path(name))
+    except (Unreadable, UnsafePath) as error:
+        return access.unreadable(error)
+    state = _state(systemd) if view.running else "stopped"
+    if entry is None and not enabled and state == "stopped":
+        return Observed(None)
+    document: Document = {} if entry is None else access.path_document(entry)
+    if entry is not None and entry.type is FileType.FILE:
+        document["unit"] = unit.parse(content.decode("utf-8", "replace"))
+    document["enabled"] = sorted(enabled)
+    private: dict[str, object] = {"expects": ABSENT if entry is None else access.expects_of(entry, content)}
+    private["targets"] = {link: _target(view, link) for link in document["enabled"]}
+    if view.running:
+        document["state"] = state
+    return Observed(document, private)
+
+
+def _target(view: HostView, link: str) -> str:
+    entry = view.entry(link)
+    return access.expects_of(entry, b"") if entry is not None and entry.type is FileType.LINK else "something else"
+
+
+def _state(state: UnitState) -> str:
+    if state.active == "activating":
+        return "restarting" if state.sub == "auto-restart" else "running"
+    return _STATES.get(state.active, state.active)
+
+
+# ---------------------------------------------------------------------------------------------------- steps
+
+
+def step(address: Address, verb: UnitVerb, name: str, why: str, *, once: bool = False) -> Step:
+    """One verb for one unit, and why."""
+    return Step(Unit(verb, (name,)), (Cause(address, why, name, once),))
+
+
+def daemon_reload(address: Address, why: str) -> Step:
+    """systemd reads its unit files again; equal steps merge."""
+    return Step(Unit(UnitVerb.DAEMON_RELOAD), (Cause(address, why),))
+
+
+def put(change: Change, name: str) -> Iterator[Step]:
+    """Write the unit file or the mask, make and remove links, and tell systemd if anything of that was to be done."""
+    if (change.before or {}).get("type") == "directory":
+        raise Impossible(f"{path(name)} is a directory; move it away by hand, nothing here deletes it")
+    written = list(_write(change, name))
+    yield from written
+    yield from _enable(change, name, reloads=any(isinstance(step.action, Unit) for step in written))
+
+
+def _write(change: Change, name: str) -> Iterator[Step]:
+    assert change.part is not None and change.after is not None
+    cause, expects = (Cause(change.address),), access.expected(change.observed)
+    absent = "type" not in (change.before or {})
+    if change.after["type"] == "link":
+        if absent or change.touches("target"):
+            yield Step(MakeLink(path(name), change.after["target"], expects), cause)
+            yield daemon_reload(change.address, "it is masked")
+    elif absent or change.touches("unit") or change.touches("type"):
+        assert change.part.content is not None
+        content = change.part.content
+        yield Step(WriteFile(path(name), content, digest(content), **access.access_of(change.after), expects=expects), cause)
+        yield daemon_reload(change.address, "its unit file is new" if absent else "its unit file changed")
+    elif any(change.touches(key) for key in access.ACCESS):
+        yield Step(SetAccess(path(name), **access.access_of(change.after)), cause)
+
+
+def _enable(change: Change, name: str, *, reloads: bool) -> Iterator[Step]:
+    """Make and remove links. `reloads`: systemd is told anyway, one reason is enough."""
+    if not change.touches("enabled"):
+        return
+    assert change.after is not None
+    cause, before, after = (Cause(change.address),), set((change.before or {}).get("enabled", [])), set(change.after["enabled"])
+    for link in sorted(after - before):
+        yield Step(MakeLink(link, path(name)), cause)
+    for link in sorted(before - after):
+        yield Step(RemovePath(link, change.observed.private["targets"][link], prune_parent=True), cause)
+    if not reloads:
+        yield daemon_reload(change.address, "its enablement changed")
+
+
+def remove(change: Change, name: str) -> Iterator[Step]:
+    """Stop it, remove its links and its file, and let systemd forget it."""
+    before, cause = change.before or {}, (Cause(change.address),)
+    if before.get("state") not in (None, "stopped"):
+        yield step(change.address, UnitVerb.STOP, name, "it is no longer in the spec")
+    for link in before.get("enabled", []):
+        yield Step(RemovePath(link, change.observed.private["targets"][link], prune_parent=True), cause)
+    if "type" in before:
+        yield Step(RemovePath(path(name), access.expected(change.observed)), cause)
+    yield daemon_reload(change.address, "its unit file is removed")
+    if before.get("state") == "failed":
+        yield step(change.address, UnitVerb.RESET_FAILED, name, "its unit file is removed")

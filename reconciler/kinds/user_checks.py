@@ -1,0 +1,81 @@
+"""What the host's own facts forbid: a shell that cannot be run, sudo rules without sudo."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from reconciler.core.address import Address
+from reconciler.core.changes import Change, Verb
+from reconciler.core.diagnostic import Diagnostic, error, warning
+from reconciler.core.host import Entry, FileType, HostView, Unreadable, UnsafePath
+from reconciler.core.spec import Spec
+from reconciler.kinds import user_files
+from reconciler.kinds.user_model import NOLOGIN, User, shell_of
+
+_MOST_LINKS = 8
+_NO_SHELLS = (NOLOGIN, "/sbin/nologin", "/bin/false", "/usr/bin/false")
+
+
+def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Diagnostic]:
+    """A shell that cannot be run locks its user out, and sudo rules without sudo do nothing."""
+    declared = {one.address for one in spec.resources}
+    for change in changes:
+        if change.address.kind != "users" or change.part is None or change.verb is Verb.NONE:
+            continue
+        if not change.address.part and (change.verb is Verb.CREATE or change.touches("shell")):
+            yield from _shell_problems(view, change, _shell(change), declared)
+        elif change.address.part == user_files.SUDO and Address("directories", user_files.SUDOERS) not in declared:
+            yield from _sudo_problems(view, change)
+
+
+def _shell_problems(view: HostView, change: Change, shell: str, declared: set[Address]) -> Iterator[Diagnostic]:
+    source = change.part.declared.source if change.part else None
+    if Address("files", shell) in declared or shell in _NO_SHELLS:
+        return
+    if not _executable(view, shell):
+        detail = f"{shell} is not there or cannot be run: nobody could log in as {change.address.name}. Install it, or write another shell."
+        yield error("the shell cannot be run", detail, address=change.address, source=source, rule="shell")
+    elif shell not in _listed_shells(view, shell):
+        detail = f"{shell} is not in /etc/shells: some programs take its users for restricted ones."
+        yield warning("the shell is not in /etc/shells", detail, address=change.address, source=source, rule="shell")
+
+
+def _listed_shells(view: HostView, shell: str) -> Sequence[str]:
+    try:
+        return view.read("/etc/shells").decode("utf-8", "replace").split("\n")
+    except (FileNotFoundError, Unreadable, UnsafePath):
+        return (shell,)
+
+
+def _executable(view: HostView, path: str) -> bool:
+    """Whether something that can be run is at a path; what cannot be looked at is given the benefit of the doubt."""
+    for _ in range(_MOST_LINKS):
+        try:
+            entry: Entry | None = view.entry(path)
+        except Unreadable:
+            return True
+        except UnsafePath as through:
+            if not through.instead:
+                return True
+            path = f"{through.instead}/{path.rpartition('/')[2]}"
+            continue
+        if entry is None or entry.type is not FileType.LINK:
+            return entry is not None and entry.type is FileType.FILE and int(entry.mode, 8) & 0o111 != 0
+        path = entry.target if entry.target.startswith("/") else f"{path.rpartition('/')[0]}/{entry.target}"
+    return True
+
+
+def _sudo_problems(view: HostView, change: Change) -> Iterator[Diagnostic]:
+    try:
+        there = view.entry(user_files.SUDOERS) is not None
+    except (Unreadable, UnsafePath):
+        there = True
+    if not there:
+        source = change.part.declared.source if change.part else None
+        detail = f"{user_files.SUDOERS} does not exist: sudo is not installed (apt-get install sudo)."
+        yield error("sudo is not installed", detail, address=change.address, source=source, rule="sudo")
+
+
+def _shell(change: Change) -> str:
+    assert change.part is not None and isinstance(change.part.declared.resource, User)
+    return shell_of(change.part.declared.resource)

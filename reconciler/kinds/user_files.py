@@ -1,0 +1,119 @@
+"""The files of a user that are root's: the profile file with environment and aliases, and the sudo rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from reconciler.core.actions import ABSENT, Cause, Check, EditLines, MakeDirectory, RemovePath, SetAccess, Step, WriteFile
+from reconciler.core.address import Address
+from reconciler.core.changes import Change, Observed, Part, Verb
+from reconciler.core.digest import digest
+from reconciler.core.host import FileType, HostView
+from reconciler.core.kind import Impossible
+from reconciler.core.spec import Declared
+from reconciler.formats import profile, sudoers
+from reconciler.kinds import access
+from reconciler.kinds.user_model import State, User
+
+SUDO = "sudo"
+PROFILE = "profile"
+SUDOERS = "/etc/sudoers.d"
+_OURS = "/etc/reconciler"
+_ROOT = {"owner": "root", "group": "root"}
+_MODES = {SUDO: "0440", PROFILE: "0644"}
+_HOOKS = {profile.HOOK: profile.HOOK_TEXT, profile.LOGIN_HOOK: profile.LOGIN_HOOK_TEXT}
+
+
+def path_of(address: Address) -> str:
+    """Where a part's file is. sudo ignores names with a dot; names of accounts have none."""
+    return f"{SUDOERS}/{address.name}" if address.part == SUDO else f"{profile.DIRECTORY}/{address.name}.sh"
+
+
+def paths(address: Address) -> Iterator[str]:
+    """The path of a part that is a file of its own."""
+    if address.part in (SUDO, PROFILE):
+        yield path_of(address)
+
+
+def parts(declared: Declared, user: User) -> Iterator[Part]:
+    """The files that are wanted. A disabled account has no sudo rules."""
+    name = declared.address.name
+    environment = user.environment
+    if environment.set or environment.prepend or user.aliases:
+        text = profile.render(environment.set, environment.prepend, user.aliases, str(declared.address))
+        yield _part(declared, PROFILE, text, sourced=True)
+    if user.sudo and user.state is State.PRESENT:
+        rules = [sudoers.Rule(None if rule.run == sudoers.ALL else tuple(rule.run), rule.as_, rule.password) for rule in user.sudo]
+        yield _part(declared, SUDO, sudoers.render(name, rules, str(declared.address)))
+
+
+def _part(declared: Declared, part: str, text: str, **more: bool) -> Part:
+    content = text.encode()
+    document = {"type": "file", "content": digest(content), "mode": _MODES[part], **_ROOT, **more}
+    return Part(Address("users", declared.address.name, part), document, declared, content)
+
+
+def observe(view: HostView, address: Address) -> Observed:
+    """One look at the file. Raises Unreadable, UnsafePath."""
+    entry, content = access.read_entry(view, path_of(address))
+    if entry is None:
+        return Observed(None, _hooks(view) if address.part == PROFILE else {})
+    document = access.path_document(entry)
+    if entry.type is FileType.FILE:
+        document["content"] = digest(content)
+    private: dict[str, object] = {"expects": access.expects_of(entry, content)}
+    if address.part == PROFILE:
+        private |= _hooks(view)
+        document["sourced"] = not private["unhooked"] and not private["bashrc"]
+    return Observed(document, private)
+
+
+def _hooks(view: HostView) -> dict[str, object]:
+    """What is missing for shells to read profile files: directories, hooks with the `expects` of what is there, the line in bash.bashrc."""
+    directories = [path for path in (_OURS, profile.DIRECTORY) if view.entry(path) is None]
+    unhooked: dict[str, str] = {}
+    for path, text in _HOOKS.items():
+        entry, content = access.read_entry(view, path)
+        right = entry is not None and content == text.encode() and (entry.mode, entry.owner, entry.group) == ("0644", "root", "root")
+        if not right:
+            unhooked[path] = ABSENT if entry is None else access.expects_of(entry, content)
+    return {"directories": directories, "unhooked": unhooked, "bashrc": _bashrc(view)}
+
+
+def _bashrc(view: HostView) -> dict[str, str]:
+    """How bash.bashrc is there, if it lacks the line. Where it is not there, no bash reads it."""
+    entry, content = access.read_entry(view, profile.BASHRC)
+    if entry is None or profile.BASHRC_LINE.encode() in content.splitlines():
+        return {}
+    return {"mode": entry.mode, "owner": entry.owner, "group": entry.group, "expects": access.expects_of(entry, content)}
+
+
+def actions(change: Change) -> Iterator[Step]:
+    """Write it, set its access, or remove it. The hooks stay when the last file goes: they do nothing without one."""
+    path, cause, expects = path_of(change.address), (Cause(change.address),), access.expected(change.observed)
+    if change.verb is Verb.DELETE:
+        yield Step(RemovePath(path, expects), cause)
+        return
+    assert change.part is not None
+    document, before = change.part.document, change.before
+    if before is not None and before["type"] not in ("file", "link"):
+        raise Impossible(f"{path} is a {before['type']}, not a file; move it away by hand, nothing here deletes it")
+    if change.address.part == PROFILE:
+        yield from _hook_steps(change, cause)
+    if before is None or change.touches("content") or change.touches("type"):
+        assert change.part.content is not None
+        content, mode, check = change.part.content, document["mode"], Check.VISUDO if change.address.part == SUDO else Check.NONE
+        yield Step(WriteFile(path, content, digest(content), mode, "root", "root", expects, check=check), cause)
+    elif any(change.touches(name) for name in access.ACCESS):
+        yield Step(SetAccess(path, **access.access_of(document)), cause)
+
+
+def _hook_steps(change: Change, cause: tuple[Cause, ...]) -> Iterator[Step]:
+    private = change.observed.private
+    for path in private["directories"]:
+        yield Step(MakeDirectory(path, "0755", "root", "root"), cause)
+    for path, expects in private["unhooked"].items():
+        content = _HOOKS[path].encode()
+        yield Step(WriteFile(path, content, digest(content), "0644", "root", "root", expects), cause)
+    if private["bashrc"]:
+        yield Step(EditLines(profile.BASHRC, (profile.BASHRC_LINE,), (), **private["bashrc"]), cause)

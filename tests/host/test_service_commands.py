@@ -1,0 +1,175 @@
+"""`reconciler service` on a real Debian: what it says agrees with systemctl, and what it does is done."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+from tests.host.booted import BootedHost
+
+SPEC = "/etc/reconciler/host.yaml"
+
+THREE = """\
+version: 1
+host: testhost
+services:
+  good: {description: a good one, exec_start: [/usr/bin/sleep, infinity]}
+  idle: {exec_start: [/usr/bin/sleep, infinity], state: stopped, enabled: false}
+  talks: {exec_start: [/bin/sh, -c, 'echo first; echo second; exec sleep infinity'], drift: report}
+"""
+
+
+def ready(host: BootedHost) -> None:
+    """The three services, applied."""
+    host.write(SPEC, THREE)
+    host.reconciler("apply", "--auto-approve")
+
+
+def service(host: BootedHost, *words: str, code: int = 0) -> str:
+    """Run a command; the output, complaints included."""
+    done = host.reconciler("service", *words, check=False)
+
+    assert code == done.returncode, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def rows(host: BootedHost, *options: str) -> dict[str, dict[str, Any]]:
+    """The list, by name."""
+    return {row["name"]: row for row in json.loads(service(host, "list", "--json", *options))}
+
+
+def test_the_list_says_what_systemctl_says(booted: BootedHost) -> None:
+    """State, enablement, process and memory of the spec's services; one that nobody applied is marked; --all has the others too."""
+    ready(booted)
+    booted.write(SPEC, THREE + "  new: {exec_start: [/usr/bin/true]}\n")
+    found = rows(booted)
+    truth = booted.show("good.service", "MainPID", "ActiveState", "UnitFileState")
+
+    assert ["good", "idle", "talks", "new"] == list(found)
+    assert truth == {
+        "MainPID": str(found["good"]["pid"]),
+        "ActiveState": found["good"]["state"],
+        "UnitFileState": found["good"]["enabled"],
+    }
+    memory = booted.show("good.service", "MemoryCurrent")["MemoryCurrent"]
+    assert (int(memory) if memory.isdigit() else None) == found["good"]["memory"]  # no memory controller in some test hosts
+    assert abs(time.time() - found["good"]["since"]) < 120
+    assert ("inactive", "disabled", None) == (found["idle"]["state"], found["idle"]["enabled"], found["idle"]["pid"])
+    assert [True, True, True, False] == [row["installed"] for row in found.values()]
+    assert "not installed" in service(booted, "list")
+    everything = rows(booted, "--all")
+    assert {"cron", "good", "dbus"} <= everything.keys()
+    assert not everything["cron"]["declared"]
+
+
+def test_the_status_of_one(booted: BootedHost) -> None:
+    """The essentials of systemctl status; a name that is not in the spec needs --all."""
+    ready(booted)
+    told = service(booted, "status", "good")
+
+    assert "good.service - a good one" in told
+    assert "active (running)" in told
+    assert booted.show("good.service", "MainPID")["MainPID"] in told
+    assert "/etc/systemd/system/good.service" in told
+    assert "is not under `services:`" in service(booted, "status", "cron", code=1)
+    assert "not in the spec" in service(booted, "status", "cron.service", "--all")
+    assert "is not the name of a unit" in service(booted, "status", "--all", "--", "--help", code=1)
+
+
+def test_stop_and_start(booted: BootedHost) -> None:
+    """What is done is done at once, and what the next apply will make of it is said, and is so."""
+    ready(booted)
+    told = service(booted, "stop", "good")
+
+    assert "the next apply starts it again" in told
+    assert "inactive" == booted.active("good.service")
+    booted.reconciler("apply", "--auto-approve")
+    assert "active" == booted.active("good.service")
+
+    assert "the next apply stops it again" in service(booted, "start", "idle")
+    assert "active" == booted.active("idle.service")
+    assert "" == service(booted, "stop", "idle")
+    assert "leaves it so (`drift: report`)" in service(booted, "stop", "talks")
+    booted.reconciler("apply", "--auto-approve")
+    assert "inactive" == booted.active("talks.service")
+
+    before = booted.life("good.service")
+    assert "" == service(booted, "restart", "good")
+    assert before != booted.life("good.service")
+
+
+def test_enable_and_disable(booted: BootedHost) -> None:
+    """Enablement changes at once, and the next apply puts it back as was said."""
+    ready(booted)
+
+    assert "the next apply puts that back" in service(booted, "disable", "good")
+    assert "disabled" == booted.enabled("good.service")
+    booted.reconciler("apply", "--auto-approve")
+    assert "enabled" == booted.enabled("good.service")
+    assert "" == service(booted, "enable", "good")
+    assert "the next apply puts that back" in service(booted, "enable", "idle")
+    assert "enabled" == booted.enabled("idle.service")
+
+
+def test_a_service_that_dies_is_told(booted: BootedHost) -> None:
+    """A start that does not last is a failure with the reason, and health names the service and exits 2."""
+    ready(booted)
+
+    assert "3 of 3 healthy." in service(booted, "health")
+    booted.write("/etc/systemd/system/good.service.d/bad.conf", "[Service]\nExecStart=\nExecStart=/bin/false\nRestart=no\n")
+    booted.run("systemctl", "daemon-reload")
+    told = service(booted, "restart", "good", code=1)
+
+    assert "good" in told
+    assert "ExecMainStatus=1" in told
+    unwell = service(booted, "health", code=2)
+    assert "x good: failed" in unwell
+    assert "2 of 3 healthy." in unwell
+    said = json.loads(service(booted, "health", "--json", code=2))
+    assert not said["healthy"]
+    assert ["good"] == [row["name"] for row in said["services"] if not row["healthy"]]
+    assert "1 of 1 healthy." in service(booted, "health", "talks")
+    booted.run("systemctl", "stop", "talks")
+    assert "is to run" in service(booted, "health", "talks", code=2)
+
+
+def test_what_is_wrong_with_the_tool_is_no_health(booted: BootedHost) -> None:
+    """Without a spec nothing is known: 1, which is neither well nor unwell."""
+    service(booted, "health", code=1)
+    booted.write(SPEC, THREE + "nonsense: 1\n")
+    service(booted, "health", code=1)
+
+    assert json.loads(service(booted, "health", "--all", "--json"))["healthy"] in {True, False}
+
+
+def test_logs(booted: BootedHost) -> None:
+    """The journal of the spec's services, or of one, by lines and time, and following."""
+    ready(booted)
+    booted.journal()
+    told = service(booted, "logs", "talks")
+
+    assert "first" in told
+    assert "second" in told
+    assert "first" not in service(booted, "logs", "talks", "-n", "1")
+    assert "first" in service(booted, "logs", "--since", "-5min")
+    assert "first" not in service(booted, "logs", "talks", "--since", "2099-01-01")
+    following = booted.popen("/usr/local/bin/reconciler", "service", "logs", "-f", "-n", "0", "talks")
+    assert following.stdout is not None
+    time.sleep(1.5)
+    booted.run("systemctl", "restart", "talks")
+    line = next((line for line in following.stdout if "first" in line), "")
+    following.terminate()
+
+    assert "first" in line
+
+
+def test_an_ordinary_user_may_look_and_not_touch(booted: BootedHost) -> None:
+    """Looking needs no rights; changing is refused with systemd's own words and changes nothing."""
+    ready(booted)
+    looked = booted.run("/usr/local/bin/reconciler", "service", "list", user="www-data")
+    touched = booted.run("/usr/local/bin/reconciler", "service", "stop", "good", user="www-data", check=False)
+
+    assert "active (running)" in looked.stdout
+    assert 1 == touched.returncode
+    assert "active" == booted.active("good.service")

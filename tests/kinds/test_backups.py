@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.core.address import Address
+from reconciler.core.changes import Part
+from reconciler.core.diagnostic import Diagnostic, errors
+from reconciler.core.spec import Declared
+from reconciler.formats import backup_job, timespan
+from reconciler.formats.backup_job import NotAJob
+from reconciler.kinds import discover
+from reconciler.kinds.backups import KIND
+from reconciler.policy.lint import lint
+from reconciler.spec.load import load
+from tests.case import Reader, document
+
+JOB = {"sources": ["/data/x"], "destinations": ["/backup/x"], "schedule": "0 2 * * *"}
+
+
+def loaded(**fields: Any) -> tuple[Declared | None, list[Diagnostic]]:
+    """The job as the loader has it, and everything there is to complain about."""
+    spec, found = load(Reader(document({"backups": {"x": {**JOB, **fields}}})), discover())
+    if spec is None:
+        return None, found
+    return spec.resources[0], [*found, *lint(spec, discover())]
+
+
+def parts(declared: Declared, *, running: bool = True) -> dict[str, Part]:
+    """What a job expands into."""
+    return {part.address.part: part for part in KIND.expand(declared, running)}
+
+
+def job_of(declared: Declared) -> backup_job.Job:
+    """The job that `backup run` reads from what apply writes."""
+    config = parts(declared)["config"]
+    assert config.content is not None
+    return backup_job.job(backup_job.parse(config.content.decode()), "x")
+
+
+def test_what_is_declared_is_what_runs() -> None:
+    """Every field of the spec arrives in the job, through the file, with spans as seconds."""
+    declared, found = loaded(
+        exclude=["*.tmp"],
+        keep={"daily": 7, "within": "30d"},
+        verify="never",
+        require_mount=["/data"],
+        before=[["/bin/dump", "--all"]],
+        before_timeout="5min",
+        compress="zstd",
+        one_file_system=False,
+        max_age="26h",
+        clock_jump="infinity",
+    )
+    assert declared is not None
+    job = job_of(declared)
+
+    assert [] == errors(found)
+    assert (("/data/x",), ("/backup/x",), ("*.tmp",), ("/data",)) == (job.sources, job.destinations, job.exclude, job.require_mount)
+    assert backup_job.Keep(daily=7, within=30 * 86_400) == job.keep
+    assert ((("/bin/dump", "--all"),), 300, "zstd", 26 * 3600) == (job.before, job.before_timeout, job.compress, job.max_age)
+    assert (False, False, float("inf")) == (job.verify, job.one_file_system, job.clock_jump)
+
+
+def test_the_defaults_are_safe() -> None:
+    """Verified, one file system, nothing deleted."""
+    declared, _ = loaded()
+    assert declared is not None
+    job = job_of(declared)
+
+    assert (True, True, backup_job.Keep(), "gzip") == (job.verify, job.one_file_system, job.keep, job.compress)
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"engine": "restic"}, "not there yet"),
+        ({"type": "incremental"}, "not there yet"),
+        ({"type": "differential"}, "not there yet"),
+        ({"destinations": [{"url": "sftp://backup@nas/srv"}]}, "not there yet"),
+        ({"destinations": ["s3://bucket"]}, "not there yet"),
+        ({"destinations": ["backup"]}, "absolute"),
+        ({"destinations": []}, "1 or more"),
+        ({"sources": []}, "1 or more"),
+        ({"sources": ["/"]}, "whole file system"),
+        ({"sources": ["/data/../etc"]}, "plain form"),
+        ({"sources": ["/a", "/a"]}, "twice"),
+        ({"sources": ["/backup/x"]}, "both a source and a destination"),
+        ({"exclude": ["cache/"]}, "at the end"),
+        ({"exclude": ["x"]}, "whole of /data/x"),
+        ({"exclude": ["d*"]}, "whole of /data/x"),
+        ({"exclude": ["/data"]}, "whole of /data/x"),
+        ({"exclude": ["data/?"]}, "whole of /data/x"),
+        ({"keep": {}}, "at least one of"),
+        ({"keep": {"daily": 0}}, "at least 1"),
+        ({"keep": {"within": "infinity"}}, "30d"),
+        ({"keep": {"hourly": 1}}, "hourly"),
+        ({"before": [["dump-db"]]}, "absolute path of the program"),
+        ({"before": [[]]}, "1 or more"),
+        ({"compress": "xz"}, "xz"),
+        ({"schedule": "now and then"}, "cron expression"),
+    ],
+)
+def test_what_cannot_be_is_told(fields: dict[str, Any], told: str) -> None:
+    """Each mistake is refused in words that say what to write."""
+    _, found = loaded(**fields)
+    text = " ".join(f"{item.summary} {item.detail}" for item in errors(found))
+
+    assert told in text
+
+
+@pytest.mark.parametrize("name", ["../x", "a b", "a.b", "-x", "", "x" * 70, "ä"])
+def test_names_are_plain(name: str) -> None:
+    """A name is part of unit names, file names and a command line."""
+    spec, found = load(Reader(document({"backups": {name: JOB}})), discover())
+
+    assert spec is None
+    assert errors(found)
+
+
+def test_the_job_file_is_private_and_the_unit_calls_our_command() -> None:
+    """The file is root's alone; the unit calls `settings.command` by its fixed path."""
+    spec, _ = load(Reader(document({"settings": {"command": "/opt/bin/reconciler"}, "backups": {"x": JOB}})), discover())
+    assert spec is not None
+    found = parts(spec.resources[0])
+
+    assert ("0600", "root", "root") == tuple(found["config"].document[key] for key in ("mode", "owner", "group"))
+    assert "/opt/bin/reconciler backup run x" == found["service"].document["unit"]["Service"]["ExecStart"]
+    assert Address("backups", "x", "config") in found["timer"].needs
+
+
+def test_one_path_belongs_to_one_resource() -> None:
+    """A timer that would have the same unit is refused."""
+    spec, _ = load(
+        Reader(document({"backups": {"x": JOB}, "timers": {"backup-x": {"schedule": "daily", "exec_start": ["/bin/true"]}}})), discover()
+    )
+    assert spec is not None
+
+    assert "one-path" in {found.rule for found in lint(spec, discover())}
+
+
+def valid() -> dict[str, Any]:
+    """The document of a job file."""
+    declared, _ = loaded()
+    assert declared is not None
+    return dict(parts(declared)["config"].document["job"])
+
+
+@pytest.mark.parametrize("key", sorted(valid()))
+def test_a_job_file_without_a_field_is_none(key: str) -> None:
+    """What is missing is told, not guessed."""
+    data = {name: value for name, value in valid().items() if name != key}
+
+    with pytest.raises(NotAJob):
+        backup_job.job(data, "x")
+
+
+@given(
+    st.sampled_from(sorted(valid())),
+    st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)),
+)
+def test_a_damaged_job_file_never_raises_anything_else(key: str, value: Any) -> None:
+    """Whatever stands in a field: a job, or NotAJob."""
+    with contextlib.suppress(NotAJob):
+        backup_job.job({**valid(), key: value}, "x")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("30d", 2_592_000), ("1h 30min", 5400), ("90", 90), ("1w2d", 777_600), ("infinity", float("inf")), ("500ms", 0.5)],
+)
+def test_time_spans(text: str, expected: float) -> None:
+    """systemd's words as seconds."""
+    assert expected == timespan.seconds(text)
+
+
+@pytest.mark.parametrize("text", ["", "soon", "1x", "-1d", "d"])
+def test_what_is_no_time_span(text: str) -> None:
+    """Nothing is guessed."""
+    with pytest.raises(ValueError, match="time span"):
+        timespan.seconds(text)
