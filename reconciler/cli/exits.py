@@ -23,7 +23,7 @@ MEANINGS = {
     ExitCode.OK: "Success. `plan` and `drift`: also with changes, unless --detailed-exitcode. `apply`: converged, changed or not.",
     ExitCode.ERROR: "An error; nothing was changed: the spec is invalid, the host cannot be read, the plan has an error.",
     ExitCode.CHANGES: "With --detailed-exitcode: success, and there are changes (`plan`), drift (`drift`) or changes made (`apply`).",
-    ExitCode.REFUSED: "Refused by policy before the first effect: a guard, an adoption, a protected resource, the deny list, an apply that nobody approved.",
+    ExitCode.REFUSED: "Refused before the first effect: by a guard, an adoption, a protected resource, the deny list, or nobody approved.",
     ExitCode.FAILED: "`apply`: some resources failed, none was changed.",
     ExitCode.PARTIAL: "`apply`: changes were made, and some resources failed.",
     ExitCode.USAGE: "The command line is wrong.",

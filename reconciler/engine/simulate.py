@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 
 from reconciler.core.actions import Step
 from reconciler.core.address import Address
-from reconciler.core.host import ActionFailed, Executor, Receipt
+from reconciler.core.host import Executor, HostError, Receipt
 from reconciler.engine.diff import differences
 from reconciler.engine.situation import Request, Situation, look_again
 
@@ -21,7 +21,7 @@ def simulate(
             continue
         try:
             receipt = host.execute(step.action)
-        except ActionFailed as failed:
+        except HostError as failed:
             failures.update({cause.address: str(failed) for cause in step.causes if cause.address not in failures})
         else:
             failures.update(unit_failures(step, receipt))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from reconciler.core.actions import Account, AccountOp
-from reconciler.core.host import ActionFailed, HostView
+from reconciler.core.host import ActionFailed, HostView, Unreadable
 from reconciler.formats.accounts import AccountConflict, add_group, free_gid, parse_gid_range, parse_groups, remove_group
 
 _TEXT = ("utf-8", "surrogateescape")
@@ -25,9 +25,12 @@ def fields_of(action: Account) -> tuple[int | None, bool]:
     return (None if gid is None else int(gid)), said.get("system", "no") in _YES
 
 
-def account_edits(view: HostView, action: Account) -> Iterator[tuple[str, bytes, bytes]]:
-    """Path, old and new content of each account file that changes, in the order in which to write them. Raises ActionFailed, HostError."""
-    groups, shadow = _text(view, "/etc/group"), _text(view, "/etc/gshadow")
+def account_edits(view: HostView, action: Account, *, simulated: bool = False) -> Iterator[tuple[str, bytes, bytes]]:
+    """Path, old and new content of each account file that changes, in the order in which to write them. Raises ActionFailed, HostError.
+
+    `simulated`: gshadow, which an ordinary user's plan cannot read, may be left out.
+    """
+    groups, shadow = _text(view, "/etc/group"), _text_if_readable(view, "/etc/gshadow") if simulated else _text(view, "/etc/gshadow")
     try:
         edited = _edit(view, action, groups or "", shadow)
     except AccountConflict as error:
@@ -56,4 +59,11 @@ def _text(view: HostView, path: str) -> str | None:
     try:
         return view.read(path).decode(*_TEXT)
     except FileNotFoundError:
+        return None
+
+
+def _text_if_readable(view: HostView, path: str) -> str | None:
+    try:
+        return _text(view, path)
+    except Unreadable:
         return None
