@@ -292,3 +292,16 @@ def test_nothing_to_do_does_nothing() -> None:
     assert plan.empty
     assert not result.changed
     assert [] == notes.story
+
+
+def test_a_file_that_becomes_a_directory() -> None:
+    """Nothing is removed to make room: the directory is blocked while the file leaves the spec, and made by the next apply."""
+    host, notes = host_with({"files": {"/srv/x": file()}})
+    spec = {"directories": {"/srv/x": {"mode": "0755"}}}
+    plan = plan_of(spec, host, notes.memory())
+    first = applied(spec, host, notes)
+    second = applied(spec, host, notes)
+
+    assert ['directories["/srv/x"]'] == [str(where) for where in plan.blocked]
+    assert (4 + 2, 0) == (first.exit_code(), second.exit_code())
+    assert {} == changes(plan_of(spec, host, notes.memory()))
