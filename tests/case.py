@@ -1,9 +1,9 @@
-"""Cases: files that say what the host was like, what the spec says, and what must come of it.
+r"""Cases: files that say what the host was like, what the spec says, and what must come of it.
 
 ```yaml
 about: One sentence, what must hold.
 given:                                  # the host before we came
-  paths: {/etc/x: {content: "old\\n", mode: "0600"}, /srv/data: {}, /etc/l: {target: /etc/x}}
+  paths: {/etc/x: {content: "old\n", mode: "0600"}, /srv/data: {}, /etc/l: {target: /etc/x}}
   groups: {ml-users: 2000}
 applied: {files: {...}}                 # a spec that was applied before: these things are ours
 meanwhile:                              # what somebody did by hand since; null removes
@@ -11,7 +11,7 @@ meanwhile:                              # what somebody did by hand since; null 
   groups: {ml-users: null}
   units: {ml-api.service: stop}
 spec: {files: {...}}                    # `version` and `host` are added
-sources: {serve: "#!/bin/sh\\n"}         # files in the spec's own tree
+sources: {serve: "#!/bin/sh\n"}         # files in the spec's own tree
 options: {adopt: true, allow: [...], unprotect: [...], targets: [...]}
 changes: {'files["/etc/x"]': update (drift)}
 steps: [write /etc/x, (held) restart ml-api.service]
@@ -21,7 +21,7 @@ refused: [rule]
 owed: [(held) restart ml-api.service]   # what is still due afterwards
 secret: a text that nobody may see
 offline: {changes: {...}, steps: [...]} # where a tree differs: there no unit runs
-booted: false                           # not worth a boot, with the reason as a comment
+booted: true                            # also on a booted Debian; groups and services are anyway, for they are more than files
 ```
 """
 
@@ -78,13 +78,18 @@ class Case:
     applied: Mapping[str, Any] | None = None
     meanwhile: Host = Host()
     sources: Mapping[str, str] = field(default_factory=dict)
-    options: PlanOptions = PlanOptions()
+    options: PlanOptions = field(default_factory=PlanOptions)
     blocked: Mapping[str, str] = field(default_factory=dict)
     unreadable: Mapping[str, str] = field(default_factory=dict)
     refused: tuple[str, ...] = ()
     owed: tuple[str, ...] = ()
     secret: str = ""
-    booted: bool = True
+    booted: bool = False
+
+    @property
+    def kind(self) -> str:
+        """The kind that the case is about: its folder."""
+        return self.name.split("/")[0]
 
     def expected(self, *, running: bool) -> Expected:
         """What the plan must be there."""
@@ -97,7 +102,7 @@ class Case:
         return Loaded(found, (*diagnostics, *(lint(found, discover()) if found else ())), reader)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reader:
     """A SourceReader over one text and the files beside it."""
 
@@ -143,11 +148,13 @@ def parse(name: str, data: Mapping[str, Any]) -> Case:
     tree = Expected(running.changes, tuple(step for step in running.steps if not step.startswith(_UNIT_VERBS)))
     other = rest.pop("offline", {})
     offline = Expected(other.get("changes", tree.changes), tuple(other.get("steps", tree.steps)))
-    options = PlanOptions(**{key: tuple(value) if isinstance(value, list) else value for key, value in rest.pop("options", {}).items()})
+    said: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in rest.pop("options", {}).items()}
+    options = PlanOptions(**said)
     for key in ("given", "meanwhile"):
         rest[key] = Host(**rest.get(key, {}))
     for key in ("refused", "owed"):
         rest[key] = tuple(rest.get(key, ()))
+    rest["booted"] = rest.get("booted", name.startswith(("groups/", "services/")))
     return Case(name=name, running=running, offline=offline, options=options, spec=rest.pop("spec", None) or {}, **rest)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,7 @@ HEAVY = ("pydantic", "pydantic_core", "ruamel", "rich", "deepdiff", "jsonschema"
 
 _PROGRAM = """
 import sys
+from pathlib import Path
 sys.argv = ["reconciler", *{arguments!r}]
 try:
     from reconciler.cli.main import main
@@ -49,3 +51,52 @@ def test_version_imports_nothing_heavy(heavy: str, version_imports: set[str]) ->
 def version_imports() -> set[str]:
     """What `reconciler --version` imports."""
     return imported("--version")
+
+
+FOR_OTHERS = ("deepdiff", "jsonschema", "rich", "asyncio", "ssl", "urllib.request", "multiprocessing", "reconciler.render.events")
+"""What a plan that finds nothing to do, and a validation that finds nothing wrong, can do without.
+
+typer itself brings difflib and subprocess, pydantic importlib.metadata.
+"""
+_SPEC = """\
+version: 1
+host: h1
+groups: {ml: {gid: 2000}}
+directories: {/opt: {mode: "0755", group: ml}}
+files: {/opt/f: {content: "x", mode: "0644"}, /opt/s: {content: "x", mode: "0600", sensitive: true}}
+services: {s: {exec_start: [/opt/f], watch: [/opt/f], hardening: strict, directives: {Service: {OOMScoreAdjust: 5}}}}
+"""
+
+
+@pytest.fixture(scope="module")
+def settled(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """A spec and a tree that is as the spec says."""
+    base = tmp_path_factory.mktemp("settled")
+    (base / "host.yaml").write_text(_SPEC)
+    (base / "tree/etc/systemd/system").mkdir(parents=True)
+    spec, tree = str(base / "host.yaml"), str(base / "tree")
+    for arguments, said in ((["apply", "--auto-approve"], "Apply complete!"), (["plan"], "No changes.")):
+        program = _PROGRAM.format(arguments=(arguments[0], spec, "--root", tree, *arguments[1:]))
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=120)
+
+        assert said in done.stdout, done.stderr
+    return spec, tree
+
+
+@pytest.mark.parametrize("command", ["plan", "plan --detailed-exitcode", "validate", "apply --auto-approve"])
+def test_nothing_to_do_imports_little(settled: tuple[str, str], command: str) -> None:
+    """Neither validate, nor a plan or an apply with nothing to do, imports what only other work needs."""
+    spec, tree = settled
+    name, *options = command.split()
+    found = imported(name, spec, *options, *(() if name == "validate" else ("--root", tree)))
+
+    assert set() == found & set(FOR_OTHERS)
+    assert {"pydantic", "ruamel.yaml", "reconciler.kinds.services"} <= found
+
+
+def test_a_plan_with_changes_is_what_needs_them(settled: tuple[str, str], tmp_path: Path) -> None:
+    """The other way round: a service whose unit differs brings in deepdiff, so the names above are spelled as Python does."""
+    spec = tmp_path / "host.yaml"
+    spec.write_text(_SPEC.replace("OOMScoreAdjust: 5", "OOMScoreAdjust: 6"))
+
+    assert "deepdiff" in imported("plan", str(spec), "--root", settled[1])

@@ -11,6 +11,7 @@ from reconciler.app.specs import Loaded
 from reconciler.core.diagnostic import error
 from reconciler.core.host import HostError
 from reconciler.core.result import ApplyResult, Progress
+from reconciler.core.state import Memory
 from reconciler.engine.applier import apply, left_undone
 from reconciler.host.environment import is_root, monotonic, now
 from reconciler.host.hosts import machine_id, open_host, state_directory
@@ -59,6 +60,11 @@ def _locked(directory: str, timeout: float) -> Iterator[None]:
         yield
 
 
+def _merged(remembered: Memory, memory: Memory) -> Memory:
+    """What a ledger that was begun again is to go on with: its own key, and of the damaged one the rows that still proved themselves."""
+    return replace(remembered, damaged=memory.damaged, rows=memory.rows, owed=memory.owed) if memory.damaged else remembered
+
+
 def _apply_locked(loaded: Loaded, options: PlanOptions, approve: Approve, tell: Callable[[Progress], None], directory: str) -> Applied:
     recover(directory)
     host = open_host(options.root)
@@ -77,7 +83,7 @@ def _apply_locked(loaded: Loaded, options: PlanOptions, approve: Approve, tell: 
     with Store.open(directory, machine_id(host), now=now, replace_damaged=bool(memory.damaged)) as store:
         remembered = store.memory()
         if remembered.key != memory.key or remembered.serial != memory.serial or memory.interrupted:
-            planned = plan_host(loaded, options, host, replace(remembered, damaged=memory.damaged))
+            planned = plan_host(loaded, options, host, _merged(remembered, memory))
             if planned.plan is None or planned.refused:
                 return Applied(planned)
         assert planned.plan is not None and planned.situation is not None and planned.request is not None

@@ -17,6 +17,8 @@ def references(spec: Spec, kinds: Kinds | None = None) -> Edges:
     kinds = kinds or discover()
     declared = {one.address for one in spec.resources}
     return {
-        one.address: tuple(dict.fromkeys(found for found in kinds[one.address.kind].references(one) if found in declared and found != one.address))
+        one.address: tuple(
+            dict.fromkeys(found for found in kinds[one.address.kind].references(one) if found in declared and found != one.address)
+        )
         for one in spec.resources
     }

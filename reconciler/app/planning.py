@@ -103,13 +103,18 @@ def plan_host(loaded: Loaded, options: PlanOptions, host: Host | None = None, me
 
 
 def _lost(request: Request) -> list[Diagnostic]:
-    """Targets and excludes that name nothing: an apply of less, or of more, than was meant. What the ledger has is not known if it cannot be read."""
+    """Targets and excludes that name nothing: an apply of less, or of more, than was meant. A ledger that cannot be read may know them."""
     chosen = [text for text in (*request.targets, *request.excludes) if text not in request.kinds]
     if not chosen or request.memory.unreadable:
         return []
-    declared = (part.address for item in request.spec.resources for part in request.kinds[item.address.kind].expand(item, request.view.running))
+    declared = (
+        part.address for item in request.spec.resources for part in request.kinds[item.address.kind].expand(item, request.view.running)
+    )
     known = {str(name) for address in (*declared, *request.memory.rows) for name in (address, address.resource)}
-    detail = "{} is neither in the spec nor among what was applied here. The address of a file is written files[\"/etc/x\"], with quotes that the shell must not take."
+    detail = (
+        "{} is neither in the spec nor among what was applied here. "
+        'The address of a file is written files["/etc/x"], with quotes that the shell must not take.'
+    )
     return [error("no such resource", detail.format(text)) for text in chosen if text not in known]
 
 

@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 
 from reconciler.core.diagnostic import Diagnostic, error, errors
 from reconciler.core.spec import SourceError, SourceReader, Spec
+from reconciler.host.git import GitReader
 from reconciler.host.readers import open_reader
 from reconciler.kinds import discover
 from reconciler.policy.lint import lint
 from reconciler.spec.load import load
+from reconciler.spec.secrecy import withheld
 
 DEFAULT_SPEC = "/etc/reconciler/host.yaml"
 
@@ -46,17 +48,21 @@ def load_spec(choice: SpecChoice, stdin: Callable[[], bytes]) -> Loaded:
         return Loaded(None, (error("cannot read the spec", str(problem)),))
     if spec is not None:
         found = [*found, *(_with_snippet(item, reader) for item in lint(spec, discover()))]
+    if isinstance(reader, GitReader):  # its git must not live as long as the apply
+        reader.close()
     return Loaded(spec, tuple(found), reader)
 
 
 def _with_snippet(diagnostic: Diagnostic, reader: SourceReader) -> Diagnostic:
-    """The source line for a diagnostic that was found after loading."""
+    """The source line for a diagnostic that was found after loading, unless that may hold a secret."""
     place = diagnostic.source
     if place is None or diagnostic.snippet is not None:
         return diagnostic
     name = next((name for name in (reader.entry, place.file) if reader.display(name) == place.file), None)
     try:
-        lines = reader.read(name).decode("utf-8", "replace").splitlines() if name else []
+        lines = reader.read(name).decode("utf-8", "replace").split("\n") if name else []
     except SourceError:
         return diagnostic
-    return replace(diagnostic, snippet=lines[place.line - 1]) if place.line <= len(lines) else diagnostic
+    if place.line > len(lines) or withheld(lines, place.line - 1, place.line - 1):
+        return diagnostic
+    return replace(diagnostic, snippet=lines[place.line - 1])

@@ -30,10 +30,16 @@ def standing(planned: Planned, root: str | None) -> dict[str, Any]:
         "last_run": last,
         "interrupted": plan.memory.interrupted or None if plan else None,
         "damaged": plan.memory.damaged or None if plan else None,
-        "pending": [{"address": str(change.address), "change": change.verb.name.lower(), "origin": str(change.origin)} for change in changes],
+        "pending": [
+            {"address": str(change.address), "change": change.verb.name.lower(), "origin": str(change.origin)} for change in changes
+        ],
         "drift": drift,
-        "owed": [{"address": str(row.address), "verb": row.verb, "unit": row.unit, "why": row.why, "held": row.held} for row in plan.owed] if plan else [],
-        "restarts": sorted({unit for step in plan.steps if isinstance(step.action, Unit) and not step.held for unit in step.action.units}) if plan else [],
+        "owed": [{"address": str(row.address), "verb": row.verb, "unit": row.unit, "why": row.why, "held": row.held} for row in plan.owed]
+        if plan
+        else [],
+        "restarts": sorted({unit for step in plan.steps if isinstance(step.action, Unit) and not step.held for unit in step.action.units})
+        if plan
+        else [],
         "problems": problems,
         "complete": plan.complete if plan else False,
         "healthy": bool(plan and plan.empty and plan.complete and not problems and (last is None or last["status"] == "applied")),

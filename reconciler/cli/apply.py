@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from math import isnan
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -44,7 +45,7 @@ def apply(  # a command has as many parameters as it has options
 
     wanted = PlanOptions(root, tuple(target), tuple(exclude), adopt, tuple(unprotect), tuple(allow))
     wrong = check_options(wanted)
-    if lock_timeout != lock_timeout:  # "nan" is a float, too
+    if isnan(lock_timeout):
         wrong = [*wrong, error("not a time", "--lock-timeout: write a number of seconds")]
     if wrong:
         output.complain(wrong, no_color)
@@ -76,7 +77,7 @@ class _Text:
 
     def without_plan(self, found: Sequence[Diagnostic]) -> int:
         """Why there is no plan; the exit code."""
-        return output.without_plan(found, False, self._no_color)
+        return output.without_plan(found, as_json=False, no_color=self._no_color)
 
     def _show(self, planned: Planned) -> None:
         from reconciler.render.text import plan_text
@@ -117,7 +118,10 @@ class _Text:
         """The result, or the plan that was not applied."""
         from reconciler.render.result import apply_text
 
+        again = self._shown
         self._show(applied.planned)
+        if applied.planned.refused and again:
+            output.complain(applied.planned.diagnostics)
         if applied.declined:
             sys.stdout.write("Nothing was changed.\n")
         elif applied.result is not None and (applied.result.failed or not applied.planned.plan_is_empty):

@@ -20,7 +20,7 @@ def explain(
     as_json: options.Json = False,
     no_color: options.NoColor = False,
 ) -> int:
-    """Show one resource as it is declared, was applied last and stands on the host now, what it needs and what apply would do. Changes nothing."""
+    """Show all that is known about a resource: declared, applied last, on the host now; its needs; what apply would do. Writes nothing."""
     from reconciler.app.explaining import explain as facts
     from reconciler.app.planning import PlanOptions, plan_host
     from reconciler.core.address import Address

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+import traceback
 from typing import Annotated, NoReturn
 
 import typer
@@ -75,6 +76,11 @@ def run(arguments: list[str]) -> int:
         return ExitCode.USAGE
     except (KeyboardInterrupt, Abort):
         code = ExitCode.INTERRUPTED
+    except Exception as bug:  # noqa: BLE001  # the last resort: no traceback for the user, and no text that may hold a secret
+        place = traceback.extract_tb(bug.__traceback__)[-1]
+        where = f"{place.filename.rpartition('reconciler/')[2]}:{place.lineno}"
+        _say(f"internal error: {type(bug).__name__} at {where}. This is a bug; please report it.")
+        return ExitCode.ERROR
     if code == ExitCode.INTERRUPTED:  # typer makes this number of a Ctrl-C, and says nothing
         _say("interrupted; the next plan shows what is left")
     return code

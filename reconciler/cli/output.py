@@ -97,4 +97,7 @@ def plan_exit(planned: Planned, something: bool, detailed: bool) -> int:
         return ExitCode.REFUSED
     if errors(planned.diagnostics):
         return ExitCode.ERROR
+    if detailed and not something and planned.plan is not None and not planned.plan.complete:
+        # "Nothing to do" cannot be said of what could not be read, and a CI that asks for details must not take it for clean.
+        return ExitCode.ERROR
     return ExitCode.CHANGES if detailed and something else ExitCode.OK

@@ -51,7 +51,10 @@ _DURATION_PATTERN = rf"^(?:{_DURATION.pattern})\z"
 
 
 def text_schema(pattern: str, **more: Any) -> WithJsonSchema:
-    """Text, or a number that counts by its own spelling. A constraint on text stands before the validators: behind them pydantic checks it in Python."""
+    """Text, or a number that counts by its own spelling.
+
+    A constraint on text stands before the validators: behind them pydantic checks it in Python.
+    """
     return WithJsonSchema({"type": ["string", "number"], "pattern": pattern, **more})
 
 

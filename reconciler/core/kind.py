@@ -63,6 +63,7 @@ class Kind:
     configuration, `watched` says what a change of them means, `catch_up` what an effect still owed means
     under today's declaration. `whole`: the object is entirely ours, so unknown fields are differences;
     otherwise only declared fields are compared. `carries` are the document keys that prove an object is still what we wrote.
+    `order` places the kind in specs, plans and reference pages: what others build on comes first.
     `prunes_adopted`: removal from the spec also removes what existed before us. `keep` says why an object that left the spec must stay
     (`vanishing` are the names that leave with it). `paths` are the paths that an address stands for. `lint` says what is wrong with a
     declaration that only the whole spec shows, its settings for one; it needs no host. `lint_together` is asked once, about all
@@ -78,6 +79,7 @@ class Kind:
     observe: Callable[[HostView, Sequence[Address]], Mapping[Address, Observed]]
     actions: Callable[[Change], Iterable[Step]]
     carries: tuple[str, ...]
+    order: int = 50
     whole: bool = True
     prunes_adopted: bool = True
     keep: Callable[[HostView, Address, frozenset[str]], str] = _no_reason

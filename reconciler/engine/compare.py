@@ -94,13 +94,13 @@ def _stays(row: LedgerRow, observed: Observed, kind: Kind) -> str:
     return ""
 
 
-def unrecorded(situation: Situation, changed: set[Address]) -> Iterator[Part]:
-    """Parts that are as declared, and that the ledger does not know so yet."""
+def unrecorded(situation: Situation, changed: set[Address], *, anew: bool) -> Iterator[Part]:
+    """Parts that are as declared, and that the ledger does not know so yet. `anew`: all of them, for a ledger that is begun again."""
     for address, part in situation.parts.items():
         if address in changed or situation.observed[address].unreadable:
             continue
         row, protect = situation.rows.get(address), part.declared.resource.protect
         settled = row is not None and row.document == part.document and row.pending is None and row.sensitive == part.sensitive
         settled = settled and address not in situation.revealed
-        if row is None or not settled or (protect is not None and protect != row.protect):
+        if anew or row is None or not settled or (protect is not None and protect != row.protect):
             yield part

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from reconciler.core.actions import MakeLink, RemovePath, Step, Unit, WriteFile, as_data
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Origin, Part, Verb
 from reconciler.core.diagnostic import Diagnostic, Severity, error, warning
-from reconciler.core.digest import data_digest
+from reconciler.core.digest import canonical, data_digest
 from reconciler.core.host import Executor, HostView
 from reconciler.core.kind import Impossible
 from reconciler.core.plan import Plan
@@ -101,10 +102,24 @@ def _by_need(needs: Mapping[Address, frozenset[Address]]) -> list[tuple[Address,
     return [(address, needs.get(address, frozenset())) for address in order.sequence(needs)]
 
 
+def _impossible(draft: _Draft, change: Change) -> bool:
+    """Whether no action can make this change, whoever owns the object; then it is blocked, with the kind's reason."""
+    try:
+        for _ in draft.request.kinds[change.address.kind].actions(change):
+            pass
+    except Impossible as reason:
+        draft.block(change.address, str(reason))
+        draft.diagnostics.append(error("cannot be changed", str(reason), address=change.address, source=_source(change.part)))
+        return True
+    return False
+
+
 def _refuse_adoption(draft: _Draft) -> None:
     for change in draft.changes:
         part = change.part
         if change.origin is Origin.ADOPTION and part and not (part.declared.resource.adopt or draft.request.adopt):
+            if _impossible(draft, change):
+                continue
             detail = (
                 f"{change.address} exists on the host, is not ours and differs from the spec. "
                 "--adopt or `adopt: true` takes it over; the old content is kept."
@@ -182,7 +197,7 @@ def _finish(draft: _Draft, steps: tuple[Step, ...]) -> Plan:
         steps=steps,
         owed=tuple(draft.pending),
         settled=tuple(settled),
-        converged=tuple(compare.unrecorded(situation, changed)) if not memory.unreadable else (),
+        converged=tuple(compare.unrecorded(situation, changed, anew=bool(memory.damaged))) if not memory.unreadable else (),
         needs=draft.needs,
         blocked=draft.blocked,
         unreadable={address: seen.unreadable for address, seen in situation.observed.items() if seen.unreadable},
@@ -210,6 +225,13 @@ def with_fingerprint(plan: Plan) -> Plan:
     """
     intended = {change.address: change for change in plan.changes if change.origin is not Origin.DRIFT and change.verb is not Verb.NONE}
     declared = {str(address): compare.inputs(change.part) if change.part else "" for address, change in intended.items()}
-    actions = [as_data(step.action) for step in plan.steps if any(cause.address in intended for cause in step.causes)]
+    # What shares a call with a repair of drift is in it, the repair is not; and the order in which things are declared is not.
+    parts = (step.without(frozenset(cause.address for cause in step.causes) - intended.keys()) for step in plan.steps)
+    actions = sorted((_canonical(step) for step in parts if step is not None), key=canonical)
     covered = {"host": plan.host, "declared": declared, "actions": actions, "blocked": sorted(map(str, plan.blocked))}
     return replace(plan, fingerprint=data_digest(covered))
+
+
+def _canonical(step: Step) -> dict[str, Any]:
+    data = as_data(step.action)
+    return {**data, "units": sorted(data["units"])} if isinstance(step.action, Unit) else data

@@ -303,9 +303,7 @@ def _runs(numbers: Iterable[int], names: Sequence[str] | Mapping[int, str], to: 
             runs[-1].append(number)
         else:
             runs.append([number])
-    return ",".join(
-        f"{names[run[0]]}{to}{names[run[-1]]}" if len(run) > 2 else ",".join(names[number] for number in run) for run in runs
-    )
+    return ",".join(f"{names[run[0]]}{to}{names[run[-1]]}" if len(run) > 2 else ",".join(names[number] for number in run) for run in runs)
 
 
 # ---------------------------------------------------------------------------------------------------- as cron has it

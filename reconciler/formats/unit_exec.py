@@ -39,7 +39,10 @@ def exec_line(argv: Sequence[str]) -> str:
 
 
 def environment_value(name: str, value: str) -> str:
-    """An Environment= value that sets one variable to exactly this, in quotes where it needs them. Raises ValueError, never with the value in its text."""
+    """An Environment= value that sets one variable to exactly this, in quotes where it needs them.
+
+    Raises ValueError, never with the value in its text.
+    """
     if _ENVIRONMENT_NAME.fullmatch(name) is None:
         raise ValueError(f"{name!r} is no name of an environment variable: letters, digits and _, not beginning with a digit")
     if _REFUSED_IN_VALUES.search(value) or not_utf8(value):

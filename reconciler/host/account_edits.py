@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from typing import Protocol
 
 from reconciler.core.actions import Account, AccountOp
-from reconciler.core.host import ActionFailed, HostView
+from reconciler.core.host import ActionFailed, Unreadable
 from reconciler.formats.accounts import AccountConflict, add_group, free_gid, parse_gid_range, parse_groups, remove_group
 from reconciler.formats.users import Accounts, Wanted, add_user, complete, modify_user, remove_user
 
@@ -50,7 +51,7 @@ def wanted_of(action: Account) -> Wanted:
     )
 
 
-def accounts_of(view: HostView) -> Accounts:
+def accounts_of(view: _Reader) -> Accounts:
     """The account files of a host, as text. Raises HostError."""
     texts = {name: _text(view, f"/etc/{name}") for name in _FILES}
     optional = {name: texts[name] for name in ("shadow", "gshadow", "subuid", "subgid")}
@@ -62,10 +63,13 @@ def today() -> int:
     return int(time.time()) // _SECONDS_A_DAY
 
 
-def account_edits(view: HostView, action: Account) -> Iterator[tuple[str, bytes, bytes]]:
-    """Path, old and new content of each account file that changes, in the order in which to write them. Raises ActionFailed, HostError."""
+def account_edits(view: _Reader, action: Account, *, simulated: bool = False) -> Iterator[tuple[str, bytes, bytes]]:
+    """Path, old and new content of each account file that changes, in the order in which to write them. Raises ActionFailed, HostError.
+
+    `simulated`: shadow and gshadow, which an ordinary user's plan cannot read, may be left out.
+    """
     try:
-        edits = list(_edits(view, action))
+        edits = list(_edits(_Lenient(view) if simulated else view, action))
     except AccountConflict as error:
         raise ActionFailed(f"{action.op.value} failed", str(error)) from error
     for path, old, new in edits:
@@ -73,7 +77,7 @@ def account_edits(view: HostView, action: Account) -> Iterator[tuple[str, bytes,
             yield path, (old or "").encode(*_TEXT), new.encode(*_TEXT)
 
 
-def _edits(view: HostView, action: Account) -> Iterator[tuple[str, str | None, str | None]]:
+def _edits(view: _Reader, action: Account) -> Iterator[tuple[str, str | None, str | None]]:
     if action.op in (AccountOp.GROUPADD, AccountOp.GROUPDEL):
         groups, shadow = _text(view, "/etc/group"), _text(view, "/etc/gshadow")
         edited = _edit_groups(view, action, groups or "", shadow)
@@ -95,7 +99,7 @@ def _edit_users(accounts: Accounts, action: Account) -> Accounts:
     return modify_user(accounts, action.name, wanted_of(action))
 
 
-def _edit_groups(view: HostView, action: Account, groups: str, shadow: str | None) -> tuple[str, str | None]:
+def _edit_groups(view: _Reader, action: Account, groups: str, shadow: str | None) -> tuple[str, str | None]:
     if action.op is AccountOp.GROUPDEL:
         return remove_group(groups, shadow, _text(view, "/etc/passwd") or "", action.name)
     gid, system = fields_of(action)
@@ -120,7 +124,7 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(name for name in text.split(",") if name)
 
 
-def _gid(view: HostView, groups: str, name: str, asked: int | None, *, system: bool) -> int:
+def _gid(view: _Reader, groups: str, name: str, asked: int | None, *, system: bool) -> int:
     if asked is not None:
         return asked
     parsed = parse_groups(groups)
@@ -128,8 +132,29 @@ def _gid(view: HostView, groups: str, name: str, asked: int | None, *, system: b
     return free_gid(parsed, parse_gid_range(_text(view, "/etc/login.defs") or ""), system=system) if there is None else there
 
 
-def _text(view: HostView, path: str) -> str | None:
+def _text(view: _Reader, path: str) -> str | None:
     try:
         return view.read(path).decode(*_TEXT)
     except FileNotFoundError:
         return None
+
+
+class _Reader(Protocol):
+    """As much of a HostView as is needed here."""
+
+    def read(self, path: str) -> bytes:
+        """As HostView.read."""
+
+
+class _Lenient:
+    """A view in which a secret file that may not be read is not there."""
+
+    def __init__(self, view: _Reader) -> None:
+        self._view = view
+
+    def read(self, path: str) -> bytes:
+        """As HostView.read; of what may not be read, as of what is missing."""
+        try:
+            return self._view.read(path)
+        except Unreadable as hidden:
+            raise FileNotFoundError(path) from hidden

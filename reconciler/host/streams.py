@@ -67,5 +67,5 @@ def _open_missing() -> None:
             descriptor = os.open(os.devnull, os.O_RDWR)
             if descriptor != number:  # something that Python keeps open has taken the number
                 os.close(descriptor)
-            stream = open(os.devnull if descriptor != number else descriptor, "w" if number else "r", encoding="utf-8")
-            setattr(sys, name, stream)
+            target = descriptor if descriptor == number else os.devnull
+            setattr(sys, name, open(target, "w" if number else "r", encoding="utf-8"))  # noqa: SIM115  # open until the end

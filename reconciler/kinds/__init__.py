@@ -11,7 +11,7 @@ from reconciler.core.kind import Kind, Kinds
 
 @cache
 def discover() -> Kinds:
-    """All kinds by name, in alphabetical order."""
+    """All kinds by name; what others build on comes first."""
     modules = (import_module(f"{__name__}.{found.name}") for found in iter_modules(__path__))
     kinds: list[Kind] = [module.KIND for module in modules if hasattr(module, "KIND")]
-    return {kind.name: kind for kind in sorted(kinds, key=lambda kind: kind.name)}
+    return {kind.name: kind for kind in sorted(kinds, key=lambda kind: (kind.order, kind.name))}

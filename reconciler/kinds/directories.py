@@ -97,6 +97,7 @@ KIND = Kind(
     expand=expand,
     observe=observe,
     actions=actions,
+    order=30,
     carries=("type",),
     prunes_adopted=False,
     keep=keep,

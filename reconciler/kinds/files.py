@@ -110,6 +110,7 @@ KIND = Kind(
     expand=expand,
     observe=observe,
     actions=actions,
+    order=40,
     carries=("type", "content"),
     references=references,
     requires=requires,

@@ -81,6 +81,7 @@ KIND = Kind(
     expand=expand,
     observe=observe,
     actions=actions,
+    order=10,
     carries=("gid",),
     whole=False,
     prunes_adopted=False,

@@ -101,6 +101,20 @@ ServiceName = Annotated[
 ]
 
 
+# Fields that go into the unit file as they are.
+_PLAIN_TEXT = (
+    "description",
+    "documentation",
+    "working_directory",
+    "environment_file",
+    "load_credential",
+    "syslog_identifier",
+    "standard_output",
+    "standard_error",
+    "device_allow",
+)
+
+
 class Service(Resource):
     """A systemd service with a unit file of our own. Typed fields carry systemd's own names in snake_case: its man pages explain them."""
 
@@ -201,6 +215,19 @@ class Service(Resource):
             raise ValueError("`on_change: reload` needs `exec_reload`, the command that makes it read its configuration again")
         if self.enabled is True and not (self.wanted_by or self.required_by):
             raise ValueError("nothing would start it: `enabled: true` needs an entry in `wanted_by` or `required_by`")
+        return self
+
+    @model_validator(mode="after")
+    def _survives_the_file(self) -> Self:
+        plain = {name: getattr(self, name) for name in _PLAIN_TEXT}
+        plain |= {name: value for names in self.directives.values() for name, value in names.items()}
+        for name, value in plain.items():
+            texts = [value] if isinstance(value, str) else value.values() if isinstance(value, dict) else value or ()
+            for text in texts:
+                if text != text.strip() or text.endswith("\\"):
+                    raise ValueError(
+                        f"`{name}` must not begin or end with a blank or end with a backslash: it would not come out of the unit file so"
+                    )
         return self
 
     @model_validator(mode="after")

@@ -10,7 +10,7 @@ Edges = Mapping[Address, Sequence[Address]]
 
 
 def dot(edges: Edges) -> str:
-    """The graph in the language of dot(1). An arrow points to what has to be there first."""
+    """Write the graph in graphviz' own language. An arrow points to what has to be there first."""
     return "\n".join(["digraph spec {", "  rankdir=LR;", "  node [shape=box];", *(f"  {line};" for line in _dot_lines(edges)), "}"]) + "\n"
 
 

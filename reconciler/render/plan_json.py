@@ -210,7 +210,9 @@ def _entry(change: Change, plan: Plan, sight: _Sight, effects: list[dict[str, An
     entry = _named(change.address, place)
     theirs = _theirs(change, plan)
     before = _seen(change.before, hidden=hidden)
-    data = _change_data(_ACTIONS[change.verb], {**before, **dict.fromkeys(theirs, {})} if before else before, _seen(change.after, hidden=hidden))
+    if before is not None:
+        before = {key: {} if key in theirs else value for key, value in before.items()}
+    data = _change_data(_ACTIONS[change.verb], before, _seen(change.after, hidden=hidden))
     data["before_sensitive"] = dict.fromkeys(theirs, True)
     data["importing"] = {"id": str(change.address)} if change.origin is Origin.ADOPTION else None
     if hidden:

@@ -56,7 +56,9 @@ _DEFINITIONS: dict[str, Schema] = {
             "after_size": _NUMBER | {"description": "Bytes of the content that will be written."},
         },
     ),
-    "path": _object({"path": _list(_TEXT), "before": _ANY, "after": _ANY, "origin": {"enum": _ORIGINS}}, {"sensitive": _FLAG, "before_hidden": _FLAG}),
+    "path": _object(
+        {"path": _list(_TEXT), "before": _ANY, "after": _ANY, "origin": {"enum": _ORIGINS}}, {"sensitive": _FLAG, "before_hidden": _FLAG}
+    ),
     "effect": _object({"kind": _TEXT, "unit": _TEXT, "why": _TEXT, "disruptive": _FLAG, "held": _FLAG}),
     "resource_change": _object(
         {

@@ -18,7 +18,10 @@ def standing_text(data: Mapping[str, Any]) -> str:
         lines += [f"  {title:<10}  {visible(row)}" for row in rows]
     if data["pending"]:
         lines.append(f"  to do       {count(len(data['pending']), 'change')}")
-        lines += [f"    {_SIGNS[row['change']]}{'!' if row['address'] in data['drift'] else ' '} {visible(row['address'])}" for row in data["pending"]]
+        lines += [
+            f"    {_SIGNS[row['change']]}{'!' if row['address'] in data['drift'] else ' '} {visible(row['address'])}"
+            for row in data["pending"]
+        ]
     lines += [f"  owed        {row['verb']} {visible(row['unit'])}  because {visible(row['why'])}" for row in data["owed"]]
     return "\n".join([*lines, "", _next(data)]) + "\n"
 

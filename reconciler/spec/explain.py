@@ -38,8 +38,9 @@ def explain(errors: Iterable[Any], included: Included, root: Map, model: type[Ba
     start = root.marks[0] if root.marks else 0
     found = collapse(locate(item, root, start) for item in errors)
     result: dict[tuple[object, ...], Diagnostic] = {}
+    mistyped = {(item.path[:-1], _meant(item.path, model)) for item in found if item.type == "extra_forbidden" and item.path}
     for item in sorted(found, key=_mark):
-        if _noise(item, included):
+        if _noise(item, included) or (item.type == "missing" and (item.path, item.name) in mistyped):
             continue
         diagnostic = _diagnostic(_Case(item, model, kinds, secret(item.path) or _sensitive(item, root)), included)
         result.setdefault((diagnostic.source, diagnostic.summary, diagnostic.detail), diagnostic)
@@ -119,10 +120,20 @@ def _description(case: _Case, name: str) -> str:
     return f": {words.lead(text)}" if text else "."
 
 
+def _known(path: tuple[Any, ...], model: type[BaseModel]) -> list[str]:
+    """The keys that may stand beside the last one of this path."""
+    return list(dict.fromkeys(name for found in models_at(model, path[:-1]) for name in fields_of(found)))
+
+
+def _meant(path: tuple[Any, ...], model: type[BaseModel]) -> str | None:
+    """The key that an unknown one was probably meant to be: that one is then not missing as well."""
+    return words.nearest(str(path[-1]), _known(path, model))
+
+
 def _unknown(case: _Case) -> tuple[str, str]:
     path = case.at.path
     key = str(path[-1])
-    known = list(dict.fromkeys(name for model in models_at(case.model, path[:-1]) for name in fields_of(model)))
+    known = _known(path, case.model)
     where = "a key of a spec" if len(path) == 1 else f"a key of `{path[-2]}`" if isinstance(path[-2], str) else "a key here"
     return "Unknown key", f"`{key}` is not {where}.{words.suggestion(key, known)} Known keys: {words.listed(known)}."
 

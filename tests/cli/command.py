@@ -16,10 +16,14 @@ from pathlib import Path
 from unittest import mock
 
 from reconciler.cli.main import run as run_command
+from reconciler.host.tree import TreeHost
 
 REPOSITORY = Path(__file__).parents[2]
 ENTRY = "from reconciler.cli.main import main; main()"
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(REPOSITORY), "LC_ALL": "C.UTF-8"}
+
+OPENED: list[TreeHost] = []
+"""The hosts of a command line in this process: a process of its own need not close them."""
 
 Manifest = dict[str, tuple[object, ...]]
 
@@ -59,6 +63,8 @@ def run(*arguments: object, stdin: bytes = b"", env: Mapping[str, str] | None = 
             code = run_command([str(argument) for argument in arguments])
         finally:
             gc.enable()  # a process of its own does without
+            while OPENED:
+                OPENED.pop().close()
     return Done(int(code), out.getvalue(), err.getvalue())
 
 
@@ -88,7 +94,7 @@ def _below(root: Path) -> Iterator[Path]:
 
 def _facts(path: Path) -> tuple[object, ...]:
     found = path.lstat()
-    content = os.readlink(path) if path.is_symlink() else hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+    content = str(path.readlink()) if path.is_symlink() else hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
     return stat.filemode(found.st_mode), found.st_uid, found.st_gid, found.st_ino, found.st_mtime_ns, content
 
 
@@ -144,6 +150,10 @@ class Tree:
     def manifest(self) -> Manifest:
         """The tree and our state of it."""
         return manifest(self.root, self.state)
+
+    def manifest_but(self, hidden: str) -> Manifest:
+        """The same without the files of this name, which an ordinary user cannot read."""
+        return {path: facts for path, facts in self.manifest().items() if not path.endswith(hidden)}
 
 
 def make_tree(base: Path) -> Tree:

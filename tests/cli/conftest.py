@@ -11,17 +11,24 @@ import pytest
 import typer.main
 
 import reconciler.spec.load
+from reconciler.host.tree import TreeHost
 from reconciler.kinds import discover
 from reconciler.spec.model import host_model
-from tests.cli.command import Tree, make_tree
+from tests.cli.command import OPENED, Tree, make_tree
 
 
 @pytest.fixture(scope="package", autouse=True)
 def _made_once() -> Iterator[None]:
-    """What every process makes once, the command line's parser and the spec's model, is made once for all command lines of this process."""
-    model = host_model(discover())
+    """What every process makes once, the command line's parser and the spec's model, is made once here; what it leaves open is known."""
+    model, make = host_model(discover()), TreeHost.__init__
+
+    def remembered(host: TreeHost, root: str, state: str) -> None:
+        make(host, root, state)
+        OPENED.append(host)
+
     with (
-        mock.patch.object(reconciler.spec.load, "host_model", lambda _kinds: model),
+        mock.patch.object(TreeHost, "__init__", remembered),
+        mock.patch.object(reconciler.spec.load, "host_model", return_value=model),
         mock.patch.object(typer.main, "get_command", cache(typer.main.get_command)),
     ):
         yield

@@ -50,7 +50,7 @@ Shape = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One place for text in a field. `texts` are valid texts for all places of the value, `at` is the number of this one; none are known if empty."""
+    """One place for text in a field. `texts` are valid texts for all places of the value (empty: none are known), `at` is its number."""
 
     kind: str
     field: str
@@ -87,7 +87,7 @@ def fields() -> list[tuple[str, str]]:
 
 def is_valid(text: str) -> bool:
     """Whether the loader takes this spec."""
-    with mock.patch.object(reconciler.spec.load, "host_model", lambda _kinds: _MODEL):
+    with mock.patch.object(reconciler.spec.load, "host_model", return_value=_MODEL):
         spec, found = load(DictReader({"hosts/h.yaml": text, "hosts/source.txt": "x"}), discover())
     return spec is not None and not found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -76,7 +77,13 @@ def test_forbidden_characters_in_every_text(untouched: Tree, place: Place) -> No
 def test_line_breaks_in_every_line_of_text(untouched: Tree, place: Place) -> None:
     """No place for one line of text takes a line break: not inside, not at the end, not before, and no tab."""
     before = untouched.manifest()
-    texts = [f"{place.valid}\n", f"\n{place.valid}", f"{place.valid[:1]}\n{place.valid[1:]}", f"{place.valid}\nExecStartPre=/bin/sh", f"{place.valid}\t"]
+    texts = [
+        f"{place.valid}\n",
+        f"\n{place.valid}",
+        f"{place.valid[:1]}\n{place.valid[1:]}",
+        f"{place.valid}\nExecStartPre=/bin/sh",
+        f"{place.valid}\t",
+    ]
     wrong = {text: problems for text in texts if (problems := _wrong(untouched, place.spec(text), only_validate=text != texts[0]))}
 
     assert {} == wrong
@@ -96,14 +103,18 @@ def test_forbidden_characters_as_they_are(untouched: Tree, name: str) -> None:
         assert [] == _wrong(untouched, text, advice="Remove the")
 
 
-VALUES = [1, -1, 0, 1.5, True, None, "", "x y", [], {}, [[]], [{}], [1], [True], [None], {"a": {}}, {"a": []}, {"a": None}, {"": "x"}, 10**30, "x" * 70_000]
+VALUES: list[Any] = [
+    *(1, -1, 0, 10**30, 1.5, True, None, "", "x y", "x" * 70_000),
+    *([], [[]], [{}], [1], [True], [None], {}, {"a": {}}, {"a": []}, {"a": None}, {"": "x"}),
+]
 _SCHEMA = Draft202012Validator(host_schema(discover()))
 
 
 @pytest.mark.parametrize(("kind", "field"), fields())
 def test_wrong_types_in_every_field(untouched: Tree, kind: str, field: str) -> None:
     """What the published schema does not accept is refused with the place of the field; nothing makes a traceback."""
-    before, refused, wrong = untouched.manifest(), 0, {}
+    before, refused = untouched.manifest(), 0
+    wrong: dict[str, list[str]] = {}
     for value in VALUES:
         name, base = BASES[kind]
         text = spec_with(kind, field, json.dumps(value))
@@ -127,7 +138,29 @@ def test_unknown_keys_in_every_kind(untouched: Tree, kind: str, field: str) -> N
             assert [] == _wrong(untouched, spec_with(kind, misspelt, "x"), advice=f"Did you mean `{field}`?", only_validate=True)
 
 
-NAMES = ["", "../x", "-rf", "--help", "a@b", "ä", "x\n", "\n", "x" * 300, "a b", "a;id", "$(id)", "a\tb", "a\\b", "x/", ".", "..", "a'b", 'a"b', "%n", "*"]
+NAMES = [
+    "",
+    "../x",
+    "-rf",
+    "--help",
+    "a@b",
+    "ä",
+    "x\n",
+    "\n",
+    "x" * 300,
+    "a b",
+    "a;id",
+    "$(id)",
+    "a\tb",
+    "a\\b",
+    "x/",
+    ".",
+    "..",
+    "a'b",
+    'a"b',
+    "%n",
+    "*",
+]
 MORE_NAMES = {
     "backups": ["a.b", "a/b", ".a", "a:b", "x" * 64],
     "logrotate": ["a.b", "app~", ".app", "a/b", "-a", "app.dpkg-old"],
@@ -140,7 +173,7 @@ MORE_NAMES = {
 
 @pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind in BASES for name in NAMES + MORE_NAMES[kind]])
 def test_bad_names_of_every_kind(untouched: Tree, kind: str, name: str) -> None:
-    """A name that the system underneath would take for something else is refused at the key. (`/` as a file is refused by policy.)"""
+    """A name that the system underneath would take for something else is refused at the key; `/` as a file by policy."""
     before = untouched.manifest()
     spec = untouched.spec(f"{kind}:\n  {json.dumps(name)}: {json.dumps(BASES[kind][1])}\n")
     for command, done in everywhere(untouched, spec):
@@ -204,7 +237,12 @@ def test_bad_paths_are_refused(untouched: Tree, kind: str, path: str) -> None:
     before = untouched.manifest()
     spec = untouched.spec(f"{kind}:\n  {json.dumps(path)}: {json.dumps(BASES[kind][1])}\n")
     options = ("--adopt", *(f"--allow={name}" for name in ("other-host", "empty-spec", "many-destroyed", "older-commit")))
-    results = [(code, untouched.plan(spec)), (code, untouched.apply(spec)), (code, untouched.apply(spec, *options)), (1, run("validate", spec))]
+    results = [
+        (code, untouched.plan(spec)),
+        (code, untouched.apply(spec)),
+        (code, untouched.apply(spec, *options)),
+        (1, run("validate", spec)),
+    ]
     for expected, done in results:
         assert expected == done.code, done.said
         assert "host.yaml:4:3" in done.err

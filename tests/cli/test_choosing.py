@@ -80,9 +80,13 @@ def test_drift_of_what_is_chosen(tree: Tree) -> None:
 
 
 def _git(folder: Path, *arguments: str) -> str:
-    identity = {f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in (("NAME", "T"), ("EMAIL", "t@example.org"))}
+    identity = {
+        f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in (("NAME", "T"), ("EMAIL", "t@example.org"))
+    }
     environment = identity | {"PATH": os.defpath, "HOME": "/nonexistent", "GIT_CONFIG_NOSYSTEM": "1"}
-    return subprocess.run(["git", "-C", str(folder), *arguments], env=environment, capture_output=True, text=True, check=True).stdout.strip()
+    return subprocess.run(
+        ["git", "-C", str(folder), *arguments], env=environment, capture_output=True, text=True, check=True
+    ).stdout.strip()
 
 
 class Repository:
@@ -99,7 +103,9 @@ class Repository:
 
     def write(self, tree: Tree, text: str) -> None:
         """Change the work tree: the content and a source file."""
-        tree.spec(f'files:\n  /etc/a: {{content: "{text}\\n", mode: "0644"}}\n  /etc/b: {{source: ../b, mode: "0644"}}\n', "repo/hosts/h1.yaml")
+        tree.spec(
+            f'files:\n  /etc/a: {{content: "{text}\\n", mode: "0644"}}\n  /etc/b: {{source: ../b, mode: "0644"}}\n', "repo/hosts/h1.yaml"
+        )
         (self.folder / "b").write_text(f"source {text}\n")
 
     def commit(self, tree: Tree, text: str) -> str:
@@ -195,7 +201,7 @@ def _but_lock(manifest: dict[str, tuple[object, ...]]) -> dict[str, tuple[object
 
 
 def _refused(tree: Tree, spec: Path, rule: str, *said: str) -> None:
-    """plan and apply end with 3, say this, name the flag that overrides it, and change nothing; with the flag the plan is no longer refused."""
+    """plan and apply end with 3, say this, name the flag that overrides it, and change nothing; with the flag the plan is not refused."""
     before = tree.manifest()
     for done in (tree.plan(spec), tree.apply(spec), tree.apply(spec, "--json")):
         assert 3 == done.code, done.said
@@ -233,7 +239,9 @@ def _files(*numbers: int) -> str:
     return "groups: {g: {}}\nfiles:\n" + "".join(f'  /etc/f{n}: {{content: "{n}", mode: "0644"}}\n' for n in numbers)
 
 
-@pytest.mark.parametrize(("had", "left", "refused"), [(10, 6, True), (10, 7, False), (4, 1, False), (5, 1, True), (20, 14, False), (20, 13, True), (4, 0, True)])
+@pytest.mark.parametrize(
+    ("had", "left", "refused"), [(10, 6, True), (10, 7, False), (4, 1, False), (5, 1, True), (20, 14, False), (20, 13, True), (4, 0, True)]
+)
 def test_many_destroyed(tree: Tree, had: int, left: int, refused: bool) -> None:
     """More than three and more than 30 % of a kind at once is refused, with the numbers."""
     tree.apply(tree.spec(_files(*range(had))))

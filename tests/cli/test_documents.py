@@ -213,7 +213,9 @@ def test_past_runs(tree: Tree) -> None:
     assert data["steps"]
 
 
-@pytest.mark.parametrize(("number", "said"), [("3", "there is no run 3; the last one is 1"), ("0", "there is no run 0"), ("9" * 18, "there is no run 9999")])
+@pytest.mark.parametrize(
+    ("number", "said"), [("3", "there is no run 3; the last one is 1"), ("0", "there is no run 0"), ("9" * 18, "there is no run 9999")]
+)
 def test_runs_that_were_not(tree: Tree, number: str, said: str) -> None:
     """A run that is not there is an error that names the last one."""
     tree.apply(tree.spec(SPEC))

@@ -130,7 +130,10 @@ def test_what_a_refused_plan_says_is_what_apply_does(tree: Tree) -> None:
 
 def test_dependants_of_what_is_blocked(tree: Tree) -> None:
     """What needs a blocked resource is blocked with it, with the reason, and the rest is applied."""
-    text = 'directories:\n  /nowhere/d: {mode: "0755"}\nfiles:\n  /nowhere/d/f: {content: x, mode: "0644"}\n  /etc/a: {content: a, mode: "0644"}\n'
+    text = (
+        'directories:\n  /nowhere/d: {mode: "0755"}\n'
+        'files:\n  /nowhere/d/f: {content: x, mode: "0644"}\n  /etc/a: {content: a, mode: "0644"}\n'
+    )
     done = tree.apply(tree.spec(text))
 
     assert 6 == done.code

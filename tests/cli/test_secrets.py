@@ -47,7 +47,9 @@ def _bytes(place: bytes | str | Path | Done) -> bytes:
     return place.read_bytes() if isinstance(place, Path) else place.encode() if isinstance(place, str) else place
 
 
-@pytest.mark.parametrize("encode", [str.encode, lambda text: base64.b64encode(b"x" + text.encode()), lambda text: quote(text, safe="").encode()])
+@pytest.mark.parametrize(
+    "encode", [str.encode, lambda text: base64.b64encode(b"x" + text.encode()), lambda text: quote(text, safe="").encode()]
+)
 def test_the_search_is_not_blind(encode: object) -> None:
     """Each form is found in the midst of other bytes."""
     secret = canary("probe")
@@ -59,7 +61,14 @@ def everything(tree: Tree, spec: Path, *options: str) -> list[Done | Path]:
     """All views of what is to be done: text, verbose, JSON, saved and shown, drift."""
     file = tree.base / "plan.json"
     found: list[Done | Path] = [tree.plan(spec, *options, *more) for more in ((), ("--verbose",), ("--json",), ("--out", file))]
-    found += [run("show", file), run("show", file, "--verbose"), file, tree.drift(spec), tree.drift(spec, "--json"), run("validate", spec, "--json")]
+    found += [
+        run("show", file),
+        run("show", file, "--verbose"),
+        file,
+        tree.drift(spec),
+        tree.drift(spec, "--json"),
+        run("validate", spec, "--json"),
+    ]
     return found
 
 
@@ -69,7 +78,7 @@ def state(tree: Tree) -> list[Path]:
 
 
 def test_sensitive_files(tree: Tree) -> None:
-    """The content of a sensitive file is nowhere: not when it is new, changed, edited by hand, no longer sensitive, nor when it is removed."""
+    """The content of a sensitive file is nowhere: not when it is new, changed, edited by hand, no longer sensitive, nor removed."""
     names = ("inline", "source", "changed", "by hand", "declassified", "removed")
     secrets = {name: canary(name) for name in names}
     (tree.base / "key").write_text(secrets["source"])
@@ -133,7 +142,7 @@ def test_an_adoption_that_was_killed_does_not_show_it_either(tree: Tree) -> None
     spec = tree.spec('files:\n  /root/.x: {content: "ours\\n", mode: "0600"}\n  /etc/y: {content: "y", mode: "0644"}\n')
     tree.put("/root/.x", secret, 0o600)
     tree.apply(spec, "--exclude", 'files["/root/.x"]')
-    _pretend_killed_adoption(tree, '/root/.x')
+    _pretend_killed_adoption(tree, "/root/.x")
     plan = json.loads(tree.plan(spec, "--json").out)
 
     assert ['files["/root/.x"]'] == [entry["address"] for entry in plan["resource_changes"]]
@@ -161,6 +170,25 @@ def test_units_that_are_not_ours_are_not_shown(tree: Tree) -> None:
         assert [] == leaks(secrets, *everything(tree, spec, *options), tree.apply(spec, *options), tree.apply(spec, *options, "--json"))
 
 
+REFUSED = {
+    "deny list": 'files:\n  /etc/shadow: {content: "{}", mode: "0600", sensitive: true}\n',
+    "two on one path": 'directories:\n  /etc/f: {mode: "0755"}\nfiles:\n  /etc/f: {content: "{}", mode: "0600", sensitive: true}\n',
+    "below a file": 'files:\n  /etc/f: {content: "x", mode: "0600"}\n  /etc/f/g: {content: "{}", mode: "0600", sensitive: true}\n',
+    "environment": 'services:\n  s: {exec_start: [/usr/bin/true], environment: {API_TOKEN: "{}"}}\n',
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_valid_specs_that_are_complained_about_are_not_quoted(tree: Tree, name: str) -> None:
+    """What is said about a valid spec does not quote a line with a secret either."""
+    secret = canary(name)
+    spec = tree.spec(REFUSED[name].replace("{}", secret))
+    done = run("validate", spec)
+
+    assert "host.yaml:" in done.err
+    assert [] == leaks([secret], done, run("validate", spec, "--json"))
+
+
 BROKEN = {
     "password": 'services:\n  s:\n    exec_start: [/usr/bin/true]\n    password: "{}"\n',
     "token in a map": 'services:\n  s:\n    exec_start: [/usr/bin/true]\n    environment: {{API_TOKEN: ["{}"]}}\n',
@@ -169,7 +197,7 @@ BROKEN = {
     "unclosed quote": 'files:\n  /etc/f:\n    mode: "0600"\n    secret: "{}\n',
     "wrong type in a sensitive file": 'files:\n  /etc/f: {{content: ["{}"], mode: "0600", sensitive: true}}\n',
     "mode of a sensitive file": 'files:\n  /etc/f: {{content: "{}", mode: 0600, sensitive: true}}\n',
-    "private key": 'files:\n  /etc/f:\n    mode: 0600\n    content: |\n      -----BEGIN OPENSSH PRIVATE KEY-----\n      {}\n    owner: [x]\n',
+    "private key": "files:\n  /etc/f:\n    mode: 0600\n    content: |\n      -----BEGIN PRIVATE KEY-----\n      {}\n    owner: [x]\n",
     "control character": 'files:\n  /etc/f: {{mode: "0600", content: "{}\\e", sensitive: true}}\n',
     "duplicate": 'settings:\n  password: "{}"\n  password: "{}"\n',
     "source": 'files:\n  /etc/f: {{source: secretfile, mode: "0600", moode: x}}\n',

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from reconciler.app.services import unhealthy
@@ -50,7 +52,7 @@ def test_numbers_for_people() -> None:
 
 def test_what_the_host_says_cannot_play_with_the_terminal() -> None:
     """A description with an escape sequence is spelled out."""
-    row = {
+    row: dict[str, Any] = {
         **dict.fromkeys(("pid", "memory", "tasks", "since")),
         **dict.fromkeys(("path", "enabled", "reason", "sub"), "x"),
         "name": "a\x1b[2J",

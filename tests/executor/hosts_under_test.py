@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from reconciler.core.actions import ABSENT, WriteFile
@@ -58,7 +58,7 @@ def simulated_over_tree(root: Path) -> SimulatedHost:
 
 def simulated_in_memory(_root: Path) -> SimulatedHost:
     """A simulation from a plain mapping."""
-    files = {
+    files: dict[str, str | bytes | Mapping[str, str] | None] = {
         "/etc/passwd": PASSWD,
         "/etc/group": GROUP,
         "/etc/gshadow": {"content": GSHADOW, "mode": "0640"},
@@ -85,7 +85,7 @@ def write(
 
 def snapshot(root: Path) -> dict[str, tuple[object, ...]]:
     """Everything about a tree that must not change: type and mode, owner, inode, links, content or target."""
-    found = {}
+    found: dict[str, tuple[object, ...]] = {}
     for directory, subdirectories, files in os.walk(root):
         for name in (*subdirectories, *files, "."):
             path = Path(directory) / name

@@ -45,15 +45,15 @@ def ready(host: Host) -> Host:
     return host
 
 
-def edit(add: tuple[str, ...] = (), remove: tuple[str, ...] = (), expects: str = ABSENT, path: str = F, **more: str) -> EditLines:
+def edit(add: tuple[str, ...] = (), remove: tuple[str, ...] = (), expects: str = ABSENT, path: str = F, **more: Any) -> EditLines:
     """An edit of alice's keys with her rights."""
-    said = {"mode": "0600", "owner": "alice", "group": "", "as_user": "alice", **more}
+    said: dict[str, Any] = {"mode": "0600", "owner": "alice", "group": "", "as_user": "alice", **more}
     return EditLines(path, add, remove, expects=expects, **said)
 
 
-def plain(*args: Any, **more: str) -> EditLines:
+def plain(add: tuple[str, ...] = (), remove: tuple[str, ...] = (), expects: str = ABSENT, **more: Any) -> EditLines:
     """An edit of root's file."""
-    return edit(*args, path="/srv/f", mode="0644", owner="root", group="root", as_user="", **more)
+    return edit(add, remove, expects, "/srv/f", **{"mode": "0644", "owner": "root", "group": "root", "as_user": "", **more})
 
 
 def _as(action: WriteFile, user: str = "alice") -> WriteFile:

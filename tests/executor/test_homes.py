@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: owners, a
 UID, GID = 41500, 41501
 SECRET = b"root's own\n"
 F = "/home/alice/.ssh/authorized_keys"
-MINE = {"owner": "alice", "group": "", "as_user": "alice"}
+MINE: dict[str, Any] = {"owner": "alice", "group": "", "as_user": "alice"}
 
 
 class Stage:
@@ -142,17 +143,22 @@ def _renamed_directory(stage: Stage) -> None:
     stage.file.chmod(0o644)
 
 
+def _in_turn(*acts: Callable[[], object]) -> None:
+    for act in acts:
+        act()
+
+
 LAYOUTS: dict[str, Callable[[Stage], object]] = {
     "directory links to root's": lambda stage: _ssh_link(stage, stage.canary),
     "directory links to root's, relative": lambda stage: _ssh_link(stage, "../../canary"),
     "directory links to /etc": lambda stage: _ssh_link(stage, "/etc"),
     "directory links to nothing": lambda stage: _ssh_link(stage, stage.canary / "new"),
     "directory links to itself": lambda stage: _ssh_link(stage, ".ssh"),
-    "directory is a FIFO": lambda stage: (os.mkfifo(stage.ssh), stage.his(stage.ssh)),
-    "directory is a file": lambda stage: (stage.ssh.write_bytes(b"x"), stage.his(stage.ssh)),
+    "directory is a FIFO": lambda stage: _in_turn(lambda: os.mkfifo(stage.ssh), lambda: stage.his(stage.ssh)),
+    "directory is a file": lambda stage: _in_turn(lambda: stage.ssh.write_bytes(b"x"), lambda: stage.his(stage.ssh)),
     "directory is a hard link": lambda stage: os.link(stage.canary / "secret", stage.ssh),
     "directory is a device": lambda stage: os.mknod(stage.ssh, stat.S_IFCHR | 0o666, os.makedev(1, 3)),
-    "directory is another user's": lambda stage: (stage.give(0o777), os.chown(stage.ssh, 41999, 41999)),
+    "directory is another user's": lambda stage: _in_turn(lambda: stage.give(0o777), lambda: os.chown(stage.ssh, 41999, 41999)),
     "directory is root's secret one": _renamed_directory,
     "file links to root's": lambda stage: _file_link(stage, stage.canary / "secret"),
     "file links to root's, relative": lambda stage: _file_link(stage, "../../../canary/secret"),
@@ -160,14 +166,18 @@ LAYOUTS: dict[str, Callable[[Stage], object]] = {
     "file links to /etc/passwd": lambda stage: _file_link(stage, "/etc/passwd"),
     "file links to /proc": lambda stage: _file_link(stage, "/proc/self/fd/0"),
     "file is a hard link to root's": lambda stage: _made(stage, lambda path: os.link(stage.canary / "secret", path), own=False),
-    "file is a hard link to his own": lambda stage: _made(stage, lambda path: (path.write_bytes(b"x"), os.link(path, stage.home / "y"))),
+    "file is a hard link to his own": lambda stage: _made(
+        stage, lambda path: _in_turn(lambda: path.write_bytes(b"x"), lambda: os.link(path, stage.home / "y"))
+    ),
     "file is a FIFO": lambda stage: _made(stage, os.mkfifo),
     "file is a character device": lambda stage: _made(stage, lambda path: os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(1, 5))),
     "file is a block device": lambda stage: _made(stage, lambda path: os.mknod(path, stat.S_IFBLK | 0o666, os.makedev(7, 99))),
     "file is a socket": _socket,
     "file is a directory": lambda stage: _made(stage, Path.mkdir),
     "file is a full directory": lambda stage: _made(stage, lambda path: (path / "a").mkdir(parents=True)),
-    "file is another user's": lambda stage: _made(stage, lambda path: (path.write_bytes(b"x"), os.chown(path, 41999, 41999)), own=False),
+    "file is another user's": lambda stage: _made(
+        stage, lambda path: _in_turn(lambda: path.write_bytes(b"x"), lambda: os.chown(path, 41999, 41999)), own=False
+    ),
     "file is root's secret": _renamed,
 }
 

@@ -80,8 +80,11 @@ def test_two_changes_around_the_exchange_both_survive(second: Racer, tmp_path: P
     target.parent.mkdir()
     target.write_bytes(OLD)
     first = b"first foreign\n"
-    acts = {"publish.checked": lambda: target.write_bytes(first), "publish.exchanged": lambda: second(target)}
-    monkeypatch.setattr(failpoints, "hit", lambda name: acts.get(name, lambda: None)())
+    acts: dict[str, Callable[[], object]] = {
+        "publish.checked": lambda: target.write_bytes(first),
+        "publish.exchanged": lambda: second(target),
+    }
+    monkeypatch.setattr(failpoints, "hit", lambda name: acts[name]() if name in acts else None)
 
     with pytest.raises(ActionFailed):
         host.execute(write("/d/f", expects=digest(OLD)))
@@ -124,8 +127,11 @@ def test_what_appears_while_removing_is_kept_and_so_is_the_one_before(tmp_path: 
     host = tree(tmp_path)
     target = tmp_path / "tree/f"
     target.write_bytes(OLD)
-    acts = {"remove.checked": lambda: _rename_over(target), "remove.renamed": lambda: target.write_bytes(b"newest")}
-    monkeypatch.setattr(failpoints, "hit", lambda name: acts.get(name, lambda: None)())
+    acts: dict[str, Callable[[], object]] = {
+        "remove.checked": lambda: _rename_over(target),
+        "remove.renamed": lambda: target.write_bytes(b"newest"),
+    }
+    monkeypatch.setattr(failpoints, "hit", lambda name: acts[name]() if name in acts else None)
 
     with pytest.raises(ActionFailed, match="kept beside it"):
         host.execute(RemovePath("/f", digest(OLD)))

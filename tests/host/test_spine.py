@@ -245,7 +245,9 @@ def test_a_kill_between_file_and_restart_forgets_nothing(booted: BootedHost) -> 
     assert "No changes." in plan(booted)
 
 
-@pytest.mark.parametrize("place", ["state.intend.done", "write.content", "publish.exchanged", "write.renamed", "state.arm.done", "state.settle.begun"])
+@pytest.mark.parametrize(
+    "place", ["state.intend.done", "write.content", "publish.exchanged", "write.renamed", "state.arm.done", "state.settle.begun"]
+)
 def test_a_kill_anywhere_is_made_good(booted: BootedHost, place: str) -> None:
     """Killed at any of these places, the next apply ends where an undisturbed one would have, and leaves no temporary file."""
     write_spec(booted)

@@ -9,7 +9,7 @@ from pathlib import Path
 from subprocess import run
 from typing import Any
 
-import jsonschema  # noqa: TID253  # a test does not start up fast
+import jsonschema  # a test does not start up fast
 import pytest
 
 from reconciler.core.actions import UnitVerb

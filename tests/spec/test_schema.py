@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from jsonschema import Draft7Validator, Draft202012Validator  # noqa: TID253  # that is what is tested here
+from jsonschema import Draft7Validator, Draft202012Validator  # that is what is tested here
 from pydantic import BaseModel, ValidationError
 
 from reconciler.kinds import discover

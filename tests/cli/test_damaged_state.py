@@ -1,0 +1,53 @@
+"""A state that cannot be trusted: nothing is removed, everything else converges, and afterwards it can be trusted again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from reconciler.cli.main import run
+from tests.ordinary import minimal_tree
+
+ONE = 'version: 1\nhost: demo\nfiles:\n  /etc/a: {content: "A\\n", mode: "0644"}\n  /etc/b: {content: "b\\n", mode: "0644"}\n'
+
+
+@pytest.mark.parametrize("harm", ["witness", "key"])
+def test_a_damaged_ledger_converges_and_prunes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str], harm: str) -> None:
+    """With a part of the state gone, a changed file is still brought about, a removed one stays, and the next plan is empty."""
+    spec, tree = tmp_path / "host.yaml", tmp_path / "tree"
+    minimal_tree(tree, "demo")
+    spec.write_text(ONE)
+    first = run(["apply", str(spec), "--root", str(tree), "--auto-approve"])
+    (tmp_path / "tree.reconciler" / harm).unlink()
+    spec.write_text('version: 1\nhost: demo\nfiles:\n  /etc/a: {content: "changed\\n", mode: "0644"}\n')
+    capsys.readouterr()
+    second = run(["apply", str(spec), "--root", str(tree), "--auto-approve"])
+    told = capsys.readouterr().out
+    third = run(["plan", str(spec), "--root", str(tree), "--detailed-exitcode"])
+
+    assert [0, 0, 0] == [first, second, third]
+    assert "nothing is removed" in told
+    assert "changed\n" == (tree / "etc/a").read_text()
+    assert "b\n" == (tree / "etc/b").read_text()
+    assert "No changes. Your host matches the configuration.\n" == capsys.readouterr().out
+
+
+def test_without_any_ledger_nothing_is_ours(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With the ledger gone altogether, what differs is refused until --adopt says whose it is, and nothing is removed."""
+    spec, tree = tmp_path / "host.yaml", tmp_path / "tree"
+    minimal_tree(tree, "demo")
+    spec.write_text(ONE)
+    run(["apply", str(spec), "--root", str(tree), "--auto-approve"])
+    (tmp_path / "tree.reconciler/state.db").unlink()
+    spec.write_text('version: 1\nhost: demo\nfiles:\n  /etc/a: {content: "changed\\n", mode: "0644"}\n')
+    refused = run(["apply", str(spec), "--root", str(tree), "--auto-approve"])
+    left = (tree / "etc/a").read_text()
+    adopted = run(["apply", str(spec), "--root", str(tree), "--auto-approve", "--adopt"])
+    capsys.readouterr()
+    again = run(["plan", str(spec), "--root", str(tree), "--detailed-exitcode"])
+
+    assert (3, "A\n", 0, 0) == (refused, left, adopted, again)
+    assert "changed\n" == (tree / "etc/a").read_text()
+    assert "b\n" == (tree / "etc/b").read_text()
+    assert "No changes." in capsys.readouterr().out

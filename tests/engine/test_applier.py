@@ -1,0 +1,217 @@
+"""What an apply leaves behind when it is killed, and what the next one makes of it; how failures spread."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from reconciler.core.actions import Action, Unit, UnitVerb, WriteFile
+from reconciler.core.host import ActionFailed, HostError, Receipt
+from reconciler.core.result import Status
+from reconciler.core.state import OwedRow
+from reconciler.engine.applier import apply
+from tests.engine.test_planner import X, Y, file, files, host_with
+from tests.engine.workbench import Notes, address, applied, changes, host_of, plan_of, planned
+from tests.worlds import Crash, Wrapped
+
+SERVICE = {"services": {"api": {"exec_start": ["/usr/bin/sleep", "1"], "watch": ["/etc/x"]}}}
+
+
+def kill_after(host: Any, spec: dict[str, Any], notes: Notes, kind: type) -> None:
+    """Apply, and be killed right after the first action of this type."""
+
+    def after(action: Action) -> None:
+        if isinstance(action, kind):
+            raise Crash
+
+    with pytest.raises(Crash):
+        applied(spec, Wrapped(host, lambda _: None, after), notes)
+
+
+def test_an_interrupted_creation_is_ours() -> None:
+    """What a killed apply wrote is not taken for somebody else's: no adoption is asked for."""
+    host, notes = host_of(), Notes()
+    kill_after(host, files(x="1"), notes, WriteFile)
+    plan = plan_of(files(x="1"), host, notes.memory())
+
+    assert {} == changes(plan)
+    assert [X] == [str(part.address) for part in plan.converged]
+    assert notes.rows[address(X)].document is None
+
+    applied(files(x="1"), host, notes)
+
+    assert (True, None) == (notes.rows[address(X)].created, notes.rows[address(X)].pending)
+    assert notes.rows[address(X)].document is not None
+
+
+def test_an_interrupted_creation_that_the_spec_changes_meanwhile() -> None:
+    """The next commit wants other content: an intended change of what is ours."""
+    host, notes = host_of(), Notes()
+    kill_after(host, files(x="1"), notes, WriteFile)
+
+    assert {X: "update spec_changed"} == changes(plan_of(files(x="2"), host, notes.memory()))
+
+
+def test_an_interrupted_creation_that_leaves_the_spec_is_removed() -> None:
+    """What a killed apply wrote, and nobody wants any more, does not stay for ever."""
+    host, notes = host_of(), Notes()
+    kill_after(host, files(x="1", y="1"), notes, WriteFile)
+    applied(files(y="1"), host, notes)
+
+    assert host.entry("/etc/x") is None
+    assert [Y] == [str(where) for where in notes.rows]
+
+
+def test_an_interrupted_creation_that_never_came_to_be_is_forgotten() -> None:
+    """Of a file that was announced and never written only the row goes."""
+    host, notes = host_of(), Notes()
+
+    def before(action: Action) -> None:
+        raise Crash
+
+    with pytest.raises(Crash):
+        applied(files(x="1"), Wrapped(host, before), notes)
+
+    assert {X: "forget delete_because_not_in_spec"} == changes(plan_of({}, host, notes.memory()))
+
+
+def test_an_interrupted_change_is_ours() -> None:
+    """Half-way through a change the host may show the old or the new content: either is ours, a third is drift or conflict."""
+    host, notes = host_with(files(x="1"))
+    kill_after(host, files(x="2"), notes, WriteFile)
+    memory = notes.memory()
+
+    assert {} == changes(plan_of(files(x="2"), host, memory))
+    assert {X: "update spec_changed"} == changes(plan_of(files(x="3"), host, memory))
+    assert {X: "update spec_changed"} == changes(plan_of(files(x="1"), host, memory))
+
+    host._add("/etc/x", "by hand")
+
+    assert {X: "update drift"} == changes(plan_of(files(x="1"), host, memory))
+    assert {X: "update conflict"} == changes(plan_of(files(x="3"), host, memory))
+
+
+def test_somebody_else_s_file_is_not_ours_because_we_meant_to_write_it() -> None:
+    """If the killed apply did not get to write, and somebody else did, it is not removed."""
+    host, notes = host_of(), Notes()
+    kill_after(host, files(x="1"), notes, WriteFile)
+    host._add("/etc/x", "theirs")
+
+    assert {X: "forget delete_because_not_in_spec"} == changes(plan_of({}, host, notes.memory()))
+
+
+def test_effects_are_written_down_before_the_file_is_renamed() -> None:
+    """The restart that a file will need is owed before the file is there: a kill in between must not lose it."""
+    host, notes = host_with({**files(x="1"), **SERVICE})
+    first: list[dict[Any, OwedRow]] = []
+
+    def before(action: Action) -> None:
+        first.append(dict(notes.owed))
+
+    applied({**files(x="2"), **SERVICE}, Wrapped(host, before), notes)
+
+    assert [("restart", "api.service", address("services.api"))] == list(first[0])
+    assert {} == notes.owed
+
+
+def test_the_ledger_is_written_after_the_effect_was_seen() -> None:
+    """Until the end the row says what was; what is coming stands beside it."""
+    host, notes = host_with(files(x="1"))
+    old = notes.rows[address(X)]
+    seen: list[tuple[Any, Any]] = []
+
+    def after(action: Action) -> None:
+        seen.append((notes.rows[address(X)].document, notes.rows[address(X)].pending is not None))
+
+    applied(files(x="2"), Wrapped(host, lambda _: None, after), notes)
+
+    assert [(old.document, True)] == seen
+    assert notes.rows[address(X)].document != old.document
+    assert notes.rows[address(X)].pending is None
+
+
+def test_what_cannot_be_written_down_is_not_done() -> None:
+    """A full disk under our state stops the effects, not only the notes."""
+    host = host_of()
+
+    class Full(Notes):
+        def intend(self, *_: Any) -> None:
+            raise HostError("the disk is full")
+
+    result = applied(files(x="1"), host, Full())
+
+    assert host.entry("/etc/x") is None
+    assert {address(X): Status.FAILED} == {where: outcome.status for where, outcome in result.outcomes.items()}
+
+
+def test_an_action_that_did_not_do_it_is_a_failure() -> None:
+    """An apply ends by looking: what is not as declared has failed, whatever the action said."""
+    host, notes = host_of(), Notes()
+
+    def lie(action: Action) -> Receipt | None:
+        return Receipt() if getattr(action, "path", "") == "/etc/x" else None
+
+    result = applied(files(x="1", y="1"), Wrapped(host, lie), notes)
+
+    assert (Status.FAILED, Status.APPLIED) == (result.outcomes[address(X)].status, result.outcomes[address(Y)].status)
+    assert "did not converge" in result.outcomes[address(X)].reason
+    assert [Y] == [str(where) for where in notes.rows]
+
+
+def test_a_unit_that_does_not_stay_up_is_a_failure() -> None:
+    """What settling finds fallen has failed, with its reason, and only that."""
+    host, notes = host_of(), Notes()
+    spec = {"services": {name: {"exec_start": ["/usr/bin/sleep", "1"]} for name in ("api", "db")}}
+    plan, situation, request = planned(spec, host, notes.memory())
+    result = apply(plan, situation, request, host, notes, lambda _: None, lambda _: {"api.service": "exit 1"})
+
+    assert "api.service: exit 1" == result.outcomes[address("services.api")].reason
+    assert Status.APPLIED == result.outcomes[address("services.db")].status
+    assert 6 == result.exit_code()
+
+
+def test_a_failed_unit_of_a_merged_call_fails_alone() -> None:
+    """Of three restarted in one call the one that failed is still owed its restart, the others are done."""
+    names = ("a", "b", "c")
+    host, notes = host_with({"services": {name: {"exec_start": ["/usr/bin/sleep", "1"]} for name in names}})
+
+    def before(action: Action) -> Receipt | None:
+        if isinstance(action, Unit) and action.verb is UnitVerb.RESTART:
+            host.execute(replace(action, units=tuple(unit for unit in action.units if unit != "b.service")))
+            return Receipt(failed={"b.service": "no"})
+        return None
+
+    spec = {"services": {name: {"exec_start": ["/usr/bin/sleep", "2"]} for name in names}}
+    result = applied(spec, Wrapped(host, before), notes)
+
+    assert [Status.APPLIED, Status.FAILED, Status.APPLIED] == [result.outcomes[address(f"services.{name}")].status for name in names]
+    assert [("restart", "b.service", address("services.b"))] == list(notes.owed)
+    assert [Unit(UnitVerb.RESTART, ("b.service",))] == [step.action for step in plan_of(spec, host, notes.memory()).steps]
+
+
+def test_dependants_of_a_failure_are_skipped_with_the_reason() -> None:
+    """A file in a directory that could not be made, and the service that runs it, are skipped and say what they need."""
+    host, notes = host_of(), Notes()
+    spec = {
+        "directories": {"/srv/a": {"mode": "0755"}},
+        "files": {"/srv/a/run": file(), "/etc/y": file()},
+        "services": {"api": {"exec_start": ["/srv/a/run"]}},
+    }
+
+    def before(action: Action) -> None:
+        if getattr(action, "path", "") == "/srv/a":
+            raise ActionFailed("no space", "the disk is full")
+
+    result = applied(spec, Wrapped(host, before), notes)
+
+    assert {
+        'directories["/srv/a"]': (Status.FAILED, "no space: the disk is full"),
+        'files["/srv/a/run"]': (Status.SKIPPED, 'needs directories["/srv/a"], which failed'),
+        'files["/etc/y"]': (Status.APPLIED, ""),
+        "services.api": (Status.SKIPPED, 'needs files["/srv/a/run"], which was skipped'),
+    } == {str(where): (outcome.status, outcome.reason) for where, outcome in result.outcomes.items()}
+    assert [Y] == [str(where) for where in notes.rows]
+    assert {} == notes.owed
+    assert "end partial" == notes.story[-1]

@@ -1,0 +1,307 @@
+"""What is in a plan, what is not, and what its fingerprint covers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from reconciler.core.actions import Unit, UnitVerb
+from reconciler.core.host import Entry, Unreadable
+from reconciler.core.state import Memory
+from reconciler.engine.applier import apply
+from reconciler.engine.planner import make_plan
+from reconciler.host.simulated import SimulatedHost
+from tests.engine.workbench import Notes, address, applied, changes, host_of, plan_of, planned, request_of
+
+X, Y = 'files["/etc/x"]', 'files["/etc/y"]'
+
+
+def file(content: str = "a\n", **more: Any) -> dict[str, Any]:
+    """A file's declaration."""
+    return {"content": content, "mode": "0644", **more}
+
+
+def files(**content: str) -> dict[str, Any]:
+    """Files in /etc by name."""
+    return {"files": {f"/etc/{name}": file(text) for name, text in content.items()}}
+
+
+def host_with(before: dict[str, Any]) -> tuple[SimulatedHost, Notes]:
+    """A host on which this was applied."""
+    host, notes = host_of(), Notes()
+    applied(before, host, notes)
+    return host, notes
+
+
+# ---------------------------------------------------------------------------------------------------- targets and excludes
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, {X: "update spec_changed", Y: "update spec_changed", 'files["/etc/old"]': "delete delete_because_not_in_spec"}),
+        ({"targets": [X]}, {X: "update spec_changed"}),
+        ({"targets": ['files["/etc/old"]']}, {'files["/etc/old"]': "delete delete_because_not_in_spec"}),
+        ({"excludes": [X, 'files["/etc/old"]']}, {Y: "update spec_changed"}),
+        ({"targets": ["files"], "excludes": [X]}, {Y: "update spec_changed", 'files["/etc/old"]': "delete delete_because_not_in_spec"}),
+        ({"targets": ["groups"]}, {}),
+        ({"excludes": ["files"]}, {}),
+    ],
+)
+def test_targets_and_excludes(options: dict[str, Any], expected: dict[str, str]) -> None:
+    """Only what was asked for is planned, removals included; kinds can be named as well as addresses; an exclude wins."""
+    host, notes = host_with(files(x="1", y="1", old="1"))
+
+    assert expected == changes(plan_of(files(x="2", y="2"), host, notes.memory(), **options))
+
+
+def test_what_was_not_asked_for_stays_in_the_ledger() -> None:
+    """An apply with a target forgets nothing of what it did not look at."""
+    host, notes = host_with(files(x="1", y="1", old="1"))
+    before = dict(notes.rows)
+    applied(files(x="2", y="2"), host, notes, targets=[X])
+
+    assert before[address(Y)] == notes.rows[address(Y)]
+    assert before[address('files["/etc/old"]')] == notes.rows[address('files["/etc/old"]')]
+    assert before[address(X)] != notes.rows[address(X)]
+
+
+# ---------------------------------------------------------------------------------------------------- blocked
+
+
+def test_what_is_blocked_blocks_what_needs_it_and_nothing_else() -> None:
+    """The reason says what is needed, through any number of steps; all others have their steps."""
+    host = host_of({"/srv/a": "in the way"})
+    spec = {
+        "directories": {"/srv/a": {"mode": "0755"}, "/srv/a/b": {"mode": "0755"}, "/srv/c": {"mode": "0755"}},
+        "files": {"/srv/a/b/run": file(), "/srv/c/x": file()},
+        "services": {"api": {"exec_start": ["/srv/a/b/run"]}},
+    }
+    plan = plan_of(spec, host, adopt=True)
+
+    assert {
+        'directories["/srv/a"]': "/srv/a is a file, not a directory; move it away by hand, nothing here deletes it",
+        'directories["/srv/a/b"]': 'needs directories["/srv/a"], which is blocked',
+        'files["/srv/a/b/run"]': 'needs directories["/srv/a"], which is blocked',
+        "services.api": 'needs directories["/srv/a"], which is blocked',
+    } == {str(where): why for where, why in plan.blocked.items()}
+    assert ["/srv/c", "/srv/c/x"] == [getattr(step.action, "path", "") for step in plan.steps]
+
+
+def test_a_watcher_of_a_blocked_file_is_not_restarted() -> None:
+    """A service is not restarted for a file that is not written, and is told to wait for it."""
+    service = {"services": {"api": {"exec_start": ["/usr/bin/sleep", "1"], "watch": ["/etc/x"]}}}
+    host, notes = host_with({**files(x="1"), **service})
+    plan = plan_of({"files": {"/etc/x": file("2", owner="nosuch")}, **service}, host, notes.memory())
+
+    assert ([X, "services.api"], ()) == ([str(where) for where in plan.blocked], plan.steps)
+
+
+def test_what_would_not_converge_is_blocked() -> None:
+    """The plan is tried on a simulated host first: what differs afterwards is told before anything is done."""
+
+    class Stubborn(SimulatedHost):
+        def entry(self, path: str) -> Entry | None:
+            found = super().entry(path)
+            return replace(found, mode="0600") if path == "/etc/x" and found else found
+
+    host = Stubborn(host_of())
+    plan, _ = make_plan(request_of(files(x="1", y="1"), host), Stubborn)
+
+    assert {X: "did not converge: mode"} == {str(where): why for where, why in plan.blocked.items()}
+    assert ["/etc/y"] == [getattr(step.action, "path", "") for step in plan.steps]
+
+
+# ---------------------------------------------------------------------------------------------------- what is not known
+
+
+def test_a_damaged_ledger_prunes_nothing() -> None:
+    """Of a ledger that cannot be trusted nothing is removed; what is declared converges."""
+    host, notes = host_with(files(x="1", old="1"))
+    notes.damaged = "a checksum is wrong"
+    plan = plan_of(files(x="2"), host, notes.memory())
+
+    assert {X: "update spec_changed"} == changes(plan)
+    assert plan.complete
+
+
+def test_an_unreadable_ledger_prunes_nothing_and_is_incomplete() -> None:
+    """Without the ledger it is not known what is ours: the plan says that it is incomplete."""
+    host, notes = host_with(files(x="1", old="1"))
+    notes.unreadable = "permission denied"
+    notes.rows = {}
+    plan = plan_of(files(x="1"), host, notes.memory())
+
+    assert ({}, (), False) == (changes(plan), plan.converged, plan.complete)
+    assert ["ledger"] == [found.rule for found in plan.diagnostics]
+
+
+class Blind(SimulatedHost):
+    """A host on which one file cannot be read."""
+
+    def read(self, path: str) -> bytes:
+        """As Executor.read."""
+        if path == "/etc/x":
+            raise Unreadable("cannot be read", "permission denied")
+        return super().read(path)
+
+
+def test_unreadable_parts_make_the_plan_incomplete() -> None:
+    """What cannot be read is neither changed nor removed nor taken for converged; the rest is planned."""
+    host, notes = host_with(files(x="1", y="1"))
+    for spec in (files(x="2", y="2"), files(y="2")):
+        plan = plan_of(spec, Blind(host), notes.memory())
+
+        assert {Y: "update spec_changed"} == changes(plan)
+        assert [X] == [str(where) for where in plan.unreadable]
+        assert not plan.complete
+
+
+def test_a_row_of_an_unknown_kind_is_left_alone() -> None:
+    """What a newer version wrote is not ours to remove; it is told."""
+    host, notes = host_with(files(x="1"))
+    notes.rows[address("teapots.x")] = replace(notes.rows[address(X)], address=address("teapots.x"))
+    plan = plan_of(files(x="1"), host, notes.memory())
+
+    assert {} == changes(plan)
+    assert ["ledger"] == [found.rule for found in plan.diagnostics]
+
+
+# ---------------------------------------------------------------------------------------------------- the fingerprint
+
+
+def fingerprint(spec: dict[str, Any], host: SimulatedHost, memory: Memory, **options: Any) -> str:
+    """The fingerprint of a plan."""
+    return plan_of(spec, host, memory, **options).fingerprint
+
+
+SERVICE = {"services": {"api": {"exec_start": ["/usr/bin/sleep", "1"]}}}
+
+
+@pytest.mark.parametrize(
+    "otherwise",
+    [
+        pytest.param(lambda memory: replace(memory, serial=9, commit="c0ffee", lineage="there", interrupted=3), id="the ledger's serial"),
+        pytest.param(lambda memory: memory, id="nothing"),
+    ],
+)
+def test_what_the_fingerprint_does_not_cover(otherwise: Callable[[Memory], Memory]) -> None:
+    """Serial, lineage, commit and an interrupted run are recorded, not approved."""
+    host, notes = host_with(files(x="1", y="1"))
+    spec = files(x="2", y="1")
+
+    assert fingerprint(spec, host, notes.memory()) == fingerprint(spec, host, otherwise(notes.memory()))
+
+
+def test_drift_elsewhere_does_not_change_the_fingerprint() -> None:
+    """A file that somebody edited since the review, and that the plan only repairs, voids no approval."""
+    host, notes = host_with({**files(x="1", y="1"), **SERVICE})
+    before = fingerprint({**files(x="2", y="1"), **SERVICE}, host, notes.memory())
+    host._add("/etc/y", "by hand")
+    host._add("/etc/elsewhere", "somebody's")
+
+    assert before == fingerprint({**files(x="2", y="1"), **SERVICE}, host, notes.memory())
+
+
+def test_drift_that_shares_a_call_does_not_change_the_fingerprint() -> None:
+    """The restart of a service that somebody edited, in one call with a reviewed restart, is still not part of the approval."""
+    two = {"services": {"api": {"exec_start": ["/usr/bin/sleep", "1"]}, "db": {"exec_start": ["/usr/bin/sleep", "1"]}}}
+    changed = {"services": {**two["services"], "api": {"exec_start": ["/usr/bin/sleep", "2"]}}}
+    host, notes = host_with(two)
+    before = fingerprint(changed, host, notes.memory())
+    edited = host.read("/etc/systemd/system/db.service").replace(b"sleep 1", b"sleep 3")
+    host._add("/etc/systemd/system/db.service", edited)
+    plan = plan_of(changed, host, notes.memory())
+
+    assert Unit(UnitVerb.RESTART, ("api.service", "db.service")) == plan.steps[-1].action
+    assert before == plan.fingerprint
+
+
+def test_a_restarted_process_does_not_change_the_fingerprint() -> None:
+    """Process ids are not approved."""
+    host, notes = host_with(SERVICE)
+    spec = {"services": {"api": {"exec_start": ["/usr/bin/sleep", "2"]}}}
+    before = fingerprint(spec, host, notes.memory())
+    host.execute(Unit(UnitVerb.RESTART, ("api.service",)))
+
+    assert before == fingerprint(spec, host, notes.memory())
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        files(x="3", y="1"),
+        files(x="1", y="1"),
+        files(x="2"),
+        files(x="2", y="1", z="1"),
+        {"files": {"/etc/x": file("2", mode="0600"), "/etc/y": file("1")}},
+        {"files": {"/etc/x": file("2", protect=True), "/etc/y": file("1")}},
+    ],
+    ids=["other content", "no change", "a removal", "a creation", "another mode", "protection"],
+)
+def test_what_was_not_reviewed_changes_the_fingerprint(spec: dict[str, Any]) -> None:
+    """Any other intention is another plan."""
+    host, notes = host_with(files(x="1", y="1"))
+
+    assert fingerprint(files(x="2", y="1"), host, notes.memory()) != fingerprint(spec, host, notes.memory())
+
+
+def test_what_is_replaced_is_approved_too() -> None:
+    """An approval covers the content that is about to be replaced: if somebody wrote something else there since, it is void."""
+    host, notes = host_with(files(x="1"))
+    before = fingerprint(files(x="2"), host, notes.memory())
+    host._add("/etc/x", "somebody's work")
+
+    assert before != fingerprint(files(x="2"), host, notes.memory())
+
+
+def test_the_fingerprint_does_not_depend_on_the_order_of_the_spec() -> None:
+    """The same resources in another order are the same plan."""
+    host = host_of()
+    resources = {f"/etc/{name}": file() for name in "xyz"}, {name: {"exec_start": ["/usr/bin/sleep", "1"]} for name in ("a", "b")}
+    forth = {"files": resources[0], "services": resources[1]}
+    back = {kind: dict(reversed(named.items())) for kind, named in forth.items()}
+
+    assert fingerprint(forth, host, Memory(key=b"k")) == fingerprint(back, host, Memory(key=b"k"))
+
+
+def test_a_new_version_of_the_tool_is_told() -> None:
+    """If what we desire changed though the declaration did not, it is an upgrade, not an intention of the spec."""
+    host, notes = host_with(SERVICE)
+    where = address("services.api")
+    old = notes.rows[where].document
+    assert old is not None
+    older = {**old, "unit": {**old["unit"], "Service": {**old["unit"]["Service"], "Restart": "no"}}}
+    notes.rows[where] = replace(notes.rows[where], document=older, tool="0.9")
+    text = host.read("/etc/systemd/system/api.service").replace(b"Restart=on-failure", b"Restart=no")
+    host._add("/etc/systemd/system/api.service", text)
+
+    assert {"services.api": "update tool_upgrade"} == changes(plan_of(SERVICE, host, notes.memory()))
+
+
+def test_nothing_to_do_does_nothing() -> None:
+    """An empty plan begins no run."""
+    host, notes = host_with(files(x="1"))
+    notes.story.clear()
+    plan, situation, request = planned(files(x="1"), host, notes.memory())
+    result = apply(plan, situation, request, host, notes, lambda _: None, lambda _: {})
+
+    assert plan.empty
+    assert not result.changed
+    assert [] == notes.story
+
+
+def test_a_file_that_becomes_a_directory() -> None:
+    """Nothing is removed to make room: the directory is blocked while the file leaves the spec, and made by the next apply."""
+    host, notes = host_with({"files": {"/srv/x": file()}})
+    spec = {"directories": {"/srv/x": {"mode": "0755"}}}
+    plan = plan_of(spec, host, notes.memory())
+    first = applied(spec, host, notes)
+    second = applied(spec, host, notes)
+
+    assert ['directories["/srv/x"]'] == [str(where) for where in plan.blocked]
+    assert (4 + 2, 0) == (first.exit_code(), second.exit_code())
+    assert {} == changes(plan_of(spec, host, notes.memory()))
