@@ -176,8 +176,8 @@ def tree(place: Path) -> World:
         file = root / path.removeprefix("/")
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
-    for path in (root, *root.rglob("*")):
-        path.chmod(0o755 if path.is_dir() else 0o644)
+    for there in (root, *root.rglob("*")):
+        there.chmod(0o755 if there.is_dir() else 0o644)
     for shell in SHELLS:
         (root / shell.removeprefix("/")).chmod(0o755)
     for name in ("shadow", "gshadow"):

@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterable, Sequence
 from itertools import islice
 
-_SECRET = re.compile(r"passw|passphrase|secret|token|credential|private|api[_-]?key|key[_-]?material|BEGIN [A-Z ]*KEY|PuTTY-User-Key", re.IGNORECASE)
+_SECRET = re.compile(
+    r"passw|passphrase|secret|token|credential|private|api[_-]?key|key[_-]?material|BEGIN [A-Z ]*KEY|PuTTY-User-Key", re.IGNORECASE
+)
 _SENSITIVE = re.compile(r"""\bsensitive["']?[ ]*:[ ]*["']?(?:true|yes|on)\b""", re.IGNORECASE)
 _KEY = re.compile(r"[ ]*(?:- +)*")
 

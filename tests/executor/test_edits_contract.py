@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -51,9 +50,9 @@ def edit(add: tuple[str, ...] = (), remove: tuple[str, ...] = (), expects: str =
     return EditLines(path, add, remove, expects=expects, **said)
 
 
-def plain(*args: Any, **more: str) -> EditLines:
+def plain(add: tuple[str, ...] = (), remove: tuple[str, ...] = (), expects: str = ABSENT) -> EditLines:
     """An edit of root's file."""
-    return edit(*args, path="/srv/f", mode="0644", owner="root", group="root", as_user="", **more)
+    return EditLines("/srv/f", add, remove, "0644", "root", "root", expects)
 
 
 def _as(action: WriteFile, user: str = "alice") -> WriteFile:
