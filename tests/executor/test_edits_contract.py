@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -45,15 +44,15 @@ def ready(host: Host) -> Host:
     return host
 
 
-def edit(add: tuple[str, ...] = (), remove: tuple[str, ...] = (), expects: str = ABSENT, path: str = F, **more: Any) -> EditLines:
+def edit(add: tuple[str, ...] = (), remove: tuple[str, ...] = (), expects: str = ABSENT, path: str = F, **more: str) -> EditLines:
     """An edit of alice's keys with her rights."""
-    said: dict[str, Any] = {"mode": "0600", "owner": "alice", "group": "", "as_user": "alice", **more}
+    said = {"mode": "0600", "owner": "alice", "group": "", "as_user": "alice", **more}
     return EditLines(path, add, remove, expects=expects, **said)
 
 
-def plain(add: tuple[str, ...] = (), remove: tuple[str, ...] = (), expects: str = ABSENT, **more: Any) -> EditLines:
+def plain(add: tuple[str, ...] = (), remove: tuple[str, ...] = (), expects: str = ABSENT) -> EditLines:
     """An edit of root's file."""
-    return edit(add, remove, expects, "/srv/f", **{"mode": "0644", "owner": "root", "group": "root", "as_user": "", **more})
+    return EditLines("/srv/f", add, remove, "0644", "root", "root", expects)
 
 
 def _as(action: WriteFile, user: str = "alice") -> WriteFile:

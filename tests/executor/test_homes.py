@@ -14,7 +14,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -31,7 +30,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: owners, a
 UID, GID = 41500, 41501
 SECRET = b"root's own\n"
 F = "/home/alice/.ssh/authorized_keys"
-MINE: dict[str, Any] = {"owner": "alice", "group": "", "as_user": "alice"}
+MINE = {"owner": "alice", "group": "", "as_user": "alice"}
 
 
 class Stage:
@@ -89,7 +88,7 @@ def edit(add: tuple[str, ...] = ("new",), remove: tuple[str, ...] = (), expects:
 
 def write(content: bytes = b"new\n", expects: str = ABSENT, path: str = F) -> WriteFile:
     """A whole new file."""
-    return WriteFile(path, content, digest(content), "0600", expects=expects, **MINE)
+    return WriteFile(path, content, digest(content), "0600", "alice", "", expects, as_user="alice")
 
 
 ACTIONS: dict[str, Callable[[str], HomeAction]] = {
@@ -130,6 +129,27 @@ def _made(stage: Stage, make: Callable[[Path], object], *, own: bool = True) -> 
         stage.his(stage.file)
 
 
+def _ssh_fifo(stage: Stage) -> None:
+    os.mkfifo(stage.ssh)
+    stage.his(stage.ssh)
+
+
+def _ssh_file(stage: Stage) -> None:
+    stage.ssh.write_bytes(b"x")
+    stage.his(stage.ssh)
+
+
+def _foreign(stage: Stage, path: Path) -> None:
+    stage.give(0o777, b"x")
+    os.chown(path, 41999, 41999)
+
+
+def _linked(path: Path, other: Path) -> None:
+    path.write_bytes(b"x")
+    path.chmod(0o600)
+    os.link(path, other)
+
+
 def _renamed(stage: Stage) -> None:
     """Root's secret file in the home, which the user gave another name."""
     stage.give()
@@ -143,22 +163,17 @@ def _renamed_directory(stage: Stage) -> None:
     stage.file.chmod(0o644)
 
 
-def _in_turn(*acts: Callable[[], object]) -> None:
-    for act in acts:
-        act()
-
-
 LAYOUTS: dict[str, Callable[[Stage], object]] = {
     "directory links to root's": lambda stage: _ssh_link(stage, stage.canary),
     "directory links to root's, relative": lambda stage: _ssh_link(stage, "../../canary"),
     "directory links to /etc": lambda stage: _ssh_link(stage, "/etc"),
     "directory links to nothing": lambda stage: _ssh_link(stage, stage.canary / "new"),
     "directory links to itself": lambda stage: _ssh_link(stage, ".ssh"),
-    "directory is a FIFO": lambda stage: _in_turn(lambda: os.mkfifo(stage.ssh), lambda: stage.his(stage.ssh)),
-    "directory is a file": lambda stage: _in_turn(lambda: stage.ssh.write_bytes(b"x"), lambda: stage.his(stage.ssh)),
+    "directory is a FIFO": _ssh_fifo,
+    "directory is a file": _ssh_file,
     "directory is a hard link": lambda stage: os.link(stage.canary / "secret", stage.ssh),
     "directory is a device": lambda stage: os.mknod(stage.ssh, stat.S_IFCHR | 0o666, os.makedev(1, 3)),
-    "directory is another user's": lambda stage: _in_turn(lambda: stage.give(0o777), lambda: os.chown(stage.ssh, 41999, 41999)),
+    "directory is another user's": lambda stage: _foreign(stage, stage.ssh),
     "directory is root's secret one": _renamed_directory,
     "file links to root's": lambda stage: _file_link(stage, stage.canary / "secret"),
     "file links to root's, relative": lambda stage: _file_link(stage, "../../../canary/secret"),
@@ -166,18 +181,14 @@ LAYOUTS: dict[str, Callable[[Stage], object]] = {
     "file links to /etc/passwd": lambda stage: _file_link(stage, "/etc/passwd"),
     "file links to /proc": lambda stage: _file_link(stage, "/proc/self/fd/0"),
     "file is a hard link to root's": lambda stage: _made(stage, lambda path: os.link(stage.canary / "secret", path), own=False),
-    "file is a hard link to his own": lambda stage: _made(
-        stage, lambda path: _in_turn(lambda: path.write_bytes(b"x"), lambda: os.link(path, stage.home / "y"))
-    ),
+    "file is a hard link to his own": lambda stage: _made(stage, lambda path: _linked(path, stage.home / "y")),
     "file is a FIFO": lambda stage: _made(stage, os.mkfifo),
     "file is a character device": lambda stage: _made(stage, lambda path: os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(1, 5))),
     "file is a block device": lambda stage: _made(stage, lambda path: os.mknod(path, stat.S_IFBLK | 0o666, os.makedev(7, 99))),
     "file is a socket": _socket,
     "file is a directory": lambda stage: _made(stage, Path.mkdir),
     "file is a full directory": lambda stage: _made(stage, lambda path: (path / "a").mkdir(parents=True)),
-    "file is another user's": lambda stage: _made(
-        stage, lambda path: _in_turn(lambda: path.write_bytes(b"x"), lambda: os.chown(path, 41999, 41999)), own=False
-    ),
+    "file is another user's": lambda stage: _foreign(stage, stage.file),
     "file is root's secret": _renamed,
 }
 

@@ -42,7 +42,7 @@ RSA = (
 
 def told(spec: dict[str, Any] | str) -> list[tuple[str, str, str, int]]:
     """Severity, summary, detail and line of everything that is said about a spec."""
-    reader = Reader(spec if isinstance(spec, str) else document(spec))
+    reader: Any = Reader(spec if isinstance(spec, str) else document(spec))
     found, diagnostics = load(reader, discover())
     diagnostics = [*diagnostics, *(lint(found, discover()) if found else ())]
     return [
