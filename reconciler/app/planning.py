@@ -15,6 +15,7 @@ from reconciler.core.plan import Plan
 from reconciler.core.state import Memory
 from reconciler.engine.planner import make_plan, with_fingerprint
 from reconciler.engine.situation import Request, Situation
+from reconciler.host.environment import throwaway_key
 from reconciler.host.git import is_older
 from reconciler.host.hosts import machine_id, open_host, state_directory, static_hostname
 from reconciler.host.live import LiveHost
@@ -87,6 +88,7 @@ def plan_host(loaded: Loaded, options: PlanOptions, host: Host | None = None, me
     try:
         host = host or open_host(options.root)
         memory = memory or read_memory(state_directory(options.root), machine_id(host))
+        memory = memory if memory.key else replace(memory, key=throwaway_key())
         request = Request(
             loaded.spec, discover(), host, memory, __version__, options.targets, options.excludes, options.adopt, options.unprotect
         )

@@ -224,12 +224,20 @@ def with_fingerprint(plan: Plan) -> Plan:
     Commit, time, process ids, the ledger's serial, untouched objects and steps that only repair drift are not in it (DESIGN §2).
     """
     intended = {change.address: change for change in plan.changes if change.origin is not Origin.DRIFT and change.verb is not Verb.NONE}
-    declared = {str(address): compare.inputs(change.part) if change.part else "" for address, change in intended.items()}
+    known = bool(plan.memory.lineage)
+    declared = {
+        str(address): compare.inputs(change.part) for address, change in intended.items() if change.part and _tells(change, known=known)
+    }
     # What shares a call with a repair of drift is in it, the repair is not; and the order in which things are declared is not.
     parts = (step.without(frozenset(cause.address for cause in step.causes) - intended.keys()) for step in plan.steps)
     actions = sorted((_canonical(step) for step in parts if step is not None), key=canonical)
     covered = {"host": plan.host, "declared": declared, "actions": actions, "blocked": sorted(map(str, plan.blocked))}
     return replace(plan, fingerprint=data_digest(covered))
+
+
+def _tells(change: Change, *, known: bool) -> bool:
+    """Whether the declaration counts: that of a secret only where the host's own key is `known`, with another it is different each time."""
+    return known or not change.sensitive
 
 
 def _canonical(step: Step) -> dict[str, Any]:

@@ -21,6 +21,11 @@ def now() -> int:
     return int(time.time())
 
 
+def throwaway_key() -> bytes:
+    """A key for keyed digests where the host has none yet: digests made with it are good for one plan and tell nobody anything."""
+    return os.urandom(32)
+
+
 def monotonic() -> float:
     """Seconds of a clock that never jumps, for durations."""
     return time.monotonic()

@@ -43,12 +43,16 @@ class SafeRoot:
     """
 
     def __init__(self, root: str) -> None:
-        self.root = root.rstrip("/")
         self._top: int | None = None
         self._known: dict[str, int] = {}
+        self.root = root.rstrip("/")
 
     def __enter__(self) -> Self:
         return self
+
+    def __del__(self) -> None:
+        # Whoever forgets to close it does not run out of descriptors.
+        self.close()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()

@@ -81,7 +81,7 @@ def plan_to_json(  # all by keyword
     wrong = errors(plan.diagnostics)
     refused = any(item.refusal for item in wrong)
     pending = any(change.verb is not Verb.NONE and not _blocked(plan, change.address) for change in plan.changes)
-    return {
+    data = {
         "format_version": FORMAT_VERSION,
         "tool_version": tool,
         "timestamp": now,
@@ -101,6 +101,8 @@ def plan_to_json(  # all by keyword
         "summary": counts,
         "approval_digest": plan.fingerprint,
     }
+    # Without a ledger the host has no key of its own yet, and what a throw-away key makes means nothing to anybody.
+    return data if plan.memory.lineage else _without_digests(data)
 
 
 def dump(data: Mapping[str, Any]) -> str:
@@ -262,6 +264,17 @@ def _path(item: FieldChange, *, hidden: bool, theirs: tuple[str, ...] = ()) -> d
     if before is not None and item.path[:1] and item.path[0] in theirs:
         data |= {"before": {}, "before_hidden": True}
     return data | {"sensitive": True} if secret else data
+
+
+def _without_digests(node: Any) -> Any:
+    """The data without keyed digests."""
+    if isinstance(node, list):
+        return [_without_digests(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if node.keys() == {"digest"} and str(node["digest"]).startswith("hmac:"):
+        return {}
+    return {key: _without_digests(value) for key, value in node.items()}
 
 
 def _cover(value: Any) -> dict[str, str] | None:

@@ -158,7 +158,7 @@ class BootedHost(Truth):
             for child in self._children:
                 _kill_group(child)
             # PID 1 goes last: when it is gone, so is every process of the host.
-            select.select(waited, [], [], 60 if waited else 0)
+            _wait_for(waited, 60)
         _forget_propagation(self.name)
 
     def console(self) -> str:
@@ -257,6 +257,15 @@ class BootedHost(Truth):
             packer.stdout.close()
         if packer.wait() or unpacker.returncode:
             raise HarnessError(f"copying {source} to {destination} failed: {complaint}")
+
+
+def _wait_for(handles: Sequence[int], seconds: float) -> None:
+    """Until one of these process handles says that its process is gone. poll(2): select(2) knows no descriptor above 1023."""
+    poll = select.poll()
+    for handle in handles:
+        poll.register(handle, select.POLLIN)
+    if handles:
+        poll.poll(seconds * 1000)
 
 
 def _kill_group(child: subprocess.Popen[Any]) -> None:
