@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -153,8 +153,8 @@ class World:
 def _patched(host: Any, state: str, store: Any) -> Iterator[None]:
     with ExitStack() as stack:
         for module in (planning, applying):
-            stack.enter_context(mock.patch.object(module, "open_host", lambda _: host))
-            stack.enter_context(mock.patch.object(module, "state_directory", lambda _: state))
+            stack.enter_context(mock.patch.object(module, "open_host", return_value=host))
+            stack.enter_context(mock.patch.object(module, "state_directory", return_value=state))
         stack.enter_context(mock.patch.object(applying, "Store", store))
         yield
 
@@ -212,7 +212,8 @@ def _put(host: Any, path: str, said: Mapping[str, str] | None) -> None:
     if parent and host.entry(parent) is None:
         _put(host, parent, {})
     mode, owner, group = said.get("mode", "0644" if "content" in said else "0755"), said.get("owner", "root"), said.get("group", "root")
-    if _expects(host, path) == "directory" or "content" not in said and "target" not in said and host.entry(path) is not None:
+    new_directory = "content" not in said and "target" not in said
+    if _expects(host, path) == "directory" or (new_directory and host.entry(path) is not None):
         host.execute(RemovePath(path, _expects(host, path)))
     if "target" in said:
         host.execute(MakeLink(path, said["target"], _expects(host, path)))
@@ -397,10 +398,8 @@ def crashing(world: World, loaded: Loaded, options: PlanOptions, at: int) -> Mom
     def after(action: Action) -> None:
         moments.pass_by(f"after {type(action).__name__}")
 
-    try:
+    with suppress(Crash):
         world.apply(loaded, options, Wrapped(world.host(), before, after), WatchedStore(moments))
-    except Crash:
-        pass
     return moments
 
 
