@@ -23,6 +23,9 @@ BASES: dict[str, tuple[str, dict[str, Any]]] = {
     "groups": ("g", {}),
     "logrotate": ("app", {"paths": ["/var/log/app.log"]}),
     "services": ("s", {"exec_start": ["/usr/bin/true"]}),
+    "ssh_keys": ("u", {"keys": ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDEy u"]}),
+    "timers": ("t", {"schedule": "daily", "exec_start": ["/usr/bin/true"]}),
+    "users": ("u", {}),
 }
 """The least that each kind needs: name and resource."""
 

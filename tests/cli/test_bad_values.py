@@ -162,6 +162,9 @@ NAMES = [
     "*",
 ]
 MORE_NAMES = {
+    "ssh_keys": ["root.x", "A", "1a"],
+    "timers": ["a/b", "t.timer"],
+    "users": ["A", "1a", "a.b", "x;id"],
     "backups": ["a.b", "a/b", ".a", "a:b", "x" * 64],
     "logrotate": ["a.b", "app~", ".app", "a/b", "-a", "app.dpkg-old"],
     "services": ["a/b", ".hidden", "ml-api.service", "-x", "a%i", "a.service.service"],

@@ -26,7 +26,7 @@ def test_a_spec() -> None:
     assert spec is not None
     assert "h" == spec.host
     assert "c0ffee" == spec.commit
-    assert {"command": "/usr/local/bin/reconciler"} == spec.settings
+    assert {"command": "/usr/local/bin/reconciler", "scheduler": "timer", "timezone": "host"} == spec.settings
     assert ["lamps.hall", "lamps.two", "teams.ops"] == [str(item.address) for item in spec.resources]
     assert [(6, 3, 4), (10, 3, 3), (4, 3, 3)] == [(item.source.line, item.source.column, item.source.length) for item in spec.resources]
     assert Source("hosts/h.yaml", 6, 3, 4) == spec.resources[0].source
