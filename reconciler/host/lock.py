@@ -114,16 +114,17 @@ class Lock:
 
 
 def is_held_by_other(directory: str) -> bool:
-    """Whether another process has the lock right now. Writes nothing; False when there is no lock file or we may not read it."""
+    """Whether another process has the lock right now. Writes nothing; False when there is no lock file or we may not read it.
+
+    The lock is only tried where a living process claims to hold it: a look takes it for a moment, and many must not keep an apply out.
+    """
     try:
         descriptor = _open(directory, os.O_RDONLY)
     except (OSError, StateError):
         return False
     try:
-        if _try(descriptor, fcntl.LOCK_SH):
-            return False
         found = _believed(descriptor)
-        return found is None or found.pid != os.getpid()
+        return found is not None and found.pid != os.getpid() and not _try(descriptor, fcntl.LOCK_SH)
     finally:
         os.close(descriptor)
 
