@@ -16,6 +16,7 @@ from reconciler.spec.load import load
 from reconciler.spec.model import host_model
 from tests.spec.fakes import DictReader
 
+_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDEy u"
 BASES: dict[str, tuple[str, dict[str, Any]]] = {
     "backups": ("b", {"sources": ["/data/x"], "destinations": ["/backup/x"], "schedule": "daily"}),
     "directories": ("/srv/d", {"mode": "0755"}),
@@ -23,7 +24,7 @@ BASES: dict[str, tuple[str, dict[str, Any]]] = {
     "groups": ("g", {}),
     "logrotate": ("app", {"paths": ["/var/log/app.log"]}),
     "services": ("s", {"exec_start": ["/usr/bin/true"]}),
-    "ssh_keys": ("u", {"keys": ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDEy u"]}),
+    "ssh_keys": ("u", {"keys": [_KEY]}),
     "timers": ("t", {"schedule": "daily", "exec_start": ["/usr/bin/true"]}),
     "users": ("u", {}),
 }
@@ -31,19 +32,27 @@ BASES: dict[str, tuple[str, dict[str, Any]]] = {
 
 _CANDIDATES = (
     *("x", "/x", "x.service", "10s", "5", "0644", "no", "exec", "/dev/null rw", "50%", "masked"),
+    *(_KEY, "2027-01-31", "localhost:80", "any", "/home/u", "absent", "ALL", "10.0.0.0/8"),
     *("always", "gzip", "daily", "timer", "UTC", "host", "-%Y%m%d"),
     *("running", "restart", "none", "enforce", "source.txt", "/usr/bin/true x"),
 )
 """One of these is valid wherever text is."""
-_LEAST: dict[str, dict[str, str]] = {
+_LEAST: dict[str, dict[str, Any]] = {
     "Create": {"mode": "0640", "owner": "root", "group": "root"},
+    "RestrictedKey": {"key": _KEY, "cert_authority": True},
+    "SudoRule": {"run": ["/usr/bin/true"]},
     "SwitchUser": {"user": "root", "group": "root"},
 }
 """What a block in a resource cannot do without."""
-_WITHOUT = {("files", "source"): ("content",)}
+_WITH = {("logrotate", "dateformat"): {"dateext": True}, ("users", "state"): {"home": "keep"}}
+"""What a field cannot do without."""
+_WITHOUT = {("files", "source"): ("content",), ("ssh_keys", "exactly"): ("keys",)}
 """Keys of the base that exclude a field."""
 
-_KNOWN = {("services", "directives"): ("Service", "OOMScoreAdjust", "5")}
+_KNOWN = {
+    ("services", "directives"): ("Service", "OOMScoreAdjust", "5"),
+    ("timers", "directives"): ("Service", "OOMScoreAdjust", "5"),
+}
 """Texts for the places of one value that only go together."""
 _MODEL = host_model(discover())
 
@@ -79,7 +88,9 @@ def spec_with(kind: str, field: str, value: str) -> str:
     """A spec whose resource has the field, in YAML, on line 5 (and the base's other fields after it)."""
     name, base = BASES[kind]
     without = (field, *_WITHOUT.get((kind, field), ()))
-    rest = "".join(f"    {key}: {json.dumps(item)}\n" for key, item in base.items() if key not in without)
+    rest = "".join(
+        f"    {key}: {json.dumps(item)}\n" for key, item in {**base, **_WITH.get((kind, field), {})}.items() if key not in without
+    )
     return f"version: 1\nhost: h1\n{kind}:\n  {name}:\n    {field}: {value}\n{rest}"
 
 
