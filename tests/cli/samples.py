@@ -44,7 +44,7 @@ _LEAST: dict[str, dict[str, Any]] = {
     "SwitchUser": {"user": "root", "group": "root"},
 }
 """What a block in a resource cannot do without."""
-_WITH = {("logrotate", "dateformat"): {"dateext": True}, ("users", "state"): {"home": "keep"}}
+_WITH: dict[tuple[str, str], dict[str, Any]] = {("logrotate", "dateformat"): {"dateext": True}, ("users", "state"): {"home": "keep"}}
 """What a field cannot do without."""
 _WITHOUT = {("files", "source"): ("content",), ("ssh_keys", "exactly"): ("keys",)}
 """Keys of the base that exclude a field."""
