@@ -19,11 +19,28 @@ hypothesis.settings.register_profile("ours", deadline=None, derandomize=bool(os.
 hypothesis.settings.load_profile("ours")
 
 
+SLOW = (
+    *(
+        f"tests/test_cases.py::test_{name}"
+        for name in ("a_crash", "a_failure", "apply_converges", "what_", "a_plan", "a_secret", "the_published")
+    ),
+    *(f"tests/cli/test_{name}" for name in ("bad_values", "bad_documents", "streams", "exit_codes", "ordinary_user", "secrets")),
+    *(f"tests/state/test_{name}" for name in ("crash", "damage", "lock", "speed")),
+    *(f"tests/spec/test_{name}" for name in ("schema", "events")),
+    *(f"tests/executor/test_{name}" for name in ("homes", "writes", "contract", "edits_contract", "users")),
+    *(f"tests/formats/test_{name}" for name in ("calendar", "logrotate", "sudoers", "unit_exec")),
+    *("tests/jobs/", "tests/kinds/", "tests/bench/", "tests/engine/test_properties", "tests/test_examples", "tests/test_imports"),
+)
+"""Where the many stand that need patience: every case at every moment, every field with every character. `make test` has them."""
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Whoever asks for a booted host is marked `booted`, and left out, with the reason, where none can be booted."""
     reason = support.missing()
     for item in items:
+        if item.nodeid.startswith(SLOW):
+            item.add_marker(pytest.mark.slow)
         if "booted" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.booted)
         if reason and item.get_closest_marker("booted"):

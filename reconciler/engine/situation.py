@@ -68,10 +68,10 @@ def survey(request: Request) -> Situation:
         address: row for address, row in request.memory.rows.items() if address.kind in kinds and (everything or request.selects(address))
     }
     observed: dict[Address, Observed] = {}
-    for name, kind in kinds.items():
+    for name in kinds:
         wanted = [address for address in parts.keys() | rows.keys() if address.kind == name]
         if wanted:
-            observed.update(kind.observe(request.view, sorted(wanted)))
+            observed.update(kinds[name].observe(request.view, sorted(wanted)))
     parts |= _retired(request, rows, parts, observed)
     secret = [address for address in observed if _is_sensitive(address, parts, rows)]
     return Situation(
@@ -98,10 +98,10 @@ def look_again(situation: Situation, addresses: Collection[Address], kinds: Kind
     """Observe some addresses afresh. A kind is asked for whole resources: what one part is may depend on which others there are."""
     resources = {address.resource for address in addresses}
     observed: dict[Address, Observed] = {}
-    for name, kind in kinds.items():
+    for name in kinds:
         wanted = sorted(address for address in {*addresses, *situation.observed} if address.kind == name and address.resource in resources)
         if wanted:
-            seen = kind.observe(view, wanted)
+            seen = kinds[name].observe(view, wanted)
             observed.update((address, seen[address]) for address in wanted if address in addresses)
     return {
         address: _concealed_observed(seen, key) if _is_sensitive(address, situation.parts, situation.rows) else seen

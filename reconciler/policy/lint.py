@@ -60,7 +60,7 @@ def _of_its_kind(spec: Spec, kinds: Kinds) -> Iterator[Diagnostic]:
     """What each kind has to say about its own."""
     for declared in spec.resources:
         yield from kinds[declared.address.kind].lint(declared)
-    for kind in kinds.values():
+    for kind in (kinds[name] for name in dict.fromkeys(declared.address.kind for declared in spec.resources)):
         yield from kind.lint_together(spec)
 
 

@@ -49,18 +49,28 @@ def _load(reader: SourceReader, kinds: Kinds) -> tuple[Spec | None, list[Diagnos
     root, included.root = included.root, None
     if root is None:
         return None, included.problems
-    model = host_model(kinds)
+    # Models are built for what is there; all of them only to explain what is wrong.
+    there: Kinds = {name: kinds[name] for name in kinds if name in root}
     diagnostics = list(included.problems)
     host: Any = None
     try:
-        host = model.model_validate(root)
-    except ValidationError as exc:
-        diagnostics += explain(exc.errors(include_url=False), included, root, model, kinds)
-    rows = {name: _rows(root.get(name), kind.model, name, included, diagnostics) for name, kind in kinds.items()}
+        host = host_model(there).model_validate(root)
+    except ValidationError:
+        diagnostics += _explained(included, root, kinds)
+    rows = {name: _rows(root.get(name), kind.model, name, included, diagnostics) for name, kind in there.items()}
     del root
     if diagnostics or host is None:
         return None, _ordered(diagnostics, included)
-    return _spec(host, rows, included, kinds), []
+    return _spec(host, rows, included, there), []
+
+
+def _explained(included: Included, root: Map, kinds: Kinds) -> list[Diagnostic]:
+    model = host_model(kinds)
+    try:
+        model.model_validate(root)
+    except ValidationError as wrong:
+        return explain(wrong.errors(include_url=False), included, root, model, kinds)
+    return []
 
 
 def _rows(section: Any, model: type[BaseModel], kind: str, included: Included, diagnostics: list[Diagnostic]) -> dict[str, _Row]:
