@@ -17,7 +17,7 @@ ALICE = """\
   alice:
     comment: Alice, research
     groups: [ml-users, docker]
-    directories: [experiments, work/data]
+    directories: [experiments, papers/data]
     environment:
       prepend: {PATH: [/usr/local/cuda/bin], LD_LIBRARY_PATH: [/usr/local/cuda/lib64]}
       set: {PYTHONPATH: /opt/ml/lib, NASTY: "it's $HOME `id` \\\\ \\"x\\""}
@@ -93,7 +93,7 @@ def test_a_whole_user_in_one_apply(booted: BootedHost) -> None:
     assert before == complaints(booted)
     home = booted.stat("/home/alice")
     assert ("directory", "700", "alice", "alice") == (home.type, home.mode, home.owner, home.group)
-    for path in ("/home/alice/.bashrc", "/home/alice/experiments", "/home/alice/work", "/home/alice/work/data"):
+    for path in ("/home/alice/.bashrc", "/home/alice/experiments", "/home/alice/papers", "/home/alice/papers/data"):
         assert ("alice", "alice") == (booted.stat(path).owner, booted.stat(path).group)
     assert f"alice:{100000}:65536\n" in booted.read("/etc/subuid")
     assert ["/nonexistent", "/usr/sbin/nologin"] == booted.getent("passwd", "ml-api")[5:]
@@ -190,7 +190,7 @@ def test_lines_taken_out_of_the_spec_are_taken_back(booted: BootedHost) -> None:
     assert "" == booted.getent("shadow", "alice")[7]
     assert not booted.exists("/etc/sudoers.d/alice")
     assert not booted.exists("/etc/reconciler/profile/alice.sh")
-    assert booted.exists("/home/alice/work/data")
+    assert booted.exists("/home/alice/papers/data")
     assert "No changes" in plan(booted)
     apply(booted, "version: 1\nhost: testhost\ngroups: {ml-users: {gid: 2000}}\nusers: {alice: {groups: {exactly: [ml-users]}}}\n")
     assert {"alice", "ml-users"} == set(booted.run("id", "-nG", "alice").stdout.split())
@@ -209,7 +209,7 @@ def test_a_user_who_leaves_the_spec_is_disabled_and_can_come_back(booted: Booted
     assert booted.run("su", "-l", "alice", "-c", "true", user="daemon", check=False).returncode
     assert "account has expired" in booted.run("su", "-l", "alice", "-c", "true", check=False).stderr
     assert not booted.exists("/etc/sudoers.d/alice")
-    assert booted.exists("/home/alice/work/data")
+    assert booted.exists("/home/alice/papers/data")
     assert "No changes. Your host matches the configuration.\n" == plan(booted)
     apply(booted, WHOLE)
     assert passwd == booted.getent("passwd", "alice")
@@ -230,7 +230,7 @@ def test_an_absent_user_goes_and_the_home_is_closed(booted: BootedHost) -> None:
     assert before["/etc/subuid"] == booted.read("/etc/subuid")
     home = booted.stat("/home/alice")
     assert ("700", "root", "root") == (home.mode, home.owner, home.group)
-    assert booted.exists("/home/alice/work/data")
+    assert booted.exists("/home/alice/papers/data")
     assert "No changes" in plan(booted)
 
 
@@ -330,17 +330,17 @@ def test_a_trap_in_the_home_hits_nobody_else(booted: BootedHost, trap: str) -> N
     """What the user puts in the way of a directory of his fails for him alone; what it leads to is untouched."""
     apply(booted, "version: 1\nhost: testhost\nusers: {alice: {}, bob: {}}\n")
     scripts = {
-        "link": "ln -s /etc /home/alice/work",
-        "directory of another": "mkdir /home/alice/work && chown bob /home/alice/work",
-        "file": "touch /home/alice/work",
+        "link": "ln -s /etc /home/alice/papers",
+        "directory of another": "mkdir /home/alice/papers && chown bob /home/alice/papers",
+        "file": "touch /home/alice/papers",
     }
     booted.run("/bin/sh", "-euc", scripts[trap])
-    before = booted.manifest("/etc/ssh", "/home/alice/work")
-    spec = "version: 1\nhost: testhost\nusers: {alice: {directories: [work/ssh]}, bob: {directories: [work/data]}}\n"
+    before = booted.manifest("/etc/ssh", "/home/alice/papers")
+    spec = "version: 1\nhost: testhost\nusers: {alice: {directories: [papers/ssh]}, bob: {directories: [papers/data]}}\n"
     apply(booted, spec, "--adopt", code=6)
 
-    assert before == booted.manifest("/etc/ssh", "/home/alice/work")
-    assert "bob" == booted.stat("/home/bob/work/data").owner
+    assert before == booted.manifest("/etc/ssh", "/home/alice/papers")
+    assert "bob" == booted.stat("/home/bob/papers/data").owner
 
 
 def test_nothing_of_a_password_is_told(booted: BootedHost) -> None:
