@@ -14,6 +14,7 @@ from typer.main import get_command
 from reconciler.cli.exits import MEANINGS
 from reconciler.cli.main import app
 from reconciler.core import fields
+from reconciler.core.documented import document
 from reconciler.core.resource import Directive, RefersTo, Resource
 from reconciler.kinds import discover, service_model
 from reconciler.kinds.hardening import SETS
@@ -128,6 +129,7 @@ def _one_line(text: str | None) -> str:
 def spec_page() -> str:
     """docs/reference/spec.md."""
     kinds = discover()
+    document([Settings, *(kind.model for kind in kinds.values())])
     model = host_model(kinds)
     top = {name: info for name, info in model.model_fields.items() if name not in kinds and name != "settings"}
     lines = [

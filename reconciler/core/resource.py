@@ -48,7 +48,7 @@ class SourcePath:
 class Resource(BaseModel):
     """What every resource can say, whatever its kind."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, defer_build=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     drift: DriftPolicy = Field(default=DriftPolicy.ENFORCE, description="What to do about a change made on the host by hand.")
     adopt: bool = Field(default=False, strict=True, description="Take over an object that exists already and differs.")

@@ -97,7 +97,7 @@ Name = Annotated[
 class Keep(BaseModel):
     """Which archives stay when a new one is in place. The rules add up; the newest good archive stays in any case."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, defer_build=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     last: Count | None = None
     """The newest ones."""

@@ -40,7 +40,7 @@ Variable = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+\z")]
 class RestrictedKey(BaseModel):
     """A key and what it may be used for."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, defer_build=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     key: PublicKey
     """The public key: TYPE BASE64 COMMENT, as in a .pub file, without options."""
@@ -134,7 +134,7 @@ KeyList = Annotated[list[KeyEntry], AfterValidator(_distinct)]
 class ExactKeys(BaseModel):
     """These keys and no others."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, defer_build=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     exactly: KeyList
     """The keys. Every other line that lets somebody in is removed from authorized_keys and authorized_keys2."""

@@ -94,7 +94,7 @@ GroupName = Annotated[AccountName, RefersTo("groups")]
 
 
 class _Block(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, defer_build=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class ExactGroups(_Block):

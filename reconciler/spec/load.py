@@ -15,7 +15,6 @@ from reconciler.core.kind import Kinds
 from reconciler.core.spec import Declared, SourceError, SourceReader, Spec, nothing
 from reconciler.spec import include
 from reconciler.spec.annotations import source_plan
-from reconciler.spec.explain import explain
 from reconciler.spec.include import Included
 from reconciler.spec.marks import Map, Mark
 from reconciler.spec.model import host_model
@@ -65,7 +64,11 @@ def _load(reader: SourceReader, kinds: Kinds) -> tuple[Spec | None, list[Diagnos
 
 
 def _explained(included: Included, root: Map, kinds: Kinds) -> list[Diagnostic]:
+    from reconciler.core.documented import document
+    from reconciler.spec.explain import explain
+
     model = host_model(kinds)
+    document([model])
     try:
         model.model_validate(root)
     except ValidationError as wrong:

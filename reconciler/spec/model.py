@@ -14,7 +14,7 @@ from reconciler.spec.words import HOSTNAME, VERSION, unsupported
 class Settings(BaseModel):
     """What holds for the host as a whole."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     command: AbsolutePath = "/usr/local/bin/reconciler"
     """Where this program is on the host: the one path that generated units call."""
