@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 from tests.host.booted import BootedHost
 
@@ -104,6 +105,11 @@ def reloads(host: BootedHost) -> int:
     return len(host.read("/run/ml-api.reloads").splitlines()) if host.exists("/run/ml-api.reloads") else 0
 
 
+def reloaded(host: BootedHost, times: int) -> bool:
+    """Whether the stand-in was told to reload so often."""
+    return reloads(host) == times
+
+
 def test_a_policy_rotates_as_declared(booted: BootedHost) -> None:
     """One apply, and logrotate finds no fault with the whole tree, keeps, compresses with delay, makes the new log and reloads."""
     ready(booted)
@@ -118,7 +124,7 @@ def test_a_policy_rotates_as_declared(booted: BootedHost) -> None:
         booted.run("chown", "ml-user:ml-user", "/var/log/ml/ml-api.log")
         rotate(booted)
         # Waited for each time: two signals of one kind that are pending at once are one signal (signal(7)).
-        assert booted.until(lambda wanted=times: reloads(booted) == wanted)
+        assert booted.until(partial(reloaded, booted, times))
 
     log = booted.stat("/var/log/ml/ml-api.log")
     assert ("file", "644", "ml-user", "ml-user", 0) == (log.type, log.mode, log.owner, log.group, log.size)
