@@ -71,9 +71,9 @@ def test_every_command_is_named() -> None:
     """The table of commands has all of them, and no others."""
     from typer.main import get_command
 
-    from reconciler.cli.main import app
+    from reconciler.cli.main import command_line
 
-    commands = getattr(get_command(app), "commands", {})
+    commands = getattr(get_command(command_line()), "commands", {})
 
     assert sorted(commands) == sorted(re.findall(r"^\| `reconciler ([a-z-]+)", README, re.MULTILINE))
 

@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from typer.main import get_command
 
 from reconciler.cli.exits import MEANINGS
-from reconciler.cli.main import app
+from reconciler.cli.main import command_line
 from reconciler.core import fields
 from reconciler.core.documented import document
 from reconciler.core.resource import Directive, RefersTo, Resource
@@ -72,7 +72,7 @@ def exit_code_rows() -> list[str]:
 
 def commands_page() -> str:
     """docs/reference/commands.md."""
-    group: Any = get_command(app)
+    group: Any = get_command(command_line())
     lines = [f"{group.help}", "", "| command | |", "|---|---|"]
     lines += [f"| [`{name}`](#reconciler-{name}) | {_sentence(command.help)} |" for name, command in group.commands.items()]
     lines += [

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from reconciler._version import __version__
 from reconciler.app.specs import Loaded
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Verb
 from reconciler.core.diagnostic import Diagnostic, error, errors
-from reconciler.core.host import HostError
+from reconciler.core.host import Executor, HostError, HostView
 from reconciler.core.plan import Plan
 from reconciler.core.state import Memory
 from reconciler.engine.planner import make_plan, with_fingerprint
@@ -19,13 +20,14 @@ from reconciler.host.environment import throwaway_key
 from reconciler.host.git import is_older
 from reconciler.host.hosts import machine_id, open_host, state_directory, static_hostname
 from reconciler.host.live import LiveHost
-from reconciler.host.simulated import SimulatedHost
 from reconciler.host.state_read import read_memory
-from reconciler.host.tree import TreeHost
 from reconciler.kinds import discover
 from reconciler.policy.guards import ALLOWABLE, Context, guard
 
-Host = LiveHost | TreeHost
+if TYPE_CHECKING:
+    from reconciler.host.tree import TreeHost
+
+    Host = LiveHost | TreeHost
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +97,19 @@ def plan_host(loaded: Loaded, options: PlanOptions, host: Host | None = None, me
         lost = _lost(request)
         if lost:
             return Planned((*loaded.diagnostics, *lost))
-        plan, situation = make_plan(request, SimulatedHost)
+        plan, situation = make_plan(request, _simulated)
         context = Context(static_hostname(host), len(loaded.spec.resources), _older(loaded, memory), options.allow, options.unprotect)
     except HostError as problem:
         return Planned((*loaded.diagnostics, error(problem.summary, problem.detail)))
     found = (*loaded.diagnostics, *plan.diagnostics, *guard(plan, context))
     plan = replace(plan, diagnostics=found)
     return Planned(found, with_fingerprint(plan) if options.fingerprint else plan, situation, request, host)
+
+
+def _simulated(view: HostView) -> Executor:
+    from reconciler.host.simulated import SimulatedHost  # not where there is nothing to do
+
+    return SimulatedHost(view)
 
 
 def _lost(request: Request) -> list[Diagnostic]:
@@ -130,7 +138,7 @@ def _older(loaded: Loaded, memory: Memory) -> bool | None:
 
 def basis(planned: Planned) -> Mapping[str, str]:
     """What the plan was made from."""
-    return {"kind": "offline" if isinstance(planned.host, TreeHost) else "live"}
+    return {"kind": "live" if isinstance(planned.host, LiveHost) else "offline"}
 
 
 def texts(planned: Planned) -> Mapping[Address, tuple[str | None, str | None]]:

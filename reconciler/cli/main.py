@@ -4,38 +4,41 @@ from __future__ import annotations
 
 import gc
 import sys
-import traceback
+from collections.abc import Iterable
+from importlib import import_module
 from typing import Annotated, NoReturn
 
 import typer
 from typer.exceptions import Abort, Exit, TyperException
 
 from reconciler._version import __version__
-from reconciler.cli import backup, service
-from reconciler.cli.apply import apply
-from reconciler.cli.drift import drift
 from reconciler.cli.exits import ExitCode
-from reconciler.cli.explain import explain
-from reconciler.cli.graph import graph
-from reconciler.cli.plan import plan
-from reconciler.cli.schema import schema
-from reconciler.cli.show import show
-from reconciler.cli.status import status
-from reconciler.cli.validate import validate
+from reconciler.host.environment import refuse_plugins
 from reconciler.host.streams import guard_streams
 
-app = typer.Typer(
-    name="reconciler",
-    help="Make a Linux host what a YAML spec says, and show beforehand exactly what that will do.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
-for command in (validate, plan, apply, drift, status, show, explain, graph, schema):
-    # The first sentence, whole: what is made from the docstring is cut to one line.
-    app.command(short_help=(command.__doc__ or "").partition(". ")[0].rstrip("."))(command)
-app.add_typer(service.app, name="service")
-app.add_typer(backup.app, name="backup")
+COMMANDS = ("validate", "plan", "apply", "drift", "status", "show", "explain", "graph", "schema", "service", "backup")
+"""Every command and command group, in the order of the help: a module of this package each, with a function or an `app` in it."""
+
+
+def command_line(names: Iterable[str] = COMMANDS) -> typer.Typer:
+    """The command line, with these commands only: what another command can be asked costs a plan its start-up time."""
+    app = typer.Typer(
+        name="reconciler",
+        help="Make a Linux host what a YAML spec says, and show beforehand exactly what that will do.",
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        callback=_common,
+    )
+    for name in names:
+        module = import_module(f"reconciler.cli.{name}")
+        if hasattr(module, "app"):
+            app.add_typer(module.app, name=name)
+        else:
+            command = getattr(module, name)
+            # The first sentence, whole: what is made from the docstring is cut to one line.
+            app.command(short_help=(command.__doc__ or "").partition(". ")[0].rstrip("."))(command)
+    return app
 
 
 def _version(asked: bool) -> None:
@@ -44,7 +47,6 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _common(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")] = False,
 ) -> None:
@@ -67,8 +69,10 @@ def run(arguments: list[str]) -> int:
     """Run one command line; the exit code."""
     # A process of a second or two makes no cyclic garbage worth looking for: the look costs a tenth of it.
     gc.set_threshold(50_000, 20, 20)
+    refuse_plugins()
+    named = [name for name in arguments[:1] if name in COMMANDS]
     try:
-        code = int(app(args=arguments, prog_name="reconciler", standalone_mode=False) or ExitCode.OK)
+        code = int(command_line(named or COMMANDS)(args=arguments, prog_name="reconciler", standalone_mode=False) or ExitCode.OK)
     except Exit as leave:
         return leave.exit_code
     except TyperException as problem:
@@ -77,6 +81,8 @@ def run(arguments: list[str]) -> int:
     except (KeyboardInterrupt, Abort):
         code = ExitCode.INTERRUPTED
     except Exception as bug:  # noqa: BLE001  # the last resort: no traceback for the user, and no text that may hold a secret
+        import traceback
+
         place = traceback.extract_tb(bug.__traceback__)[-1]
         where = f"{place.filename.rpartition('reconciler/')[2]}:{place.lineno}"
         _say(f"internal error: {type(bug).__name__} at {where}. This is a bug; please report it.")

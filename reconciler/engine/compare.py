@@ -11,7 +11,6 @@ from reconciler.core.host import HostView
 from reconciler.core.kind import Kind, Kinds
 from reconciler.core.resource import DriftPolicy
 from reconciler.core.state import LedgerRow
-from reconciler.engine.diff import classify, strongest
 from reconciler.engine.situation import Situation
 
 
@@ -43,6 +42,8 @@ def changes(situation: Situation, kinds: Kinds, tool: str) -> Iterator[Change]:
 
 
 def _compare(part: Part, observed: Observed, row: LedgerRow | None, whole: bool, tool: str) -> Iterator[Change]:
+    from reconciler.engine.diff import classify  # not where there is nothing to do
+
     before = applied(row, observed.document)
     upgrade = row is not None and row.tool != tool and row.inputs == inputs(part)
     found = classify(before, observed.document, part.document, whole=whole, upgrade=upgrade)
@@ -59,6 +60,8 @@ def _compare(part: Part, observed: Observed, row: LedgerRow | None, whole: bool,
 def _change(
     part: Part, observed: Observed, fields: tuple[FieldChange, ...], verb: Verb, before: Document | None, reason: str = ""
 ) -> Change:
+    from reconciler.engine.diff import strongest  # as above
+
     return Change(part.address, verb, strongest(fields), fields, part, observed, before, reason, part.sensitive)
 
 

@@ -16,8 +16,6 @@ from reconciler.core.kind import Impossible
 from reconciler.core.plan import Plan
 from reconciler.core.state import OwedRow
 from reconciler.engine import compare, order, owed
-from reconciler.engine.requirements import Host, missing
-from reconciler.engine.simulate import simulate
 from reconciler.engine.situation import Request, Situation, survey
 
 Simulator = Callable[[HostView], Executor]
@@ -58,6 +56,8 @@ def make_plan(request: Request, simulator: Simulator) -> tuple[Plan, Situation]:
     draft = _draft(request, situation)
     if not draft.changes and not draft.pending:
         return _finish(draft, ()), situation
+    from reconciler.engine.simulate import simulate  # not where there is nothing to do
+
     steps = _steps(draft)
     doing = {change.address for change in draft.changes if change.verb is not Verb.FORGET and change.verb is not Verb.NONE}
     failures = simulate(steps, doing - draft.blocked.keys(), situation, request, simulator(request.view))
@@ -132,6 +132,8 @@ def _refuse_adoption(draft: _Draft) -> None:
 
 
 def _require(draft: _Draft) -> None:
+    from reconciler.engine.requirements import Host, missing  # not where there is nothing to do
+
     host = Host(draft.request.view, draft.request.spec)
     known: set[tuple[Address, str]] = set()
     for change in draft.changes:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 
 from reconciler.formats.unit_exec import BLANK, environment_value, escape_specifiers, exec_line, lint_exec, not_utf8, split_exec
 
@@ -90,6 +91,8 @@ _BAD_HEADER = re.compile(r"\A\[\Z|[\x00-\x1f\x7f\"'\\]")
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _LONGEST = 1024 * 1024 - 1
+_SURE = re.compile(r"(?:(?:#[ -~]*|\[[A-Za-z0-9_-]+\]|[A-Za-z][A-Za-z0-9_-]*=(?:[!-~](?:[ -~]*[!-\[\]-~])?)?)?\n)*")
+"""Text of which one look says that it comes back as it is, if no value has brought a line of its own: nearly all units are like this."""
 """Bytes of a line; systemd does not load a unit with a longer one."""
 _ORDER = {"Unit": 0, "Install": 2}
 
@@ -131,10 +134,25 @@ def render(sections: Mapping[str, Mapping[str, str | Sequence[str]]], header: Se
     """
     lines = [_comment(line) for line in header]
     for section in sorted(sections, key=lambda name: _ORDER.get(name, 1)):
-        found = [line for name, values in sections[section].items() for line in _assignments(section, name, values)]
+        found = [
+            f"{_name(name)}={value}"
+            for name, values in sections[section].items()
+            for value in ([values] if isinstance(values, str) else values)
+        ]
         if found:
             lines += [*([""] if lines else []), f"[{_name(section)}]", *found]
-    return "\n".join(lines) + "\n"
+    text = "\n".join(lines) + "\n"
+    if len(text) > _LONGEST // 4 or text.count("\n") != len(lines) or _SURE.fullmatch(text) is None:
+        _check(sections)
+    return text
+
+
+def _check(sections: Mapping[str, Mapping[str, str | Sequence[str]]]) -> None:
+    """Look at each value for itself. Raises ValueError."""
+    for section, directives in sections.items():
+        for name, values in directives.items():
+            for value in [values] if isinstance(values, str) else values:
+                _check_assignment(section, name, value)
 
 
 def _read(text: str, sections: Sections) -> None:
@@ -244,21 +262,20 @@ def _comment(text: str) -> str:
     return f"# {text}".rstrip()
 
 
+@lru_cache(maxsize=1024)
 def _name(name: str) -> str:
     if _WORD.fullmatch(name) is None:
         raise ValueError(f"{name!r} is no name of a section or directive: letters, digits and - only")
     return name
 
 
-def _assignments(section: str, name: str, values: str | Sequence[str]) -> Iterator[str]:
-    for value in [values] if isinstance(values, str) else values:
-        problem = _unfit(value)
-        if problem:
-            raise ValueError(f"[{section}] {name}: {problem}")
-        line = f"{_name(name)}={value}"
-        if len(line) > _LONGEST // 4 and len(line.encode()) > _LONGEST:
-            raise ValueError(f"[{section}] {name}: longer than 1 MiB, systemd would not load the unit")
-        yield line
+def _check_assignment(section: str, name: str, value: str) -> None:
+    problem = _unfit(value)
+    if problem:
+        raise ValueError(f"[{section}] {name}: {problem}")
+    line = f"{name}={value}"
+    if len(line) > _LONGEST // 4 and len(line.encode()) > _LONGEST:
+        raise ValueError(f"[{section}] {name}: longer than 1 MiB, systemd would not load the unit")
 
 
 def _unfit(value: str) -> str | None:

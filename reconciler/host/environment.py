@@ -39,3 +39,8 @@ def microseconds() -> int:
 def random_hex(count: int) -> str:
     """This many random hex digits, an even number."""
     return os.urandom(count // 2).hex()
+
+
+def refuse_plugins() -> None:
+    """Keep pydantic from importing whatever installed packages register with it: not in a program of root's, and it takes time."""
+    os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from reconciler.core.host import HostView
 from reconciler.host.live import LiveHost
-from reconciler.host.tree import TreeHost
+
+if TYPE_CHECKING:
+    from reconciler.host.tree import TreeHost
 
 _LIVE_STATE = "/var/lib/reconciler"
 
 
 def open_host(root: str | None) -> LiveHost | TreeHost:
     """The machine itself, or the tree at `root`. Raises HostError when there is no such directory."""
-    return LiveHost() if root is None else TreeHost(os.path.abspath(root), state_directory(root))
+    if root is None:
+        return LiveHost()
+    from reconciler.host.tree import TreeHost  # not for the running host
+
+    return TreeHost(os.path.abspath(root), state_directory(root))
 
 
 def state_directory(root: str | None) -> str:

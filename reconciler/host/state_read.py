@@ -16,7 +16,6 @@ from typing import Any, Generic, TypeVar
 from reconciler.core.address import Address
 from reconciler.core.state import LedgerRow, Memory, OwedRow
 from reconciler.host import state_schema as schema
-from reconciler.host.lock import is_held_by_other
 from reconciler.host.state_files import (
     DATABASE,
     JOURNAL,
@@ -140,8 +139,10 @@ def _from_database(path: str, beside: Beside, machine_id: str) -> Memory:
     memory = to_memory(loaded, beside, machine_id)
     if memory.damaged and interrupted:
         return replace(memory, damaged=INTERRUPTED)
-    if memory.interrupted and is_held_by_other(os.path.dirname(path)):
-        return replace(memory, interrupted=0)
+    if memory.interrupted:
+        from reconciler.host.lock import is_held_by_other  # rarely needed
+
+        return replace(memory, interrupted=0) if is_held_by_other(os.path.dirname(path)) else memory
     return memory
 
 

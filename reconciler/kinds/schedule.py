@@ -157,7 +157,7 @@ def _address(job: Job, part: str) -> Address:
 def _unit_part(job: Job, part: str, sections: unit.Sections, enabled: list[str]) -> Part:
     address = _address(job, part)
     document: Document = {**units.FILE, "unit": unit.normalise(sections), "enabled": enabled}
-    return Part(address, document, job.declared, units.text(address, sections))
+    return Part(address, document, job.declared)
 
 
 def _service(job: Job) -> Part:

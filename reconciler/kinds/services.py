@@ -30,15 +30,13 @@ def expand(declared: Declared, running: bool) -> Iterator[Part]:
     service = _service(declared)
     if service.enabled == "masked":
         document: Document = {**units.MASK, "enabled": []}
-        content = None
     else:
         sections = service_unit.sections(service)
         links = units.links(_unit(declared.address), service.wanted_by, service.required_by) if service.enabled else []
         document = {**units.FILE, "unit": sections, "enabled": links}
-        content = units.text(declared.address, sections)
     if running and not _ends_by_itself(service):
         document["state"] = "stopped" if service.enabled == "masked" else str(service.state)
-    yield Part(declared.address, document, declared, content)
+    yield Part(declared.address, document, declared)
 
 
 def _ends_by_itself(service: Service) -> bool:

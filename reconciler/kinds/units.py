@@ -47,7 +47,9 @@ def text(address: Address, sections: unit.Sections) -> bytes:
 def lint(declared: Declared, parts: Callable[[], Iterable[Part]]) -> Iterator[Diagnostic]:
     """What no unit file can hold: a description that ends with a backslash, for one."""
     try:
-        list(parts())
+        for part in parts():
+            if "unit" in part.document:
+                text(part.address, part.document["unit"])
     except ValueError as problem:
         yield error("systemd cannot do this", str(problem), address=declared.address, source=declared.source, rule="unit")
 
@@ -134,8 +136,7 @@ def _write(change: Change, name: str) -> Iterator[Step]:
             yield Step(MakeLink(path(name), change.after["target"], expects), cause)
             yield daemon_reload(change.address, "it is masked")
     elif absent or change.touches("unit") or change.touches("type"):
-        assert change.part.content is not None
-        content = change.part.content
+        content = text(change.address, change.after["unit"])
         yield Step(WriteFile(path(name), content, digest(content), **access.access_of(change.after), expects=expects), cause)
         yield daemon_reload(change.address, "its unit file is new" if absent else "its unit file changed")
     elif any(change.touches(key) for key in access.ACCESS):
