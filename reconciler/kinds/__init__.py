@@ -20,12 +20,14 @@ class _Kinds(Mapping[str, Kind]):
 
     def __init__(self, names: tuple[str, ...]) -> None:
         self._names = dict.fromkeys(names)
+        self._imported: dict[str, Kind] = {}
 
     def __getitem__(self, name: str) -> Kind:
-        if name not in self._names:
-            raise KeyError(name)
-        kind: Kind = import_module(f"{__name__}.{name}").KIND
-        return kind
+        if name not in self._imported:
+            if name not in self._names:
+                raise KeyError(name)
+            self._imported[name] = import_module(f"{__name__}.{name}").KIND
+        return self._imported[name]
 
     def __contains__(self, name: object) -> bool:
         return name in self._names

@@ -219,7 +219,7 @@ class Service(Resource):
 
     @model_validator(mode="after")
     def _survives_the_file(self) -> Self:
-        plain = {name: getattr(self, name) for name in _PLAIN_TEXT}
+        plain = {name: getattr(self, name) for name in _PLAIN_TEXT if name in self.model_fields_set}
         plain |= {name: value for names in self.directives.values() for name, value in names.items()}
         for name, value in plain.items():
             texts = [value] if isinstance(value, str) else value.values() if isinstance(value, dict) else value or ()

@@ -64,6 +64,12 @@ def _table() -> tuple[tuple[str, Directive, Callable[[Any], Value]], ...]:
 
 
 @cache
+def _with_default() -> frozenset[str]:
+    """Fields that stand for something even when nobody wrote them."""
+    return frozenset(name for name, info in Service.model_fields.items() if info.is_required() or info.default)
+
+
+@cache
 def _effects() -> Mapping[tuple[str, str], Effect]:
     return {(mark.section, mark.name): mark.effect for _, mark, _ in _table()}
 
@@ -78,7 +84,10 @@ def _plain(value: Value) -> Value | None:
 def sections(service: Service) -> unit.Sections:
     """The unit file as sections. Directives stand in the order of the model, `hardening` after them, `directives` last."""
     result: unit.Sections = {"Unit": {}, "Service": {}, "Install": {}}
+    said = service.model_fields_set
     for name, mark, form in _table():
+        if name not in said and name not in _with_default():
+            continue
         declared = getattr(service, name)
         value = None if declared is None or declared == [] else _plain(form(declared))
         if value is not None:
