@@ -126,6 +126,7 @@ KIND = Kind(
     observe=observe,
     actions=actions,
     carries=(),
+    order=25,
     whole=False,
     keep=lambda _view, address, _vanishing: keys.keep(address),
     paths=lambda address: keys.paths(address.name),
