@@ -98,7 +98,8 @@ def plan_host(loaded: Loaded, options: PlanOptions, host: Host | None = None, me
         if lost:
             return Planned((*loaded.diagnostics, *lost))
         plan, situation = make_plan(request, _simulated)
-        context = Context(static_hostname(host), len(loaded.spec.resources), _older(loaded, memory), options.allow, options.unprotect)
+        declared = frozenset(found.address for found in loaded.spec.resources)
+        context = Context(static_hostname(host), declared, _older(loaded, memory), options.allow, options.unprotect)
     except HostError as problem:
         return Planned((*loaded.diagnostics, error(problem.summary, problem.detail)))
     found = (*loaded.diagnostics, *plan.diagnostics, *guard(plan, context))
