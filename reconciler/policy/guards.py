@@ -52,11 +52,12 @@ def other_host(plan: Plan, context: Context) -> Iterator[Diagnostic]:
 
 
 def empty_spec(plan: Plan, context: Context) -> Iterator[Diagnostic]:
-    """An empty or truncated file must not remove everything."""
-    ours = {address.resource for address in plan.memory.rows}
-    if not context.declared and ours:
+    """An empty or truncated file must not remove everything, nor begin a damaged ledger again with nothing in it."""
+    ours = plan.memory.rows if plan.memory.damaged else (change.address for change in plan.changes)
+    number = len({address.resource for address in ours})
+    if not context.declared and number:
         yield _overridable(
-            "empty-spec", "spec declares nothing", f"The spec is empty; {len(ours)} objects on this host are ours and would go."
+            "empty-spec", "spec declares nothing", f"The spec is empty; {number} objects on this host are ours and would go."
         )
 
 

@@ -116,14 +116,16 @@ def test_each_kind_is_counted_for_itself() -> None:
 
 
 def test_an_empty_spec() -> None:
-    """A spec that declares nothing, on a host where something is ours; on a fresh host it is merely useless."""
-    plan = Plan("h", memory=Memory(rows=rows(2)))
-    (found,) = guard(plan, context(declared=()))
+    """A spec that declares nothing, on a host where something is ours; on a fresh host, or when all is gone, it is merely useless."""
+    plan, nothing = destroying(2, 2), context(declared=())
+    (found,) = guard(plan, nothing)
 
     assert "empty-spec" == found.rule
     assert "2 objects" in found.detail
-    assert [] == rules(plan, context(plan))
-    assert [] == rules(Plan("h"), context(declared=()))
+    assert [] == rules(plan)
+    assert [] == rules(Plan("h"), nothing)
+    assert [] == rules(Plan("h", memory=Memory(rows=rows(2))), nothing)
+    assert ["empty-spec"] == rules(Plan("h", memory=Memory(rows=rows(2), damaged="torn")), nothing)
 
 
 def test_another_host_s_spec() -> None:
