@@ -167,10 +167,11 @@ def _after(change: Change) -> str | None:
 def _before(change: Change, planned: Planned) -> str | None:
     assert planned.plan is not None and planned.host is not None
     row = planned.plan.memory.rows.get(change.address)
-    if row is None or row.document is None or "content" not in (change.before or {}):
+    paths = tuple(discover()[change.address.kind].paths(change.address))
+    if row is None or row.document is None or "content" not in (change.before or {}) or len(paths) != 1:
         return None
     try:
-        return _text(planned.host.read(change.address.name))
+        return _text(planned.host.read(paths[0]))
     except (HostError, FileNotFoundError):
         return None
 

@@ -68,7 +68,8 @@ def parts(declared: Declared, user: str, keys: Iterable[Key], *, exactly: bool, 
     yield Part(main, document, declared)
     for key in keys:
         address = Address(kind, name, f"{prefix}/{key.fingerprint}" if prefix else key.fingerprint)
-        yield Part(address, {"type": key.type, "options": _options(key)}, declared, key.render().encode(), needs=(main,))
+        document = {"type": key.type, "options": _options(key)}
+        yield Part(address, document, declared, key.render().encode(), needs=(main,), note=key.comment)
 
 
 def _options(key: Key) -> list[str]:

@@ -94,7 +94,7 @@ def test_status_of_what_left_the_spec(tree: Tree) -> None:
     """What an apply would remove, and what it would only forget, have their signs."""
     tree.apply(tree.spec(SPEC))
     tree.path("/srv/ml/api.conf").write_text("mine\n")
-    spec = tree.spec(SPEC.split("files:")[0])
+    spec = tree.spec(SPEC.partition("files:")[0])
 
     assert f"    -  services.api\n    .  {CONF}\n" in look(tree, "status", spec).out
 
@@ -176,7 +176,7 @@ def test_explain_what_left_the_spec_and_what_was_there_before(tree: Tree) -> Non
     tree.put("/srv/other", "foreign\n")
     spec = tree.spec(SPEC.replace("services:", "  /srv/other: {content: x, mode: '0600'}\nservices:").replace("ml: {gid: 2000}", "ml: {}"))
     other = look(tree, "explain", 'files["/srv/other"]', spec)
-    gone = look(tree, "explain", "services.api", tree.spec(SPEC.split("services:")[0]))
+    gone = look(tree, "explain", "services.api", tree.spec(SPEC.partition("services:")[0]))
 
     assert 'files["/srv/other"]: exists, is not ours, and differs; not ours yet' in other.out
     assert "  Blocked:\n    exists and is not ours; --adopt takes it over\n" in other.out

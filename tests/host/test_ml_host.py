@@ -93,7 +93,7 @@ def log_in(host: BootedHost, key: str, *command: str, terminal: bool = False, ty
     options = ("BatchMode=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "IdentitiesOnly=yes", "LogLevel=ERROR")
     words = [word for option in options for word in ("-o", option)]
     argv = ["ssh", *words, *(["-tt"] if terminal else []), "-i", f"/root/{key}", "alice@127.0.0.1", *command]
-    done = host.run(*argv, check=False, **({"input": typed} if typed else {}))
+    done = host.run(*argv, check=False, input=typed or None)
     return done.returncode, done.stdout.replace("\r", "")
 
 
@@ -174,21 +174,22 @@ def test_alice_can_log_in_and_work(booted: BootedHost) -> None:
     assert 255 == log_in(booted, "other", "true")[0]
 
     show = "env; alias gpu jup"
-    shells = {
+    interactive = {
         "su -l": booted.run("su", "-l", "alice", "-c", f"bash -lic {shlex.quote(show)}").stdout,
-        "su -l, login only": booted.run("su", "-l", "alice", "-c", "env").stdout,
         "su": booted.run("su", "alice", "-c", f"bash -ic {shlex.quote(show)}").stdout,
         "ssh, typed into a login shell": log_in(booted, "declared", terminal=True, typed=f"{show}\nexit\n")[1],
-        "ssh, interactive": log_in(booted, "declared", f"bash -ic {shlex.quote(show)}", terminal=True)[1],
-        "ssh, login": log_in(booted, "declared", f"bash -lc {shlex.quote('env')}")[1],
+        "ssh, interactive without login": log_in(booted, "declared", f"bash -ic {shlex.quote(show)}", terminal=True)[1],
     }
-    for name, text in shells.items():
+    others = {
+        "su -l": booted.run("su", "-l", "alice", "-c", "env").stdout,
+        "ssh, login": log_in(booted, "declared", "bash -lc env")[1],
+    }
+    for name, text in (*interactive.items(), *others.items()):
         found = variables(text)
         assert CUDA == {variable: found.get(variable) for variable in CUDA}, name
         assert 1 == found["PATH"].split(":").count("/usr/local/cuda/bin"), name
-        if "alias" in name or name in ("su -l", "su") or "typed" in name or "interactive" in name:
-            assert "alias gpu='nvidia-smi'\n" in text, name
-            assert "alias jup='jupyter lab --no-browser'\n" in text, name
+    for name, text in interactive.items():
+        assert ["alias gpu='nvidia-smi'", "alias jup='jupyter lab --no-browser'"] == re.findall(r"^alias .*=.*$", text, re.MULTILINE), name
 
     assert "(root) NOPASSWD: /usr/bin/systemctl restart ml-api" in booted.run("sudo", "-l", "-U", "alice").stdout
     assert "" == booted.run("visudo", "--check").stderr
@@ -202,15 +203,19 @@ def test_the_log_is_rotated_and_the_service_told(booted: BootedHost) -> None:
     """logrotate finds no fault with the whole tree; forced, it rotates, makes the new log as declared, and the service writes to that."""
     apply(booted)
     log, process = "/var/log/ml/ml-api.log", pid(booted, "ml-api")
+
+    def opened(times: int) -> bool:
+        return booted.until(lambda: booted.journal("-t", "ml-api").count(f"opened {log}") == times)
+
     judged = booted.run("logrotate", "-d", "-s", "/run/judge.state", "/etc/logrotate.conf")
 
     assert booted.until(lambda: booted.exists(log) and booted.stat(log).size > 0)
     assert [] == [line for line in judged.stderr.splitlines() if re.match(r"error|warning(?!: logrotate in debug mode)", line)]
     assert f"considering log {log}" in judged.stderr
     for number in range(1, 4):
-        opened = booted.journal("-t", "ml-api").count(f"opened {log}")
+        assert opened(number), number
         assert "error" not in booted.run("logrotate", "-f", "-s", "/run/test.state", "/etc/logrotate.conf").stderr
-        assert booted.until(lambda: booted.journal("-t", "ml-api").count(f"opened {log}") == opened + 1), number
+        assert opened(number + 1), number
         assert booted.until(lambda: booted.stat(log).size > 0), number
     found = booted.stat(log)
     assert ("644", "ml-user", "ml-user") == (found.mode, found.owner, found.group)
