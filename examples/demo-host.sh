@@ -36,7 +36,7 @@ status="systemctl --no-legend --plain list-units ${services[*]/%/.service}"
 printf "This is a Debian that has just booted, with Reconciler and the programs of five services, and nothing else done to it.\n"
 
 tell "What the host shall be is one file. These are its sections and what is in them:"
-run "grep -E '^[a-w]|^  [a-z-]+:( |\$)' host.yaml"
+run "grep -E '^ {0,2}[a-z/]' host.yaml"
 
 tell "The plan: all that would be done, services included. Nothing is done yet. First only the headings:"
 run "reconciler plan host.yaml | grep -E '^  [+~-] [a-z_]+[.[]|^Plan:'"
