@@ -6,65 +6,75 @@ set -euo pipefail
 examples=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=demo/story.sh
 source "$examples/demo/story.sh"
+# shellcheck source=demo/stand-ins.sh
+source "$examples/demo/stand-ins.sh"
 
 systemd-detect-virt --container --quiet || fail "this is for a throw-away host: make demo-host"
+umask 022
 place=$(mktemp -d)
 trap 'rm -rf -- "$place"' EXIT
 cd "$place"
-cp -R "$examples/demo/host.yaml" "$examples/demo/files" .
+cp "$examples/ml-host.yaml" host.yaml
 echo gpu-01 >/etc/hostname
 hostname gpu-01
+echo 127.0.1.1 gpu-01 >>/etc/hosts
+stand_ins ''
 
-pid() {
-    systemctl show --property MainPID --value "$1"
+services=(ml-api ml-training mlflow-server tensorboard jupyter)
+others=(ml-api mlflow-server tensorboard jupyter)
+
+pids() {
+    systemctl show --property MainPID --value "$@"
 }
 
 reloads() {
     journalctl --quiet --output cat _PID=1 | grep -c '^Reloading' || true
 }
 
-status="systemctl status --no-pager --lines 0 ml-api ml-training | grep -E '●|Active|Main PID'"
+status="systemctl --no-legend --plain list-units ${services[*]/%/.service}"
 
-printf "This is a Debian that has just booted, with Reconciler installed and nothing else done to it.\n"
+printf "This is a Debian that has just booted, with Reconciler and the programs of five services, and nothing else done to it.\n"
 
-tell "What the host shall be, in one file."
-run "tail -n +2 host.yaml"
+tell "What the host shall be is one file. These are its sections and what is in them:"
+run "grep -E '^ {0,2}[a-z/]' host.yaml"
 
-tell "The plan: all that would be done, services included. Nothing is done yet."
-run "reconciler plan host.yaml"
-expect "> start ml-api.service"
+tell "The plan: all that would be done, services included. Nothing is done yet. First only the headings:"
+run "reconciler plan host.yaml | grep -E '^  [+~-] [a-z_]+[.[]|^Plan:'"
+expect "Plan: 27 to add, 0 to change, 0 to destroy."
+run "reconciler plan host.yaml --target services.ml-training"
 expect "> start ml-training.service"
-expect "Plan: 6 to add, 0 to change, 0 to destroy."
-[[ ! -e /opt/ml && ! -e /var/lib/reconciler ]] || fail "plan changed something."
+[[ ! -e /etc/systemd/system/ml-api.service && ! -e /var/lib/reconciler ]] || fail "plan changed something."
 
 tell "Apply does just that. (It prints the plan once more, left out here.)"
 run "reconciler apply host.yaml --auto-approve | tail -n 1"
-expect "Apply complete! Resources: 6 added, 0 changed, 0 destroyed."
+expect "Apply complete! Resources: 27 added, 0 changed, 0 destroyed."
 run "$status"
-[[ $(grep -c 'Active: active (running)' <<<"$output") == 2 ]] || fail "both services should be running."
-check "both start with the host" "systemctl is-enabled ml-api ml-training"
-run "stat --format '%A %U:%G %n' /opt/ml /opt/ml/*; getent group ml-users"
-expect "-rw-r----- root:ml-users /opt/ml/api.conf"
-expect "ml-users:x:2000:"
+[[ $(grep -c ' active running ' <<<"$output") == 5 ]] || fail "five services should be running."
+check "all of them start with the host" "systemctl is-enabled ${services[*]}"
+run "ps -o user,args -p \$(systemctl show --property MainPID --value ml-training)"
+expect "ml-user"
+run "id alice; sudo -l -U alice | tail -n 1"
+expect "(root) NOPASSWD: /usr/bin/systemctl restart ml-api"
+run "su - alice -c 'ls; echo \$LD_LIBRARY_PATH'"
+expect "experiments"
+expect "/usr/local/cuda/lib64"
 
 tell "Once more, and nothing is done: no file is written, no service is touched."
-api=$(pid ml-api) training=$(pid ml-training) reloads=$(reloads)
+before="$(pids "${services[@]}") $(reloads)"
 run "reconciler apply host.yaml --auto-approve"
 expect "No changes. Your host matches the configuration."
-[[ "$api $training $reloads" == "$(pid ml-api) $(pid ml-training) $(reloads)" ]] || fail "a second apply did something."
+[[ $before == "$(pids "${services[@]}") $(reloads)" ]] || fail "a second apply did something."
 
-tell "A new port. ml-api has to be restarted for it; ml-training must not be: 'on_change: none'."
-run "sed -i s/8000/9000/ files/api.conf"
+tell "One line that all five share. Four are restarted for it, the training run must not be: 'on_change: none'."
+training=$(pids ml-training) before=$(pids "${others[@]}")
+run "sed -i 's/limit_nproc: 4096/limit_nproc: 8192/' host.yaml"
 run "reconciler plan host.yaml"
 expect "> restart ml-api.service"
 expect "owed: restart ml-training.service"
-run "reconciler apply host.yaml --auto-approve | tail -n 5"
-expect "Resources: 0 added, 1 changed, 0 destroyed."
-run "$status"
-[[ $(pid ml-api) != "$api" ]] || fail "ml-api was not restarted."
-[[ $(pid ml-training) == "$training" ]] || fail "ml-training was restarted."
-run "journalctl --unit ml-api --unit ml-training --output cat --grep serves"
-expect "ml-api serves with port = 9000"
+run "reconciler apply host.yaml --auto-approve | tail -n 1"
+expect "Resources: 0 added, 5 changed, 0 destroyed."
+[[ $(pids ml-training) == "$training" ]] || fail "ml-training was restarted."
+[[ -z $(comm -12 <(sort <<<"$before") <(pids "${others[@]}" | sort) | grep .) ]] || fail "not all of the others were restarted."
 
 tell "What ml-training still lacks is not forgotten. When it suits, somebody restarts it, and that is seen."
 run "reconciler plan host.yaml"
@@ -75,26 +85,40 @@ expect "No changes."
 [[ $output != *older* ]] || fail "the restart by hand was not seen."
 
 tell "Somebody stops a service, and forgets."
-run "systemctl stop ml-api"
+run "systemctl stop tensorboard"
 run "reconciler drift host.yaml"
-expect "services.ml-api"
+expect "services.tensorboard"
 expect "1 object has changed outside of the spec."
 run "reconciler apply host.yaml --auto-approve | tail -n 1"
 expect "0 added, 1 changed, 0 destroyed."
-run "systemctl is-active ml-api"
+run "systemctl is-active tensorboard"
 expect "active"
 
-tell "A line leaves the spec: the service is stopped, and nothing is left of it."
-run "sed -i /ml-training/d host.yaml"
+tell "The data are backed up every night; here is one more run, by hand."
+run "systemctl --no-legend list-timers backup-data.timer | grep -o '^.* 02:00:00 UTC'"
+run "reconciler backup run data"
+run "reconciler backup list data"
+check "the archive is good" "cd /backup && sha256sum --check ./*.sha256"
+
+tell "A block leaves the spec: the service is stopped, and nothing is left of it."
+run "sed -i '/^  jupyter:/,/^\$/d' host.yaml"
 run "reconciler plan host.yaml"
-expect "> stop ml-training.service"
+expect "> stop jupyter.service"
 expect "Plan: 0 to add, 0 to change, 1 to destroy."
 run "reconciler apply host.yaml --auto-approve | tail -n 1"
 expect "0 added, 0 changed, 1 destroyed."
-run -4 "systemctl status ml-training"
+run -4 "systemctl status jupyter"
 expect "could not be found"
-check "no file of ml-training is left" "[[ -z \$(find /etc/systemd /run/systemd/system -name '*ml-training*') ]]"
-check "no process of ml-training is left" "[[ \$(pgrep -c -x sleep) == 1 ]]"
+check "no file of it is left" "[[ -z \$(find /etc/systemd /run/systemd/system -name '*jupyter*') ]]"
+
+tell "A person who leaves is shut out, and everything that is hers stays."
+run "sed -i '/^  alice:/,/^\$/d' host.yaml"
+run "reconciler apply host.yaml --auto-approve | tail -n 1"
+expect "0 added, 1 changed, 3 destroyed, 6 forgotten."
+run -1 "su - alice -c ls"
+expect "Your account has expired"
+run "ls /home/alice"
+expect "experiments"
 run "reconciler plan host.yaml"
 expect "No changes."
 

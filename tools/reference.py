@@ -134,11 +134,13 @@ def spec_page() -> str:
     top = {name: info for name, info in model.model_fields.items() if name not in kinds and name != "settings"}
     lines = [
         "A spec is one YAML document for one host. It is data only: no templates, no lookups, no tags. The shortest useful one is",
-        "[examples/minimal.yaml](../../examples/minimal.yaml); each kind below has an example of its own.",
+        "[examples/minimal.yaml](../../examples/minimal.yaml), a whole host is [examples/ml-host.yaml](../../examples/ml-host.yaml);",
+        "each kind below has an example of its own.",
         "",
         *_table(model, top),
         *(f"| `{name}` | map of name to [{name}](#{name}) | | {_sentence(kind.model.__doc__)} |" for name, kind in kinds.items()),
         "| `settings` | [settings](#settings) | | What holds for the host as a whole. |",
+        "| `x-...` | anything | | Not read: room for what several resources share, to be merged by alias (`<<: *name`). |",
         "",
         *_FORMS.splitlines(),
         "",

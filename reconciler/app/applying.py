@@ -15,6 +15,7 @@ from reconciler.core.state import Memory
 from reconciler.engine.applier import apply, left_undone
 from reconciler.host.environment import is_root, monotonic, now
 from reconciler.host.hosts import machine_id, open_host, state_directory
+from reconciler.host.last_spec import remember_spec
 from reconciler.host.lock import Lock, LockBusy
 from reconciler.host.state import Store
 from reconciler.host.state_files import make_state_directory
@@ -77,6 +78,7 @@ def _apply_locked(loaded: Loaded, options: PlanOptions, approve: Approve, tell: 
     if not planned.plan.empty and not approve(planned):
         return Applied(planned, declined=True)
     plan = planned.plan
+    remember_spec(directory, loaded.path)
     if plan.empty and not plan.converged and not plan.settled and not memory.interrupted and not memory.damaged:
         return Applied(planned, ApplyResult(plan, left_undone(plan), plan.owed))
     started = monotonic()

@@ -8,6 +8,7 @@ from reconciler.app.graphing import references
 from reconciler.app.planning import Planned
 from reconciler.core.actions import as_data
 from reconciler.core.address import Address
+from reconciler.core.changes import Change, Origin, Verb
 
 
 def explain(planned: Planned, address: Address) -> dict[str, Any] | None:
@@ -51,5 +52,23 @@ def _part(planned: Planned, address: Address) -> dict[str, Any]:
         "made_by_us": row.created if row else None,
         "protected": row.protect if row else None,
         "applied_from": row.source or None if row else None,
-        "state": "as declared" if change is None else f"{change.origin}: {change.reason or 'differs'}",
+        "origin": change.origin if change else None,
+        "state": _state(change),
     }
+
+
+_STATES = {
+    Origin.INTENT: "not as declared",
+    Origin.DRIFT: "changed on the host by hand",
+    Origin.CONFLICT: "changed on the host by hand, and in the spec",
+    Origin.ADOPTION: "exists, is not ours, and differs",
+    Origin.UPGRADE: "not as this version of the tool writes it",
+    Origin.REMOVED: "not in the spec",
+}
+
+
+def _state(change: Change | None) -> str:
+    if change is None:
+        return "as declared"
+    words = "not there yet" if change.verb is Verb.CREATE and change.origin is Origin.INTENT else _STATES[change.origin]
+    return f"{words} ({change.reason})" if change.reason else words

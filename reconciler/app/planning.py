@@ -98,7 +98,8 @@ def plan_host(loaded: Loaded, options: PlanOptions, host: Host | None = None, me
         if lost:
             return Planned((*loaded.diagnostics, *lost))
         plan, situation = make_plan(request, _simulated)
-        context = Context(static_hostname(host), len(loaded.spec.resources), _older(loaded, memory), options.allow, options.unprotect)
+        declared = frozenset(found.address for found in loaded.spec.resources)
+        context = Context(static_hostname(host), declared, _older(loaded, memory), options.allow, options.unprotect)
     except HostError as problem:
         return Planned((*loaded.diagnostics, error(problem.summary, problem.detail)))
     found = (*loaded.diagnostics, *plan.diagnostics, *guard(plan, context))
@@ -166,10 +167,11 @@ def _after(change: Change) -> str | None:
 def _before(change: Change, planned: Planned) -> str | None:
     assert planned.plan is not None and planned.host is not None
     row = planned.plan.memory.rows.get(change.address)
-    if row is None or row.document is None or "content" not in (change.before or {}):
+    paths = tuple(discover()[change.address.kind].paths(change.address))
+    if row is None or row.document is None or "content" not in (change.before or {}) or len(paths) != 1:
         return None
     try:
-        return _text(planned.host.read(change.address.name))
+        return _text(planned.host.read(paths[0]))
     except (HostError, FileNotFoundError):
         return None
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from reconciler.core.diagnostic import Diagnostic, error, errors
 from reconciler.core.spec import SourceError, SourceReader, Spec
 from reconciler.host.git import GitReader
-from reconciler.host.readers import open_reader
+from reconciler.host.readers import absolute, open_reader
 from reconciler.kinds import discover
 from reconciler.policy.lint import lint
 from reconciler.spec.load import load
@@ -19,19 +19,24 @@ DEFAULT_SPEC = "/etc/reconciler/host.yaml"
 
 @dataclass(frozen=True, slots=True)
 class SpecChoice:
-    """Which spec. `path` may be `-` for standard input; `commit` reads it from that commit of the repository it lies in."""
+    """Which spec. `path` may be `-` for standard input; `commit` reads it from that commit of the repository it lies in.
 
-    path: str = DEFAULT_SPEC
+    An empty `path` is the spec that was applied last to the host, or to the tree at `root`; DEFAULT_SPEC where there was none.
+    """
+
+    path: str = ""
     commit: str = ""
+    root: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A spec, or why there is none. `reader` is what it was read through."""
+    """A spec, or why there is none. `reader` is what it was read through, `path` where it lies (empty: standard input)."""
 
     spec: Spec | None
     diagnostics: tuple[Diagnostic, ...] = ()
     reader: SourceReader | None = None
+    path: str = ""
 
     @property
     def ok(self) -> bool:
@@ -41,16 +46,38 @@ class Loaded:
 
 def load_spec(choice: SpecChoice, stdin: Callable[[], bytes]) -> Loaded:
     """Read, validate and lint. Never raises for what is in the spec or where it is."""
+    path = choice.path or default_spec(choice.root)
     try:
-        reader = open_reader(choice.path, choice.commit, stdin)
+        reader = open_reader(path, choice.commit, stdin)
         spec, found = load(reader, discover())
     except SourceError as problem:
-        return Loaded(None, (error("cannot read the spec", str(problem)),))
+        return Loaded(None, (error("cannot read the spec", f"{problem}{_unnamed(choice, path)}"),))
     if spec is not None:
         found = [*found, *(_with_snippet(item, reader) for item in lint(spec, discover()))]
     if isinstance(reader, GitReader):  # its git must not live as long as the apply
         reader.close()
-    return Loaded(spec, tuple(found), reader)
+    return Loaded(spec, tuple(_why_this(item, choice, path) for item in found), reader, "" if path == "-" else absolute(path))
+
+
+def default_spec(root: str | None = None) -> str:
+    """The spec of a command that names none."""
+    from reconciler.host.hosts import state_directory
+    from reconciler.host.last_spec import last_spec
+
+    return last_spec(state_directory(root)) or DEFAULT_SPEC
+
+
+def _unnamed(choice: SpecChoice, path: str) -> str:
+    if choice.path:
+        return ""
+    return " (no spec was named; this is the usual place)" if path == DEFAULT_SPEC else " (no spec was named; this one was applied last)"
+
+
+def _why_this(diagnostic: Diagnostic, choice: SpecChoice, path: str) -> Diagnostic:
+    """What has no place in a file is about the spec as a whole: then it is said why it is this one."""
+    if choice.path or diagnostic.source is not None or diagnostic.address is not None:
+        return diagnostic
+    return replace(diagnostic, detail=f"{diagnostic.detail.removesuffix('.')}{_unnamed(choice, path)}.")
 
 
 def _with_snippet(diagnostic: Diagnostic, reader: SourceReader) -> Diagnostic:

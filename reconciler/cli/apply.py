@@ -50,7 +50,7 @@ def apply(  # a command has as many parameters as it has options
     if wrong:
         output.complain(wrong, no_color)
         return ExitCode.USAGE
-    loaded = output.load(spec, commit)
+    loaded = output.load(spec, commit, root)
     talk = _Json() if as_json else _Text(no_color, verbose)
     if not loaded.ok:
         return talk.without_plan(loaded.diagnostics)

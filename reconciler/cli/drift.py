@@ -28,7 +28,7 @@ def drift(  # a command has as many parameters as it has options
     if wrong:
         output.complain(wrong, no_color)
         return ExitCode.USAGE
-    loaded = output.load(spec, commit)
+    loaded = output.load(spec, commit, root)
     if not loaded.ok:
         return output.without_plan(loaded.diagnostics, as_json, no_color)
     planned = plan_host(loaded, wanted)

@@ -31,7 +31,7 @@ def explain(
     except ValueError as problem:
         sys.stderr.write(f"reconciler: {problem}\n")
         return ExitCode.USAGE
-    loaded = output.load(spec, "")
+    loaded = output.load(spec, "", root)
     if not loaded.ok:
         return output.without_plan(loaded.diagnostics, as_json=as_json, no_color=no_color)
     planned = plan_host(loaded, PlanOptions(root))

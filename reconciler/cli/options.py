@@ -7,7 +7,12 @@ from typing import Annotated
 import typer
 
 Spec = Annotated[
-    str, typer.Argument(metavar="[SPEC]", help="The spec; - reads standard input. Default: /etc/reconciler/host.yaml.", show_default=False)
+    str,
+    typer.Argument(
+        metavar="[SPEC]",
+        help="The spec; - reads standard input. Default: the one last applied here, else /etc/reconciler/host.yaml.",
+        show_default=False,
+    ),
 ]
 Root = Annotated[str | None, typer.Option("--root", metavar="DIR", help="Work on a file tree instead of the running host; needs no root.")]
 Commit = Annotated[str, typer.Option("--commit", metavar="REV", help="Read the spec from this commit of its Git repository.")]

@@ -53,11 +53,11 @@ def read_stdin() -> bytes:
     return sys.stdin.buffer.read(MAX_BYTES + 1) if sys.stdin is not None else b""
 
 
-def load(spec: str, commit: str) -> Loaded:
-    """Load the spec that the command line names."""
-    from reconciler.app.specs import DEFAULT_SPEC, SpecChoice, load_spec
+def load(spec: str, commit: str, root: str | None = None) -> Loaded:
+    """Load the spec that the command line names, or the one that was applied last."""
+    from reconciler.app.specs import SpecChoice, load_spec
 
-    return load_spec(SpecChoice(spec or DEFAULT_SPEC, commit), read_stdin)
+    return load_spec(SpecChoice(spec, commit, root), read_stdin)
 
 
 def without_plan(found: Sequence[Diagnostic], as_json: bool, no_color: bool) -> int:

@@ -20,7 +20,10 @@ app = typer.Typer(
 )
 
 SpecOption = Annotated[
-    str, typer.Option("--spec", metavar="SPEC", help="The spec. Default: /etc/reconciler/host.yaml.", show_default=False)
+    str,
+    typer.Option(
+        "--spec", metavar="SPEC", help="The spec. Default: the one last applied here, else /etc/reconciler/host.yaml.", show_default=False
+    ),
 ]
 _ALL = "Any service of the host, also those that are not in the spec."
 All = Annotated[bool, typer.Option("--all", help=_ALL)]

@@ -21,7 +21,7 @@ def status(
     from reconciler.core.host import HostError
     from reconciler.render.standing import standing_text
 
-    loaded = output.load(spec, "")
+    loaded = output.load(spec, "", root)
     if not loaded.ok:
         return output.without_plan(loaded.diagnostics, as_json=as_json, no_color=no_color)
     planned = plan_host(loaded, PlanOptions(root))

@@ -12,17 +12,21 @@ from reconciler.cli.exits import ExitCode
 
 Specs = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[SPEC]...", help="Specs; - reads standard input. Default: /etc/reconciler/host.yaml.", show_default=False),
+    typer.Argument(
+        metavar="[SPEC]...",
+        help="Specs; - reads standard input. Default: the one last applied here, else /etc/reconciler/host.yaml.",
+        show_default=False,
+    ),
 ]
 
 
 def validate(specs: Specs = None, commit: options.Commit = "", as_json: options.Json = False, no_color: options.NoColor = False) -> int:
     """Check specs: every mistake at once, with file, line and column. Reads no host and changes nothing."""
-    from reconciler.app.specs import DEFAULT_SPEC
+    from reconciler.app.specs import default_spec
     from reconciler.core.diagnostic import errors
     from reconciler.render.diagnostics import diagnostics_json
 
-    loaded = {name: output.load(name, commit) for name in specs or [DEFAULT_SPEC]}
+    loaded = {name: output.load(name, commit) for name in specs or [default_spec()]}
     found = [item for one in loaded.values() for item in one.diagnostics]
     if as_json:
         output.print_json(diagnostics_json(found))

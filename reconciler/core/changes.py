@@ -42,7 +42,7 @@ class Part:
 
     `content` is the bytes that a digest in `document` stands for. `sensitive`: no content and no plain digest leaves the process.
     `needs` are other parts that come first, besides what the resource refers to. `retired` says why something is wanted that the spec no
-    longer declares (see `Kind.retire`).
+    longer declares (see `Kind.retire`). `note` says in a plan that creates it what its address does not (whose key it is).
     """
 
     address: Address
@@ -52,6 +52,7 @@ class Part:
     sensitive: bool = False
     needs: tuple[Address, ...] = ()
     retired: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

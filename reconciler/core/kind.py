@@ -69,7 +69,8 @@ class Kind:
     declaration that only the whole spec shows, its settings for one; it needs no host. `lint_together` is asked once, about all
     resources. `check` is asked once, if anything of the kind changes, with all changes: what the host's own facts forbid. Its errors
     block their addresses. `retire` gives the desired document of something of ours whose resource has left the spec and that is not
-    simply removed (an account is disabled); None: it is removed, as usual.
+    simply removed (an account is disabled); None: it is removed, as usual. `beside` are kinds whose resource of the same name is in
+    `Declared.beside`: a user's keys have to know where the user's home will be.
     """
 
     name: str
@@ -93,6 +94,7 @@ class Kind:
     lint_together: Callable[[Spec], Iterable[Diagnostic]] = _none
     check: Callable[[HostView, Spec, Sequence[Change]], Iterable[Diagnostic]] = _none
     retire: Callable[[Address, LedgerRow], Part | None] = _no_part
+    beside: tuple[str, ...] = ()
 
 
 Kinds = Mapping[str, Kind]

@@ -26,6 +26,7 @@ class Declared:
     """One resource of the spec.
 
     `sources` holds the bytes of the files it names from the spec's own tree, by the path as written. `settings` are those of the spec.
+    `beside` are resources of other kinds with the same name, by kind, as far as the own kind asked for them (`Kind.beside`).
     """
 
     address: Address
@@ -33,6 +34,7 @@ class Declared:
     source: Source
     sources: Mapping[str, bytes] = field(default_factory=nothing)
     settings: Mapping[str, Any] = field(default_factory=nothing)
+    beside: Mapping[str, Resource] = field(default_factory=nothing)
 
 
 @dataclass(frozen=True, slots=True)

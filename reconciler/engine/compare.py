@@ -54,7 +54,8 @@ def _compare(part: Part, observed: Observed, row: LedgerRow | None, whole: bool,
         if by_hand and policy is DriftPolicy.REPORT:
             yield _change(part, observed, by_hand, Verb.NONE, before, "drift: report")
     if found:
-        yield _change(part, observed, found, Verb.CREATE if observed.document is None else Verb.UPDATE, before, part.retired)
+        verb = Verb.CREATE if observed.document is None else Verb.UPDATE
+        yield _change(part, observed, found, verb, before, part.note if verb is Verb.CREATE else part.retired)
 
 
 def _change(

@@ -44,13 +44,14 @@ class Situation:
     """Everything known, before any difference is looked for. Sensitive digests are keyed already.
 
     What was sensitive when it was applied stays so in all three until the next apply: its old content is no less secret for a spec that
-    says otherwise. `revealed` has such parts as they are declared now.
+    says otherwise. `revealed` has such parts as they are declared now. `siblings` are all parts of these resources, chosen or not.
     """
 
     parts: Mapping[Address, Part]
     observed: Mapping[Address, Observed]
     rows: Mapping[Address, LedgerRow] = field(default_factory=dict)
     revealed: Mapping[Address, Part] = field(default_factory=dict)
+    siblings: Collection[Address] = ()
 
     def as_declared(self, address: Address) -> Part:
         """The part as the ledger shall have it."""
@@ -60,18 +61,22 @@ class Situation:
 def survey(request: Request) -> Situation:
     """Expand the spec, and ask each kind once for everything declared or ours."""
     key, kinds = request.memory.key, request.kinds
-    everything = not request.targets and not request.excludes
-    chosen = [declared for declared in request.spec.resources if everything or request.selects(declared.address)]
-    expanded = (part for declared in chosen for part in kinds[declared.address.kind].expand(declared, request.view.running))
-    parts = {part.address: part for part in expanded}
-    rows = {
-        address: row for address, row in request.memory.rows.items() if address.kind in kinds and (everything or request.selects(address))
-    }
+    declared = request.spec.resources
+    every = {part.address: part for one in declared for part in kinds[one.address.kind].expand(one, request.view.running)}
+    known = {address: row for address, row in request.memory.rows.items() if address.kind in kinds}
+    parts, rows, siblings = every, known, {*every, *known}
+    if request.targets or request.excludes:
+        parts = {address: part for address, part in every.items() if request.selects(address)}
+        rows = {address: row for address, row in known.items() if request.selects(address)}
+        # What one part is may depend on which others there are: a kind is asked for whole resources.
+        chosen = {address.resource for address in (*parts, *rows)}
+        siblings = {address for address in siblings if address.resource in chosen}
     observed: dict[Address, Observed] = {}
     for name in kinds:
-        wanted = [address for address in parts.keys() | rows.keys() if address.kind == name]
+        wanted = sorted(address for address in siblings if address.kind == name)
         if wanted:
-            observed.update(kinds[name].observe(request.view, sorted(wanted)))
+            seen = kinds[name].observe(request.view, wanted)
+            observed.update((address, found) for address, found in seen.items() if address in parts or address in rows)
     parts |= _retired(request, rows, parts, observed)
     secret = [address for address in observed if _is_sensitive(address, parts, rows)]
     return Situation(
@@ -79,6 +84,7 @@ def survey(request: Request) -> Situation:
         observed | {address: _concealed_observed(observed[address], key) for address in secret},
         rows | {address: _concealed_row(rows[address], key) for address in secret if address in rows},
         {address: parts[address] for address in secret if address in parts and not parts[address].sensitive},
+        siblings,
     )
 
 
@@ -99,7 +105,7 @@ def look_again(situation: Situation, addresses: Collection[Address], kinds: Kind
     resources = {address.resource for address in addresses}
     observed: dict[Address, Observed] = {}
     for name in kinds:
-        wanted = sorted(address for address in {*addresses, *situation.observed} if address.kind == name and address.resource in resources)
+        wanted = sorted(address for address in {*addresses, *situation.siblings} if address.kind == name and address.resource in resources)
         if wanted:
             seen = kinds[name].observe(view, wanted)
             observed.update((address, seen[address]) for address in wanted if address in addresses)

@@ -32,3 +32,8 @@ def _work_tree(folder: str) -> str:
             raise SourceError(f"{folder} is not in a Git repository; --commit needs one")
         here = parent
     return here
+
+
+def absolute(path: str) -> str:
+    """The path from the root of the file system."""
+    return os.path.abspath(path)

@@ -14,6 +14,7 @@ JOURNAL = "state.db-journal"
 WITNESS = "witness"
 KEY = "key"
 LOCK = "lock"
+SPEC = "spec"
 KEY_BYTES = 32
 
 _PRIVATE = 0o700

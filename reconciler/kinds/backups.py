@@ -192,6 +192,7 @@ KIND = Kind(
     observe=observe,
     actions=actions,
     carries=(*schedule.CARRIES, "job"),
+    order=80,
     references=references,
     requires=requires,
     catch_up=catch_up,

@@ -7,7 +7,7 @@ For ssh_keys, and for the short form inside a user. `prefix` is empty for the fi
     observe(view, {address: user}) -> {address: Observed}        all addresses of the kind at once: what is asked for is not foreign
     actions(change, user, home="") -> Iterator[Step]             `home`: where the account will be made, should it not be there yet
     keep(address) -> str                                         for Kind.keep: the file stays
-    references(user), requires(user), paths(user)                as Kind has them
+    references(user, home=""), requires(user), paths(user)       as Kind has them
 
 Kind: `whole=False`, `carries` none of ours (a key whose options were changed by hand is withdrawn all the same).
 The home of an account that exists is that of /etc/passwd; of one that does not, what `actions` is told, or /home/NAME. Nothing is ever
@@ -68,16 +68,17 @@ def parts(declared: Declared, user: str, keys: Iterable[Key], *, exactly: bool, 
     yield Part(main, document, declared)
     for key in keys:
         address = Address(kind, name, f"{prefix}/{key.fingerprint}" if prefix else key.fingerprint)
-        yield Part(address, {"type": key.type, "options": _options(key)}, declared, key.render().encode(), needs=(main,))
+        document = {"type": key.type, "options": _options(key)}
+        yield Part(address, document, declared, key.render().encode(), needs=(main,), note=key.comment)
 
 
 def _options(key: Key) -> list[str]:
     return [render_option(option) for option in canonical(key.options)]
 
 
-def references(user: str) -> Iterable[Address]:
+def references(user: str, home: str = "") -> Iterable[Address]:
     """The user and the home, should they be declared."""
-    return (Address("users", user), Address("users", user, "home"), *access.above(f"/home/{user}/.ssh"))
+    return (Address("users", user), Address("users", user, "home"), *access.above(f"{home or f'/home/{user}'}/.ssh"))
 
 
 def requires(user: str) -> Iterator[Requirement]:

@@ -155,6 +155,7 @@ KIND = Kind(
     observe=observe,
     actions=actions,
     carries=("type", "paths", "directives", "scripts", "unexpected"),
+    order=70,
     references=references,
     requires=requires,
     paths=lambda address: (_path(address),),

@@ -76,13 +76,19 @@ def observe(view: HostView, addresses: Sequence[Address]) -> Mapping[Address, Ob
 
 
 def actions(change: Change) -> Iterator[Step]:
-    """As `keys` does. An account that is not there yet will have the usual home."""
-    return keys.actions(change, change.address.name)
+    """As `keys` does. An account that is not there yet will have the home that is declared for it."""
+    return keys.actions(change, change.address.name, _home(change.part.declared) if change.part else "")
+
+
+def _home(declared: Declared) -> str:
+    """Where the home of the user will be, if the spec says so; empty: the usual place."""
+    said = getattr(declared.beside.get("users"), "home", None) or ""
+    return said if said.startswith("/") else ""
 
 
 def references(declared: Declared) -> Iterable[Address]:
     """The user and the home."""
-    return keys.references(declared.address.name)
+    return keys.references(declared.address.name, _home(declared))
 
 
 def requires(declared: Declared) -> Iterator[Requirement]:
@@ -126,6 +132,7 @@ KIND = Kind(
     observe=observe,
     actions=actions,
     carries=(),
+    order=25,
     whole=False,
     keep=lambda _view, address, _vanishing: keys.keep(address),
     paths=lambda address: keys.paths(address.name),
@@ -133,4 +140,5 @@ KIND = Kind(
     requires=requires,
     lint=lint,
     lint_together=lint_together,
+    beside=("users",),
 )

@@ -159,6 +159,7 @@ KIND = Kind(
     observe=observe,
     actions=actions,
     carries=schedule.CARRIES,
+    order=60,
     references=references,
     requires=requires,
     catch_up=schedule.catch_up,

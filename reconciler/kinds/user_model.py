@@ -139,7 +139,7 @@ class SudoRule(_Block):
 
 
 class User(Resource):
-    """A person's or a service's account. When its block is removed, the account is disabled; its data and its number stay."""
+    """A person's or a service's account. When its block is removed, the account is disabled; its data, its number and its groups stay."""
 
     comment: Comment | None = None
     """Who or what it is (GECOS). When left out, it is the user's own business (chfn)."""
@@ -162,7 +162,7 @@ class User(Resource):
     system: Flag = False
     """An account of a service: a number from the range for system accounts, no home, no shell, unless they are given."""
     state: State = State.PRESENT
-    """present, disabled (nobody can log in, everything is kept) or absent (with `home: keep`)."""
+    """present, disabled (nobody can log in; home, number and groups are kept) or absent (with `home: keep`)."""
     environment: Environment = Environment()
     """Variables for login shells and interactive shells."""
     aliases: dict[AliasName, Text] = {}

@@ -312,6 +312,7 @@ KIND = Kind(
     observe=user_facts.observe,
     actions=actions,
     carries=("content",),
+    order=20,
     whole=False,
     keep=keep,
     paths=paths,

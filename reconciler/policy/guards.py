@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
-from reconciler.core.changes import Change, Verb
+from reconciler.core.address import Address
+from reconciler.core.changes import Change, Origin, Verb
 from reconciler.core.diagnostic import Diagnostic, Severity, Source
 from reconciler.core.plan import Plan
 
@@ -20,12 +21,12 @@ NUMBER = 3
 class Context:
     """What the guards need to know beside the plan.
 
-    `hostname` is the static hostname of the host, empty when it has none. `resources` is how many the spec declares. `older` says that
+    `hostname` is the static hostname of the host, empty when it has none. `declared` are the resources of the spec. `older` says that
     the spec's commit is an ancestor of the one last applied (None: not known). `allowed` holds the names given with --allow.
     """
 
     hostname: str
-    resources: int
+    declared: Collection[Address]
     older: bool | None = None
     allowed: Collection[str] = ()
     unprotect: Collection[str] = ()
@@ -51,22 +52,41 @@ def other_host(plan: Plan, context: Context) -> Iterator[Diagnostic]:
 
 
 def empty_spec(plan: Plan, context: Context) -> Iterator[Diagnostic]:
-    """An empty or truncated file must not remove everything."""
-    if context.resources == 0 and plan.memory.rows:
+    """An empty or truncated file must not remove everything, nor begin a damaged ledger again with nothing in it."""
+    ours = plan.memory.rows if plan.memory.damaged else (change.address for change in plan.changes)
+    number = len({address.resource for address in ours})
+    if not context.declared and number:
         yield _overridable(
-            "empty-spec", "spec declares nothing", f"The spec is empty; {len(plan.memory.rows)} objects on this host are ours and would go."
+            "empty-spec", "spec declares nothing", f"The spec is empty; {number} objects on this host are ours and would go."
         )
 
 
 def many_destroyed(plan: Plan, context: Context) -> Iterator[Diagnostic]:
-    """A large removal is more often a mistake than a decision."""
-    ours = Counter(address.kind for address in plan.memory.rows)
-    destroyed = Counter(change.address.kind for change in plan.changes if change.verb is Verb.DELETE)
-    for kind, number in sorted(destroyed.items()):
-        share = number / max(ours[kind], 1)
+    """A large removal is more often a mistake than a decision. What is counted is resources, not the parts that each of them has."""
+    gone = {change.address.resource for change in plan.changes if _destroys(change, context)}
+    # An account that left the spec long ago is remembered as disabled: it is none of those that there are.
+    ours = {address.resource for address in plan.memory.rows if address.resource in gone or address.resource in context.declared}
+    there = Counter(address.kind for address in ours)
+    for kind, number in sorted(Counter(address.kind for address in gone).items()):
+        share = number / max(there[kind], 1)
         if number > NUMBER and share > SHARE:
-            detail = f"{number} of {ours[kind]} {kind} ({share:.0%}) would be destroyed; more than {NUMBER} and {SHARE:.0%} are refused."
+            what = "disabled or destroyed" if _retires(plan, kind) else "destroyed"
+            detail = f"{number} of {there[kind]} {kind} ({share:.0%}) would be {what}; more than {NUMBER} and {SHARE:.0%} are refused."
             yield _overridable("many-destroyed", "too much would be destroyed", detail)
+
+
+def _destroys(change: Change, context: Context) -> bool:
+    """Whether a resource as a whole goes, not only a part of one that stays; one that is disabled because it left the spec goes too."""
+    whole = not change.address.part or change.address.resource not in context.declared
+    return whole and (change.verb is Verb.DELETE or (_retired(change) and change.origin is not Origin.DRIFT))
+
+
+def _retired(change: Change) -> bool:
+    return change.part is not None and bool(change.part.retired) and change.verb is not Verb.NONE
+
+
+def _retires(plan: Plan, kind: str) -> bool:
+    return any(change.address.kind == kind and _retired(change) for change in plan.changes)
 
 
 def older_commit(plan: Plan, context: Context) -> Iterator[Diagnostic]:
@@ -80,8 +100,7 @@ def protected(plan: Plan, context: Context) -> Iterator[Diagnostic]:
     """`protect: true` outlives its block."""
     for change in plan.changes:
         row = plan.memory.rows.get(change.address)
-        gone = change.verb is Verb.DELETE or (change.part is not None and change.part.retired)
-        if gone and row and row.protect and str(change.address) not in context.unprotect:
+        if (change.verb is Verb.DELETE or _retired(change)) and row and row.protect and str(change.address) not in context.unprotect:
             detail = (
                 f"{change.address} is protected and would be {'destroyed' if change.verb is Verb.DELETE else 'disabled'}. "
                 f"Apply `protect: false` first, or give --unprotect '{change.address}'."

@@ -54,10 +54,10 @@ def block(entry: Data, removals: Sequence[Data], look: Look, *, sign: str = "") 
 
 
 def removals(steps: Sequence[Data]) -> dict[str, list[Data]]:
-    """The steps of a plan that take away a path or an account, by the address that asked for it."""
+    """The steps of a plan that take away a path, an account or lines of a file, by the address that asked for it."""
     found: dict[str, list[Data]] = {}
     for step in steps:
-        if step["action"] == "RemovePath" or step.get("op") == "groupdel":
+        if step["action"] in ("RemovePath", "EditLines") or step.get("op") in ("groupdel", "userdel"):
             for cause in step["causes"]:
                 found.setdefault(cause["address"], []).append(step)
     return found

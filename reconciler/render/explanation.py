@@ -40,7 +40,9 @@ def _fields(part: Mapping[str, Any]) -> Iterator[str]:
     width = max(map(len, names), default=0)
     for name in names:
         values = {column: scalar(found[column][name]) if name in found[column] else "-" for column in _COLUMNS}
-        if len(set(values.values())) == 1:
+        if part["applied"] is None and part["observed"] is None:
+            yield f"    + {name:<{width}}  {values['declared']}"
+        elif len(set(values.values())) == 1:
             yield f"      {name:<{width}}  {values['declared']}"
         else:
             yield f"    ! {name:<{width}}  " + ", ".join(f"{column} {values[column]}" for column in _COLUMNS)

@@ -1,4 +1,7 @@
-"""`include`: one spec from several files. The including file wins: maps merge, lists replace, null removes."""
+"""`include`: one spec from several files. The including file wins: maps merge, lists replace, null removes.
+
+Keys at the top that begin with `x-` are nobody's: room for what several resources share, written once and merged by alias.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,8 @@ from reconciler.spec.tree import Tree, locate
 from reconciler.spec.words import VERSION, sentence, unsupported
 
 MAX_FILES = 256
+SHARED = "x-"
+"""How a key begins whose value only anchors in it give a meaning. Anchors hold in one file, so it goes before files are merged."""
 
 
 @dataclass(slots=True)
@@ -90,6 +95,8 @@ class _Reading:
     def _with_includes(self, root: Map, chain: tuple[str, ...]) -> Map:
         if len(chain) > 1:
             self._check_version(root)
+        for key in [key for key in root if key.startswith(SHARED)]:
+            root = without(root, key)
         if "include" not in root:
             return root
         base = new_map()

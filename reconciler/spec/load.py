@@ -11,7 +11,8 @@ from pydantic import BaseModel, ValidationError
 
 from reconciler.core.address import Address
 from reconciler.core.diagnostic import Diagnostic
-from reconciler.core.kind import Kinds
+from reconciler.core.kind import Kind, Kinds
+from reconciler.core.resource import Resource
 from reconciler.core.spec import Declared, SourceError, SourceReader, Spec, nothing
 from reconciler.spec import include
 from reconciler.spec.annotations import source_plan
@@ -108,13 +109,20 @@ def _sources(found: Iterable[tuple[str, Mark]], address: Address, included: Incl
 def _spec(host: Any, rows: Mapping[str, Mapping[str, _Row]], included: Included, kinds: Kinds) -> Spec:
     place, settings = included.tree.place, host.settings.model_dump()
     resources = tuple(
-        Declared(Address(kind, name), resource, place(row.mark, len(name)), row.sources, settings)
+        Declared(Address(kind, name), resource, place(row.mark, len(name)), row.sources, settings, _beside(host, kinds[kind], name))
         for kind in kinds
         for name, resource in getattr(host, kind).items()
         for row in (rows[kind][name],)
     )
     tree = included.tree
     return Spec(host.host, resources, settings, tree.digest, tree.reader.commit, tuple(tree.names))
+
+
+def _beside(host: Any, kind: Kind, name: str) -> Mapping[str, Resource]:
+    """The resources of the same name of the kinds that a kind asked for."""
+    sections = {other: getattr(host, other, {}) for other in kind.beside}
+    found = {other: section[name] for other, section in sections.items() if name in section}
+    return found or nothing()
 
 
 def _ordered(diagnostics: list[Diagnostic], included: Included) -> list[Diagnostic]:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from reconciler.core.documented import document
 from reconciler.core.kind import Kinds
+from reconciler.spec.include import SHARED
 from reconciler.spec.model import Settings, host_model
 
 Draft = Literal["2020-12", "draft-07"]
@@ -39,6 +40,7 @@ def host_schema(kinds: Kinds, draft: Draft = "2020-12") -> dict[str, Any]:
     schema: dict[str, Any] = _walk(generated, _common)
     if draft == "draft-07":
         schema = _walk(schema, _draft_07)
+    schema["patternProperties"] = {f"^{SHARED}": {"description": "Not read: what several resources share, merged by alias (`<<: *name`)."}}
     head = {"$schema": _DIALECT[draft], "$id": ID, "title": "Reconciler host spec", "description": schema.pop("description", "")}
     schema.pop("title", None)
     return head | schema

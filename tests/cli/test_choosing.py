@@ -54,6 +54,37 @@ def test_target_and_exclude(tree: Tree, name: str) -> None:
     assert ('files["/etc/a"]' in expected) == tree.path("/etc/a").exists()
 
 
+USER = """\
+users:
+  alice:
+    sudo: [{run: ALL}]
+    aliases: {gpu: nvidia-smi}
+    ssh_keys: {exactly: [ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHUlLtbuLRFvmyGZHMBxKBHfVdxuh/GpFGThbwMBhL57 alice@laptop]}
+"""
+
+
+def test_a_part_can_be_chosen(tree: Tree) -> None:
+    """One part of a resource is planned alone, and left out alone; the keys beside the file that is chosen are not taken for foreign."""
+    for name in ("home", "bin", "etc/sudoers.d", "etc/profile.d"):
+        (tree.root / name).mkdir()
+    tree.put("/bin/bash", "", 0o755)
+    spec = tree.spec(USER)
+    everything = planned(tree.plan(spec, "--json"))
+
+    assert {"users.alice/sudo"} == planned(tree.plan(spec, "--json", "--target", "users.alice/sudo"))
+    assert everything - {"users.alice/sudo"} == planned(tree.plan(spec, "--json", "--exclude", "users.alice/sudo"))
+    assert 0 == tree.apply(spec, "--exclude", "users.alice/sudo").code
+    assert not tree.path("/etc/sudoers.d/alice").exists()
+    assert 0 == tree.apply(spec, "--target", "users.alice/sudo").code
+    assert tree.path("/etc/sudoers.d/alice").exists()
+    assert set() == planned(tree.plan(spec, "--json", "--target", "users.alice/ssh_keys"))
+    tree.path("/etc/sudoers.d/alice").unlink()
+    tree.path("/home/alice/.ssh/authorized_keys").chmod(0o644)
+    assert 0 == tree.apply(spec, "--target", "users.alice/ssh_keys").code
+    assert {"users.alice/sudo"} == planned(tree.plan(spec, "--json"))
+    assert "alice@laptop" in tree.path("/home/alice/.ssh/authorized_keys").read_text()
+
+
 def test_what_left_the_spec_can_be_chosen(tree: Tree) -> None:
     """An address that only the ledger knows can be a target, and be excluded."""
     tree.apply(tree.spec(SPEC))

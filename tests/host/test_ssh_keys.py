@@ -125,37 +125,64 @@ def test_options_are_honoured(host: BootedHost) -> None:
     assert 3 == len(host.read(F).splitlines())
 
 
+FILE, SECOND = "/home/alice/.ssh/authorized_keys", "/home/alice/.ssh/authorized_keys2"
+INSIDE = "mkdir /home/alice/.ssh && "
 OBSTACLES = {
     "directory is a link": "ln -s /root/canary /home/alice/.ssh",
-    "file is a link": "mkdir /home/alice/.ssh && ln -s /root/canary/authorized_keys /home/alice/.ssh/authorized_keys",
-    "file is a hard link": "mkdir /home/alice/.ssh && ln /home/canary /home/alice/.ssh/authorized_keys",
-    "file is a FIFO": "mkdir /home/alice/.ssh && mkfifo /home/alice/.ssh/authorized_keys",
-    "file is a device": "mkdir /home/alice/.ssh && mknod /home/alice/.ssh/authorized_keys c 1 5",
-    "second file is a FIFO": "mkdir /home/alice/.ssh && mkfifo /home/alice/.ssh/authorized_keys2",
+    "directory is a link to nothing": "ln -s /root/canary/missing /home/alice/.ssh",
+    "directory is a link in the home": "ln -s own /home/alice/.ssh",
+    "directory is a hard link": "ln /home/canary /home/alice/.ssh",
+    "directory is a FIFO": "mkfifo /home/alice/.ssh",
+    "directory is a device": "mknod /home/alice/.ssh c 1 5",
+    "file is a link": f"{INSIDE}ln -s /root/canary/authorized_keys {FILE}",
+    "file is a link to nothing": f"{INSIDE}ln -s /root/canary/missing {FILE}",
+    "file is a link in the home": f"{INSIDE}ln -s ../own/keys {FILE}",
+    "file is a hard link": f"{INSIDE}ln /home/canary {FILE}",
+    "file is a FIFO": f"{INSIDE}mkfifo {FILE}",
+    "file is a character device": f"{INSIDE}mknod {FILE} c 1 5",
+    "file is a block device": f"{INSIDE}mknod {FILE} b 7 0",
+    "file is a directory": f"{INSIDE}mkdir {FILE}",
+    "second file is a link": f"{INSIDE}ln -s /root/canary/authorized_keys {SECOND}",
+    "second file is a hard link": f"{INSIDE}ln /home/canary {SECOND}",
+    "second file is a FIFO": f"{INSIDE}mkfifo {SECOND}",
+    "second file is a device": f"{INSIDE}mknod {SECOND} c 1 5",
+}
+FORMS = {
+    "at least": "ssh_keys:\n  alice: ['KEY:one']\n  bob: ['KEY:two']\n",
+    "exactly": "ssh_keys:\n  alice: {exactly: ['KEY:one']}\n  bob: ['KEY:two']\n",
+    "in short": "users:\n  alice: {ssh_keys: ['KEY:one']}\n  bob: {ssh_keys: {exactly: ['KEY:two']}}\n",
 }
 
 
-def test_obstacles_are_refused_for_their_user_only(host: BootedHost) -> None:
+@pytest.mark.parametrize("form", FORMS)
+def test_obstacles_are_refused_for_their_user_only(host: BootedHost, form: str) -> None:
     """A link, hard link, FIFO or device is refused with its reason in time; root's canaries stay, and bob gets his key."""
     host.write("/root/canary/authorized_keys", "root's own\n", mode="0600")
     host.write("/home/canary", "root's own\n", mode="0600")
-    write_spec(host, "  alice: {exactly: ['KEY:one']}\n  bob: ['KEY:two']\n")
+    host.run("sh", "-euc", "mkdir /home/alice/own; touch /home/alice/own/keys", user="alice")
+    spec = FORMS[form]
+    for key in KEYS:
+        spec = spec.replace(f"KEY:{key}", public(host, key))
+    host.write(SPEC, f"version: 1\nhost: testhost\n{spec}")
     for number, (name, script) in enumerate(OBSTACLES.items()):
-        host.run("sh", "-euc", f"rm -rf /home/alice/.ssh; {script}; chown -h alice: /home/alice/.ssh")
-        before = {**host.manifest("/root/canary"), **host.manifest("/home")}
+        host.run("sh", "-euc", f"rm -rf /home/alice/.ssh; {script}; chown -h alice: /home/alice/.ssh; chown root: /home/canary")
+        before = not_bobs(host)
         told = apply(host, code=6 if number == 0 else 4)
-        after = {**host.manifest("/root/canary"), **host.manifest("/home")}
-        for found in (before, after):
-            for path in [path for path in found if path.startswith("/home/bob")]:
-                found.pop(path)
 
-        assert before == after, name
+        assert before == not_bobs(host), name
         assert "/home/alice/.ssh" in told, name
         assert "root's own" not in told, name
-        assert "bob" == says(host, "two", user="bob"), name
+        if number == 0:
+            assert "bob" == says(host, "two", user="bob"), name
+    assert "bob" == says(host, "two", user="bob")
     host.run("rm", "-rf", "/home/alice/.ssh")
     apply(host)
     assert "alice" == says(host, "one")
+
+
+def not_bobs(host: BootedHost) -> dict[str, object]:
+    """The canaries and every home but bob's."""
+    return {path: found for path, found in host.manifest("/root/canary", "/home").items() if not path.startswith("/home/bob")}
 
 
 def test_modes_are_repaired(host: BootedHost) -> None:

@@ -47,6 +47,33 @@ lamps: {hall: {label: mine, settings: {b: z, c: w}}, new: {path: /new}}
     } == resources
 
 
+def test_keys_for_what_is_shared_are_not_read() -> None:
+    """A key at the top that begins with x- has room for an anchor, in every file; elsewhere, and without the hyphen, it is unknown."""
+    text = """version: 1
+host: h
+include: [../base.yaml]
+x-lamp: &lamp {path: /p, label: shared}
+x-nothing: 0
+lamps: {one: {<<: *lamp, label: own}, two: *lamp}
+"""
+    resources, found = loaded(text, base="x-lamp: [other]\nteams: {t: {size: 1}}\n")
+
+    assert [] == found
+    assert {
+        "teams.t": {"size": 1},
+        "lamps.one": {"path": "/p", "label": "own"},
+        "lamps.two": {"path": "/p", "label": "shared"},
+    } == resources
+    assert 2 == len(loaded("version: 1\nhost: h\nxlamp: {}\nlamps: {hall: {path: /p, x-a: 1}}\n")[1])
+
+
+def test_what_is_shared_is_checked_where_it_is_written() -> None:
+    """A mistake in it is told with the place of the value, not that of the alias."""
+    _, found = loaded("version: 1\nhost: h\nx-lamp: &lamp\n  label: [no]\nlamps: {one: {<<: *lamp, path: /p}}\n")
+
+    assert ["hosts/h.yaml:4:10: Wrong type: `label` takes text; found a list."] == found
+
+
 def test_later_includes_win_over_earlier_ones() -> None:
     """The order of the list counts."""
     resources, _ = loaded(
