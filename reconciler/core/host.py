@@ -121,6 +121,9 @@ class Executor(HostView, Protocol):
     def capture(self, action: Action) -> Saved | None:
         """What the action is about to replace or remove, for the undo store; None for actions that touch no path."""
 
+    def prepare(self, actions: Sequence[Action]) -> None:
+        """These are executed next, in this order: what can be checked for all of them at once may be. Changes nothing, raises nothing."""
+
     def execute(self, action: Action) -> Receipt:
         """Do it. Raises ActionFailed, and then nothing was changed."""
 

@@ -91,6 +91,9 @@ class SimulatedHost:
                 self._names = None if path_of(action) in ("/etc/passwd", "/etc/group") else self._names
         return Receipt()
 
+    def prepare(self, actions: Sequence[Action]) -> None:
+        """As Executor.prepare. Nothing is checked by programs here."""
+
     def settle(self, units: Sequence[str], seconds: float = 0.4) -> Mapping[str, str]:  # as LiveHost has it
         """What was started here stays up."""
         return {}

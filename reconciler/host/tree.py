@@ -70,6 +70,9 @@ class TreeHost:
                 self._files.execute(action)
         return Receipt()
 
+    def prepare(self, actions: Sequence[Action]) -> None:
+        """As Executor.prepare. Nothing is checked by programs here."""
+
     def settle(self, units: Sequence[str], seconds: float = 0.4) -> Mapping[str, str]:  # as LiveHost has it
         """Nothing runs here."""
         return {}
