@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
-from reconciler.core.actions import EditLines, MakeDirectory, MakeLink, RemovePath, SetAccess, WriteFile
-from reconciler.core.host import Entry, FileType, Saved, UnsafePath
+from reconciler.core.actions import Action, EditLines, MakeDirectory, MakeLink, RemovePath, SetAccess, WriteFile
+from reconciler.core.host import Entry, FileType, HostError, Saved, UnsafePath
 from reconciler.host.attributes import read_attributes
 from reconciler.host.owners import Ids, Ownership
 from reconciler.host.place import Place, explain
 from reconciler.host.safe_path import SafeRoot
+
+if TYPE_CHECKING:
+    from reconciler.host.homes import HomeAction
 
 PathAction = WriteFile | EditLines | MakeDirectory | SetAccess | MakeLink | RemovePath
 
@@ -24,6 +29,8 @@ class Files:
         self._root = root
         self._ids = ids
         self._ownership = ownership
+        self._coming: list[PathAction] = []
+        self._done: dict[HomeAction, HostError | None] = {}
 
     def entry(self, path: str) -> Entry | None:
         """As HostView.entry."""
@@ -54,6 +61,11 @@ class Files:
         attributes = () if entry.type is FileType.LINK else self._attributes(path)
         return Saved(path, entry.type, entry.mode, entry.owner, entry.group, entry.target, content, attributes)
 
+    def prepare(self, actions: Sequence[Action]) -> None:
+        """As Executor.prepare: one process with a user's rights does what comes next to each other in his home."""
+        self._coming = [action for action in actions if isinstance(action, PathAction)]
+        self._done = {}
+
     def execute(self, action: PathAction) -> None:
         """Do a path action. Raises ActionFailed, UnsafePath; then what is at the path is as it was."""
         self._root.forget()
@@ -73,9 +85,7 @@ class Files:
 
     def _execute(self, action: PathAction) -> None:
         if not isinstance(action, MakeLink | RemovePath) and action.as_user:
-            from reconciler.host import as_user  # only where there are homes
-
-            as_user.execute(self._root, self._ownership, self._ids, action)
+            self._execute_as_user(action)
             return
         from reconciler.host import edits, writes  # a plan never writes
 
@@ -92,6 +102,24 @@ class Files:
                 writes.make_link(self._root, self._ownership, action)
             case RemovePath():
                 writes.remove_path(self._root, self._ownership, action)
+
+    def _execute_as_user(self, action: HomeAction) -> None:
+        from reconciler.host import as_user  # only where there are homes
+
+        if action in self._done:
+            failed = self._done.pop(action)
+            if failed is not None:
+                raise failed
+            return
+        self._done = dict(as_user.execute(self._root, self._ownership, self._ids, action, tuple(self._after(action))))
+
+    def _after(self, action: HomeAction) -> Iterator[HomeAction]:
+        """What comes next, as far as it is done as the same user."""
+        at = self._coming.index(action) + 1 if action in self._coming else len(self._coming)
+        for one in self._coming[at:]:
+            if isinstance(one, MakeLink | RemovePath) or one.as_user != action.as_user:
+                return
+            yield one
 
     def _target(self, path: str) -> str:
         directory, name = self._root.parent(path)

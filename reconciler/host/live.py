@@ -59,6 +59,7 @@ class LiveHost:
 
     def prepare(self, actions: Sequence[Action]) -> None:
         """As Executor.prepare."""
+        self._files.prepare(actions)
         asked = [action for action in actions if isinstance(action, WriteFile) and action.check] if self.root == "/" else []
         self._accepted = frozenset()
         if len(asked) > 1:
