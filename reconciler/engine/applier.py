@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from reconciler.core.actions import ABSENT, Phase, RemovePath, Step, Unit, UnitVerb, as_data
+from reconciler.core.actions import ABSENT, Phase, RemovePath, Step, Unit, UnitVerb, as_data, path_of
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Verb
 from reconciler.core.digest import digest
@@ -143,6 +143,13 @@ def _execute(run: _Run, batch: Sequence[tuple[int, Step]]) -> None:
         elif not left.held:
             _arm_before(run, left)
             _one(run, n, left, results)
+    # Not before what was done will survive a power cut is it written down as done.
+    lost = run.host.finish()
+    for n, step in ready:
+        path = path_of(step.action)
+        if n in results and path is not None and path in lost:
+            del results[n]
+            _told_failure(run, n, step, lost[path])
     run.journal.done(run.number, results)
 
 

@@ -11,8 +11,9 @@ from reconciler.core.actions import Action, EditLines, MakeDirectory, MakeLink, 
 from reconciler.core.host import Entry, FileType, HostError, Saved, UnsafePath
 from reconciler.host.attributes import read_attributes
 from reconciler.host.owners import Ids, Ownership
-from reconciler.host.place import Place, explain
+from reconciler.host.place import Place, explain, not_durable
 from reconciler.host.safe_path import SafeRoot
+from reconciler.host.unsynced import Unsynced
 
 if TYPE_CHECKING:
     from reconciler.host.homes import HomeAction
@@ -62,13 +63,30 @@ class Files:
         return Saved(path, entry.type, entry.mode, entry.owner, entry.group, entry.target, content, attributes)
 
     def prepare(self, actions: Sequence[Action]) -> None:
-        """As Executor.prepare: one process with a user's rights does what comes next to each other in his home."""
+        """As Executor.prepare: one process with a user's rights does what comes next to each other in his home.
+
+        With several actions their directories are made durable together, by `finish`.
+        """
         self._coming = [action for action in actions if isinstance(action, PathAction)]
         self._done = {}
+        self._root.unsynced = Unsynced() if len(self._coming) > 1 else None
+
+    def sync(self) -> None:
+        """Make durable what was done since `prepare`."""
+        if self._root.unsynced is not None:
+            self._root.unsynced.sync()
+
+    def finish(self) -> dict[str, str]:
+        """As Executor.finish."""
+        batch, self._root.unsynced = self._root.unsynced, None
+        failed = batch.end() if batch else {}
+        return {path: str(not_durable(path, reason)) for path, reason in failed.items()}
 
     def execute(self, action: PathAction) -> None:
         """Do a path action. Raises ActionFailed, UnsafePath; then what is at the path is as it was."""
         self._root.forget()
+        if isinstance(action, RemovePath):
+            self.sync()  # what takes the place of something is there for good before that goes
         try:
             self._execute(action)
         except OSError as error:

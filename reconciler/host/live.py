@@ -67,6 +67,10 @@ class LiveHost:
 
             self._accepted = accepted(asked)
 
+    def finish(self) -> Mapping[str, str]:
+        """As Executor.finish."""
+        return self._files.finish()
+
     def execute(self, action: Action) -> Receipt:
         """As Executor.execute."""
         try:
@@ -85,6 +89,7 @@ class LiveHost:
             case Account():
                 from reconciler.host.account_commands import execute_account  # a plan runs no account command
 
+                self._files.sync()  # as before a removal: an account may be shut
                 return execute_account(self, self.root, action, self._accounts_changed)
             case _:
                 if isinstance(action, WriteFile) and action.check and self.root == "/" and action not in self._accepted:

@@ -92,7 +92,11 @@ class SimulatedHost:
         return Receipt()
 
     def prepare(self, actions: Sequence[Action]) -> None:
-        """As Executor.prepare. Nothing is checked by programs here."""
+        """As Executor.prepare. Each action is by itself here."""
+
+    def finish(self) -> Mapping[str, str]:
+        """As Executor.finish."""
+        return {}
 
     def settle(self, units: Sequence[str], seconds: float = 0.4) -> Mapping[str, str]:  # as LiveHost has it
         """What was started here stays up."""
