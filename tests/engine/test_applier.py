@@ -222,7 +222,7 @@ class Batched(Wrapped):
     """A host that tells in the journal's story when a batch begins and ends, and loses what it is told to."""
 
     def __init__(self, host: Any, notes: Notes, lost: dict[str, str]) -> None:
-        super().__init__(host, lambda action: notes.story.append(type(action).__name__))  # type: ignore[func-returns-value]  # nothing instead
+        super().__init__(host, lambda action: notes.story.append(type(action).__name__))
         self._notes = notes
         self._lost = lost
         self.announced: list[list[Action]] = []

@@ -62,7 +62,7 @@ def synced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     fsync = os.fsync
 
     def spy(fd: int) -> None:
-        name = os.readlink(f"/proc/self/fd/{fd}").rpartition("/")[2]
+        name = Path(f"/proc/self/fd/{fd}").readlink().name
         found.append(f"{name}/" if stat.S_ISDIR(os.fstat(fd).st_mode) else "file")
         fsync(fd)
 
@@ -131,7 +131,7 @@ def test_a_directory_that_cannot_be_made_durable_is_told_of_all_in_it(host: Live
     fsync = os.fsync
 
     def fail(fd: int) -> None:
-        if os.readlink(f"/proc/self/fd/{fd}").endswith("/one"):
+        if Path(f"/proc/self/fd/{fd}").readlink().name == "one":
             raise OSError(5, "Input/output error")
         fsync(fd)
 
@@ -147,13 +147,13 @@ def test_descriptors_are_given_back(host: LiveHost) -> None:
     actions = [write("/one/a"), write("/two/a")]
     host.entry("/one")
     host.forget()
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     host.prepare(actions)
     for action in actions:
         host.execute(action)
     host.finish()
 
-    assert before == len(os.listdir("/proc/self/fd"))
+    assert before == len(list(Path("/proc/self/fd").iterdir()))
 
 
 def test_one_child_does_what_comes_next_to_each_other(host: LiveHost, forks: list[int], tmp_path: Path) -> None:
