@@ -106,6 +106,9 @@ class SimulatedHost:
         """Nothing is ever interrupted here."""
         return ()
 
+    def forget(self) -> None:
+        """As LiveHost.forget. What is simulated is nowhere else."""
+
     def _edit_accounts(self, action: Account) -> None:
         for path, _old, new in account_edits(self, action, simulated=True):
             entry = self.entry(path) or Entry(FileType.FILE, "0644", "root", "root")
