@@ -187,7 +187,8 @@ def _fleet_part(rounds: int) -> str:
     for count, times in FLEET.items():
         apply, plan = first_apply(count, times, rounds)
         reached += fleet_goals(count, apply, plan)
-        tables += [f"W({count}), first applies: {times}, each on a host of its own:", report.table(apply, BARE), report.table(plan, LISTING)]
+        title = f"W({count}), first applies: {times}, each on a host of its own:"
+        tables += [title, report.table(apply, BARE), report.table(plan, LISTING)]
     what = (
         "W(n) is n services, each with a unit file and a user of its own, enabled and running; n users with a supplementary group "
         f"and exactly two keys; n logrotate policies; n/5 backup jobs in /etc/cron.d. `{BARE}`: a useradd per user, one daemon-reload, one "
