@@ -73,8 +73,8 @@ fmt: venv ## Format and mend what can be mended
 	$(BIN)/ruff format --quiet .
 
 .PHONY: bench
-bench: venv ## Measure, and write docs/benchmarks.md (root for the booted part)
-	@$(BIN)/python -m tests.bench --out docs/benchmarks.md
+bench: venv ## Measure, and write docs/benchmarks.md (root for the booted parts); PARTS="offline booted fleet" chooses
+	@$(BIN)/python -m tests.bench $(PARTS) --out docs/benchmarks.md
 
 # ------------------------------------------------------------------------------------------------ make things
 

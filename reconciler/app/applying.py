@@ -1,4 +1,8 @@
-"""Apply to one host: under the lock, plan, ask, apply. What was planned before the lock was held is planned again."""
+"""Apply to one host: under the lock, plan, ask, apply. What was planned before the lock was held is planned again.
+
+Only the plan of a host on which nothing was ever applied is kept, if that is still so under the lock: there is no memory that another
+apply could have changed, and what anybody else changes on the host meanwhile is found by the steps' `expects`.
+"""
 
 from __future__ import annotations
 
@@ -40,6 +44,7 @@ def apply_host(loaded: Loaded, options: PlanOptions, approve: Approve, tell: Cal
     directory = state_directory(options.root)
     if options.root is None and not is_root():
         return Applied(Planned((error("apply needs root", "Run it as root, or try it on a tree with --root DIR."),)))
+    first: Planned | None = None
     try:
         if not read_memory(directory, machine_id(open_host(options.root))).lineage:
             # The first apply: nothing is created, not even our state, before the guards have agreed.
@@ -47,7 +52,7 @@ def apply_host(loaded: Loaded, options: PlanOptions, approve: Approve, tell: Cal
             if first.plan is None or first.refused:
                 return Applied(first)
         with _locked(directory, lock_timeout):
-            return _apply_locked(loaded, options, approve, tell, directory)
+            return _apply_locked(loaded, options, approve, tell, directory, first)
     except LockBusy as busy:
         return Applied(Planned((error("another apply is running", str(busy)),)), busy=str(busy))
     except HostError as problem:
@@ -66,13 +71,39 @@ def _merged(remembered: Memory, memory: Memory) -> Memory:
     return replace(remembered, damaged=memory.damaged, rows=memory.rows, owed=memory.owed) if memory.damaged else remembered
 
 
-def _apply_locked(loaded: Loaded, options: PlanOptions, approve: Approve, tell: Callable[[Progress], None], directory: str) -> Applied:
+def _kept(first: Planned | None, memory: Memory) -> Planned | None:
+    """The plan that was made before the lock was held, if nothing has been applied yet and nothing was remembered then."""
+    if first is None or first.request is None or memory.lineage:
+        return None
+    before = first.request.memory
+    return first if before == replace(memory, key=memory.key or before.key) else None
+
+
+def _under(planned: Planned, memory: Memory, remembered: Memory) -> Planned | None:
+    """The plan with what is remembered now; None when it must be made again.
+
+    A ledger that has just been begun brings a key, and only the digests of secrets are made with that.
+    """
+    if memory.interrupted or memory.damaged or planned.plan is None or planned.situation is None or planned.request is None:
+        return None
+    if remembered.key == memory.key and remembered.serial == memory.serial:
+        return planned
+    secret = any(part.sensitive for part in planned.situation.parts.values()) or planned.situation.revealed
+    if memory.lineage or memory.unreadable or remembered.rows or remembered.owed or secret:
+        return None
+    return replace(planned, plan=replace(planned.plan, memory=remembered), request=replace(planned.request, memory=remembered))
+
+
+def _apply_locked(
+    loaded: Loaded, options: PlanOptions, approve: Approve, tell: Callable[[Progress], None], directory: str, first: Planned | None
+) -> Applied:
     recover(directory)
-    host = open_host(options.root)
+    host = first.host if first and first.host else open_host(options.root)
+    host.forget()
     memory = read_memory(directory, machine_id(host))
     if memory.damaged == NEWER:
         return Applied(Planned((error("the state is newer than this program", f"{directory}: {NEWER}."),)))
-    planned = plan_host(loaded, options, host, memory)
+    planned = _kept(first, memory) or plan_host(loaded, options, host, memory)
     if planned.plan is None or planned.refused:
         return Applied(planned)
     if not planned.plan.empty and not approve(planned):
@@ -84,11 +115,10 @@ def _apply_locked(loaded: Loaded, options: PlanOptions, approve: Approve, tell: 
     started = monotonic()
     with Store.open(directory, machine_id(host), now=now, replace_damaged=bool(memory.damaged)) as store:
         remembered = store.memory()
-        if remembered.key != memory.key or remembered.serial != memory.serial or memory.interrupted:
-            planned = plan_host(loaded, options, host, _merged(remembered, memory))
-            if planned.plan is None or planned.refused:
-                return Applied(planned)
-        assert planned.plan is not None and planned.situation is not None and planned.request is not None
+        planned = _under(planned, memory, remembered) or plan_host(loaded, options, host, _merged(remembered, memory))
+        if planned.plan is None or planned.refused:
+            return Applied(planned)
+        assert planned.situation is not None and planned.request is not None
         store.prune_undo()
         result = apply(planned.plan, planned.situation, planned.request, host, store, tell, host.settle)
     return Applied(planned, replace(result, seconds=monotonic() - started))

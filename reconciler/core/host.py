@@ -121,6 +121,15 @@ class Executor(HostView, Protocol):
     def capture(self, action: Action) -> Saved | None:
         """What the action is about to replace or remove, for the undo store; None for actions that touch no path."""
 
+    def prepare(self, actions: Sequence[Action]) -> None:
+        """These are executed next, in this order, up to `finish`: what can be done for all of them at once may be. Changes nothing."""
+
+    def finish(self) -> Mapping[str, str]:
+        """What was executed since `prepare` is durable now, but for these paths, each with the reason.
+
+        Without `prepare`, what `execute` did is durable when it returns.
+        """
+
     def execute(self, action: Action) -> Receipt:
         """Do it. Raises ActionFailed, and then nothing was changed."""
 

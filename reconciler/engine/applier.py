@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from reconciler.core.actions import ABSENT, Phase, RemovePath, Step, Unit, UnitVerb, as_data
+from reconciler.core.actions import ABSENT, Phase, RemovePath, Step, Unit, UnitVerb, as_data, path_of
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Verb
 from reconciler.core.digest import digest
@@ -46,6 +46,7 @@ class _Run:
     owing: dict[Key, OwedRow] = field(default_factory=dict)
     effected: set[Key] = field(default_factory=set)
     started: set[str] = field(default_factory=set)
+    incurs: Mapping[Address, Sequence[OwedRow]] = field(default_factory=dict)
 
     @property
     def out(self) -> frozenset[Address]:
@@ -74,14 +75,12 @@ def apply(plan: Plan, situation: Situation, request: Request, host: Executor, jo
     steps = [{**as_data(step.action), "held": step.held, "for": sorted({str(c.address) for c in step.causes})} for step in plan.steps]
     number = journal.begin(plan.spec_digest, plan.spec_commit, plan.host, request.tool, steps)
     changes = {change.address: change for change in plan.changes if change.address not in plan.blocked and change.verb is not Verb.NONE}
-    run = _Run(plan, situation, request, host, journal, tell, number, changes)
+    run = _Run(plan, situation, request, host, journal, tell, number, changes, incurs=owed.incurred(plan.steps))
     if plan.memory.interrupted:
         _sweep(run)
     for batch in _batches(plan.steps):
         _execute(run, batch)
-    for address, reason in _unsettled(run, settle).items():
-        run.fail(address, reason)
-    result = _conclude(run)
+    result = _conclude(run, settle)
     status = "partial" if result.failed and result.changed else "failed" if result.failed else "applied"
     journal.end(number, status, {str(address): outcome.reason or str(outcome.status) for address, outcome in result.outcomes.items()})
     return result
@@ -136,6 +135,7 @@ def _execute(run: _Run, batch: Sequence[tuple[int, Step]]) -> None:
     if not ready or not _intend(run, ready, saved):
         return
     results: dict[int, str] = {}
+    run.host.prepare([step.action for _, step in ready if not step.held])
     for n, step in ready:
         left = step.without(run.out)
         if left is None:
@@ -143,6 +143,13 @@ def _execute(run: _Run, batch: Sequence[tuple[int, Step]]) -> None:
         elif not left.held:
             _arm_before(run, left)
             _one(run, n, left, results)
+    # Not before what was done will survive a power cut is it written down as done.
+    lost = run.host.finish()
+    for n, step in ready:
+        path = path_of(step.action)
+        if n in results and path is not None and path in lost:
+            del results[n]
+            _told_failure(run, n, step, lost[path])
     run.journal.done(run.number, results)
 
 
@@ -170,8 +177,7 @@ def _intend(run: _Run, batch: Sequence[tuple[int, Step]], saved: Sequence[tuple[
     """Write down what is about to happen. If that cannot be done, it does not happen."""
     addresses = {cause.address for _, step in batch for cause in step.causes}
     affected = addresses | {address for address, needed in run.plan.needs.items() if needed & addresses}
-    owing = {_key(row): row for address in affected for row in owed.incurred(run.plan.steps, address)}
-    owing = {key: row for key, row in owing.items() if key not in run.owing}
+    owing = {_key(row): row for address in affected for row in run.incurs.get(address, ()) if _key(row) not in run.owing}
     rows = [row for address in sorted(addresses) if (row := _pending(run, address)) is not None]
     try:
         run.journal.intend(run.number, [n for n, _ in batch], rows, [replace(row, run=run.number) for row in owing.values()], saved)
@@ -254,13 +260,16 @@ def _unsettled(run: _Run, settle: Settle) -> dict[Address, str]:
     return {address: f"{unit}: {fallen[unit]}" for unit, address in causes.items()}
 
 
-def _conclude(run: _Run) -> ApplyResult:
+def _conclude(run: _Run, settle: Settle) -> ApplyResult:
     """Look at the host once more; what is as it should be goes into the ledger."""
     if run.host.running and (rows := _unarmed(run)):
         _arm(run, rows)
     moving = {address for address, change in run.changes.items() if change.verb is not Verb.FORGET}
-    for address, reason in not_converged(moving - run.out, run.situation, run.request, run.host).items():
-        run.fail(address, reason)
+    # Looked at while what was started shows whether it stays up; why it did not tells more.
+    differing = not_converged(moving - run.out, run.situation, run.request, run.host)
+    for address, reason in {**differing, **_unsettled(run, settle)}.items():
+        if address not in run.out:
+            run.fail(address, reason)
     put = [_row(run, address) for address in moving - run.out if run.changes[address].part is not None]
     put += [_row(run, part.address) for part in run.plan.converged]
     drop = [address for address, change in run.changes.items() if change.part is None and address not in run.out]

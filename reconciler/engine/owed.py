@@ -56,10 +56,13 @@ def steps(rows: Iterable[OwedRow], situation: Situation, kinds: Kinds) -> Iterat
                 yield replace(step, causes=tuple(replace(cause, why=f"still owed: {cause.why}") for cause in step.causes))
 
 
-def incurred(all_steps: Iterable[Step], address: Address) -> Iterator[OwedRow]:
-    """The rows to write before anything is changed on behalf of `address`."""
-    for step in all_steps:
+def incurred(steps: Iterable[Step]) -> dict[Address, list[OwedRow]]:
+    """The rows to write before anything is changed on behalf of an address."""
+    found: dict[Address, list[OwedRow]] = {}
+    for step in steps:
         if isinstance(step.action, Unit):
             for cause in step.causes:
-                if cause.address == address and (cause.once or step.action.verb in OWABLE):
-                    yield OwedRow(str(step.action.verb), cause.unit, address, cause.why.removeprefix("still owed: "), step.held)
+                if cause.once or step.action.verb in OWABLE:
+                    row = OwedRow(str(step.action.verb), cause.unit, cause.address, cause.why.removeprefix("still owed: "), step.held)
+                    found.setdefault(cause.address, []).append(row)
+    return found

@@ -7,8 +7,10 @@ bytes). Lines that are not ours are kept to the byte: blank lines, comments, NIS
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import chain
 
 
 class AccountConflict(Exception):
@@ -73,17 +75,17 @@ class GidRange:
 
 def parse_users(text: str) -> tuple[User, ...]:
     """The entries of /etc/passwd in order. Lines that are no local user are left out."""
-    return tuple(_user(fields) for fields in _entries(text, 7) if _is_id(fields[2]) and _is_id(fields[3]))
+    return tuple(found for line in text.split("\n") if (found := _user(line)) is not None)
 
 
 def parse_groups(text: str) -> tuple[Group, ...]:
     """The entries of /etc/group in order. Lines that are no local group are left out."""
-    return tuple(Group(fields[0], int(fields[2]), _list(fields[3])) for fields in _entries(text, 4) if _is_id(fields[2]))
+    return tuple(found for line in text.split("\n") if (found := _group(line)) is not None)
 
 
 def parse_group_shadows(text: str) -> tuple[GroupShadow, ...]:
     """The entries of /etc/gshadow in order."""
-    return tuple(GroupShadow(fields[0], fields[1], _list(fields[2]), _list(fields[3])) for fields in _entries(text, 4))
+    return tuple(found for line in text.split("\n") if (found := _group_shadow(line)) is not None)
 
 
 def parse_gid_range(text: str) -> GidRange:
@@ -104,7 +106,7 @@ def free_gid(groups: Iterable[Group], within: GidRange, *, system: bool) -> int:
         candidates: Iterable[int] = range(within.system_most, within.system_least - 1, -1)
     else:
         above = max((gid for gid in used if within.least <= gid <= within.most), default=within.least - 1) + 1
-        candidates = (*range(above, min(above, within.most) + 1), *range(within.least, within.most + 1))
+        candidates = chain(range(above, min(above, within.most) + 1), range(within.least, within.most + 1))
     found = next((gid for gid in candidates if gid not in used), None)
     if found is None:
         raise AccountConflict("no free gid is left in the range of /etc/login.defs")
@@ -142,11 +144,33 @@ def remove_group(group_text: str, shadow_text: str | None, passwd_text: str, nam
 _RANGE_LINE = re.compile(r"\s*(?P<name>(?:SYS_)?GID_(?:MIN|MAX))\s+(?P<value>0|[1-9][0-9]*)\s*(?:#.*)?")
 
 
-def _entries(text: str, width: int) -> Iterator[list[str]]:
-    for line in text.split("\n"):
-        fields = line.split(":")
-        if len(fields) >= width and fields[0] and fields[0][0] not in "#+-":
-            yield fields
+_LINES = 4096
+"""Lines of which it is kept what they say: each account that is made changes one, the others are not parsed again."""
+
+
+def _fields(line: str, width: int) -> list[str] | None:
+    fields = line.split(":")
+    return fields if len(fields) >= width and fields[0] and fields[0][0] not in "#+-" else None
+
+
+@lru_cache(_LINES)
+def _user(line: str) -> User | None:
+    fields = _fields(line, 7)
+    if fields is None or not (_is_id(fields[2]) and _is_id(fields[3])):
+        return None
+    return User(fields[0], int(fields[2]), int(fields[3]), fields[4], fields[5], fields[6])
+
+
+@lru_cache(_LINES)
+def _group(line: str) -> Group | None:
+    fields = _fields(line, 4)
+    return Group(fields[0], int(fields[2]), _list(fields[3])) if fields and _is_id(fields[2]) else None
+
+
+@lru_cache(_LINES)
+def _group_shadow(line: str) -> GroupShadow | None:
+    fields = _fields(line, 4)
+    return GroupShadow(fields[0], fields[1], _list(fields[2]), _list(fields[3])) if fields else None
 
 
 def _is_id(text: str) -> bool:
@@ -155,10 +179,6 @@ def _is_id(text: str) -> bool:
 
 def _list(text: str) -> tuple[str, ...]:
     return tuple(item for item in text.split(",") if item)
-
-
-def _user(fields: list[str]) -> User:
-    return User(fields[0], int(fields[2]), int(fields[3]), fields[4], fields[5], fields[6])
 
 
 def append_line(text: str, line: str) -> str:

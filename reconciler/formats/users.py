@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
+from itertools import chain
 from typing import TypeVar
 
 from reconciler.formats.accounts import (
@@ -29,6 +30,8 @@ DISABLED = 1
 NO_PASSWORD = "!"  # noqa: S105  # the mark for "no password works"
 _NUMBER_LINE = re.compile(r"\s*(?P<name>[A-Z_]+)\s+(?P<value>0|[1-9][0-9]*)\s*(?:#.*)?")
 _SHADOW_WIDTH = 9
+_LINES = 4096
+"""Lines of which it is kept what they say: each account that is made changes one, the others are not parsed again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,14 +177,12 @@ class Wanted:
 
 def parse_shadows(text: str) -> tuple[Shadow, ...]:
     """The entries of /etc/shadow in order."""
-    rows = (line.split(":") for line in text.split("\n") if line.count(":") >= 1 and line[0] not in "#+-:")
-    return tuple(_shadow([*row, *[""] * (_SHADOW_WIDTH - len(row))]) for row in rows)
+    return tuple(_shadow(line) for line in text.split("\n") if ":" in line and line[0] not in "#+-:")
 
 
 def parse_ranges(text: str) -> tuple[Range, ...]:
     """The entries of /etc/subuid or /etc/subgid in order; lines that make no sense are left out."""
-    rows = (line.split(":") for line in text.split("\n") if not line.startswith("#"))
-    return tuple(Range(row[0], int(row[1]), int(row[2])) for row in rows if len(row) == 3 and row[1].isdecimal() and row[2].isdecimal())
+    return tuple(found for line in text.split("\n") if (found := _range(line)) is not None)
 
 
 def add_user(accounts: Accounts, name: str, wanted: Wanted, today: int) -> Accounts:
@@ -277,7 +278,18 @@ def _by_name(rows: Iterable[_Named]) -> dict[str, _Named]:
     return found
 
 
-def _shadow(row: list[str]) -> Shadow:
+@lru_cache(_LINES)
+def _range(line: str) -> Range | None:
+    row = line.split(":")
+    if line.startswith("#") or len(row) != 3 or not (row[1].isdecimal() and row[2].isdecimal()):
+        return None
+    return Range(row[0], int(row[1]), int(row[2]))
+
+
+@lru_cache(_LINES)
+def _shadow(line: str) -> Shadow:
+    row = line.split(":")
+    row += [""] * (_SHADOW_WIDTH - len(row))
     password, expires = row[1], row[7]
     locked = password.startswith("!")
     return Shadow(row[0], locked, locked and bool(password.lstrip("!")), int(expires) if re.fullmatch(r"[0-9]{1,9}", expires) else None)
@@ -298,7 +310,7 @@ def _free(accounts: Accounts, used: set[int], prefix: str, *, system: bool) -> i
         candidates: Iterable[int] = range(most, least - 1, -1)
     else:
         above = max((one for one in used if least <= one <= most), default=least - 1) + 1
-        candidates = (*range(above, min(above, most) + 1), *range(least, most + 1))
+        candidates = chain(range(above, min(above, most) + 1), range(least, most + 1))
     found = next((one for one in candidates if one not in used), None)
     if found is None:
         raise AccountConflict(f"no free {prefix.lower()} is left in the range of /etc/login.defs")

@@ -17,7 +17,7 @@ import select
 import signal
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NoReturn
 
@@ -32,24 +32,60 @@ from reconciler.host.place import explain
 from reconciler.host.safe_path import SafeRoot
 
 _SECONDS = 30.0
-"""The user can stop the child; then it is killed."""
+"""For each action. The user can stop the child; then it is killed."""
 _MOST = 1 << 16
-"""Bytes of an answer."""
+"""Bytes of what a child says about one action."""
 _ERRORS = {error.__name__: error for error in (ActionFailed, HostError, Unreadable, UnsafePath)}
 _PR_SET_DUMPABLE = 4
 
 
-def execute(root: SafeRoot, ownership: Ownership, ids: Ids, action: HomeAction) -> None:
-    """Do an action below the home of `action.as_user`. Raises ActionFailed, UnsafePath; then what is at the path is as it was."""
+Done = Mapping[HomeAction, HostError | None]
+"""Actions that were carried out, each with what it is to be failed with."""
+
+
+def execute(root: SafeRoot, ownership: Ownership, ids: Ids, action: HomeAction, following: Sequence[HomeAction] = ()) -> Done:
+    """Do an action below the home of `action.as_user`. Raises ActionFailed, UnsafePath; then what is at the path is as it was.
+
+    `following` are the actions that come next: those that the same child can do are done too, up to the first that fails.
+    """
     home = home_of(action.as_user, *ids.accounts())
-    check_below(action.path, home)
-    action = replace(action, group=action.group or home.group)
-    ownership.check(action.owner, action.group)
+    asked, action = action, _complete(action, home, ownership)
     with HomeRoot(root.root, home, _owner_by(ownership, ids, home)) as walk:
         if not isinstance(ownership, KernelOwnership) or home.uid == 0 or os.geteuid() != 0:
             _perform(walk, ownership, action)
         elif not (isinstance(action, SetAccess) and _take_over(walk, ownership, action)):
-            _Child(walk, ownership, home, ids.gid(action.group)).run(action)
+            more = list(_same_child(action, following, home, ownership))
+            said = _Child(walk, ownership, home, ids.gid(action.group)).run([action, *(known for _, known in more)])
+            done = dict(zip([asked, *(one for one, _ in more)], said, strict=False))
+            failed = done.pop(asked)
+            if failed is not None:
+                raise failed
+            return done
+    return {}
+
+
+def _complete(action: HomeAction, home: Home, ownership: Ownership) -> HomeAction:
+    """The action with its group. Raises ActionFailed, UnsafePath when it is none for this home."""
+    check_below(action.path, home)
+    action = replace(action, group=action.group or home.group)
+    ownership.check(action.owner, action.group)
+    return action
+
+
+def _same_child(
+    action: HomeAction, following: Sequence[HomeAction], home: Home, ownership: Ownership
+) -> Iterator[tuple[HomeAction, HomeAction]]:
+    """Of the actions that come next those that need the very same rights, as they are asked for and with their group."""
+    for one in following:
+        if one.as_user != action.as_user or isinstance(one, SetAccess):
+            return  # an access may be root's to change
+        try:
+            known = _complete(one, home, ownership)
+        except HostError:
+            return
+        if known.group != action.group:
+            return
+        yield one, known
 
 
 def _owner_by(ownership: Ownership, ids: Ids, home: Home) -> Callable[[str, os.stat_result], str]:
@@ -100,7 +136,7 @@ def _take_over(walk: HomeRoot, ownership: Ownership, action: SetAccess) -> bool:
 
 
 class _Child:
-    """One forked child that does one action."""
+    """One forked child that does some actions, up to the first that fails."""
 
     def __init__(self, walk: HomeRoot, ownership: Ownership, home: Home, gid: int) -> None:
         self._walk = walk
@@ -109,25 +145,28 @@ class _Child:
         # Of all his groups only that one, and only if he is in it.
         self._groups = [gid] if gid in home.groups else []
 
-    def run(self, action: HomeAction) -> None:
-        """Fork, wait, and raise what the child says."""
-        home = self._open_home(action.path)
+    def run(self, actions: Sequence[HomeAction]) -> list[HostError | None]:
+        """Fork, wait, and tell of each action that was begun what the child said: None, or what to raise."""
+        home = self._open_home(actions[0].path)
         try:
             receiver, sender = os.pipe()
-            deadline = time.monotonic() + _SECONDS
+            deadline = time.monotonic() + _SECONDS * len(actions)
             pid = os.fork()
             if pid == 0:
-                self._live(_high(home), _high(sender), action)
+                self._live(_high(home), _high(sender), actions)
             os.close(sender)
             try:
-                said = _listen(receiver, deadline)
+                said = _listen(receiver, deadline, _MOST * len(actions))
             finally:
                 os.close(receiver)
                 status = _reap(pid, deadline)
         finally:
             os.close(home)
-        failpoints.follow(-os.waitstatus_to_exitcode(status), said.get("failpoint"))
-        self._judge(action, status, said)
+        failpoints.follow(-os.waitstatus_to_exitcode(status), said[-1].get("failpoint") if said else None)
+        found = [self._judged(action, answer) for action, answer in zip(actions, said, strict=False)]
+        if len(found) < len(actions) and not any(found):
+            found.append(self._judged(actions[len(found)], {}))  # it was at this one when it was killed
+        return found
 
     def _open_home(self, path: str) -> int:
         try:
@@ -135,24 +174,37 @@ class _Child:
         except FileNotFoundError as error:
             raise missing_directory(path, str(error.filename), str(error.strerror)) from error
 
-    def _judge(self, action: HomeAction, status: int, said: dict[str, object]) -> None:
+    def _judged(self, action: HomeAction, said: dict[str, object]) -> HostError | None:
         error = said.get("error")
         if isinstance(error, list) and len(error) == 3:
             kind, summary, detail = map(str, error)
-            raise _ERRORS.get(kind, ActionFailed)(summary, detail)
-        if said.get("done") is not True or status != 0:
-            detail = f"{action.path}: the process with the rights of {self._home.user} did not finish within {_SECONDS:g} s, or was killed"
-            raise ActionFailed("the change was not confirmed", f"{detail}; plan again")
+            return _ERRORS.get(kind, ActionFailed)(summary, detail)
+        if said.get("done") is True:
+            return None
+        detail = f"{action.path}: the process with the rights of {self._home.user} did not finish within {_SECONDS:g} s, or was killed"
+        return ActionFailed("the change was not confirmed", f"{detail}; plan again")
 
-    def _live(self, home: int, sender: int, action: HomeAction) -> NoReturn:
+    def _live(self, home: int, sender: int, actions: Sequence[HomeAction]) -> NoReturn:
         """The life of the child. Nothing of ours may run after it: no handlers, no buffers, no finalizers."""
-        answer: dict[str, object] = {}
         try:
             gc.disable()
             _close_all_but(home, sender)
-            self._drop()
-            walk = self._walk.starting_at(home)
-            _perform(walk, self._ownership, action)
+            for n, action in enumerate(actions):
+                answer = self._answer(home, action, first=n == 0)
+                write_all(sender, json.dumps(answer).encode() + b"\n")
+                if "error" in answer:
+                    break
+        finally:
+            os._exit(0)
+
+    def _answer(self, home: int, action: HomeAction, *, first: bool) -> dict[str, object]:
+        """Do one action; what to say about it."""
+        answer: dict[str, object] = {}
+        try:
+            if first:
+                self._drop()
+            # Each walks afresh from the home: what the one before it made is not known yet.
+            _perform(self._walk.starting_at(os.dup(home)), self._ownership, action)
             answer["done"] = True
         except HostError as error:
             answer["error"] = [type(error).__name__, error.summary, error.detail]
@@ -161,11 +213,8 @@ class _Child:
             answer["error"] = [type(failed).__name__, failed.summary, failed.detail]
         except BaseException as error:  # noqa: BLE001  # whatever it is, it must not leave the child
             answer["error"] = ["ActionFailed", "the change could not be made", f"{action.path}: {type(error).__name__}"]
-        try:
-            answer["failpoint"] = failpoints.left()
-            write_all(sender, json.dumps(answer).encode())
-        finally:
-            os._exit(0)
+        answer["failpoint"] = failpoints.left()
+        return answer
 
     def _drop(self) -> None:
         """Become the user for good. Raises OSError, HostError."""
@@ -202,19 +251,23 @@ def _close_all_but(*kept: int) -> None:
     os.closerange(previous + 1, os.sysconf("SC_OPEN_MAX"))
 
 
-def _listen(receiver: int, deadline: float) -> dict[str, object]:
-    """The answer, empty when there is none in time."""
+def _listen(receiver: int, deadline: float, most: int) -> list[dict[str, object]]:
+    """The answers that came in time, each a line."""
     heard = b""
     poll = select.poll()
     poll.register(receiver, select.POLLIN)
-    while len(heard) <= _MOST:
+    while len(heard) <= most:
         ready = poll.poll(max(0.0, deadline - time.monotonic()) * 1000)
         chunk = os.read(receiver, _MOST) if ready else b""
         if not chunk:
             break
         heard += chunk
+    return [_said(line) for line in heard.split(b"\n")[:-1]]
+
+
+def _said(line: bytes) -> dict[str, object]:
     try:
-        said = json.loads(heard)
+        said = json.loads(line)
     except ValueError:
         return {}
     return said if isinstance(said, dict) else {}

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
-from reconciler.core.actions import EditLines, MakeDirectory, MakeLink, RemovePath, SetAccess, WriteFile
-from reconciler.core.host import Entry, FileType, Saved, UnsafePath
+from reconciler.core.actions import Action, EditLines, MakeDirectory, MakeLink, RemovePath, SetAccess, WriteFile
+from reconciler.core.host import Entry, FileType, HostError, Saved, UnsafePath
 from reconciler.host.attributes import read_attributes
 from reconciler.host.owners import Ids, Ownership
-from reconciler.host.place import Place, explain
+from reconciler.host.place import Place, explain, not_durable
 from reconciler.host.safe_path import SafeRoot
+from reconciler.host.unsynced import Unsynced
+
+if TYPE_CHECKING:
+    from reconciler.host.homes import HomeAction
 
 PathAction = WriteFile | EditLines | MakeDirectory | SetAccess | MakeLink | RemovePath
 
@@ -24,6 +30,8 @@ class Files:
         self._root = root
         self._ids = ids
         self._ownership = ownership
+        self._coming: list[PathAction] = []
+        self._done: dict[HomeAction, HostError | None] = {}
 
     def entry(self, path: str) -> Entry | None:
         """As HostView.entry."""
@@ -54,9 +62,31 @@ class Files:
         attributes = () if entry.type is FileType.LINK else self._attributes(path)
         return Saved(path, entry.type, entry.mode, entry.owner, entry.group, entry.target, content, attributes)
 
+    def prepare(self, actions: Sequence[Action]) -> None:
+        """As Executor.prepare: one process with a user's rights does what comes next to each other in his home.
+
+        With several actions their directories are made durable together, by `finish`.
+        """
+        self._coming = [action for action in actions if isinstance(action, PathAction)]
+        self._done = {}
+        self._root.unsynced = Unsynced() if len(self._coming) > 1 else None
+
+    def sync(self) -> None:
+        """Make durable what was done since `prepare`."""
+        if self._root.unsynced is not None:
+            self._root.unsynced.sync()
+
+    def finish(self) -> dict[str, str]:
+        """As Executor.finish."""
+        batch, self._root.unsynced = self._root.unsynced, None
+        failed = batch.end() if batch else {}
+        return {path: str(not_durable(path, reason)) for path, reason in failed.items()}
+
     def execute(self, action: PathAction) -> None:
         """Do a path action. Raises ActionFailed, UnsafePath; then what is at the path is as it was."""
         self._root.forget()
+        if isinstance(action, RemovePath):
+            self.sync()  # what takes the place of something is there for good before that goes
         try:
             self._execute(action)
         except OSError as error:
@@ -73,9 +103,7 @@ class Files:
 
     def _execute(self, action: PathAction) -> None:
         if not isinstance(action, MakeLink | RemovePath) and action.as_user:
-            from reconciler.host import as_user  # only where there are homes
-
-            as_user.execute(self._root, self._ownership, self._ids, action)
+            self._execute_as_user(action)
             return
         from reconciler.host import edits, writes  # a plan never writes
 
@@ -92,6 +120,24 @@ class Files:
                 writes.make_link(self._root, self._ownership, action)
             case RemovePath():
                 writes.remove_path(self._root, self._ownership, action)
+
+    def _execute_as_user(self, action: HomeAction) -> None:
+        from reconciler.host import as_user  # only where there are homes
+
+        if action in self._done:
+            failed = self._done.pop(action)
+            if failed is not None:
+                raise failed
+            return
+        self._done = dict(as_user.execute(self._root, self._ownership, self._ids, action, tuple(self._after(action))))
+
+    def _after(self, action: HomeAction) -> Iterator[HomeAction]:
+        """What comes next, as far as it is done as the same user."""
+        at = self._coming.index(action) + 1 if action in self._coming else len(self._coming)
+        for one in self._coming[at:]:
+            if isinstance(one, MakeLink | RemovePath) or one.as_user != action.as_user:
+                return
+            yield one
 
     def _target(self, path: str) -> str:
         directory, name = self._root.parent(path)

@@ -34,6 +34,7 @@ class LiveHost:
         self._ids = Ids(self._paths)
         self._files = Files(self._paths, KernelOwnership(self._ids), self._ids)
         self._asked: Systemd | None = None
+        self._accepted: frozenset[WriteFile] = frozenset()
 
     def entry(self, path: str) -> Entry | None:
         """As HostView.entry."""
@@ -56,8 +57,30 @@ class LiveHost:
         path = path_of(action)
         return None if path is None else self._files.capture(path)
 
+    def prepare(self, actions: Sequence[Action]) -> None:
+        """As Executor.prepare."""
+        self._files.prepare(actions)
+        asked = [action for action in actions if isinstance(action, WriteFile) and action.check] if self.root == "/" else []
+        self._accepted = frozenset()
+        if len(asked) > 1:
+            from reconciler.host.checks import accepted  # starts a program
+
+            self._accepted = accepted(asked)
+
+    def finish(self) -> Mapping[str, str]:
+        """As Executor.finish."""
+        return self._files.finish()
+
     def execute(self, action: Action) -> Receipt:
         """As Executor.execute."""
+        try:
+            return self._execute(action)
+        except BaseException:
+            # What was accepted was accepted together with this one.
+            self._accepted = frozenset()
+            raise
+
+    def _execute(self, action: Action) -> Receipt:
         match action:
             case Unit():
                 if not self.running:
@@ -66,9 +89,10 @@ class LiveHost:
             case Account():
                 from reconciler.host.account_commands import execute_account  # a plan runs no account command
 
+                self._files.sync()  # as before a removal: an account may be shut
                 return execute_account(self, self.root, action, self._accounts_changed)
             case _:
-                if isinstance(action, WriteFile) and action.check and self.root == "/":
+                if isinstance(action, WriteFile) and action.check and self.root == "/" and action not in self._accepted:
                     from reconciler.host.checks import judge  # starts a program
 
                     judge(action)
@@ -76,7 +100,7 @@ class LiveHost:
                 return Receipt()
 
     def settle(self, units: Sequence[str], seconds: float = 0.4) -> Mapping[str, str]:
-        """Watch units that were started for so long: those that do not stay up, with the reason. Raises Unreadable."""
+        """Watch units that were started until so long after that: those that do not stay up, with the reason. Raises Unreadable."""
         return self._systemd().settle(units, seconds) if self.running else {}
 
     def leftovers(self, directories: Sequence[str]) -> tuple[str, ...]:

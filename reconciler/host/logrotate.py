@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from reconciler.core.actions import WriteFile
@@ -32,39 +32,61 @@ _NAMED = 3
 def judge(action: WriteFile) -> None:
     """Raise ActionFailed unless logrotate takes the file as it is meant."""
     directory, _, name = action.path.rpartition("/")
-    content = action.content
-    found, output = _errors(directory, name, content)
+    new = {name: action.content}
+    found, seen = _errors(directory, new)
     if any(_DUPLICATE in line for line in found):
         # Between two policies of ours the spec has decided; the other file is about to be changed or removed.
-        found, output = _errors(directory, name, content, _other_ours(directory, name))
+        found, seen = _errors(directory, new, _other_ours(directory, name))
     if found:
-        before, _ = _errors(directory, name, None)
+        before, _ = _errors(directory, {})
         found = [line for line in found if line not in before]
     if found:
         words = [line for line in found if not _SKIPPED.match(line)] or found
         raise ActionFailed("logrotate does not accept the policy", "; ".join(words[:_NAMED]))
-    seen = [line.removeprefix(_SEEN).lstrip('"') for line in output if line.startswith(_SEEN)]
-    for stanza in logrotate.parse(content.decode()).stanzas:
-        # It prints the patterns as they stand in the file: of several lines, the first.
-        if not any(line.startswith(stanza.patterns[0]) for line in seen):
-            raise ActionFailed("logrotate does not see the policy", f"{stanza.patterns[0]} is not among the patterns that it would rotate")
+    if unseen := _unseen(action.content, seen):
+        raise ActionFailed("logrotate does not see the policy", f"{unseen} is not among the patterns that it would rotate")
 
 
-def _errors(directory: str, name: str, content: bytes | None, without: Collection[str] = ()) -> tuple[list[str], list[str]]:
-    """What logrotate calls an error with this file in the directory (None: as it is now), but for logs that are not there; all lines."""
-    with _stage(directory, name, content, without) as stage:
+def accepted(actions: Sequence[WriteFile]) -> frozenset[WriteFile]:
+    """Those of several files that logrotate takes as they are meant when it is asked once about all of them.
+
+    All or none: with the least doubt each is to be judged by itself, and says what is wrong with it.
+    """
+    directories = {action.path.rpartition("/")[0] for action in actions}
+    if len(actions) < 2 or len(directories) != 1:
+        return frozenset()
+    try:
+        found, seen = _errors(directories.pop(), {action.path.rpartition("/")[2]: action.content for action in actions})
+    except ActionFailed:
+        return frozenset()
+    clean = not found and not any(_unseen(action.content, seen) for action in actions)
+    return frozenset(actions) if clean else frozenset()
+
+
+def _unseen(content: bytes, seen: Sequence[str]) -> str:
+    """A pattern of the policy that logrotate has not named; empty if there is none."""
+    # It prints the patterns as they stand in the file: of several lines, the first.
+    patterns = (stanza.patterns[0] for stanza in logrotate.parse(content.decode()).stanzas)
+    return next((pattern for pattern in patterns if not any(line.startswith(pattern) for line in seen)), "")
+
+
+def _errors(directory: str, new: Mapping[str, bytes], without: Collection[str] = ()) -> tuple[list[str], list[str]]:
+    """What logrotate calls an error with these files in the directory, but for logs that are not there; and the patterns that it sees."""
+    with _stage(directory, new, without) as stage:
         try:
             result = run(["logrotate", "-d", "-s", f"{stage}/state", f"{stage}/logrotate.conf"], timeout=_TIMEOUT, cap=_CAP)
         except HostError as error:
             raise ActionFailed("logrotate cannot be asked", f"{error.detail}; install it: apt-get install logrotate") from error
         text = (result.out + b"\n" + result.err).decode("utf-8", "replace").replace(f"{stage}/d", directory)
-    lines = [escape(line) for line in text.replace(f"{stage}/logrotate.conf", _MAIN).splitlines()]
-    return [line for line in lines if line.startswith("error:") and not _MISSING_LOG.match(line)], lines
+    lines = text.replace(f"{stage}/logrotate.conf", _MAIN).splitlines()
+    found = [escape(line) for line in lines if line.startswith("error:")]
+    seen = [escape(line.removeprefix(_SEEN).lstrip('"')) for line in lines if line.startswith(_SEEN)]
+    return [line for line in found if not _MISSING_LOG.match(line)], seen
 
 
 @contextmanager
-def _stage(directory: str, name: str, content: bytes | None, without: Collection[str]) -> Iterator[str]:
-    """A directory that only we can enter: the main file including a twin of `directory`, in which this file is as it shall be.
+def _stage(directory: str, new: Mapping[str, bytes], without: Collection[str]) -> Iterator[str]:
+    """A directory that only we can enter: the main file including a twin of `directory`, in which the new files are as they shall be.
 
     The others are links, so that logrotate judges their own mode and owner as well, in the order of their names.
     """
@@ -72,9 +94,9 @@ def _stage(directory: str, name: str, content: bytes | None, without: Collection
     try:
         os.mkdir(f"{stage}/d", 0o755)
         for other in os.listdir(directory):
-            if (other != name or content is None) and other not in without and os.path.isfile(f"{directory}/{other}"):
+            if other not in new and other not in without and os.path.isfile(f"{directory}/{other}"):
                 os.symlink(f"{directory}/{other}", f"{stage}/d/{other}")
-        if content is not None:
+        for name, content in new.items():
             _put(f"{stage}/d/{name}", content)
         _put(f"{stage}/logrotate.conf", _including(directory, f"{stage}/d"))
         yield stage

@@ -25,6 +25,7 @@ class Place:
 
     def __init__(self, root: SafeRoot, path: str) -> None:
         self.path = path
+        self._unsynced = root.unsynced
         try:
             directory, self.name = root.parent(path)
         except FileNotFoundError as error:
@@ -87,11 +88,14 @@ class Place:
             return
 
     def sync(self) -> None:
-        """Make the directory durable. Raises ActionFailed: what was renamed may then not survive a power cut."""
+        """Make the directory durable, at once or with its batch. Raises ActionFailed: what was renamed may not survive a power cut."""
         try:
-            os.fsync(self.fd)
+            if self._unsynced is not None:
+                self._unsynced.add(self.fd, self.path)
+            else:
+                os.fsync(self.fd)
         except OSError as error:
-            raise ActionFailed("done, but it may not survive a power cut", f"{self.path}: its directory: {error.strerror}") from error
+            raise not_durable(self.path, error.strerror or str(error)) from error
 
     def _look(self, name: str) -> str:
         mode = os.stat(name, dir_fd=self.fd, follow_symlinks=False).st_mode
@@ -113,6 +117,11 @@ _ADVICE = {
     errno.EXDEV: "it is a mount point",
     errno.EBUSY: "it is in use or a mount point",
 }
+
+
+def not_durable(path: str, reason: str) -> ActionFailed:
+    """The error for a name that was changed in a directory that cannot be made durable."""
+    return ActionFailed("done, but it may not survive a power cut", f"{path}: its directory: {reason}")
 
 
 def explain(path: str, error: OSError) -> ActionFailed:

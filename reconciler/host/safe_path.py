@@ -11,9 +11,12 @@ import os
 import re
 import stat
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from reconciler.core.host import HostError, Unreadable, UnsafePath
+
+if TYPE_CHECKING:
+    from reconciler.host.unsynced import Unsynced
 
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _REGULAR = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -40,9 +43,11 @@ class SafeRoot:
 
     Keeps descriptors of directories that were walked (at most 256, plus one walk), so that reading many files costs one step each.
     They go stale when a directory is renamed: call `forget` before and after every change. Not for several threads.
+    With `unsynced` set, changed names become durable with its `sync` only.
     """
 
     def __init__(self, root: str) -> None:
+        self.unsynced: Unsynced | None = None
         self._top: int | None = None
         self._known: dict[str, int] = {}
         self.root = root.rstrip("/")

@@ -91,6 +91,13 @@ class SimulatedHost:
                 self._names = None if path_of(action) in ("/etc/passwd", "/etc/group") else self._names
         return Receipt()
 
+    def prepare(self, actions: Sequence[Action]) -> None:
+        """As Executor.prepare. Each action is by itself here."""
+
+    def finish(self) -> Mapping[str, str]:
+        """As Executor.finish."""
+        return {}
+
     def settle(self, units: Sequence[str], seconds: float = 0.4) -> Mapping[str, str]:  # as LiveHost has it
         """What was started here stays up."""
         return {}
@@ -98,6 +105,9 @@ class SimulatedHost:
     def leftovers(self, directories: Sequence[str]) -> tuple[str, ...]:  # as LiveHost has it
         """Nothing is ever interrupted here."""
         return ()
+
+    def forget(self) -> None:
+        """As LiveHost.forget. What is simulated is nowhere else."""
 
     def _edit_accounts(self, action: Account) -> None:
         for path, _old, new in account_edits(self, action, simulated=True):

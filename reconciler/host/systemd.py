@@ -44,6 +44,8 @@ class Systemd:
 
     def __init__(self) -> None:
         self._listed: Mapping[str, UnitState] | None = None
+        self._started: Mapping[str, UnitState] = {}
+        self._since = 0.0
 
     def forget(self) -> None:
         """Ask again next time."""
@@ -68,14 +70,16 @@ class Systemd:
             self.forget()
 
     def settle(self, names: Sequence[str], seconds: float) -> dict[str, str]:
-        """Watch started units for so long; those that stopped, or whose process was replaced by another one, with the reason.
+        """Watch started units until so long after the last start; those that stopped, or whose process was replaced, with the reason.
 
-        One look is not enough: between two crashes a looping service is active as well.
+        One look is not enough: between two crashes a looping service is active as well. The first look was when `start` had finished.
         """
-        self.forget()
-        first = self.units(names)
-        watched = {name: state.invocation for name, state in first.items() if state.active in _RUNNING}
-        deadline = time.monotonic() + seconds
+        first = self._started
+        if not first.keys() >= set(names):
+            self.forget()
+            first, self._since = self.units(names), time.monotonic()
+        watched = {name: first[name].invocation for name in names if first[name].active in _RUNNING}
+        deadline = self._since + seconds
         while watched and time.monotonic() < deadline:
             time.sleep(_POLL)
             watched = {name: invocation for name, invocation in watched.items() if _invocation(name) in (invocation, None)}
@@ -90,7 +94,9 @@ class Systemd:
         self._reset_failed(name for name, state in self.units(names).items() if state.active == "failed")
         result = _systemctl(verb, names)
         self.forget()
-        doubtful = {name: "" for name, state in self.units(names).items() if state.active not in _RUNNING}
+        states, self._since = self.units(names), time.monotonic()
+        self._started = {**self._started, **states}
+        doubtful = {name: "" for name, state in states.items() if state.active not in _RUNNING}
         failed, notes = _verdicts(doubtful, said=result)
         return Receipt("; ".join(notes), failed or None)
 

@@ -70,6 +70,13 @@ class TreeHost:
                 self._files.execute(action)
         return Receipt()
 
+    def prepare(self, actions: Sequence[Action]) -> None:
+        """As Executor.prepare. Each action is by itself here."""
+
+    def finish(self) -> Mapping[str, str]:
+        """As Executor.finish."""
+        return {}
+
     def settle(self, units: Sequence[str], seconds: float = 0.4) -> Mapping[str, str]:  # as LiveHost has it
         """Nothing runs here."""
         return {}

@@ -1,4 +1,8 @@
-"""`python -m tests.bench [--out docs/benchmarks.md]`: measure `plan` with nothing to change, with the floors beside it in the same run."""
+"""`python -m tests.bench [PART...] [--out docs/benchmarks.md]`: measure, with the floors beside it in the same run.
+
+What is measured is `plan` with nothing to change, and the first apply. Parts: `offline`, `booted`, `fleet`; without one, all.
+Of a page that is there the other parts stay as they were.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +13,20 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tests.bench import report, specs
+from tests.bench import fleet, report, specs
 from tests.bench.report import Figure, Goal
 from tests.host import support
 
+if TYPE_CHECKING:
+    from tests.host.booted import BootedHost
+
 OFFLINE = (10, 100, 1_000, 10_000)
 BOOTED = (10, 50, 200)
+FLEET = {10: 5, 50: 5, 200: 3}
+"""Sizes, and how often the first apply is measured: each time takes two new hosts."""
+FIRST_APPLY, BARE = "first apply", "the bare system commands"
 NOTHING = "No changes"
 """What a plan with nothing to change prints."""
 
@@ -24,6 +34,9 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 DRIVER = Path(__file__).with_name("driver.py")
 IMPORTS = "import pydantic, ruamel.yaml, typer"
 PYDANTIC = "from pydantic import BaseModel"
+PYTHON, TOOL, UNITS = "/opt/reconciler/bin/python", "/usr/local/bin/reconciler", "systemctl list-units --all --output=json"
+"""On the booted host."""
+LISTING = "imports, then list-units"
 
 
 def case(name: str, *argv: str, says: str = "") -> dict[str, Any]:
@@ -67,20 +80,60 @@ def booted(rounds: int, counts: Sequence[int] = BOOTED) -> list[tuple[int, list[
     """Plan on a booted host with that many running services, one after the other on the same host."""
     from tests.host.booted import BootedHost  # the offline part runs on any machine
 
-    python, units = "/opt/reconciler/bin/python", "systemctl list-units --all --output=json"
     found = []
     with BootedHost(limit=3000, hostname=specs.HOST) as host:
-        host.write("/root/driver.py", DRIVER.read_text())
         for count in counts:
             spec = f"/root/{count}.yaml"
             host.write(spec, specs.services_only(count))
             print(f"bench: applying {count} services to a booted host", file=sys.stderr)
             host.reconciler("apply", spec, "--auto-approve", timeout=600)
-            both = case("imports, then list-units", "/bin/sh", "-c", f"{python} -c '{IMPORTS}' && {units}")
-            plan = case(f"plan, {count} services", "/usr/local/bin/reconciler", "plan", spec, says=NOTHING)
-            asked = json.dumps({"rounds": rounds, "cases": [*floors(python), case(units, *units.split()), both, plan]})
-            found.append((count, _figures(host.run("python3", "-I", "-S", "/root/driver.py", input=asked, timeout=1200).stdout)))
+            plan = case(f"plan, {count} services", TOOL, "plan", spec, says=NOTHING)
+            asked = _drive(host, [*floors(PYTHON), *_listing(), plan], rounds)
+            found.append((count, [Figure.of(name, runs) for name, runs in asked.items()]))
     return found
+
+
+def _listing() -> list[dict[str, Any]]:
+    """What a plan on a running host cannot do without."""
+    both = case(LISTING, "/bin/sh", "-c", f"{PYTHON} -c '{IMPORTS}' && {UNITS}")
+    return [case(UNITS, *UNITS.split()), both]
+
+
+def _drive(host: BootedHost, cases: list[dict[str, Any]], rounds: int = 0) -> dict[str, Any]:
+    """Run the driver inside; 0 rounds: once, without a warm-up."""
+    asked = json.dumps({"rounds": rounds, "cases": cases})
+    # Cases may have one name: in the order in which they were asked.
+    return dict(json.loads(host.run("python3", "-I", "-S", "-c", DRIVER.read_text(), input=asked, timeout=1200).stdout))
+
+
+def first_apply(count: int, rounds: int, plans: int) -> tuple[list[Figure], list[Figure]]:
+    """First applies of W(count) and the bare commands, each on a new host, in turn; and on the last host plans with nothing to change."""
+    from tests.host.booted import BootedHost  # the offline part runs on any machine
+
+    runs: dict[str, dict[str, list[float]]] = {name: {"ms": [], "kib": []} for name in (BARE, FIRST_APPLY)}
+    plan: list[Figure] = []
+    for turn in range(rounds):
+        print(f"bench: W({count}), round {turn + 1} of {rounds}", file=sys.stderr)
+        with BootedHost(limit=3000, hostname=specs.HOST) as host:
+            for path, text in fleet.units(count).items():
+                host.write(path, text)
+            host.run("groupadd", fleet.GROUP)
+            _add(runs[BARE], _drive(host, [case(" ".join(argv[:12]), *argv) for argv in fleet.commands(count)]))
+        with BootedHost(limit=3000, hostname=specs.HOST) as host:
+            spec = f"/root/{count}.yaml"
+            host.write(spec, fleet.spec(count))
+            apply = case(FIRST_APPLY, TOOL, "apply", spec, "--auto-approve", says="Apply complete!")
+            _add(runs[FIRST_APPLY], _drive(host, [apply]))
+            if turn == rounds - 1:
+                asked = [*floors(PYTHON), *_listing(), case(f"plan, W({count})", TOOL, "plan", spec, says=NOTHING)]
+                plan = [Figure.of(name, found) for name, found in _drive(host, asked, plans).items()]
+    return [Figure.of(name, found) for name, found in runs.items()], plan
+
+
+def _add(runs: dict[str, list[float]], found: dict[str, Any]) -> None:
+    """One more run: the times of its commands added up."""
+    runs["ms"].append(sum(sum(each["ms"]) for each in found.values()))
+    runs["kib"].append(max(max(each["kib"]) for each in found.values()))
 
 
 def _by_name(figures: Sequence[Figure]) -> dict[str, Figure]:
@@ -101,33 +154,70 @@ def offline_goals(figures: Sequence[Figure]) -> list[Goal]:
 def booted_goals(count: int, figures: Sequence[Figure]) -> list[Goal]:
     """What is asked of the booted figures."""
     by = _by_name(figures)
-    ratio = by[f"plan, {count} services"].ms / by["imports, then list-units"].ms
-    return [Goal(f"{count} services, against imports, then list-units", ratio, 3, "x")]
+    ratio = by[f"plan, {count} services"].ms / by[LISTING].ms
+    return [Goal(f"plan, {count} services, against {LISTING}", ratio, 3, "x")]
+
+
+def fleet_goals(count: int, apply: Sequence[Figure], plan: Sequence[Figure]) -> list[Goal]:
+    """What is asked of the first apply of W(count), and of the plan that finds nothing to change after it."""
+    applied, planned = _by_name(apply), _by_name(plan)
+    return [
+        Goal(f"first apply of W({count}), against {BARE}", applied[FIRST_APPLY].ms / applied[BARE].ms, 2.5, "x"),
+        Goal(f"plan of W({count}), against {LISTING}", planned[f"plan, W({count})"].ms / planned[LISTING].ms, 3 if count > 50 else 2, "x"),
+    ]
+
+
+def _offline_part(rounds: int) -> str:
+    command = str(Path(sys.executable).with_name("reconciler"))  # next to this interpreter: of the same environment
+    tree = offline(command, sys.executable, rounds)
+    title = "A tree on disk (`--root`): groups, directories, files and services mixed"
+    return report.section(title, report.goals(offline_goals(tree)), report.table(tree, f"python -c '{PYDANTIC}'"))
+
+
+def _booted_part(rounds: int) -> str:
+    found = booted(rounds)
+    reached = report.goals(booted_goals(*found[-1]))
+    tables = [block for count, figures in found for block in (f"{count} services:", report.table(figures, LISTING))]
+    return report.section("A booted Debian with running services", reached, *tables)
+
+
+def _fleet_part(rounds: int) -> str:
+    reached: list[Goal] = []
+    tables: list[str] = []
+    for count, times in FLEET.items():
+        apply, plan = first_apply(count, times, rounds)
+        reached += fleet_goals(count, apply, plan)
+        title = f"W({count}), first applies: {times}, each on a host of its own:"
+        tables += [title, report.table(apply, BARE), report.table(plan, LISTING)]
+    what = (
+        "W(n) is n services, each with a unit file and a user of its own, enabled and running; n users with a supplementary group "
+        f"and exactly two keys; n logrotate policies; n/5 backup jobs in /etc/cron.d. `{BARE}`: a useradd per user, one daemon-reload, one "
+        "`systemctl enable --now` of all units, the unit files being there; added up."
+    )
+    return report.section("A booted Debian, from nothing to W(n)", what, report.goals(reached), *tables)
+
+
+PARTS = {"offline": _offline_part, "booted": _booted_part, "fleet": _fleet_part}
 
 
 def main(argv: Sequence[str]) -> int:
     """Measure, print, and write with `--out`."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; all of them when none is named")
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--out", type=Path, help="also write the page here")
+    parser.add_argument("--out", type=Path, help="also write the page here; parts that are not measured stay as they are")
     asked = parser.parse_args(argv)
-    # Next to this interpreter: the installed command of the same environment.
-    command = str(Path(sys.executable).with_name("reconciler"))
+    if unknown := [part for part in asked.parts if part not in PARTS]:
+        parser.error(f"no such part: {', '.join(unknown)}; there are {', '.join(PARTS)}")
+    found = report.parts(asked.out.read_text()) if asked.out and asked.out.exists() else {}
     try:
-        tree = offline(command, sys.executable, asked.rounds)
-        reached = offline_goals(tree)
-        title = "A tree on disk (`--root`): groups, directories, files and services mixed"
-        sections = [(title, report.table(tree, f"python -c '{PYDANTIC}'"))]
-        if support.missing():
-            sections.append(("A booted host", f"Left out: a booted host {support.missing()}."))
-        else:
-            for count, figures in booted(asked.rounds):
-                sections.append((f"A booted Debian with {count} running services", report.table(figures, "imports, then list-units")))
-                reached += booted_goals(count, figures) if count == max(BOOTED) else []
+        for part in asked.parts or PARTS:
+            left_out = part != "offline" and support.missing()
+            found[part] = report.section(f"Left out: {part}", f"A booted host {left_out}.") if left_out else PARTS[part](asked.rounds)
     except support.HarnessError as error:
         print(error, file=sys.stderr)
         return 1
-    text = report.page(asked.rounds, [("Goals", report.goals(reached)), *sections])
+    text = report.page({name: found[name] for name in (*PARTS, report.NOTES) if name in found})
     print(text)
     if asked.out:
         asked.out.write_text(text)

@@ -2,8 +2,8 @@
 
 A child's peak memory is never reported below that of the process that started it: this one has to stay small, or it would measure itself.
 
-Standard input: `{"rounds": N, "cases": [{"name", "argv", "says"}]}`. One warm-up round is not counted. Every run of a case has to
-exit 0 and, with `says`, to print that: what fails fast must not look fast.
+Standard input: `{"rounds": N, "cases": [{"name", "argv", "says"}]}`. One warm-up round is not counted; with 0 rounds there is none, and
+every case is run once. Every run of a case has to exit 0 and, with `says`, to print that: what fails fast must not look fast.
 Standard output: `{name: {"ms": [...], "kib": [...]}}`, in the order of the cases.
 """
 
@@ -40,7 +40,7 @@ def measure(cases: list[dict[str, Any]], rounds: int) -> dict[str, dict[str, lis
     for turn in range(rounds + 1):
         for case in cases:
             elapsed, peak = run(case["argv"], case["says"])
-            if turn:
+            if turn or not rounds:
                 result[case["name"]]["ms"].append(elapsed)
                 result[case["name"]]["kib"].append(peak)
     return result

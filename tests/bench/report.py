@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -60,14 +61,31 @@ def goals(found: Sequence[Goal]) -> str:
     return "\n".join(["| goal | limit | measured | reached |", "|---|--:|--:|---|", *(goal.row() for goal in found)])
 
 
-def page(rounds: int, sections: Sequence[tuple[str, str]]) -> str:
-    """The whole page."""
+def section(title: str, *blocks: str) -> str:
+    """A heading and what is under it."""
+    return "\n\n".join([f"## {title}", *blocks]) + "\n"
+
+
+_MARK = re.compile(r"^<!-- (?P<name>[a-z]+) -->\n", re.MULTILINE)
+NOTES = "notes"
+"""The part of the page that is written by hand."""
+
+
+def parts(page: str) -> dict[str, str]:
+    """The parts of a page by name, as `page` wrote them."""
+    marks = list(_MARK.finditer(page))
+    ends = [*(mark.start() for mark in marks[1:]), len(page)]
+    return {mark["name"]: page[mark.end() : end].strip("\n") + "\n" for mark, end in zip(marks, ends, strict=True)}
+
+
+def page(found: Mapping[str, str]) -> str:
+    """The whole page, of parts in their order."""
     head = (
         "# Benchmarks\n\n"
         f"Written by `make bench` on: {facts()}.\n\n"
-        f"Whole processes, start to end, in turn: medians of {rounds} rounds after a warm-up. "
-        "Every `plan` had nothing to change and said so.\n"
+        "Whole processes, start to end, in turn, so that whatever else the machine does falls on all of them alike: medians of several "
+        "rounds, of plans after a warm-up. Every `plan` had nothing to change and said so.\n"
         "Compare ratios, not milliseconds: another machine, or another load, moves all of them. "
         "Memory is the whole process's peak; it is never reported below that of the process that measures (about 12 MiB).\n"
     )
-    return "\n".join([head, *(f"## {title}\n\n{body}\n" for title, body in sections)])
+    return "\n".join([head, *(f"<!-- {name} -->\n{text}" for name, text in found.items())])

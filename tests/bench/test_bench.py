@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import report, specs
-from tests.bench.__main__ import DRIVER, offline
+from tests.bench import fleet, report, specs
+from tests.bench.__main__ import DRIVER, main, offline
 from tests.host.support import HarnessError
 
 STUB = """#!{python} -IS
@@ -78,8 +78,54 @@ def test_a_goal_that_is_not_reached_says_so() -> None:
 
 def test_the_page_does_not_name_the_machine() -> None:
     """The page says what kind of machine it was, not which."""
-    text = report.page(3, [("Title", "Body")])
+    text = report.page({"offline": report.section("Title", "Body")})
 
     assert platform.node() not in text.split()
     assert "/home" not in text
     assert "CPUs" in text
+
+
+def test_parts_that_are_not_measured_stay() -> None:
+    """A page can be taken apart and put together again: what is measured later replaces one part of it, and notes stay."""
+    found = {"offline": report.section("A", "1"), "fleet": report.section("B", "2"), report.NOTES: report.section("C", "by hand")}
+
+    assert found == report.parts(report.page(found))
+
+
+def test_an_unknown_part_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    """A slip in the name of a part does not measure everything, or nothing."""
+    with pytest.raises(SystemExit) as ended:
+        main(["flet"])
+
+    assert ended.value.code == 2
+    assert "no such part: flet; there are offline, booted, fleet" in capsys.readouterr().err
+
+
+def test_each_command_of_the_floor_is_measured_by_itself() -> None:
+    """The bare commands of W(n) are n useradd and two calls of systemctl, each with a name of its own, for the users of the spec."""
+    commands, text = fleet.commands(10), fleet.spec(10)
+
+    assert 12 == len({" ".join(argv) for argv in commands})
+    assert all(text.count(f"  {argv[-1]}:\n") >= 3 for argv in commands[:10])
+    assert text == fleet.spec(10)
+
+
+def test_the_fleet_is_a_valid_spec(tmp_path: Path) -> None:
+    """W(n) is accepted as it stands, and has as many resources as it says."""
+    (tmp_path / "10.yaml").write_text(fleet.spec(10))
+    done = subprocess.run(
+        [sys.executable, "-c", "from reconciler.cli.main import main; main()", "validate", tmp_path / "10.yaml"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert "33 resources" in done.stdout, done.stdout + done.stderr
+
+
+def test_a_single_run_has_no_warm_up() -> None:
+    """With 0 rounds every case is run once and counted: a first apply cannot be repeated."""
+    asked = json.dumps({"rounds": 0, "cases": [{"name": "once", "argv": ["true"], "says": ""}]})
+    said = subprocess.run([sys.executable, "-I", "-S", DRIVER], input=asked, capture_output=True, text=True, check=True)
+
+    assert 1 == len(json.loads(said.stdout)["once"]["ms"])

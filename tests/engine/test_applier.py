@@ -10,8 +10,9 @@ import pytest
 from reconciler.core.actions import Action, Unit, UnitVerb, WriteFile
 from reconciler.core.host import ActionFailed, HostError, Receipt
 from reconciler.core.result import Status
-from reconciler.core.state import OwedRow
+from reconciler.core.state import Memory, OwedRow
 from reconciler.engine.applier import apply
+from reconciler.host.simulated import SimulatedHost
 from tests.engine.test_planner import X, Y, file, files, host_with
 from tests.engine.workbench import Notes, address, applied, changes, host_of, plan_of, planned
 from tests.worlds import Crash, Wrapped
@@ -215,3 +216,53 @@ def test_dependants_of_a_failure_are_skipped_with_the_reason() -> None:
     assert [Y] == [str(where) for where in notes.rows]
     assert {} == notes.owed
     assert "end partial" == notes.story[-1]
+
+
+class Batched(Wrapped):
+    """A host that tells in the journal's story when a batch begins and ends, and loses what it is told to."""
+
+    def __init__(self, host: Any, notes: Notes, lost: dict[str, str]) -> None:
+        super().__init__(host, lambda action: notes.story.append(type(action).__name__))
+        self._notes = notes
+        self._lost = lost
+        self.announced: list[list[Action]] = []
+
+    def prepare(self, actions: Any) -> None:
+        """As Executor.prepare."""
+        self.announced.append(list(actions))
+        self._notes.story.append("prepare")
+
+    def finish(self) -> dict[str, str]:
+        """As Executor.finish."""
+        self._notes.story.append("finish")
+        return self._lost
+
+
+def test_steps_are_done_when_they_are_durable() -> None:
+    """A batch is announced after its intentions are on disk, and written down as done after the host has made it durable."""
+    notes = Notes()
+    host = Batched(host_of(), notes, {})
+    applied(files(x="1", y="1"), host, notes)
+
+    assert ["begin", "intend", "prepare", "WriteFile", "WriteFile", "finish", "done"] == notes.story[:7]
+    assert ["/etc/x", "/etc/y"] == [getattr(action, "path", "") for action in host.announced[0]]
+
+
+def test_what_is_not_durable_has_failed() -> None:
+    """A step that the host could not make durable is a failure with the host's words, and is not recorded; the others are."""
+    notes = Notes()
+    result = applied(files(x="1", y="1"), Batched(host_of(), notes, {"/etc/x": "it may not survive a power cut"}), notes)
+
+    assert {X: "it may not survive a power cut", Y: ""} == {str(where): outcome.reason for where, outcome in result.outcomes.items()}
+    assert notes.rows[address(X)].document is None
+    assert notes.rows[address(Y)].document is not None
+
+
+def test_the_host_is_looked_at_while_services_show_whether_they_stay_up() -> None:
+    """Why a service fell tells more than that it is not as declared, and nothing else is failed for it."""
+    plan, situation, request = planned({**SERVICE, **files(x="1")}, host_of(), Memory(key=b"a key"))
+    host = request.view
+    assert isinstance(host, SimulatedHost)
+    result = apply(plan, situation, request, host, Notes(), lambda _: None, lambda units: dict.fromkeys(units, "it ended"))
+
+    assert {"services.api": "api.service: it ended"} == {str(where): o.reason for where, o in result.outcomes.items() if o.reason}

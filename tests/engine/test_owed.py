@@ -67,7 +67,7 @@ def test_only_effects_that_cannot_be_seen_otherwise_are_written_down() -> None:
     assert [
         OwedRow("daemon-reload", "", API, "its unit file changed"),
         OwedRow("restart", "api.service", API, "Service.ExecStart changed", held=True),
-    ] == list(incurred(steps, API))
+    ] == incurred(steps)[API]
 
 
 def started() -> tuple[SimulatedHost, Notes]:
