@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import re
-from enum import StrEnum
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
-from reconciler.core.scalars import Plain
+from reconciler.core.scalars import CONTROL, Plain
 
-CONTROL = r"\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufdd0-\ufdef\ufeff\ufffe\uffff"
-"""C0, C1, line separators, bidirectional controls and noncharacters (systemd loads no unit that has one): never in one line of text."""
 _ONE_LINE = rf"^[^{CONTROL}]*\z"
 # Possessive: without it a long number followed by nonsense takes exponential time.
 _DURATION = re.compile(r"(?:\d++(?:us|ms|seconds?|sec|s|minutes?|min|months?|m|hours?|hr|h|days?|d|weeks?|w|M|years?|y)?+\s*+)++|infinity")
@@ -85,10 +82,3 @@ Duration = Annotated[
 
 TimeZone = Annotated[str, Field(pattern=r"^(?:host|[A-Z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+){0,2})\z")]
 """A time zone by its name in the tz database, or `host`: the host's own."""
-
-
-class Scheduler(StrEnum):
-    """What runs scheduled jobs."""
-
-    TIMER = "timer"
-    CRON = "cron"

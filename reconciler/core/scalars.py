@@ -1,6 +1,11 @@
-"""What the loader found written in the YAML, where the spelling matters more than the value."""
+"""What values of a spec are made of, for those who need no model of it."""
 
 from __future__ import annotations
+
+from enum import StrEnum
+
+CONTROL = r"\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufdd0-\ufdef\ufeff\ufffe\uffff"
+"""C0, C1, line separators, bidirectional controls and noncharacters (systemd loads no unit that has one): never in one line of text."""
 
 
 class Plain(str):
@@ -11,3 +16,10 @@ class Plain(str):
     """
 
     __slots__ = ()
+
+
+class Scheduler(StrEnum):
+    """What runs scheduled jobs."""
+
+    TIMER = "timer"
+    CRON = "cron"

@@ -8,10 +8,11 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from reconciler.core.fields import AbsolutePath, Duration, Flag, Scheduler, Text, TimeZone
+from reconciler.core.fields import AbsolutePath, Duration, Flag, Text, TimeZone
 from reconciler.core.resource import Resource
+from reconciler.core.scalars import Scheduler
 from reconciler.formats import backup_job, timespan
-from reconciler.kinds.schedule import ScheduleText
+from reconciler.kinds.schedule_text import ScheduleText
 
 
 class Verify(StrEnum):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from reconciler.core.actions import Cause, MakeDirectory, RemovePath, SetAccess, Step, WriteFile
@@ -10,17 +10,16 @@ from reconciler.core.address import Address
 from reconciler.core.changes import Change, Document, Observed, Part, Verb
 from reconciler.core.diagnostic import Diagnostic
 from reconciler.core.digest import digest
-from reconciler.core.host import FileType, HostView, Unreadable, UnsafePath
 from reconciler.core.kind import Impossible, Kind, Requirement, RequirementType
 from reconciler.core.spec import Declared
 from reconciler.core.state import OwedRow
 from reconciler.formats import backup_job
 from reconciler.kinds import access, schedule
 from reconciler.kinds.backup_model import Backup, Compress, Name
+from reconciler.kinds.backups_observed import is_scheduled, observe, unit_of
 
 _CONFIG = "config"
 _FILE = {"type": "file", "mode": "0600", "owner": "root", "group": "root"}
-_DIRECTORIES = (backup_job.DIRECTORY.rpartition("/")[0], backup_job.DIRECTORY)
 _COMMAND = "/usr/local/bin/reconciler"
 _COMPRESSORS = {Compress.GZIP: "/usr/bin/gzip", Compress.ZSTD: "/usr/bin/zstd"}
 _BUSY = "75"
@@ -30,14 +29,6 @@ _BUSY = "75"
 def _backup(declared: Declared) -> Backup:
     assert isinstance(declared.resource, Backup)
     return declared.resource
-
-
-def _unit(address: Address) -> str:
-    return f"backup-{address.name}"
-
-
-def _is_scheduled(address: Address) -> bool:
-    return address.part in schedule.PARTS
 
 
 def _config(declared: Declared) -> Document:
@@ -67,7 +58,7 @@ def _job(declared: Declared) -> schedule.Job:
     backup, name = _backup(declared), declared.address.name
     return schedule.Job(
         declared,
-        _unit(declared.address),
+        unit_of(declared.address),
         backup.schedule,
         [str(declared.settings.get("command", _COMMAND)), "backup", "run", name],
         scheduler=schedule.scheduler_of(declared, backup.scheduler),
@@ -88,46 +79,10 @@ def expand(declared: Declared, running: bool) -> Iterator[Part]:
         yield replace(part, needs=(*part.needs, address, service))
 
 
-def observe(view: HostView, addresses: Sequence[Address]) -> Mapping[Address, Observed]:
-    """Units and cron files at once; one read of each job file."""
-    found = schedule.observe(view, [address for address in addresses if _is_scheduled(address)], _unit)
-    configs = [address for address in addresses if not _is_scheduled(address)]
-    missing = _missing(view) if configs else []
-    return found | {address: _observe(view, backup_job.path_of(address.name), missing) for address in configs}
-
-
-def _missing(view: HostView) -> list[str]:
-    """Which of the directories above have to be made."""
-    try:
-        return [path for path in _DIRECTORIES if view.entry(path) is None]
-    except (Unreadable, UnsafePath):
-        return []
-
-
-def _observe(view: HostView, path: str, missing: Sequence[str]) -> Observed:
-    try:
-        entry, content = access.read_entry(view, path)
-    except (Unreadable, UnsafePath) as problem:
-        return access.unreadable(problem)
-    if entry is None:
-        return Observed(None, {"missing": missing})
-    document = access.path_document(entry)
-    if entry.type is FileType.FILE:
-        document["job"] = _parsed(content)
-    return Observed(document, {"expects": access.expects_of(entry, content)})
-
-
-def _parsed(content: bytes) -> Document:
-    try:
-        return backup_job.parse(content.decode("utf-8"))
-    except (backup_job.NotAJob, UnicodeDecodeError):
-        return {"content": digest(content)}
-
-
 def actions(change: Change) -> Iterator[Step]:
     """Write or remove the job file; the rest is the schedule's."""
-    if _is_scheduled(change.address):
-        yield from schedule.actions(change, _unit)
+    if is_scheduled(change.address):
+        yield from schedule.actions(change, unit_of)
         return
     path, cause, expects = backup_job.path_of(change.address.name), (Cause(change.address),), access.expected(change.observed)
     if change.verb is Verb.DELETE:
@@ -148,7 +103,7 @@ def actions(change: Change) -> Iterator[Step]:
 
 def catch_up(part: Part, observed: Observed, row: OwedRow) -> Iterator[Step]:
     """What the schedule part still owes."""
-    return schedule.catch_up(part, observed, row) if _is_scheduled(part.address) else iter(())
+    return schedule.catch_up(part, observed, row) if is_scheduled(part.address) else iter(())
 
 
 def lint(declared: Declared) -> Iterator[Diagnostic]:
@@ -181,7 +136,7 @@ def paths(address: Address) -> Iterator[str]:
     if address.part in ("", _CONFIG):
         yield backup_job.path_of(address.name)
     if address.part != _CONFIG:
-        yield from schedule.paths(address, _unit)
+        yield from schedule.paths(address, unit_of)
 
 
 KIND = Kind(

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Annotated
 
 from pydantic import Field
 
 from reconciler.core.actions import Cause, MakeDirectory, RemovePath, SetAccess, Step
 from reconciler.core.address import Address
-from reconciler.core.changes import Change, Observed, Part, Verb
+from reconciler.core.changes import Change, Part, Verb
 from reconciler.core.fields import AbsolutePath, AccountName, Mode
-from reconciler.core.host import FileType, HostView, Unreadable, UnsafePath
+from reconciler.core.host import FileType, HostView, Unreadable
 from reconciler.core.kind import Impossible, Kind, Requirement
 from reconciler.core.resource import RefersTo, Resource
 from reconciler.core.spec import Declared
 from reconciler.kinds import access
+from reconciler.kinds.directories_observed import observe
 
 
 class Directory(Resource):
@@ -35,21 +36,6 @@ def expand(declared: Declared, running: bool) -> Iterator[Part]:
     assert isinstance(directory, Directory)
     document = {"type": "directory", "mode": directory.mode, "owner": directory.owner, "group": directory.group}
     yield Part(declared.address, document, declared)
-
-
-def observe(view: HostView, addresses: Sequence[Address]) -> Mapping[Address, Observed]:
-    """One look at each path."""
-    return {address: _observe(view, address.name) for address in addresses}
-
-
-def _observe(view: HostView, path: str) -> Observed:
-    try:
-        entry = view.entry(path)
-    except (Unreadable, UnsafePath) as error:
-        return access.unreadable(error)
-    if entry is None:
-        return Observed(None)
-    return Observed(access.path_document(entry), {"expects": str(entry.type)})
 
 
 def keep(view: HostView, address: Address, vanishing: frozenset[str]) -> str:

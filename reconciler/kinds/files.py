@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
 from reconciler.core.actions import Cause, RemovePath, SetAccess, Step, WriteFile
 from reconciler.core.address import Address
-from reconciler.core.changes import Change, Observed, Part, Verb
+from reconciler.core.changes import Change, Part, Verb
 from reconciler.core.digest import digest
 from reconciler.core.fields import AbsolutePath, AccountName, Flag, Mode, TextBlock
-from reconciler.core.host import FileType, HostView, Unreadable, UnsafePath
 from reconciler.core.kind import Impossible, Kind, Requirement
 from reconciler.core.resource import RefersTo, Resource, SourcePath
 from reconciler.core.spec import Declared
 from reconciler.kinds import access
+from reconciler.kinds.files_observed import observe
 
 
 class File(Resource):
@@ -53,24 +53,6 @@ def expand(declared: Declared, running: bool) -> Iterator[Part]:
     content = file.content.encode() if file.source is None and file.content is not None else declared.sources[file.source or ""]
     document = {"type": "file", "content": digest(content), "mode": file.mode, "owner": file.owner, "group": file.group}
     yield Part(declared.address, document, declared, content, file.sensitive)
-
-
-def observe(view: HostView, addresses: Sequence[Address]) -> Mapping[Address, Observed]:
-    """One look at each path, and one read."""
-    return {address: _observe(view, address.name) for address in addresses}
-
-
-def _observe(view: HostView, path: str) -> Observed:
-    try:
-        entry, content = access.read_entry(view, path)
-    except (Unreadable, UnsafePath) as error:
-        return access.unreadable(error)
-    if entry is None:
-        return Observed(None)
-    document = access.path_document(entry)
-    if entry.type is FileType.FILE:
-        document["content"] = digest(content)
-    return Observed(document, {"expects": access.expects_of(entry, content)})
 
 
 def actions(change: Change) -> Iterator[Step]:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from typing import Annotated
 
 from pydantic import Field
 
 from reconciler.core.actions import Account, AccountOp, Cause, Step
-from reconciler.core.address import Address
-from reconciler.core.changes import Change, Document, Observed, Part, Verb
+from reconciler.core.changes import Change, Document, Part, Verb
 from reconciler.core.fields import AccountName, Flag
-from reconciler.core.host import HostView, Unreadable, UnsafePath
 from reconciler.core.kind import Impossible, Kind
 from reconciler.core.resource import Resource
 from reconciler.core.spec import Declared
-from reconciler.formats import accounts
+from reconciler.kinds.groups_observed import observe
 
 
 class Group(Resource):
@@ -39,22 +37,6 @@ def expand(declared: Declared, running: bool) -> Iterator[Part]:
     if gid is not None:
         document["gid"] = gid
     yield Part(declared.address, document, declared)
-
-
-def observe(view: HostView, addresses: Sequence[Address]) -> Mapping[Address, Observed]:
-    """One read of /etc/group for all."""
-    try:
-        text = view.read("/etc/group").decode("utf-8", "replace")
-    except FileNotFoundError:
-        text = ""
-    except (Unreadable, UnsafePath) as error:
-        return {address: Observed(None, unreadable=str(error)) for address in addresses}
-    found = {group.name: group for group in accounts.parse_groups(text)}
-    return {address: _observed(found.get(address.name)) for address in addresses}
-
-
-def _observed(group: accounts.Group | None) -> Observed:
-    return Observed(None) if group is None else Observed({"type": "group", "gid": group.gid})
 
 
 def actions(change: Change) -> Iterator[Step]:

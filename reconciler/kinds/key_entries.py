@@ -8,7 +8,8 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from reconciler.core.fields import CONTROL, Flag, Text
+from reconciler.core.fields import Flag, Text
+from reconciler.core.scalars import CONTROL
 from reconciler.formats import authorized_keys
 from reconciler.formats.authorized_keys import FLAGS, BadKey, Key, Option, canonical, check_option
 

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 
 from reconciler.core.actions import Cause, Check, RemovePath, SetAccess, Step, WriteFile
 from reconciler.core.address import Address
-from reconciler.core.changes import Change, Document, Observed, Part, Verb
+from reconciler.core.changes import Change, Part, Verb
 from reconciler.core.digest import digest
-from reconciler.core.host import FileType, HostView, Unreadable, UnsafePath
 from reconciler.core.kind import Impossible, Kind, Requirement, RequirementType
 from reconciler.core.spec import Declared
 from reconciler.formats import logrotate as form
 from reconciler.kinds import access, logrotate_rules
-from reconciler.kinds.logrotate_host import DIRECTORY
 from reconciler.kinds.logrotate_model import Policy, PolicyName, Script
+from reconciler.kinds.logrotate_observed import DIRECTORY, observe, path_of
 
 _FILE = {"type": "file", "mode": "0644", "owner": "root", "group": "root"}
 _VALUES = ("size", "minsize", "maxsize", "rotate", "maxage", "dateformat", "olddir")
@@ -35,10 +34,6 @@ _SYSTEMCTL = "/usr/bin/systemctl"
 def _policy(declared: Declared) -> Policy:
     assert isinstance(declared.resource, Policy)
     return declared.resource
-
-
-def _path(address: Address) -> str:
-    return f"{DIRECTORY}/{address.name}"
 
 
 def _header(address: Address) -> tuple[str, ...]:
@@ -88,27 +83,9 @@ def expand(declared: Declared, running: bool) -> Iterator[Part]:
     yield Part(declared.address, {**_FILE, **form.Config((block,)).data()}, declared, content)
 
 
-def observe(view: HostView, addresses: Sequence[Address]) -> Mapping[Address, Observed]:
-    """One read per file."""
-    return {address: _observe(view, address) for address in addresses}
-
-
-def _observe(view: HostView, address: Address) -> Observed:
-    try:
-        entry, content = access.read_entry(view, _path(address))
-    except (Unreadable, UnsafePath) as error:
-        return access.unreadable(error)
-    if entry is None:
-        return Observed(None)
-    document: Document = access.path_document(entry)
-    if entry.type is FileType.FILE:
-        document |= form.parse(content.decode("utf-8", "replace")).data()
-    return Observed(document, {"expects": access.expects_of(entry, content)})
-
-
 def actions(change: Change) -> Iterator[Step]:
     """Write it once logrotate agrees, set its access, or remove it."""
-    path, cause, expects = _path(change.address), (Cause(change.address),), access.expected(change.observed)
+    path, cause, expects = path_of(change.address), (Cause(change.address),), access.expected(change.observed)
     if change.verb is Verb.DELETE:
         yield Step(RemovePath(path, expects), cause)
         return
@@ -135,7 +112,7 @@ def references(declared: Declared) -> Iterable[Address]:
     policy = _policy(declared)
     named = (address for owner, group in _accounts(policy) for address in access.owners(owner, group))
     olddir = (f"{policy.olddir}/x",) if policy.olddir else ()
-    return (*named, *access.above(*policy.paths, *olddir, _path(declared.address)))
+    return (*named, *access.above(*policy.paths, *olddir, path_of(declared.address)))
 
 
 def requires(declared: Declared) -> Iterable[Requirement]:
@@ -158,7 +135,7 @@ KIND = Kind(
     order=70,
     references=references,
     requires=requires,
-    paths=lambda address: (_path(address),),
+    paths=lambda address: (path_of(address),),
     lint_together=logrotate_rules.lint,
     check=logrotate_rules.check,
 )

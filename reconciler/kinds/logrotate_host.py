@@ -9,8 +9,8 @@ from functools import cached_property
 from reconciler.core.host import Entry, FileType, HostView, Unreadable, UnsafePath
 from reconciler.formats import globs
 from reconciler.formats import logrotate as form
+from reconciler.kinds.logrotate_observed import DIRECTORY
 
-DIRECTORY = "/etc/logrotate.d"
 MAIN = "/etc/logrotate.conf"
 _TIMER = "logrotate.timer"
 _TIMER_PLACES = ("/etc/systemd/system", "/run/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")

@@ -11,8 +11,9 @@ from reconciler.core.host import FileType, HostView, Unreadable, UnsafePath
 from reconciler.core.spec import Declared, Spec
 from reconciler.formats import globs
 from reconciler.kinds.access import ACCESS, Access, access_of, parents
-from reconciler.kinds.logrotate_host import DIRECTORY, MAIN, LogrotateHost
+from reconciler.kinds.logrotate_host import MAIN, LogrotateHost
 from reconciler.kinds.logrotate_model import Frequency, Policy
+from reconciler.kinds.logrotate_observed import DIRECTORY
 
 _PROGRAM = "/usr/sbin/logrotate"
 

@@ -5,12 +5,12 @@ address without a suffix, from the address alone (a removed part has nothing els
 
     PARTS                                           {"service", "timer", "cron"}: an address with such a part is ours
     CARRIES                                         for Kind.carries
-    ScheduleText                                    the type of a field `schedule`
+    schedule_text.ScheduleText                      the type of a field `schedule`
     scheduler_of(declared, own), timezone_of(declared, own)     the resource's own word (None: that of `settings`)
     Job(declared, unit, schedule, command, ...)     what runs, when, as whom
     lint(job) -> Iterator[Diagnostic]               for Kind.lint: what cannot be scheduled so
     expand(job, running) -> Iterator[Part]          `/service` and `/timer`, or `/cron`
-    observe(view, addresses, unit_of) -> {address: Observed}
+    schedule_observed.observe(view, addresses, unit_of) -> {address: Observed}
     actions(change, unit_of) -> Iterator[Step]
     catch_up(part, observed, row) -> Iterator[Step] for Kind.catch_up
     references(job) -> Iterator[Address]            accounts, program, directories
@@ -20,43 +20,27 @@ address without a suffix, from the address alone (a removed part has nothing els
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Annotated
-
-from pydantic import AfterValidator, Field
 
 from reconciler.core.actions import Cause, RemovePath, SetAccess, Step, Unit, UnitVerb, WriteFile
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Document, Observed, Part, Verb
 from reconciler.core.diagnostic import Diagnostic, error, warning
 from reconciler.core.digest import digest
-from reconciler.core.fields import CONTROL, Scheduler
-from reconciler.core.host import FileType, HostView, Unreadable, UnsafePath
 from reconciler.core.kind import Impossible, Requirement, RequirementType
+from reconciler.core.scalars import Scheduler
 from reconciler.core.spec import Declared, nothing
 from reconciler.core.state import OwedRow
 from reconciler.formats import calendar, cron, summer_time, unit
 from reconciler.kinds import access, units
+from reconciler.kinds.schedule_observed import CRON_D, PARTS, UnitOf, cron_file
 
-PARTS = frozenset({"service", "timer", "cron"})
 CARRIES = ("type", "unit", "cron")
-UnitOf = Callable[[Address], str]
 
-_CRON_D = "/etc/cron.d"
-_STAMPS = "/var/lib/systemd/timers"
 _WANTED_BY = "timers.target"
 _YEARS = range(2026, 2036)
 """In which days without some hour are looked for: a day of the week does not meet one every year."""
-
-
-def _readable(text: str) -> str:
-    calendar.parse(text)
-    return text
-
-
-ScheduleText = Annotated[str, Field(pattern=rf"^[^{CONTROL}]*\z", min_length=1, max_length=256), AfterValidator(_readable)]
-"""A cron expression ("0 2 * * *", "@daily") or a systemd calendar ("Mon..Fri 02:00", "daily")."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,47 +204,13 @@ def _cron(job: Job) -> Part:
 # ---------------------------------------------------------------------------------------------------- observe
 
 
-def observe(view: HostView, addresses: Sequence[Address], unit_of: UnitOf) -> dict[Address, Observed]:
-    """All unit files, links and states in one go; each file of cron's with one look."""
-    names = {address: f"{unit_of(address)}.{address.part}" for address in addresses if address.part != "cron"}
-    observed = units.observe(view, names)
-    stamps = _stamps(view) if names else frozenset()
-    for address, name in names.items():
-        stamp = f"{_STAMPS}/stamp-{name}"
-        if stamp in stamps:
-            seen = observed[address]
-            observed[address] = Observed(seen.document, {**seen.private, "stamp": stamp}, seen.unreadable)
-    return observed | {address: _observe_cron(view, _cron_file(address, unit_of)) for address in addresses if address.part == "cron"}
-
-
-def _stamps(view: HostView) -> frozenset[str]:
-    """When each persistent timer ran last: empty files, whose time counts (systemd.timer(5))."""
-    try:
-        return frozenset(f"{_STAMPS}/{name}" for name in view.names(_STAMPS))
-    except (Unreadable, UnsafePath):
-        return frozenset()
-
-
-def _observe_cron(view: HostView, path: str) -> Observed:
-    try:
-        entry, content = access.read_entry(view, path)
-    except (Unreadable, UnsafePath) as problem:
-        return access.unreadable(problem)
-    if entry is None:
-        return Observed(None)
-    document = access.path_document(entry)
-    if entry.type is FileType.FILE:
-        document["cron"] = cron.parse(content.decode("utf-8", "surrogateescape"))
-    return Observed(document, {"expects": access.expects_of(entry, content)})
-
-
 # ---------------------------------------------------------------------------------------------------- steps
 
 
 def actions(change: Change, unit_of: UnitOf) -> Iterator[Step]:
     """A changed timer is restarted, and nothing else: the service runs when its time comes."""
     if change.address.part == "cron":
-        yield from _write_cron(change, _cron_file(change.address, unit_of))
+        yield from _write_cron(change, cron_file(change.address, unit_of))
         return
     name = f"{unit_of(change.address)}.{change.address.part}"
     if change.verb is Verb.DELETE:
@@ -318,14 +268,10 @@ def _write_cron(change: Change, path: str) -> Iterator[Step]:
 # ---------------------------------------------------------------------------------------------------- what it needs
 
 
-def _cron_file(address: Address, unit_of: UnitOf) -> str:
-    return f"{_CRON_D}/{unit_of(address)}"
-
-
 def paths(address: Address, unit_of: UnitOf) -> Iterator[str]:
     """The files of a part, or of all parts that a resource may have."""
     for part in [address.part] if address.part else sorted(PARTS):
-        yield _cron_file(address, unit_of) if part == "cron" else units.path(f"{unit_of(address)}.{part}")
+        yield cron_file(address, unit_of) if part == "cron" else units.path(f"{unit_of(address)}.{part}")
 
 
 def _program(job: Job) -> str:
@@ -350,6 +296,6 @@ def requires(job: Job) -> Iterable[Requirement]:
     found = [Requirement(RequirementType.USER, job.user, fatal), Requirement(RequirementType.GROUP, job.group, fatal)]
     found.append(Requirement(RequirementType.PROGRAM, _program(job), fatal=False))
     if fatal:
-        found.append(Requirement(RequirementType.DIRECTORY, _CRON_D))
+        found.append(Requirement(RequirementType.DIRECTORY, CRON_D))
         found.append(Requirement(RequirementType.PROGRAM, "/usr/sbin/cron", fatal=False))
     return [need for need in found if need.name]

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from reconciler.core.actions import Cause, Step, Unit, UnitVerb
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Document, Observed, Part, Verb
-from reconciler.core.host import HostView
 from reconciler.core.kind import Kind, Requirement, RequirementType
 from reconciler.core.resource import Effect
 from reconciler.core.spec import Declared
 from reconciler.core.state import OwedRow
 from reconciler.kinds import access, service_unit, units
 from reconciler.kinds.service_model import OnChange, Service, ServiceName, State
+from reconciler.kinds.services_observed import observe, unit_of
 
 
 def _service(declared: Declared) -> Service:
     assert isinstance(declared.resource, Service)
     return declared.resource
-
-
-def _unit(address: Address) -> str:
-    return f"{address.name}.service"
 
 
 def expand(declared: Declared, running: bool) -> Iterator[Part]:
@@ -32,7 +28,7 @@ def expand(declared: Declared, running: bool) -> Iterator[Part]:
         document: Document = {**units.MASK, "enabled": []}
     else:
         sections = service_unit.sections(service)
-        links = units.links(_unit(declared.address), service.wanted_by, service.required_by) if service.enabled else []
+        links = units.links(unit_of(declared.address), service.wanted_by, service.required_by) if service.enabled else []
         document = {**units.FILE, "unit": sections, "enabled": links}
     if running and not _ends_by_itself(service):
         document["state"] = "stopped" if service.enabled == "masked" else str(service.state)
@@ -44,14 +40,9 @@ def _ends_by_itself(service: Service) -> bool:
     return service.type == "oneshot" and not service.remain_after_exit and service.state is State.RUNNING
 
 
-def observe(view: HostView, addresses: Sequence[Address]) -> Mapping[Address, Observed]:
-    """All unit files, links and states at once."""
-    return units.observe(view, {address: _unit(address) for address in addresses})
-
-
 def actions(change: Change) -> Iterator[Step]:
     """STOP what has to stop, write, tell systemd once, then start, restart or reload as `on_change` allows."""
-    name = _unit(change.address)
+    name = unit_of(change.address)
     if change.verb is Verb.DELETE:
         yield from units.remove(change, name)
         return
@@ -63,9 +54,9 @@ def actions(change: Change) -> Iterator[Step]:
 def _stop(change: Change) -> Iterator[Step]:
     if change.touches("state") and (change.after or {}).get("state") == "stopped":
         if (change.before or {}).get("state") == "failed":
-            yield units.step(change.address, UnitVerb.RESET_FAILED, _unit(change.address), "it failed and shall be stopped")
+            yield units.step(change.address, UnitVerb.RESET_FAILED, unit_of(change.address), "it failed and shall be stopped")
         elif change.before is not None:
-            yield units.step(change.address, UnitVerb.STOP, _unit(change.address), "state: stopped")
+            yield units.step(change.address, UnitVerb.STOP, unit_of(change.address), "state: stopped")
 
 
 def _run(change: Change) -> Iterator[Step]:
@@ -73,7 +64,7 @@ def _run(change: Change) -> Iterator[Step]:
     service, state = _service(change.part.declared), (change.before or {}).get("state")
     if service.state is State.STOPPED or service.enabled == "masked":
         return
-    job, name = _ends_by_itself(service), _unit(change.address)
+    job, name = _ends_by_itself(service), unit_of(change.address)
     if change.verb is Verb.CREATE:
         yield units.step(change.address, UnitVerb.START, name, "it is new", once=job)
     elif state == "restarting":
@@ -96,7 +87,7 @@ def _catch_up(address: Address, service: Service, cost: Effect, why: str) -> Ite
     allowed = {OnChange.RESTART: (UnitVerb.RELOAD, UnitVerb.RESTART), OnChange.RELOAD: (UnitVerb.RELOAD,), OnChange.NONE: ()}
     if verb is UnitVerb.RELOAD and service.exec_reload is None:
         return
-    yield Step(Unit(verb, (_unit(address),)), (Cause(address, why, _unit(address)),), held=verb not in allowed[service.on_change])
+    yield Step(Unit(verb, (unit_of(address),)), (Cause(address, why, unit_of(address)),), held=verb not in allowed[service.on_change])
 
 
 def watches(declared: Declared) -> Iterator[str]:
@@ -177,6 +168,6 @@ KIND = Kind(
     watches=watches,
     watched=watched,
     catch_up=catch_up,
-    paths=lambda address: (units.path(_unit(address)),),
+    paths=lambda address: (units.path(unit_of(address)),),
     lint=lambda declared: units.lint(declared, lambda: expand(declared, running=False)),
 )

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar, Self
 
 from pydantic import GetJsonSchemaHandler, model_validator
 
 from reconciler.core.actions import Step
 from reconciler.core.address import Address
-from reconciler.core.changes import Change, Observed, Part
+from reconciler.core.changes import Change, Part
 from reconciler.core.diagnostic import Diagnostic, error, warning
 from reconciler.core.fields import AccountName
-from reconciler.core.host import HostView
 from reconciler.core.kind import Kind, Requirement
 from reconciler.core.resource import Resource
 from reconciler.core.spec import Declared, Spec
 from reconciler.formats.authorized_keys import RSA_GOOD, Key
 from reconciler.kinds import keys
 from reconciler.kinds.key_entries import KeyList, keys_of
+from reconciler.kinds.ssh_keys_observed import observe
 
 
 class SshKeys(Resource):
@@ -68,11 +68,6 @@ def expand(declared: Declared, running: bool) -> Iterator[Part]:
     """The file, then each key."""
     resource = _resource(declared)
     return keys.parts(declared, declared.address.name, resource.declared_keys(), exactly=resource.exactly is not None)
-
-
-def observe(view: HostView, addresses: Sequence[Address]) -> Mapping[Address, Observed]:
-    """As `keys` does."""
-    return keys.observe(view, {address: address.name for address in addresses})
 
 
 def actions(change: Change) -> Iterator[Step]:

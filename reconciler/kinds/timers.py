@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
 from reconciler.core.actions import Step
 from reconciler.core.address import Address
-from reconciler.core.changes import Change, Observed, Part
+from reconciler.core.changes import Change, Part
 from reconciler.core.diagnostic import Diagnostic, error
-from reconciler.core.fields import AccountName, Duration, Flag, Scheduler, Text, TimeZone
-from reconciler.core.host import HostView
+from reconciler.core.fields import AccountName, Duration, Flag, Text, TimeZone
 from reconciler.core.kind import Kind, Requirement
 from reconciler.core.resource import RefersTo, Resource
+from reconciler.core.scalars import Scheduler
 from reconciler.core.spec import Declared
 from reconciler.kinds import schedule
+from reconciler.kinds.schedule_text import ScheduleText
 from reconciler.kinds.service_model import Command, DirectiveName, EnvironmentName, State, WorkingDirectory
+from reconciler.kinds.timers_observed import observe, unit_of
 
 
 def _without_suffix(name: str) -> str:
@@ -37,7 +39,7 @@ TimerName = Annotated[
 class Timer(Resource):
     """A job that runs by the clock. When its block is removed, it runs no more, and its files go."""
 
-    schedule: schedule.ScheduleText
+    schedule: ScheduleText
     """When: a cron expression ("0 2 * * *", "@daily") or a systemd calendar ("Mon..Fri 02:00", "daily")."""
     exec_start: Command
     """What runs. A list is the exact argv; a string is systemd's own syntax."""
@@ -86,10 +88,6 @@ class Timer(Resource):
         return self
 
 
-def _unit(address: Address) -> str:
-    return address.name
-
-
 def _timer(declared: Declared) -> Timer:
     assert isinstance(declared.resource, Timer)
     return declared.resource
@@ -99,7 +97,7 @@ def _job(declared: Declared) -> schedule.Job:
     timer = _timer(declared)
     return schedule.Job(
         declared,
-        _unit(declared.address),
+        unit_of(declared.address),
         timer.schedule,
         timer.exec_start,
         scheduler=schedule.scheduler_of(declared, timer.scheduler),
@@ -122,14 +120,9 @@ def expand(declared: Declared, running: bool) -> Iterator[Part]:
     return schedule.expand(_job(declared), running)
 
 
-def observe(view: HostView, addresses: Sequence[Address]) -> Mapping[Address, Observed]:
-    """All units and files at once."""
-    return schedule.observe(view, addresses, _unit)
-
-
 def actions(change: Change) -> Iterator[Step]:
     """What the schedule part does."""
-    return schedule.actions(change, _unit)
+    return schedule.actions(change, unit_of)
 
 
 def lint(declared: Declared) -> Iterator[Diagnostic]:
@@ -163,6 +156,6 @@ KIND = Kind(
     references=references,
     requires=requires,
     catch_up=schedule.catch_up,
-    paths=lambda address: schedule.paths(address, _unit),
+    paths=lambda address: schedule.paths(address, unit_of),
     lint=lint,
 )

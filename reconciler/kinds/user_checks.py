@@ -10,7 +10,8 @@ from reconciler.core.diagnostic import Diagnostic, error, warning
 from reconciler.core.host import Entry, FileType, HostView, Unreadable, UnsafePath
 from reconciler.core.spec import Spec
 from reconciler.kinds import user_files
-from reconciler.kinds.user_model import NOLOGIN, User, shell_of
+from reconciler.kinds.user_model import User, shell_of
+from reconciler.kinds.user_words import NOLOGIN
 
 _MOST_LINKS = 8
 _NO_SHELLS = (NOLOGIN, "/sbin/nologin", "/bin/false", "/usr/bin/false")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from reconciler.core.actions import ABSENT, Cause, Check, EditLines, MakeDirectory, RemovePath, SetAccess, Step, WriteFile
 from reconciler.core.address import Address
@@ -13,7 +14,10 @@ from reconciler.core.kind import Impossible
 from reconciler.core.spec import Declared
 from reconciler.formats import profile, sudoers
 from reconciler.kinds import access
-from reconciler.kinds.user_model import State, User
+from reconciler.kinds.user_words import State
+
+if TYPE_CHECKING:
+    from reconciler.kinds.user_model import User
 
 SUDO = "sudo"
 PROFILE = "profile"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import date
-from enum import StrEnum
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -12,21 +11,7 @@ from reconciler.core.fields import AbsolutePath, AccountName, Flag, Mode, Text
 from reconciler.core.resource import RefersTo, Resource
 from reconciler.formats import profile, sudoers
 from reconciler.kinds.key_entries import KeyList
-
-EPOCH = date(1970, 1, 1)
-NEVER = "never"
-NO_HOME = "/nonexistent"
-NOLOGIN = "/usr/sbin/nologin"
-SYSTEM_BELOW = 1000
-"""uids below this are for system accounts."""
-
-
-class State(StrEnum):
-    """What becomes of the account."""
-
-    PRESENT = "present"
-    DISABLED = "disabled"
-    ABSENT = "absent"
+from reconciler.kinds.user_words import EPOCH, NO_HOME, NOLOGIN, State
 
 
 def _not_root(name: str) -> str:
@@ -199,18 +184,3 @@ def has_home(user: User, name: str) -> bool:
 def shell_of(user: User) -> str:
     """The shell of a new account."""
     return user.shell or (NOLOGIN if user.system else "/bin/bash")
-
-
-def days(text: str) -> int:
-    """Days since 1970 of a date. Integers, because what usermod makes of a date depends on the time zone."""
-    return (date.fromisoformat(text) - EPOCH).days
-
-
-def day(number: int | None) -> str:
-    """The date of a number of days since 1970; None is `never`."""
-    if number is None:
-        return NEVER
-    try:
-        return date.fromordinal(EPOCH.toordinal() + number).isoformat()
-    except (ValueError, OverflowError):
-        return f"day {number}"

@@ -18,24 +18,11 @@ from reconciler.core.kind import Impossible, Kind, Requirement, RequirementType
 from reconciler.core.spec import Declared
 from reconciler.core.state import LedgerRow
 from reconciler.formats.users import DISABLED
-from reconciler.kinds import access, keys, user_checks, user_facts, user_files
+from reconciler.kinds import access, keys, user_checks, user_files
 from reconciler.kinds.key_entries import keys_of
-from reconciler.kinds.user_facts import DIRECTORIES, KEYS, SKELETON
-from reconciler.kinds.user_model import (
-    NEVER,
-    NO_HOME,
-    SYSTEM_BELOW,
-    ExactGroups,
-    ExactKeys,
-    State,
-    User,
-    UserName,
-    day,
-    days,
-    has_home,
-    home_of,
-    shell_of,
-)
+from reconciler.kinds.user_model import ExactGroups, ExactKeys, User, UserName, has_home, home_of, shell_of
+from reconciler.kinds.user_words import NEVER, NO_HOME, SYSTEM_BELOW, State, day, days
+from reconciler.kinds.users_observed import DIRECTORIES, KEYS, SKELETON, observe
 
 HOME_MODE = "0700"
 DIRECTORY_MODE = "0750"
@@ -309,7 +296,7 @@ KIND = Kind(
     model=User,
     name_type=UserName,
     expand=expand,
-    observe=user_facts.observe,
+    observe=observe,
     actions=actions,
     carries=("content",),
     order=20,

@@ -6,8 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
-from reconciler.core.fields import AbsolutePath, Scheduler, TimeZone
+from reconciler.core.fields import AbsolutePath, TimeZone
 from reconciler.core.kind import Kinds
+from reconciler.core.scalars import Scheduler
 from reconciler.spec.words import HOSTNAME, VERSION, unsupported
 
 

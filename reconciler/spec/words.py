@@ -9,8 +9,7 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
-from reconciler.core import fields
-from reconciler.core.scalars import Plain
+from reconciler.core.scalars import CONTROL, Plain
 from reconciler.spec.characters import FORBIDDEN, name
 
 VERSION = 1
@@ -164,7 +163,7 @@ _RANGES = (
 
 def pattern(expected: str, value: Any, infos: Iterable[FieldInfo] = ()) -> str:
     """What to say about text that does not match: the bad character, the choices, or the form in words; then what the model says."""
-    if fields.CONTROL in expected and (bad := re.search(f"[{fields.CONTROL}]", str(value))) is not None:
+    if CONTROL in expected and (bad := re.search(f"[{CONTROL}]", str(value))) is not None:
         return f"Write text without control characters: this has a {_character(bad[0])}."
     said = "".join(f" {sentence(' '.join(info.description.split()))}" for info in infos if info.description) + _examples(infos)
     return _shape(expected, str(value), bool(said)) + said

@@ -12,7 +12,7 @@ from reconciler.core.diagnostic import Source
 from reconciler.core.resource import Resource
 from reconciler.core.spec import Declared
 from reconciler.host.simulated import SimulatedHost
-from reconciler.kinds import schedule, timers
+from reconciler.kinds import schedule, schedule_observed, timers, units
 from tests.case import Reader, document
 
 ADDRESS = Address("backups", "data")
@@ -92,6 +92,11 @@ def test_the_file_of_cron() -> None:
     )
 
 
+def text_of(part: Part) -> str:
+    """The file that a part is written as."""
+    return units.text(part.address, part.document["unit"]).decode() if part.content is None else part.content.decode()
+
+
 def test_what_is_written_is_observed() -> None:
     """A host that has exactly the written files and links has the declared documents, but for what only a running systemd knows."""
     for said in ({}, {"scheduler": "cron"}, {"schedule": "0 0 13 * 5", "description": "a % b"}):
@@ -99,10 +104,9 @@ def test_what_is_written_is_observed() -> None:
         found = list(schedule.expand(job(**said), running=False))
         for part in found:
             (path,) = schedule.paths(part.address, unit_of)
-            assert part.content is not None
-            files[path] = part.content.decode()
+            files[path] = text_of(part)
         host = SimulatedHost.of(files)
-        seen = schedule.observe(host, [part.address for part in found], unit_of)
+        seen = schedule_observed.observe(host, [part.address for part in found], unit_of)
         for part in found:
             document = {key: value for key, value in part.document.items() if key != "enabled"}
 

@@ -10,7 +10,7 @@ from reconciler.core.changes import Document, Observed
 from reconciler.core.host import FileType, HostView, Unreadable, UnsafePath
 from reconciler.formats.users import DISABLED, Accounts
 from reconciler.kinds import access, keys, user_files
-from reconciler.kinds.user_model import SYSTEM_BELOW, day
+from reconciler.kinds.user_words import SYSTEM_BELOW, day
 
 DIRECTORIES = "directories:"
 """How the part of a directory below a home begins."""

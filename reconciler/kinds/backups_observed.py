@@ -1,0 +1,60 @@
+"""What a host says about backups: the job files and what runs them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from reconciler.core.address import Address
+from reconciler.core.changes import Document, Observed
+from reconciler.core.digest import digest
+from reconciler.core.host import FileType, HostView, Unreadable, UnsafePath
+from reconciler.formats import backup_job
+from reconciler.kinds import access, schedule_observed
+
+_DIRECTORIES = (backup_job.DIRECTORY.rpartition("/")[0], backup_job.DIRECTORY)
+
+
+def unit_of(address: Address) -> str:
+    """The name of a job's units."""
+    return f"backup-{address.name}"
+
+
+def is_scheduled(address: Address) -> bool:
+    """Whether the part is about when, not what."""
+    return address.part in schedule_observed.PARTS
+
+
+def observe(view: HostView, addresses: Sequence[Address]) -> Mapping[Address, Observed]:
+    """Units and cron files at once; one read of each job file."""
+    found = schedule_observed.observe(view, [address for address in addresses if is_scheduled(address)], unit_of)
+    configs = [address for address in addresses if not is_scheduled(address)]
+    missing = _missing(view) if configs else []
+    return found | {address: _observe(view, backup_job.path_of(address.name), missing) for address in configs}
+
+
+def _missing(view: HostView) -> list[str]:
+    """Which of the directories above have to be made."""
+    try:
+        return [path for path in _DIRECTORIES if view.entry(path) is None]
+    except (Unreadable, UnsafePath):
+        return []
+
+
+def _observe(view: HostView, path: str, missing: Sequence[str]) -> Observed:
+    try:
+        entry, content = access.read_entry(view, path)
+    except (Unreadable, UnsafePath) as problem:
+        return access.unreadable(problem)
+    if entry is None:
+        return Observed(None, {"missing": missing})
+    document = access.path_document(entry)
+    if entry.type is FileType.FILE:
+        document["job"] = _parsed(content)
+    return Observed(document, {"expects": access.expects_of(entry, content)})
+
+
+def _parsed(content: bytes) -> Document:
+    try:
+        return backup_job.parse(content.decode("utf-8"))
+    except (backup_job.NotAJob, UnicodeDecodeError):
+        return {"content": digest(content)}

@@ -1,0 +1,36 @@
+"""What a host says about policies of rotation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from reconciler.core.address import Address
+from reconciler.core.changes import Document, Observed
+from reconciler.core.host import FileType, HostView, Unreadable, UnsafePath
+from reconciler.formats import logrotate as form
+from reconciler.kinds import access
+
+DIRECTORY = "/etc/logrotate.d"
+
+
+def path_of(address: Address) -> str:
+    """The file of a policy."""
+    return f"{DIRECTORY}/{address.name}"
+
+
+def observe(view: HostView, addresses: Sequence[Address]) -> Mapping[Address, Observed]:
+    """One read per file."""
+    return {address: _observe(view, address) for address in addresses}
+
+
+def _observe(view: HostView, address: Address) -> Observed:
+    try:
+        entry, content = access.read_entry(view, path_of(address))
+    except (Unreadable, UnsafePath) as error:
+        return access.unreadable(error)
+    if entry is None:
+        return Observed(None)
+    document: Document = access.path_document(entry)
+    if entry.type is FileType.FILE:
+        document |= form.parse(content.decode("utf-8", "replace")).data()
+    return Observed(document, {"expects": access.expects_of(entry, content)})

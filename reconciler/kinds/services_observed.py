@@ -1,0 +1,20 @@
+"""What a host says about services."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from reconciler.core.address import Address
+from reconciler.core.changes import Observed
+from reconciler.core.host import HostView
+from reconciler.kinds import units
+
+
+def unit_of(address: Address) -> str:
+    """The unit of an address."""
+    return f"{address.name}.service"
+
+
+def observe(view: HostView, addresses: Sequence[Address]) -> Mapping[Address, Observed]:
+    """All unit files, links and states at once."""
+    return units.observe(view, {address: unit_of(address) for address in addresses})

@@ -1,0 +1,36 @@
+"""Words and numbers about accounts that need no model of a spec."""
+
+from __future__ import annotations
+
+from datetime import date
+from enum import StrEnum
+
+EPOCH = date(1970, 1, 1)
+NEVER = "never"
+NO_HOME = "/nonexistent"
+NOLOGIN = "/usr/sbin/nologin"
+SYSTEM_BELOW = 1000
+"""uids below this are for system accounts."""
+
+
+class State(StrEnum):
+    """What becomes of the account."""
+
+    PRESENT = "present"
+    DISABLED = "disabled"
+    ABSENT = "absent"
+
+
+def days(text: str) -> int:
+    """Days since 1970 of a date. Integers, because what usermod makes of a date depends on the time zone."""
+    return (date.fromisoformat(text) - EPOCH).days
+
+
+def day(number: int | None) -> str:
+    """The date of a number of days since 1970; None is `never`."""
+    if number is None:
+        return NEVER
+    try:
+        return date.fromordinal(EPOCH.toordinal() + number).isoformat()
+    except (ValueError, OverflowError):
+        return f"day {number}"
