@@ -8,6 +8,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from reconciler.render.plan_json import plan_to_json
 from reconciler.render.text import plan_text
 from reconciler.render.words import action_words
 from tests import worlds
-from tests.case import FOLDER, Case, all_cases, full, read
+from tests.case import FOLDER, Case, Reader, all_cases, full, read
 from tests.worlds import World, crashing, failing, picture, prepared, watched_paths
 
 _VERBS = {"+": "create", "~": "update", "-": "delete", ".": "forget", " ": "no-op"}
@@ -221,6 +222,32 @@ def test_apply_converges(case: Case, running: bool, place: Path) -> None:
     assert serial == _state_files(world) or case.blocked
     assert again.result is not None
     assert not again.result.changed
+
+
+@applying
+@everywhere
+def test_the_short_way_says_what_the_long_way_says(case: Case, running: bool, place: Path) -> None:
+    """Where "No changes" is told without the models of the spec, it is what the plan says; and of a clean host it is told so."""
+    world = world_of(case, place / "world", running=running)
+    loaded = replace(case.loaded(), path="/host.yaml")
+    plain = replace(case.options, targets=(), excludes=())
+    world.apply(loaded, plain)
+    world.apply(loaded, plain)
+    short = world.short(loaded.reader)
+    plan = world.plan(loaded, PlanOptions()).plan
+    assert plan is not None
+    nothing = plan.complete and not (plan.changes or plan.steps or plan.owed or plan.converged or plan.diagnostics)
+    # Of an empty ledger nothing is written down, and where drift is ignored the host is not as the ledger has it.
+    ignored = any(declared.resource.drift == "ignore" for declared in loaded.spec.resources) if loaded.spec else False
+    assert (short is not None) == (nothing and bool(plan.memory.rows)) or (short is None and ignored)
+    if short is not None:
+        assert short.plan is not None
+        said, wanted = (plan_to_json(one, basis={}, now="", tool="") for one in (short.plan, replace(plan, fingerprint="")))
+
+        assert wanted == said
+        # One byte more, and it is another spec.
+        assert isinstance(loaded.reader, Reader)
+        assert world.short(replace(loaded.reader, text=loaded.reader.text + "\n")) is None
 
 
 @converging

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, Self
 from unittest import mock
 
-from reconciler.app import applying, planning
+from reconciler.app import applying, planning, settled
 from reconciler.app.applying import Applied
 from reconciler.app.planning import Planned, PlanOptions
-from reconciler.app.specs import Loaded
+from reconciler.app.specs import Loaded, SpecChoice
 from reconciler.core.actions import (
     ABSENT,
     Account,
@@ -143,6 +143,11 @@ class World:
         with _patched(self.host(), self.state, Store):
             return planning.plan_host(loaded, replace(options, root="/", fingerprint=True))
 
+    def short(self, reader: Any) -> Planned | None:
+        """The short way to an empty plan, of what is read through this reader."""
+        with _patched(self.host(), self.state, Store), mock.patch.object(settled, "open_reader", return_value=reader):
+            return settled.settled_plan(SpecChoice("/host.yaml", root="/"), PlanOptions("/"))
+
     def apply(self, loaded: Loaded, options: PlanOptions, host: Any = None, store: Any = Store) -> Applied:
         """Apply as the command does, on the host or on one that is wrapped."""
         with _patched(host or self.host(), self.state, store):
@@ -152,7 +157,7 @@ class World:
 @contextmanager
 def _patched(host: Any, state: str, store: Any) -> Iterator[None]:
     with ExitStack() as stack:
-        for module in (planning, applying):
+        for module in (planning, applying, settled):
             stack.enter_context(mock.patch.object(module, "open_host", return_value=host))
             stack.enter_context(mock.patch.object(module, "state_directory", return_value=state))
         stack.enter_context(mock.patch.object(applying, "Store", store))

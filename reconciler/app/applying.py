@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from reconciler.app.planning import Planned, PlanOptions, plan_host
+from reconciler.app.settled import note_settled
 from reconciler.app.specs import Loaded
 from reconciler.core.diagnostic import error
 from reconciler.core.host import HostError
@@ -111,6 +112,7 @@ def _apply_locked(
     plan = planned.plan
     remember_spec(directory, loaded.path)
     if plan.empty and not plan.converged and not plan.settled and not memory.interrupted and not memory.damaged:
+        note_settled(loaded, options, planned)
         return Applied(planned, ApplyResult(plan, left_undone(plan), plan.owed))
     started = monotonic()
     with Store.open(directory, machine_id(host), now=now, replace_damaged=bool(memory.damaged)) as store:
@@ -121,4 +123,5 @@ def _apply_locked(
         assert planned.situation is not None and planned.request is not None
         store.prune_undo()
         result = apply(planned.plan, planned.situation, planned.request, host, store, tell, host.settle)
+    note_settled(loaded, options, planned)
     return Applied(planned, replace(result, seconds=monotonic() - started))

@@ -13,6 +13,7 @@ from reconciler.core.changes import Change, Verb
 from reconciler.core.diagnostic import Diagnostic, error, errors
 from reconciler.core.host import Executor, HostError, HostView
 from reconciler.core.plan import Plan
+from reconciler.core.spec import SourceReader
 from reconciler.core.state import Memory
 from reconciler.engine.planner import make_plan, with_fingerprint
 from reconciler.engine.situation import Request, Situation
@@ -99,7 +100,9 @@ def plan_host(loaded: Loaded, options: PlanOptions, host: Host | None = None, me
             return Planned((*loaded.diagnostics, *lost))
         plan, situation = make_plan(request, _simulated)
         declared = frozenset(found.address for found in loaded.spec.resources)
-        context = Context(static_hostname(host), declared, _older(loaded, memory), options.allow, options.unprotect)
+        context = Context(
+            static_hostname(host), declared, is_older_commit(loaded.reader, loaded.spec.commit, memory), options.allow, options.unprotect
+        )
     except HostError as problem:
         return Planned((*loaded.diagnostics, error(problem.summary, problem.detail)))
     found = (*loaded.diagnostics, *plan.diagnostics, *guard(plan, context))
@@ -129,12 +132,12 @@ def _lost(request: Request) -> list[Diagnostic]:
     return [error("no such resource", detail.format(text)) for text in chosen if text not in known]
 
 
-def _older(loaded: Loaded, memory: Memory) -> bool | None:
-    spec, reader = loaded.spec, loaded.reader
-    if spec is None or reader is None or not spec.commit or not memory.commit or spec.commit == memory.commit:
-        return None
+def is_older_commit(reader: SourceReader | None, commit: str, memory: Memory) -> bool | None:
+    """Whether the commit is an ancestor of the one that was applied last; None where that cannot be known."""
     repository = getattr(reader, "root", "")
-    return is_older(repository, spec.commit, memory.commit) if repository else None
+    if not commit or not memory.commit or commit == memory.commit or not repository:
+        return None
+    return is_older(repository, commit, memory.commit)
 
 
 def basis(planned: Planned) -> Mapping[str, str]:

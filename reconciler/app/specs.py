@@ -10,9 +10,6 @@ from reconciler.core.spec import SourceError, SourceReader, Spec
 from reconciler.host.git import GitReader
 from reconciler.host.readers import absolute, open_reader
 from reconciler.kinds import discover
-from reconciler.policy.lint import lint
-from reconciler.spec.load import load
-from reconciler.spec.secrecy import withheld
 
 DEFAULT_SPEC = "/etc/reconciler/host.yaml"
 
@@ -46,6 +43,9 @@ class Loaded:
 
 def load_spec(choice: SpecChoice, stdin: Callable[[], bytes]) -> Loaded:
     """Read, validate and lint. Never raises for what is in the spec or where it is."""
+    from reconciler.policy.lint import lint  # these bring the models of a spec, which not every plan needs
+    from reconciler.spec.load import load
+
     path = choice.path or default_spec(choice.root)
     try:
         reader = open_reader(path, choice.commit, stdin)
@@ -82,6 +82,8 @@ def _why_this(diagnostic: Diagnostic, choice: SpecChoice, path: str) -> Diagnost
 
 def _with_snippet(diagnostic: Diagnostic, reader: SourceReader) -> Diagnostic:
     """The source line for a diagnostic that was found after loading, unless that may hold a secret."""
+    from reconciler.spec.secrecy import withheld
+
     place = diagnostic.source
     if place is None or diagnostic.snippet is not None:
         return diagnostic

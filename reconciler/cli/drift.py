@@ -21,6 +21,8 @@ def drift(  # a command has as many parameters as it has options
 ) -> int:
     """Show only what was changed on the host by hand since the last apply. Changes nothing."""
     from reconciler.app.planning import PlanOptions, check_options, plan_host
+    from reconciler.app.settled import settled_plan
+    from reconciler.app.specs import SpecChoice
     from reconciler.render.text import drift_text
 
     wanted = PlanOptions(root, tuple(target), tuple(exclude), fingerprint=as_json)
@@ -28,10 +30,12 @@ def drift(  # a command has as many parameters as it has options
     if wrong:
         output.complain(wrong, no_color)
         return ExitCode.USAGE
-    loaded = output.load(spec, commit, root)
-    if not loaded.ok:
-        return output.without_plan(loaded.diagnostics, as_json, no_color)
-    planned = plan_host(loaded, wanted)
+    planned = settled_plan(SpecChoice(spec, commit, root), wanted)
+    if planned is None:
+        loaded = output.load(spec, commit, root)
+        if not loaded.ok:
+            return output.without_plan(loaded.diagnostics, as_json, no_color)
+        planned = plan_host(loaded, wanted)
     if planned.plan is None:
         return output.without_plan(planned.diagnostics, as_json, no_color)
     data = dict(output.plan_data(planned))

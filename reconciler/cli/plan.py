@@ -33,6 +33,8 @@ def plan(  # a command has as many parameters as it has options
 ) -> int:
     """Show exactly what apply would do: changes, restarts, and what was changed on the host by hand. Changes nothing."""
     from reconciler.app.planning import PlanOptions, check_options, plan_host
+    from reconciler.app.settled import settled_plan
+    from reconciler.app.specs import SpecChoice
     from reconciler.render.text import plan_text
 
     wanted = PlanOptions(root, tuple(target), tuple(exclude), adopt, tuple(unprotect), tuple(allow), fingerprint=as_json or out is not None)
@@ -40,10 +42,12 @@ def plan(  # a command has as many parameters as it has options
     if wrong:
         output.complain(wrong, no_color)
         return ExitCode.USAGE
-    loaded = output.load(spec, commit, root)
-    if not loaded.ok:
-        return output.without_plan(loaded.diagnostics, as_json, no_color)
-    planned = plan_host(loaded, wanted)
+    planned = settled_plan(SpecChoice(spec, commit, root), wanted)
+    if planned is None:
+        loaded = output.load(spec, commit, root)
+        if not loaded.ok:
+            return output.without_plan(loaded.diagnostics, as_json, no_color)
+        planned = plan_host(loaded, wanted)
     if planned.plan is None:
         return output.without_plan(planned.diagnostics, as_json, no_color)
     data = output.plan_data(planned)

@@ -9,7 +9,6 @@ from reconciler.core.changes import Change, Document, FieldChange, Observed, Ori
 from reconciler.core.digest import data_digest
 from reconciler.core.host import HostView
 from reconciler.core.kind import Kind, Kinds
-from reconciler.core.resource import DriftPolicy
 from reconciler.core.state import LedgerRow
 from reconciler.engine.situation import Situation
 
@@ -42,6 +41,7 @@ def changes(situation: Situation, kinds: Kinds, tool: str) -> Iterator[Change]:
 
 
 def _compare(part: Part, observed: Observed, row: LedgerRow | None, whole: bool, tool: str) -> Iterator[Change]:
+    from reconciler.core.resource import DriftPolicy
     from reconciler.engine.diff import classify  # not where there is nothing to do
 
     before = applied(row, observed.document)

@@ -137,5 +137,17 @@ def _concealed_row(row: LedgerRow, key: bytes) -> LedgerRow:
     return replace(row, document=document, pending=pending)
 
 
+def concealed(observed: Observed, row: LedgerRow, key: bytes) -> Document | None:
+    """What is observed, in the form in which the ledger has it."""
+    return (_concealed_observed(observed, key) if row.sensitive else observed).document
+
+
+def with_rows(situation: Situation, memory: Memory) -> Situation:
+    """The situation with the ledger as it is now."""
+    secret = {address for address in memory.rows if _is_sensitive(address, situation.parts, memory.rows)}
+    rows = {address: _concealed_row(row, memory.key) if address in secret else row for address, row in memory.rows.items()}
+    return replace(situation, rows=rows)
+
+
 def _concealed_observed(observed: Observed, key: bytes) -> Observed:
     return observed if observed.document is None else replace(observed, document=_concealed(observed.document, key))

@@ -15,6 +15,7 @@ WITNESS = "witness"
 KEY = "key"
 LOCK = "lock"
 SPEC = "spec"
+SETTLED = "settled"
 KEY_BYTES = 32
 
 _PRIVATE = 0o700
@@ -110,8 +111,8 @@ def file_facts(directory: int, name: str) -> os.stat_result | None:
     return facts
 
 
-def read_small(directory: int, name: str) -> bytes | None:
-    """The content of a small file of the state; None when it is not there. Raises StateError and OSError."""
+def read_small(directory: int, name: str, most: int = _SMALL) -> bytes | None:
+    """The content of a small file of the state, as far as `most` bytes go; None when it is not there. Raises StateError and OSError."""
     if file_facts(directory, name) is None:
         return None
     try:
@@ -119,7 +120,7 @@ def read_small(directory: int, name: str) -> bytes | None:
     except FileNotFoundError:
         return None
     try:
-        return os.read(file, _SMALL)
+        return os.read(file, most)
     finally:
         os.close(file)
 

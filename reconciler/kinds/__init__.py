@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from importlib.machinery import FileFinder, SourceFileLoader
 from pkgutil import iter_modules
 
+from reconciler.core.address import Address
+from reconciler.core.changes import Observed
+from reconciler.core.host import HostView
 from reconciler.core.kind import Kind, Kinds
 
 _ORDER = re.compile(r"^    order=(\d+),", re.MULTILINE)
@@ -37,6 +40,12 @@ class _Kinds(Mapping[str, Kind]):
 
     def __len__(self) -> int:
         return len(self._names)
+
+
+def observer(name: str) -> Callable[[HostView, Sequence[Address]], Mapping[Address, Observed]]:
+    """The `observe` of a kind, without the kind: what a host says needs no model of a spec."""
+    observe: Callable[[HostView, Sequence[Address]], Mapping[Address, Observed]] = import_module(f"{__name__}.{name}_observed").observe
+    return observe
 
 
 @cache

@@ -1,0 +1,155 @@
+"""The short way to "No changes": what a host is asked every half hour is answered without reading the spec's meaning again.
+
+What a spec means is a function of its bytes, of this program and of whether a systemd runs. Where the ledger is all that it means, and
+nothing more, an apply writes down of which bytes that is so. A plan of the same bytes, with the same ledger and program, then has one
+question left, whether the host shows what the ledger says, and needs no model of a spec for it. Any other answer than yes, and anything
+that is not as it was, is answered the long way: nothing is ever told from here but that there is nothing to do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from reconciler.app.planning import Planned, PlanOptions, is_older_commit
+from reconciler.app.specs import Loaded, SpecChoice, default_spec
+from reconciler.core.address import Address
+from reconciler.core.host import HostError, HostView
+from reconciler.core.plan import Plan
+from reconciler.core.spec import SourceError, SourceReader
+from reconciler.core.state import LedgerRow, Memory
+from reconciler.engine.situation import concealed
+from reconciler.host.hosts import machine_id, open_host, state_directory, static_hostname
+from reconciler.host.program import program_digest
+from reconciler.host.readers import open_reader
+from reconciler.host.remembered import recall, remember
+from reconciler.host.state_files import SETTLED
+from reconciler.host.state_read import read_memory
+from reconciler.kinds import observer
+
+if TYPE_CHECKING:
+    from reconciler.engine.situation import Situation
+
+_FORMAT = 1
+
+
+def settled_plan(choice: SpecChoice, options: PlanOptions) -> Planned | None:
+    """The empty plan, if it is certain that the long way would end with it and have nothing to say; None otherwise."""
+    path = choice.path or default_spec(choice.root)
+    if path == "-" or options != PlanOptions(options.root):
+        return None
+    record = _record(options.root)
+    if record is None:
+        return None
+    try:
+        return _planned(record, path, choice, options)
+    except (SourceError, HostError):  # the long way says it better
+        return None
+
+
+def _planned(record: Mapping[str, Any], path: str, choice: SpecChoice, options: PlanOptions) -> Planned | None:
+    reader = open_reader(path, choice.commit, lambda: b"")
+    try:
+        if reader.entry != record["files"][0] or record["spec"] != _digest(reader, record["files"]):
+            return None
+    finally:
+        close = getattr(reader, "close", None)
+        if close is not None:  # a git process
+            close()
+    host = open_host(options.root)
+    memory = read_memory(state_directory(options.root), machine_id(host))
+    if not _same_ledger(record, memory) or record["running"] != host.running or static_hostname(host) not in ("", record["host"]):
+        return None
+    if not _as_remembered(memory, host, record["whole"]) or is_older_commit(reader, reader.commit, memory):
+        return None
+    return Planned((), Plan(record["host"], record["spec"], reader.commit, memory=memory), host=host)
+
+
+def _record(root: str | None) -> Mapping[str, Any] | None:
+    try:
+        found = json.loads(recall(state_directory(root), SETTLED) or b"null")
+    except ValueError:
+        return None
+    ours = isinstance(found, dict) and found.get("format") == _FORMAT and found.get("program") == program_digest()
+    return found if ours else None
+
+
+def _digest(reader: SourceReader, names: Iterable[str]) -> str:
+    """The digest that the loader makes of the same reads (`spec.tree`). Raises SourceError."""
+    total = hashlib.sha256()
+    for name in names:
+        for part in (name.encode(), reader.read(name)):
+            total.update(len(part).to_bytes(8, "big") + part)
+    return f"sha256:{total.hexdigest()}"
+
+
+def _same_ledger(record: Mapping[str, Any], memory: Memory) -> bool:
+    """Whether it is the very ledger of then, sound, with nothing owed and no run in it that was killed."""
+    trouble = memory.damaged or memory.unreadable or memory.interrupted or memory.owed
+    return not trouble and (memory.lineage, memory.serial) == (record["lineage"], record["serial"])
+
+
+def _as_remembered(memory: Memory, host: HostView, whole: Mapping[str, bool]) -> bool:
+    """Whether the host shows all that the ledger says. Each kind is asked once."""
+    of_kind: dict[str, list[Address]] = {name: [] for name in whole}
+    for address in memory.rows:
+        of_kind[address.kind].append(address)
+    for name, addresses in of_kind.items():
+        seen = observer(name)(host, sorted(addresses))
+        if not all(
+            _shows(concealed(seen[address], memory.rows[address], memory.key), memory.rows[address], whole[name]) for address in addresses
+        ):
+            return False
+    return True
+
+
+def _shows(seen: Mapping[str, Any] | None, row: LedgerRow, whole: bool) -> bool:
+    wanted = row.document
+    if seen is None or wanted is None or row.pending is not None:
+        return False
+    return all(key in seen and (seen[key] == value if whole else _covers(seen[key], value)) for key, value in wanted.items())
+
+
+def _covers(seen: Any, wanted: Any) -> bool:
+    """Whether all that is wanted is there, of an object that others share."""
+    if isinstance(seen, dict) and isinstance(wanted, dict):
+        return all(key in seen and _covers(seen[key], value) for key, value in wanted.items())
+    return bool(seen == wanted)
+
+
+def note_settled(loaded: Loaded, options: PlanOptions, planned: Planned) -> None:
+    """After an apply: write down that the ledger is all that this spec means, if it is so. Raises StateError."""
+    request, situation, spec = planned.request, planned.situation, loaded.spec
+    if request is None or situation is None or spec is None or loaded.diagnostics or not loaded.path:
+        return
+    if options != PlanOptions(options.root, adopt=options.adopt, unprotect=options.unprotect, allow=options.allow):
+        return
+    directory = state_directory(options.root)
+    memory = read_memory(directory, machine_id(request.view))
+    if not memory.rows or not _is_all(situation, memory) or static_hostname(request.view) not in ("", spec.host):
+        return
+    record = {
+        "format": _FORMAT,
+        "program": program_digest(),
+        "lineage": memory.lineage,
+        "serial": memory.serial,
+        "host": spec.host,
+        "spec": spec.digest,
+        "files": list(spec.files),
+        "running": request.view.running,
+        "whole": {name: request.kinds[name].whole for name in sorted({address.kind for address in memory.rows})},
+    }
+    remember(directory, SETTLED, json.dumps(record, sort_keys=True).encode())
+
+
+def _is_all(situation: Situation, memory: Memory) -> bool:
+    """Whether the ledger has each part as it is declared, and nothing else."""
+    from reconciler.engine.compare import unrecorded
+    from reconciler.engine.situation import with_rows
+
+    trouble = memory.damaged or memory.unreadable or memory.interrupted or memory.owed or situation.revealed
+    if trouble or situation.parts.keys() != memory.rows.keys() or any(seen.unreadable for seen in situation.observed.values()):
+        return False
+    return not any(True for _ in unrecorded(with_rows(situation, memory), set(), anew=False))
