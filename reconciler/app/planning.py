@@ -11,10 +11,11 @@ from reconciler.app.specs import Loaded
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Verb
 from reconciler.core.diagnostic import Diagnostic, error, errors
+from reconciler.core.digest import machine_digest
 from reconciler.core.host import Executor, HostError, HostView
 from reconciler.core.plan import Plan
 from reconciler.core.state import Memory
-from reconciler.engine.planner import make_plan, with_fingerprint
+from reconciler.engine.planner import make_plan
 from reconciler.engine.situation import Request, Situation
 from reconciler.host.environment import throwaway_key
 from reconciler.host.git import is_older
@@ -104,7 +105,13 @@ def plan_host(loaded: Loaded, options: PlanOptions, host: Host | None = None, me
         return Planned((*loaded.diagnostics, error(problem.summary, problem.detail)))
     found = (*loaded.diagnostics, *plan.diagnostics, *guard(plan, context))
     plan = replace(plan, diagnostics=found)
-    return Planned(found, with_fingerprint(plan) if options.fingerprint else plan, situation, request, host)
+    return Planned(found, _fingerprinted(plan, request, situation) if options.fingerprint else plan, situation, request, host)
+
+
+def _fingerprinted(plan: Plan, request: Request, situation: Situation) -> Plan:
+    from reconciler.engine.approval import with_fingerprint  # a plan that is only looked at is no approval
+
+    return with_fingerprint(plan, request, situation, machine_digest(machine_id(request.view)))
 
 
 def _simulated(view: HostView) -> Executor:

@@ -20,7 +20,7 @@ from reconciler.core.state import OwedRow
 from reconciler.render.diagnostics import diagnostic_data
 from reconciler.render.diff import unified
 
-FORMAT_VERSION = "1.0"
+FORMAT_VERSION = "1.1"
 
 Texts = Mapping[Address, tuple[str | None, str | None]]
 """Content before and after, only where it may be shown. None: there is none."""
@@ -101,6 +101,8 @@ def plan_to_json(  # all by keyword
         "summary": counts,
         "approval_digest": plan.fingerprint,
     }
+    if plan.approval is not None:
+        data["approval"] = plan.approval.as_data()
     # Without a ledger the host has no key of its own yet, and what a throw-away key makes means nothing to anybody.
     return data if plan.memory.lineage else _without_digests(data)
 
