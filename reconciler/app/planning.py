@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from reconciler._version import __version__
 from reconciler.app.specs import Loaded
@@ -14,6 +14,7 @@ from reconciler.core.diagnostic import Diagnostic, error, errors
 from reconciler.core.digest import machine_digest
 from reconciler.core.host import Executor, HostError, HostView
 from reconciler.core.plan import Plan
+from reconciler.core.secrecy import holds_private_key
 from reconciler.core.state import Memory
 from reconciler.engine.planner import make_plan
 from reconciler.engine.situation import Request, Situation
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from reconciler.host.tree import TreeHost
 
     Host = LiveHost | TreeHost
+
+Texts = Mapping[Address, tuple[str | None, str | None]]
+"""Old and new text by address, where they may be shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +153,7 @@ def basis(planned: Planned) -> Mapping[str, str]:
     return {"kind": "live" if isinstance(planned.host, LiveHost) else "offline"}
 
 
-def texts(planned: Planned) -> Mapping[Address, tuple[str | None, str | None]]:
+def texts(planned: Planned) -> Texts:
     """Old and new text of changed files, where they may be shown.
 
     A plan is a way to read: the old content is shown only of what the ledger says is ours (somebody may have declared `/etc/shadow`),
@@ -161,7 +165,7 @@ def texts(planned: Planned) -> Mapping[Address, tuple[str | None, str | None]]:
     for change in planned.plan.changes:
         if not change.sensitive and (change.touches("content") or change.verb is Verb.DELETE):
             before, after = _before(change, planned), _after(change)
-            if before is not None or after is not None:
+            if (before is not None or after is not None) and not any(text and holds_private_key(text) for text in (before, after)):
                 found[change.address] = (before, after)
     return found
 
@@ -181,6 +185,20 @@ def _before(change: Change, planned: Planned) -> str | None:
         return _text(planned.host.read(paths[0]))
     except (HostError, FileNotFoundError):
         return None
+
+
+def access(planned: Planned, shown: Texts) -> list[dict[str, Any]]:
+    """Who gains or loses access, as the plan document has it. `shown` are the `texts` of the same plan."""
+    plan = planned.plan
+    if plan is None or not any(change.address.kind in ("users", "ssh_keys", "files") for change in plan.changes):
+        return []
+    from reconciler.policy.access import access_diff  # only where something changes
+
+    return [
+        {"account": one.account, "effect": one.effect, "what": one.what, "detail": one.detail, "address": str(one.address)}
+        | ({"drift": True} if one.drift else {})
+        for one in access_diff(plan, shown)
+    ]
 
 
 def _text(content: bytes | None) -> str | None:

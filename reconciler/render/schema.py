@@ -70,6 +70,16 @@ _DEFINITIONS: dict[str, Schema] = {
         }
     ),
     "resource_drift": _object({**_NAMED, "policy": {"enum": ["enforce", "report"]}}),
+    "access": _object(
+        {
+            "account": _TEXT | {"description": "Empty where it is a file that decides for anybody."},
+            "effect": {"enum": ["gains", "loses", "changes"]},
+            "what": _TEXT,
+            "detail": _TEXT,
+            "address": _TEXT,
+        },
+        {"drift": _FLAG | {"description": "It is put back as it was before somebody changed it by hand."}},
+    ),
     "owed": _object(
         {
             "kind": _TEXT,
@@ -167,7 +177,7 @@ def plan_schema() -> Schema:
             "summary": _object(dict.fromkeys(_SUMMARY, _NUMBER)),
             "approval_digest": _TEXT,
         },
-        {"approval": _APPROVAL},
+        {"access": _list(_ref("access")), "approval": _APPROVAL},
     )
     head = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
