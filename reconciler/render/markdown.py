@@ -29,6 +29,7 @@ _MORE = "* … and {} more"
 
 _SIGN = "\x01"
 """Before a symbol that goes to column 0. Text from outside cannot hold it: it is spelled out."""
+_MOVED = frozenset("+-~!. ")
 _FENCE_SIGNS = {"~": "!"}
 
 _LISTED = (("create", "Create"), ("update", "Update"), ("forget", "Forget"))
@@ -220,8 +221,10 @@ def _blocks(entries: Sequence[Data], gone: Mapping[str, list[Data]], room: int) 
 
 
 def _marked(text: str, colour: str) -> str:
-    """A Paint that marks symbols instead of colouring them."""
-    return _SIGN + text if text[:1] in SYMBOL_COLOURS and SYMBOL_COLOURS[text[:1]] == colour and text[:1] in "+-~!." else text
+    """A Paint that marks symbols, and the space before a line of a file that stays, instead of colouring them."""
+    sign = text[:1]
+    moves = sign in _MOVED and SYMBOL_COLOURS.get(sign, "") == colour
+    return _SIGN + text if moves else text
 
 
 def _to_column_0(line: str) -> str:
