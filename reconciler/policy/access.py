@@ -80,6 +80,8 @@ def _account(change: Change) -> Found:
         gone = after.get("state") != "present"
         yield ("loses", "account", "disabled") if gone else ("gains", "account", "enabled")
     was, will = (before or {}).get("expires", "never"), after.get("expires", "never")
+    if before is not None and change.touches("state"):
+        was = "never"  # what disables an account is an expiry, too
     if was != will and change.touches("expires") and after.get("state") == "present":
         yield "changes", "account", f"expires {will}" if was == "never" else f"expires {will}, not {was}"
     yield from _shell(before, after)
