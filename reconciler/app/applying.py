@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from reconciler.app.planning import Host, Planned, PlanOptions, plan_host
+from reconciler.app.planning import Planned, PlanOptions, plan_host
 from reconciler.app.specs import Loaded
 from reconciler.core.diagnostic import error
 from reconciler.core.host import HostError
@@ -26,6 +26,9 @@ from reconciler.host.state import Store
 from reconciler.host.state_files import make_state_directory
 from reconciler.host.state_open import recover
 from reconciler.host.state_read import NEWER, read_memory
+
+if TYPE_CHECKING:
+    from reconciler.app.planning import Host
 
 Approve = Callable[[Planned], bool]
 Approved = Mapping[str, Any]

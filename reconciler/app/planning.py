@@ -14,7 +14,6 @@ from reconciler.core.diagnostic import Diagnostic, error, errors
 from reconciler.core.digest import machine_digest
 from reconciler.core.host import Executor, HostError, HostView
 from reconciler.core.plan import Plan
-from reconciler.core.secrecy import holds_private_key
 from reconciler.core.state import Memory
 from reconciler.engine.planner import make_plan
 from reconciler.engine.situation import Request, Situation
@@ -115,7 +114,11 @@ def plan_host(loaded: Loaded, options: PlanOptions, host: Host | None = None, me
 def _fingerprinted(plan: Plan, request: Request, situation: Situation) -> Plan:
     from reconciler.engine.approval import with_fingerprint  # a plan that is only looked at is no approval
 
-    return with_fingerprint(plan, request, situation, machine_digest(machine_id(request.view)))
+    try:
+        machine = machine_digest(machine_id(request.view))
+    except HostError:
+        machine = ""
+    return with_fingerprint(plan, request, situation, machine)
 
 
 def _simulated(view: HostView) -> Executor:
@@ -165,9 +168,16 @@ def texts(planned: Planned) -> Texts:
     for change in planned.plan.changes:
         if not change.sensitive and (change.touches("content") or change.verb is Verb.DELETE):
             before, after = _before(change, planned), _after(change)
-            if (before is not None or after is not None) and not any(text and holds_private_key(text) for text in (before, after)):
+            if (before is not None or after is not None) and not _private((before, after)):
                 found[change.address] = (before, after)
     return found
+
+
+def _private(both: tuple[str | None, str | None]) -> bool:
+    """Whether there is a private key in it, marked sensitive or not."""
+    from reconciler.core.masking import holds_private_key  # only where something changes
+
+    return any(text and holds_private_key(text) for text in both)
 
 
 def _after(change: Change) -> str | None:

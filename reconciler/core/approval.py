@@ -22,6 +22,7 @@ class ApprovedChange:
 class Approval:
     """What an approval covers, apart, so that it can be said what is different.
 
+    `machine` stands for the machine, empty where that is not known; where both are known they must be the same.
     `inputs` has a digest for every declared resource, with the files of the spec's own tree that it names, and one for the settings.
     `changes` are the intended changes by address; repairs of drift are not among them. `uncovered` are intended changes of secret content
     that cannot be compared, since the host has no key for that yet: such a plan cannot be approved.
@@ -49,5 +50,5 @@ class Approval:
 
 
 def fingerprint(data: Mapping[str, Any]) -> str:
-    """The digest of an approval from its public form."""
-    return data_digest(data)
+    """The digest of an approval from its public form. Without the machine: not all that a plan is made from knows which one it is."""
+    return data_digest({key: value for key, value in data.items() if key != "machine"})

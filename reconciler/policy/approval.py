@@ -33,7 +33,7 @@ def check(saved: Mapping[str, Any], plan: Plan) -> list[Diagnostic]:
             "Apply the rest first, planned and applied with --exclude, or apply without --approved."
         )
         return [_refusal("secret cannot be approved yet", detail, renew=False)]
-    if saved["approval_digest"] == plan.fingerprint:
+    if saved["approval_digest"] == plan.fingerprint and not _another_machine(approved, now):
         return []
     return [_refusal("approval is stale", "\n".join(_differences(approved, now)))]
 
@@ -51,10 +51,14 @@ def _differences(approved: Mapping[str, Any], now: Approval) -> list[str]:
 def _elsewhere(approved: Mapping[str, Any], now: Approval) -> Iterator[str]:
     if approved["host"] != now.host:
         yield f"The plan that was approved is for host {approved['host']}, this one is for {now.host}."
-    elif approved["machine"] != now.machine:
+    elif _another_machine(approved, now):
         yield f"The plan that was approved is for another machine with the name {now.host}: its machine-id is not this one's."
     if approved["tool"] != now.tool:
         yield f"The plan was approved as version {approved['tool']} made it, this is version {now.tool}."
+
+
+def _another_machine(approved: Mapping[str, Any], now: Approval) -> bool:
+    return bool(approved["machine"] and now.machine and approved["machine"] != now.machine)
 
 
 def _declared(approved: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:

@@ -88,14 +88,15 @@ def _summary(data: Data, meant: Sequence[Data], ci: str) -> list[list[str]]:
         [_verdict(data)],
         _held(data),
         _blocked(data["resource_changes"]),
-        _unreadable(data["unreadable"]),
+        _unreadable([*data["unreadable"], *({"address": "", "reason": what} for what in data.get("unknown", ()))]),
     ]
 
 
 def _basis(data: Data, ci: str) -> list[str]:
     basis, spec = data["basis"], data["spec"]
-    kind = {"live": "live host", "offline": "offline tree"}.get(basis["kind"]) or code(str(basis["kind"]))
-    taken = f" of {code(str(basis['taken_at']))}" if basis.get("taken_at") else ""
+    kind = {"live": "live host", "offline": "offline tree", "snapshot": "snapshot"}.get(basis["kind"]) or code(str(basis["kind"]))
+    taken = f" of {code(str(basis['taken']))}" if basis.get("taken") else ""
+    taken += f", {int(basis['age_seconds']) // 60} min old" if "age_seconds" in basis else ""
     commit = f"commit {code(spec['commit'][:12])}" if spec["commit"] else "no commit"
     return [*([link("CI run", ci)] if ci else []), f"basis: {kind}{taken}", commit]
 
@@ -177,9 +178,13 @@ def _blocked(entries: Iterable[Data]) -> list[str]:
 
 
 def _unreadable(rows: Sequence[Data]) -> list[str]:
-    told = [f"* {code(row['address'] or 'the state of earlier runs')}: {code(row['reason'])}" for row in rows]
-    heading = "### :warning: Incomplete: this could not be read, and may differ"
+    told = [f"* {code(_name(row['address']))}: {code(row['reason'])}" for row in rows]
+    heading = "### :warning: Incomplete: this is not known, and may differ"
     return [heading, "", *capped(told, _LIST // 2, _MORE)] if told else []
+
+
+def _name(address: str | None) -> str:
+    return "the state of earlier runs" if address is None else address or "the snapshot does not have"
 
 
 # ---------------------------------------------------------------------------------------------------- the diff

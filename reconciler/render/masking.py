@@ -10,10 +10,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reconciler.core.secrecy import CHANGED, HIDDEN, masked, names_secret
+from reconciler.core.secrecy import CHANGED, HIDDEN
 
-_VARIABLE = re.compile(r'"?(?P<name>[A-Za-z_][A-Za-z0-9_]*)=')
-_CREDENTIAL = re.compile(r'"?(?P<name>[^:"]+):')
+_VARIABLE = r'"?(?P<name>[A-Za-z_][A-Za-z0-9_]*)='
+_CREDENTIAL = r'"?(?P<name>[^:"]+):'
 
 
 def mask(value: Any, other: Any = None, path: tuple[str, ...] = ()) -> Any:
@@ -29,6 +29,8 @@ def mask(value: Any, other: Any = None, path: tuple[str, ...] = ()) -> Any:
 
 def mask_diff(lines: Sequence[str]) -> list[str]:
     """The lines of a unified diff."""
+    from reconciler.core.masking import masked
+
     return [line if line.startswith("@@") else line[:1] + masked(line[1:]) for line in lines]
 
 
@@ -41,9 +43,11 @@ def _mask_text(value: str, other: Any, path: tuple[str, ...]) -> str:
 
 def _hidden(text: str, path: tuple[str, ...], instead: str) -> str:
     """One text at its path: systemd's own lists of variables and credentials are known by the name of the directive."""
+    from reconciler.core.masking import masked, names_secret
+
     key = path[-1] if path else ""
     if key == "Environment" or key.startswith("SetCredential"):
-        found = (_VARIABLE if key == "Environment" else _CREDENTIAL).match(text)
+        found = re.match(_VARIABLE if key == "Environment" else _CREDENTIAL, text)
         if found is None or (key == "Environment" and not names_secret(found["name"])):
             return masked(text, instead)
         return found[0].lstrip('"') + instead

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.secrecy import HIDDEN, holds_private_key, masked
+from reconciler.core.masking import holds_private_key, masked
+from reconciler.core.secrecy import HIDDEN
 from reconciler.render.masking import mask, mask_diff
 
 HIDES = {
