@@ -43,16 +43,14 @@ def scripts(node: Any) -> Iterator[str]:
 def commands(text: str) -> Iterator[tuple[str, list[str]]]:
     """Each use of the tool in a script: the command and its options."""
     for line in text.split("\n"):
-        for found in re.finditer(r"(?:^|[`\s])reconciler ([a-z]+)\b([^|>#;`]*)", line):
+        for found in re.finditer(r"(?<!<!-- )(?<![\w.-])reconciler ([a-z]+)\b([^|>#;`]*)", line):
             yield found[1], re.findall(r"(?<=\s)--[a-z-]+", found[2])
 
 
 def unknown(text: str) -> list[str]:
     """What is used and not there."""
-    known = {
-        name: {option for param in command.params for option in param.opts}
-        for name, command in get_command(command_line()).commands.items()
-    }  # type: ignore[attr-defined]  # a group
+    group: Any = get_command(command_line())
+    known = {name: {option for param in command.params for option in param.opts} for name, command in group.commands.items()}
     for name, options in COMING.items():
         known[name] = known.get(name, set()) | options
     return [

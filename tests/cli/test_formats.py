@@ -116,7 +116,7 @@ def test_annotations(tree: Tree) -> None:
     found = [re.fullmatch(pattern, line) for line in lines]
 
     assert (1, "") == (done.code, done.err)
-    assert [("error", "4", "51"), ("error", "5", "3")] == [(one[1], one[3], one[4]) for one in found if one]
+    assert [("error", "4", "48"), ("error", "5", "3")] == [(one[1], one[3], one[4]) for one in found if one]
     assert [str(spec).replace("%", "%25").replace(",", "%2C").replace(":", "%3A")] * 2 == [one[2] for one in found if one]
     assert len(found) == len(lines)
 
