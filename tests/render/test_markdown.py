@@ -105,6 +105,17 @@ def test_what_is_blocked_and_unreadable() -> None:
     assert "* Run 11 was interrupted; apply will recover it." in said
 
 
+def test_a_plan_from_a_snapshot_says_how_old_it_is() -> None:
+    """And what the snapshot does not have, so that nobody takes it for the host itself."""
+    data = plans.ALL["nothing"]() | {"unknown": ["the shell of alice"], "complete": False}
+    data["basis"] |= {"kind": "snapshot", "taken": "2026-01-01T00:00:00Z", "age_seconds": 725}
+    said = plan_markdown(data)
+
+    assert "basis: snapshot of `2026-01-01T00:00:00Z`, 12 min old · no commit" in said
+    assert "* `the snapshot does not have`: `the shell of alice`" in said
+    assert "No changes" not in said
+
+
 def test_a_refused_plan_has_failed() -> None:
     """The title says so, and the policy names the rule."""
     data = plans.ALL["update"]() | {"errored": True}
