@@ -86,6 +86,46 @@ def test_the_scripts_are_shell(name: str) -> None:
         assert (0, "") == (done.returncode, done.stderr)
 
 
+def test_the_programs_in_the_scripts_are_python() -> None:
+    """What a script hands to Python compiles."""
+    found = [
+        program for script in scripts(data_of(FOLDER / "gitlab.yml")) for program in re.findall(r"<<'END'\n(.*?)\nEND\n", script, re.DOTALL)
+    ]
+
+    assert 2 == len(found)
+    assert all(compile(program, "gitlab.yml", "exec") for program in found)
+
+
+STUBS = {
+    "reconciler": 'for last; do :; done\necho "<!-- reconciler plan host=gpu-01 digest=x -->"\nexit "$PLAN_CODE"\n',
+    "gh": 'echo "$@" >> "$CALLS"\ncase "$*" in *--paginate*) echo "$FOUND" ;; esac\n',
+}
+
+
+@pytest.mark.parametrize(
+    ("found", "call"), [("", "--method POST repos/o/r/issues/7/comments "), ("42", "--method PATCH repos/o/r/issues/comments/42 ")]
+)
+@pytest.mark.parametrize("code", ["0", "1", "3"])
+def test_the_comment_is_replaced(found: str, call: str, code: str, tmp_path: Path) -> None:
+    """The first push makes a comment, the next replaces it; also where the plan failed, and then the job fails with its code."""
+    steps = {step.get("name"): step for step in data_of(FOLDER / "github.yml")["jobs"]["plan"]["steps"]}
+    for name, text in STUBS.items():
+        (tmp_path / name).write_text(f"#!/bin/bash\n{text}")
+        (tmp_path / name).chmod(0o755)
+    calls, summary = tmp_path / "calls", tmp_path / "summary"
+    given = {"CALLS": calls, "FOUND": found, "PLAN_CODE": code, "GITHUB_STEP_SUMMARY": summary, "GITHUB_REPOSITORY": "o/r", "NUMBER": "7"}
+    env = {"PATH": f"{tmp_path}:/usr/bin:/bin", "HOST": "gpu-01", **{key: str(value) for key, value in given.items()}}
+
+    def step(name: str) -> int:
+        # As GitHub runs it.
+        return subprocess.run(["bash", "-e", "-o", "pipefail", "-c", steps[name]["run"]], cwd=tmp_path, env=env, check=False).returncode
+
+    assert (int(code), 0) == (step("Plan"), step("Comment"))
+    assert summary.read_text() == (tmp_path / "plan.md").read_text()
+    assert call in calls.read_text().splitlines()[-1]
+    assert "--field body=@plan.md" in calls.read_text()
+
+
 def test_the_workflow_trusts_nobody() -> None:
     """Actions are pinned, forks get no token, and what GitHub fills in reaches a script only as a variable."""
     workflow = data_of(FOLDER / "github.yml")
