@@ -53,7 +53,21 @@ def version_imports() -> set[str]:
     return imported("--version")
 
 
-FOR_OTHERS = ("deepdiff", "jsonschema", "rich", "asyncio", "ssl", "urllib.request", "multiprocessing", "reconciler.render.events")
+FOR_OTHERS = (
+    "deepdiff",
+    "jsonschema",
+    "rich",
+    "asyncio",
+    "ssl",
+    "urllib.request",
+    "multiprocessing",
+    "reconciler.render.events",
+    "reconciler.render.markdown",
+    "reconciler.core.masking",
+    "reconciler.engine.approval",
+    "reconciler.policy.access",
+    "reconciler.policy.approval",
+)
 """What a plan that finds nothing to do, and a validation that finds nothing wrong, can do without.
 
 typer itself brings difflib and subprocess, pydantic importlib.metadata.

@@ -6,9 +6,10 @@ apply could have changed, and what anybody else changes on the host meanwhile is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from reconciler.app.planning import Planned, PlanOptions, plan_host
 from reconciler.app.settled import note_settled
@@ -27,7 +28,12 @@ from reconciler.host.state_files import make_state_directory
 from reconciler.host.state_open import recover
 from reconciler.host.state_read import NEWER, read_memory
 
+if TYPE_CHECKING:
+    from reconciler.app.planning import Host
+
 Approve = Callable[[Planned], bool]
+Approved = Mapping[str, Any]
+"""A saved plan: only what is planned afresh is ever done, and only if it is that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,20 +46,48 @@ class Applied:
     busy: str = ""
 
 
-def apply_host(loaded: Loaded, options: PlanOptions, approve: Approve, tell: Callable[[Progress], None], lock_timeout: float) -> Applied:
-    """The whole of `apply`. `approve` is shown the plan that would run and says whether it may."""
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """What is to be applied, and what says that it may be."""
+
+    loaded: Loaded
+    options: PlanOptions
+    approve: Approve
+    approved: Approved | None
+
+    def plan(self, host: Host | None = None, memory: Memory | None = None) -> Planned:
+        """Plan; what a saved plan does not approve is refused."""
+        planned = plan_host(self.loaded, self.options, host, memory)
+        if self.approved is None or planned.plan is None:
+            return planned
+        from reconciler.policy.approval import check  # only for --approved
+
+        found = (*planned.diagnostics, *check(self.approved, planned.plan))
+        return replace(planned, diagnostics=found, plan=replace(planned.plan, diagnostics=found))
+
+
+def apply_host(
+    loaded: Loaded,
+    options: PlanOptions,
+    approve: Approve,
+    tell: Callable[[Progress], None],
+    lock_timeout: float,
+    approved: Approved | None = None,
+) -> Applied:
+    """The whole of `apply`. `approve` is shown the plan that would run and says whether it may; `approved` is a plan that was saved."""
+    task = _Task(loaded, replace(options, fingerprint=options.fingerprint or approved is not None), approve, approved)
     directory = state_directory(options.root)
     if options.root is None and not is_root():
         return Applied(Planned((error("apply needs root", "Run it as root, or try it on a tree with --root DIR."),)))
     first: Planned | None = None
     try:
-        if not read_memory(directory, machine_id(open_host(options.root))).lineage:
-            # The first apply: nothing is created, not even our state, before the guards have agreed.
-            first = plan_host(loaded, options)
+        if approved is not None or not read_memory(directory, machine_id(open_host(options.root))).lineage:
+            # The first apply: nothing is created, not even our state, before the guards have agreed. Nor for an approval that is stale.
+            first = task.plan()
             if first.plan is None or first.refused:
                 return Applied(first)
         with _locked(directory, lock_timeout):
-            return _apply_locked(loaded, options, approve, tell, directory, first)
+            return _apply_locked(task, tell, directory, first)
     except LockBusy as busy:
         return Applied(Planned((error("another apply is running", str(busy)),)), busy=str(busy))
     except HostError as problem:
@@ -95,33 +129,31 @@ def _under(planned: Planned, memory: Memory, remembered: Memory) -> Planned | No
     return replace(planned, plan=replace(planned.plan, memory=remembered), request=replace(planned.request, memory=remembered))
 
 
-def _apply_locked(
-    loaded: Loaded, options: PlanOptions, approve: Approve, tell: Callable[[Progress], None], directory: str, first: Planned | None
-) -> Applied:
+def _apply_locked(task: _Task, tell: Callable[[Progress], None], directory: str, first: Planned | None) -> Applied:
     recover(directory)
-    host = first.host if first and first.host else open_host(options.root)
+    host = first.host if first and first.host else open_host(task.options.root)
     host.forget()
     memory = read_memory(directory, machine_id(host))
     if memory.damaged == NEWER:
         return Applied(Planned((error("the state is newer than this program", f"{directory}: {NEWER}."),)))
-    planned = _kept(first, memory) or plan_host(loaded, options, host, memory)
+    planned = _kept(first, memory) or task.plan(host, memory)
     if planned.plan is None or planned.refused:
         return Applied(planned)
-    if not planned.plan.empty and not approve(planned):
+    if not planned.plan.empty and not task.approve(planned):
         return Applied(planned, declined=True)
     plan = planned.plan
-    remember_spec(directory, loaded.path)
+    remember_spec(directory, task.loaded.path)
     if plan.empty and not plan.converged and not plan.settled and not memory.interrupted and not memory.damaged:
-        note_settled(loaded, options, planned)
+        note_settled(task.loaded, task.options, planned)
         return Applied(planned, ApplyResult(plan, left_undone(plan), plan.owed))
     started = monotonic()
     with Store.open(directory, machine_id(host), now=now, replace_damaged=bool(memory.damaged)) as store:
         remembered = store.memory()
-        planned = _under(planned, memory, remembered) or plan_host(loaded, options, host, _merged(remembered, memory))
+        planned = _under(planned, memory, remembered) or task.plan(host, _merged(remembered, memory))
         if planned.plan is None or planned.refused:
             return Applied(planned)
         assert planned.situation is not None and planned.request is not None
         store.prune_undo()
         result = apply(planned.plan, planned.situation, planned.request, host, store, tell, host.settle)
-    note_settled(loaded, options, planned)
+    note_settled(task.loaded, task.options, planned)
     return Applied(planned, replace(result, seconds=monotonic() - started))

@@ -9,6 +9,7 @@ from reconciler.app.planning import Planned
 from reconciler.core.actions import as_data
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Origin, Verb
+from reconciler.render.masking import mask
 
 
 def explain(planned: Planned, address: Address) -> dict[str, Any] | None:
@@ -28,7 +29,7 @@ def explain(planned: Planned, address: Address) -> dict[str, Any] | None:
         "needed_by": [str(one) for one, needed in edges.items() if address.resource in needed],
         "parts": [_part(planned, one) for one in every],
         "steps": [
-            {**as_data(step.action), "held": step.held, "why": sorted({cause.why for cause in step.causes if cause.why})}
+            {**mask(as_data(step.action)), "held": step.held, "why": sorted({cause.why for cause in step.causes if cause.why})}
             for step in plan.steps
             if any(cause.address in every for cause in step.causes)
         ],
@@ -44,9 +45,9 @@ def _part(planned: Planned, address: Address) -> dict[str, Any]:
     change = next((one for one in planned.plan.changes if one.address == address), None)
     return {
         "address": str(address),
-        "declared": part.document if part else None,
-        "applied": row.document if row else None,
-        "observed": seen.document,
+        "declared": mask(part.document) if part else None,
+        "applied": mask(row.document) if row else None,
+        "observed": mask(seen.document),
         "unreadable": seen.unreadable or None,
         "ours": row is not None,
         "made_by_us": row.created if row else None,

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from reconciler._version import __version__
 from reconciler.app.specs import Loaded
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Verb
 from reconciler.core.diagnostic import Diagnostic, error, errors
+from reconciler.core.digest import machine_digest
 from reconciler.core.host import Executor, HostError, HostView
 from reconciler.core.plan import Plan
 from reconciler.core.spec import SourceReader
 from reconciler.core.state import Memory
-from reconciler.engine.planner import make_plan, with_fingerprint
+from reconciler.engine.planner import make_plan
 from reconciler.engine.situation import Request, Situation
 from reconciler.host.environment import throwaway_key
 from reconciler.host.git import is_older
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from reconciler.host.tree import TreeHost
 
     Host = LiveHost | TreeHost
+
+Texts = Mapping[Address, tuple[str | None, str | None]]
+"""Old and new text by address, where they may be shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +111,17 @@ def plan_host(loaded: Loaded, options: PlanOptions, host: Host | None = None, me
         return Planned((*loaded.diagnostics, error(problem.summary, problem.detail)))
     found = (*loaded.diagnostics, *plan.diagnostics, *guard(plan, context))
     plan = replace(plan, diagnostics=found)
-    return Planned(found, with_fingerprint(plan) if options.fingerprint else plan, situation, request, host)
+    return Planned(found, _fingerprinted(plan, request, situation) if options.fingerprint else plan, situation, request, host)
+
+
+def _fingerprinted(plan: Plan, request: Request, situation: Situation) -> Plan:
+    from reconciler.engine.approval import with_fingerprint  # a plan that is only looked at is no approval
+
+    try:
+        machine = machine_digest(machine_id(request.view))
+    except HostError:
+        machine = ""
+    return with_fingerprint(plan, request, situation, machine)
 
 
 def _simulated(view: HostView) -> Executor:
@@ -145,7 +159,7 @@ def basis(planned: Planned) -> Mapping[str, str]:
     return {"kind": "live" if isinstance(planned.host, LiveHost) else "offline"}
 
 
-def texts(planned: Planned) -> Mapping[Address, tuple[str | None, str | None]]:
+def texts(planned: Planned) -> Texts:
     """Old and new text of changed files, where they may be shown.
 
     A plan is a way to read: the old content is shown only of what the ledger says is ours (somebody may have declared `/etc/shadow`),
@@ -157,9 +171,16 @@ def texts(planned: Planned) -> Mapping[Address, tuple[str | None, str | None]]:
     for change in planned.plan.changes:
         if not change.sensitive and (change.touches("content") or change.verb is Verb.DELETE):
             before, after = _before(change, planned), _after(change)
-            if before is not None or after is not None:
+            if (before is not None or after is not None) and not _private((before, after)):
                 found[change.address] = (before, after)
     return found
+
+
+def _private(both: tuple[str | None, str | None]) -> bool:
+    """Whether there is a private key in it, marked sensitive or not."""
+    from reconciler.core.masking import holds_private_key  # only where something changes
+
+    return any(text and holds_private_key(text) for text in both)
 
 
 def _after(change: Change) -> str | None:
@@ -177,6 +198,20 @@ def _before(change: Change, planned: Planned) -> str | None:
         return _text(planned.host.read(paths[0]))
     except (HostError, FileNotFoundError):
         return None
+
+
+def access(planned: Planned, shown: Texts) -> list[dict[str, Any]]:
+    """Who gains or loses access, as the plan document has it. `shown` are the `texts` of the same plan."""
+    plan = planned.plan
+    if plan is None or not any(change.address.kind in ("users", "ssh_keys", "files") for change in plan.changes):
+        return []
+    from reconciler.policy.access import access_diff  # only where something changes
+
+    return [
+        {"account": one.account, "effect": one.effect, "what": one.what, "detail": one.detail, "address": str(one.address)}
+        | ({"drift": True} if one.drift else {})
+        for one in access_diff(plan, shown)
+    ]
 
 
 def _text(content: bytes | None) -> str | None:

@@ -124,7 +124,7 @@ def note_settled(loaded: Loaded, options: PlanOptions, planned: Planned) -> None
     request, situation, spec = planned.request, planned.situation, loaded.spec
     if request is None or situation is None or spec is None or loaded.diagnostics or not loaded.path:
         return
-    if options != PlanOptions(options.root, adopt=options.adopt, unprotect=options.unprotect, allow=options.allow):
+    if options.targets or options.excludes:
         return
     directory = state_directory(options.root)
     memory = read_memory(directory, machine_id(request.view))

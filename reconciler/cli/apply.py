@@ -19,6 +19,14 @@ if TYPE_CHECKING:
     from reconciler.core.result import Progress
 
 AutoApprove = Annotated[bool, typer.Option("--auto-approve", help="Do not ask. For timers and scripts.")]
+Approved = Annotated[
+    str | None,
+    typer.Option(
+        "--approved",
+        metavar="PLAN.json",
+        help="Do it only if it still is what this plan, saved with `plan --out`, says; does not ask. It is planned afresh.",
+    ),
+]
 LockTimeout = Annotated[float, typer.Option("--lock-timeout", metavar="SECONDS", min=0, help="How long to wait for another apply to end.")]
 
 
@@ -32,6 +40,7 @@ def apply(  # a command has as many parameters as it has options
     unprotect: options.Unprotect = [],  # noqa: B006  # typer copies it
     allow: options.Allow = [],  # noqa: B006  # typer copies it
     auto_approve: AutoApprove = False,
+    approved: Approved = None,
     lock_timeout: LockTimeout = 0,
     as_json: options.Json = False,
     detailed_exitcode: options.Detailed = False,
@@ -52,9 +61,10 @@ def apply(  # a command has as many parameters as it has options
         return ExitCode.USAGE
     loaded = output.load(spec, commit, root)
     talk = _Json() if as_json else _Text(no_color, verbose)
-    if not loaded.ok:
-        return talk.without_plan(loaded.diagnostics)
-    applied = apply_host(loaded, wanted, talk.approver(auto_approve), talk.tell, lock_timeout)
+    saved, refused = _saved(approved)
+    if refused or not loaded.ok:
+        return talk.without_plan(refused if loaded.ok else loaded.diagnostics)
+    applied = apply_host(loaded, wanted, talk.approver(auto_approve or saved is not None), talk.tell, lock_timeout, saved)
     if applied.planned.plan is None:
         code = talk.without_plan(applied.planned.diagnostics)
         return ExitCode.BUSY if applied.busy else code
@@ -64,6 +74,17 @@ def apply(  # a command has as many parameters as it has options
     if applied.result is None:
         return ExitCode.ERROR
     return applied.result.exit_code(detailed=detailed_exitcode)
+
+
+def _saved(path: str | None) -> tuple[Any, list[Diagnostic]]:
+    """The plan that approves this apply, or why the file is none."""
+    if path is None:
+        return None, []
+    from reconciler.app.showing import load_plan
+    from reconciler.core.diagnostic import error
+
+    data, problem = load_plan(path)
+    return data, [error("no approval", problem, rule="approval", refusal=True)] if problem else []
 
 
 class _Text:

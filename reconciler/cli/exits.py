@@ -25,7 +25,7 @@ MEANINGS = {
     ExitCode.CHANGES: "With --detailed-exitcode: success, and there are changes (`plan`), drift (`drift`) or changes made (`apply`). "
     "`backup verify`: an archive is bad, or with --compare differs from the files. `service health`: something is not well.",
     ExitCode.REFUSED: "Refused by policy before the first effect: a guard, an adoption, a protected resource, the deny list, "
-    "an apply that nobody approved. "
+    "an apply that nobody approved or whose approval is stale. "
     "`backup`: something that must be there is not (a source, a mount, room), or the place is not safe.",
     ExitCode.FAILED: "`apply`: some resources failed, none was changed.",
     ExitCode.PARTIAL: "`apply`: changes were made, and some resources failed. `backup run`: the archive is not in every destination.",

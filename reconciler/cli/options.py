@@ -2,9 +2,33 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
+
+
+class Form(StrEnum):
+    """How a plan is printed."""
+
+    TEXT = "text"
+    JSON = "json"
+    MARKDOWN = "markdown"
+
+
+class CheckForm(StrEnum):
+    """How the result of a check is printed."""
+
+    TEXT = "text"
+    JSON = "json"
+    GITHUB = "github"
+
+
+Format = Annotated[Form | None, typer.Option("--format", help="markdown is a comment for a pull request. --json is the same as json.")]
+CheckFormat = Annotated[
+    CheckForm | None,
+    typer.Option("--format", help="github makes annotations beside the lines of a pull request. --json is the same as json."),
+]
 
 Spec = Annotated[
     str,
@@ -25,3 +49,10 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text."
 NoColor = Annotated[bool, typer.Option("--no-color", help="No colours. NO_COLOR does the same.")]
 Detailed = Annotated[bool, typer.Option("--detailed-exitcode", help="Exit 2 when there are changes.")]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Show unchanged attributes too.")]
+
+
+def chosen(form: Form | CheckForm | None, as_json: bool) -> str:
+    """The form that --format and --json ask for together. Raises BadParameter when they contradict each other."""
+    if as_json and form not in (None, "json"):
+        raise typer.BadParameter(f"--json and --format {form} contradict each other; give one of them")
+    return "json" if as_json else str(form or "text")

@@ -60,15 +60,41 @@ def load(spec: str, commit: str, root: str | None = None) -> Loaded:
     return load_spec(SpecChoice(spec, commit, root), read_stdin)
 
 
-def without_plan(found: Sequence[Diagnostic], as_json: bool, no_color: bool) -> int:
-    """Report why there is no plan; the exit code."""
+def without_plan(found: Sequence[Diagnostic], as_json: bool, no_color: bool, *, markdown: bool = False, host: str = "") -> int:
+    """Report why there is no plan; the exit code. `host` is whose plan it would be, if that is known."""
     from reconciler.render.diagnostics import diagnostics_json
 
-    if as_json:
+    if markdown:
+        from reconciler.render.markdown import failure_markdown
+
+        sys.stdout.write(failure_markdown(host, diagnostics_json(found)["diagnostics"], ci=_ci_run()))
+    elif as_json:
         print_json(diagnostics_json(found))
     else:
         complain(found, no_color)
     return stop_code(found)
+
+
+def print_plan(data: Mapping[str, Any], form: str, no_color: bool, *, verbose: bool) -> None:
+    """A plan document as text, json or markdown."""
+    if form == "json":
+        print_json(data)
+    elif form == "markdown":
+        from reconciler.render.markdown import plan_markdown
+
+        sys.stdout.write(plan_markdown(data, ci=_ci_run()))
+    else:
+        from reconciler.render.text import plan_text
+
+        sys.stdout.write(plan_text(data, colour=colour(sys.stdout, no_color), verbose=verbose))
+
+
+def _ci_run() -> str:
+    """The address of the CI run that we are part of, empty where there is none: GitHub's and GitLab's variables."""
+    from reconciler.host.environment import variable
+
+    server, repository, run = (variable(f"GITHUB_{name}") for name in ("SERVER_URL", "REPOSITORY", "RUN_ID"))
+    return f"{server}/{repository}/actions/runs/{run}" if server and repository and run else variable("CI_JOB_URL")
 
 
 def stop_code(found: Sequence[Diagnostic]) -> int:
@@ -82,11 +108,12 @@ def stop_code(found: Sequence[Diagnostic]) -> int:
 def plan_data(planned: Planned) -> Mapping[str, Any]:
     """The public form of a plan, which everything that is shown of it is made from."""
     from reconciler._version import __version__
-    from reconciler.app.planning import basis, texts
+    from reconciler.app.planning import access, basis, texts
     from reconciler.render.plan_json import plan_to_json
 
     assert planned.plan is not None
-    return plan_to_json(planned.plan, basis=basis(planned), now=timestamp(), tool=__version__, texts=texts(planned))
+    shown = texts(planned)
+    return plan_to_json(planned.plan, basis=basis(planned), now=timestamp(), tool=__version__, texts=shown, access=access(planned, shown))
 
 
 def plan_exit(planned: Planned, something: bool, detailed: bool) -> int:

@@ -26,30 +26,32 @@ def plan(  # a command has as many parameters as it has options
     unprotect: options.Unprotect = [],  # noqa: B006  # typer copies it
     allow: options.Allow = [],  # noqa: B006  # typer copies it
     out: Out = None,
+    form: options.Format = None,
     as_json: options.Json = False,
     detailed_exitcode: options.Detailed = False,
     verbose: options.Verbose = False,
     no_color: options.NoColor = False,
 ) -> int:
     """Show exactly what apply would do: changes, restarts, and what was changed on the host by hand. Changes nothing."""
-    from reconciler.app.planning import PlanOptions, check_options, plan_host
+    from reconciler.app.planning import Planned, PlanOptions, check_options, plan_host
     from reconciler.app.settled import settled_plan
     from reconciler.app.specs import SpecChoice
-    from reconciler.render.text import plan_text
 
-    wanted = PlanOptions(root, tuple(target), tuple(exclude), adopt, tuple(unprotect), tuple(allow), fingerprint=as_json or out is not None)
+    shape = options.chosen(form, as_json)
+    wanted = PlanOptions(
+        root, tuple(target), tuple(exclude), adopt, tuple(unprotect), tuple(allow), fingerprint=shape != "text" or out is not None
+    )
     wrong = check_options(wanted)
     if wrong:
         output.complain(wrong, no_color)
         return ExitCode.USAGE
-    planned = settled_plan(SpecChoice(spec, commit, root), wanted)
+    planned, host = settled_plan(SpecChoice(spec, commit, root), wanted), ""
     if planned is None:
         loaded = output.load(spec, commit, root)
-        if not loaded.ok:
-            return output.without_plan(loaded.diagnostics, as_json, no_color)
-        planned = plan_host(loaded, wanted)
+        host = loaded.spec.host if loaded.spec else ""
+        planned = plan_host(loaded, wanted) if loaded.ok else Planned(loaded.diagnostics)
     if planned.plan is None:
-        return output.without_plan(planned.diagnostics, as_json, no_color)
+        return output.without_plan(planned.diagnostics, shape == "json", no_color, markdown=shape == "markdown", host=host)
     data = output.plan_data(planned)
     if out is not None:
         from reconciler.host.documents import save_private
@@ -58,8 +60,5 @@ def plan(  # a command has as many parameters as it has options
         if problem:
             sys.stderr.write(f"reconciler: cannot save the plan: {problem}\n")
             return ExitCode.ERROR
-    if as_json:
-        output.print_json(data)
-    else:
-        sys.stdout.write(plan_text(data, colour=output.colour(sys.stdout, no_color), verbose=verbose))
+    output.print_plan(data, shape, no_color, verbose=verbose)
     return output.plan_exit(planned, not planned.plan.empty, detailed_exitcode)

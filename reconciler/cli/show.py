@@ -20,6 +20,7 @@ What = Annotated[str, typer.Argument(metavar="RUN|PLANFILE", help="The number of
 def show(
     what: What,
     root: options.Root = None,
+    form: options.Format = None,
     as_json: options.Json = False,
     verbose: options.Verbose = False,
     no_color: options.NoColor = False,
@@ -27,17 +28,17 @@ def show(
     """Show a saved plan as `plan` printed it, or what a past run did, step by step."""
     from reconciler.app.showing import load_plan, load_run
     from reconciler.render.run import run_text
-    from reconciler.render.text import plan_text
 
+    shape = options.chosen(form, as_json)
     is_run = _RUN.fullmatch(what) is not None
+    if is_run and shape == "markdown":
+        raise typer.BadParameter("--format markdown is for saved plans; a run is shown as text or json")
     data, problem = load_run(int(what), root) if is_run else load_plan(what)
     if data is None:
         sys.stderr.write(f"reconciler: {problem}\n")
         return ExitCode.ERROR
-    if as_json:
-        output.print_json(data)
-    elif is_run:
+    if is_run and shape == "text":
         sys.stdout.write(run_text(data))
     else:
-        sys.stdout.write(plan_text(data, colour=output.colour(sys.stdout, no_color), verbose=verbose))
+        output.print_plan(data, shape, no_color, verbose=verbose)
     return ExitCode.OK

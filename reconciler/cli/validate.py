@@ -20,18 +20,30 @@ Specs = Annotated[
 ]
 
 
-def validate(specs: Specs = None, commit: options.Commit = "", as_json: options.Json = False, no_color: options.NoColor = False) -> int:
+def validate(
+    specs: Specs = None,
+    commit: options.Commit = "",
+    form: options.CheckFormat = None,
+    as_json: options.Json = False,
+    no_color: options.NoColor = False,
+) -> int:
     """Check specs: every mistake at once, with file, line and column. Reads no host and changes nothing."""
     from reconciler.app.specs import default_spec
     from reconciler.core.diagnostic import errors
     from reconciler.render.diagnostics import diagnostics_json
 
+    shape = options.chosen(form, as_json)
     loaded = {name: output.load(name, commit) for name in specs or [default_spec()]}
     found = [item for one in loaded.values() for item in one.diagnostics]
-    if as_json:
+    if shape == "json":
         output.print_json(diagnostics_json(found))
         return ExitCode.ERROR if errors(found) else ExitCode.OK
-    output.complain(found, no_color)
+    if shape == "github":
+        from reconciler.render.diagnostics import github_annotation
+
+        sys.stdout.writelines(f"{github_annotation(item)}\n" for item in found)
+    else:
+        output.complain(found, no_color)
     for name, one in loaded.items():
         if one.ok and one.spec is not None:
             number = len(one.spec.resources)

@@ -18,6 +18,11 @@ def keyed_digest(content: bytes, key: bytes) -> str:
     return "hmac:" + hmac.new(key, content, hashlib.sha256).hexdigest()
 
 
+def machine_digest(machine_id: str) -> str:
+    """Stands for a machine's id, which itself is confidential (machine-id(5)); empty where there is none."""
+    return keyed_digest(machine_id.encode(), b"reconciler machine") if machine_id else ""
+
+
 def canonical(data: Any) -> bytes:
     """JSON with sorted keys and no spaces: equal data, equal bytes."""
     return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from reconciler.core.actions import Step
 from reconciler.core.address import Address
+from reconciler.core.approval import Approval
 from reconciler.core.changes import Change, Part, Verb
 from reconciler.core.diagnostic import Diagnostic
 from reconciler.core.state import Memory, OwedRow
@@ -19,7 +20,7 @@ class Plan:
     `changes` are all differences; those in `blocked` (with the reason) have no steps. `steps` are in the order of execution, held ones
     included. `owed` are effects still due from earlier runs, held ones included; `settled` are owed rows that turn out to be satisfied.
     `converged` are parts that already are as declared and that the ledger does not know so yet. `needs` orders the changed parts.
-    `unreadable` parts make the plan incomplete. `fingerprint` identifies what an approval covers.
+    `unreadable` parts make the plan incomplete. `approval` is what an approval covers, `fingerprint` its digest; both only where asked for.
     """
 
     host: str
@@ -36,6 +37,7 @@ class Plan:
     diagnostics: tuple[Diagnostic, ...] = ()
     memory: Memory = field(default_factory=Memory)
     fingerprint: str = ""
+    approval: Approval | None = None
 
     @property
     def complete(self) -> bool:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
 
-from reconciler.core.actions import MakeLink, RemovePath, Step, Unit, WriteFile, as_data
+from reconciler.core.actions import MakeLink, RemovePath, Step, Unit, WriteFile
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Origin, Part, Verb
 from reconciler.core.diagnostic import Diagnostic, Severity, error, warning
-from reconciler.core.digest import canonical, data_digest
 from reconciler.core.host import Executor, HostView
 from reconciler.core.kind import Impossible
 from reconciler.core.plan import Plan
@@ -218,30 +216,3 @@ def _about_memory(request: Request) -> Iterable[Diagnostic]:
         yield warning(
             "unknown kind in the ledger", f"The ledger has {name} that this version does not know; they are left alone.", rule="ledger"
         )
-
-
-def with_fingerprint(plan: Plan) -> Plan:
-    """The plan with the digest of what an approval covers: the declarations of intended changes, their actions with `expects`.
-
-    Commit, time, process ids, the ledger's serial, untouched objects and steps that only repair drift are not in it (DESIGN §2).
-    """
-    intended = {change.address: change for change in plan.changes if change.origin is not Origin.DRIFT and change.verb is not Verb.NONE}
-    known = bool(plan.memory.lineage)
-    declared = {
-        str(address): compare.inputs(change.part) for address, change in intended.items() if change.part and _tells(change, known=known)
-    }
-    # What shares a call with a repair of drift is in it, the repair is not; and the order in which things are declared is not.
-    parts = (step.without(frozenset(cause.address for cause in step.causes) - intended.keys()) for step in plan.steps)
-    actions = sorted((_canonical(step) for step in parts if step is not None), key=canonical)
-    covered = {"host": plan.host, "declared": declared, "actions": actions, "blocked": sorted(map(str, plan.blocked))}
-    return replace(plan, fingerprint=data_digest(covered))
-
-
-def _tells(change: Change, *, known: bool) -> bool:
-    """Whether the declaration counts: that of a secret only where the host's own key is `known`, with another it is different each time."""
-    return known or not change.sensitive
-
-
-def _canonical(step: Step) -> dict[str, Any]:
-    data = as_data(step.action)
-    return {**data, "units": sorted(data["units"])} if isinstance(step.action, Unit) else data

@@ -90,8 +90,7 @@ def github_annotation(item: Diagnostic) -> str:
     """A workflow command that GitHub shows beside the line. What comes from the spec cannot start a command of its own."""
     properties = {"title": item.summary}
     if item.source:
-        end = item.source.column + max(1, item.source.length)
-        place = {"file": item.source.file, "line": item.source.line, "col": item.source.column, "endColumn": end}
+        place = {"file": item.source.file, "line": item.source.line, "col": item.source.column}
         properties = {key: str(value) for key, value in place.items()} | properties
     named = ",".join(f"{key}={_escaped(value, _ESCAPED_PROPERTY)}" for key, value in properties.items())
     return f"::{item.severity.value} {named}::{_escaped(item.detail or item.summary, _ESCAPED_MESSAGE)}"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,8 +19,9 @@ from reconciler.core.plan import Plan
 from reconciler.core.state import OwedRow
 from reconciler.render.diagnostics import diagnostic_data
 from reconciler.render.diff import unified
+from reconciler.render.masking import mask, mask_diff
 
-FORMAT_VERSION = "1.0"
+FORMAT_VERSION = "1.1"
 
 Texts = Mapping[Address, tuple[str | None, str | None]]
 """Content before and after, only where it may be shown. None: there is none."""
@@ -59,7 +60,7 @@ class _Sight:
         return {"file": source.file.removeprefix(self.root), "line": source.line, "column": source.column}
 
 
-def plan_to_json(  # all by keyword
+def plan_to_json(  # noqa: PLR0913  # all by keyword
     plan: Plan,
     *,
     basis: Mapping[str, Any],
@@ -68,12 +69,13 @@ def plan_to_json(  # all by keyword
     texts: Texts | None = None,
     sensitive: frozenset[Address] = frozenset(),
     source_root: str = "",
+    access: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """The plan document.
 
     `basis` says what was looked at (`kind`: live or offline). `now` is a UTC time stamp as RFC 3339 has it, `tool` our version. For
     addresses in `texts` a unified diff is made. Of those in `sensitive`, and those that say so themselves, only that they change is told.
-    `source_root` is cut from file names.
+    `source_root` is cut from file names. `access` says who gains or loses what.
     """
     sight = _Sight(texts or {}, sensitive | _known_secrets(plan), source_root)
     entries = _entries(plan, sight)
@@ -93,6 +95,7 @@ def plan_to_json(  # all by keyword
         "errored": bool(wrong),
         "resource_changes": entries,
         "resource_drift": [_drift(change, sight) for change in plan.changes if drifted(change)],
+        "access": [mask(dict(row)) for row in access],
         "owed": [_owed(row, plan) for row in plan.owed],
         "unreadable": _unreadable(plan),
         "diagnostics": [diagnostic_data(item) for item in plan.diagnostics],
@@ -101,6 +104,8 @@ def plan_to_json(  # all by keyword
         "summary": counts,
         "approval_digest": plan.fingerprint,
     }
+    if plan.approval is not None:
+        data["approval"] = plan.approval.as_data()
     # Without a ledger the host has no key of its own yet, and what a throw-away key makes means nothing to anybody.
     return data if plan.memory.lineage else _without_digests(data)
 
@@ -117,7 +122,7 @@ def drifted(change: Change) -> bool:
 
 def step_data(step: Step, sensitive: frozenset[Address] = frozenset()) -> dict[str, Any]:
     """One step as JSON. Digests of sensitive content are left out: a short secret could be guessed from them."""
-    data = as_data(step.action)
+    data: dict[str, Any] = mask(as_data(step.action))
     if any(cause.address in sensitive or cause.address.resource in sensitive for cause in step.causes):
         data = {key: value for key, value in data.items() if key not in ("digest", "expects")}
     causes = [{"address": str(cause.address), "why": cause.why, "unit": cause.unit} for cause in step.causes]
@@ -163,7 +168,7 @@ def _entries(plan: Plan, sight: _Sight) -> list[dict[str, Any]]:
     same = {part.address: part for part in plan.converged}
     for address in others:
         part = same.get(address)
-        document = _seen(part.document if part else None, hidden=sight.hides(address))
+        document = mask(_seen(part.document if part else None, hidden=sight.hides(address)))
         entry = _named(address, sight.place(part.declared.source) if part else _remembered_place(plan, address))
         entry["change"] = _change_data(["no-op"], document, document)
         entry |= {"action_reason": None, "reason": "", "paths": [], "effects": effects.get(address, [])}
@@ -214,7 +219,8 @@ def _entry(change: Change, plan: Plan, sight: _Sight, effects: list[dict[str, An
     before = _seen(change.before, hidden=hidden)
     if before is not None:
         before = {key: {} if key in theirs else value for key, value in before.items()}
-    data = _change_data(_ACTIONS[change.verb], before, _seen(change.after, hidden=hidden))
+    after = _seen(change.after, hidden=hidden)
+    data = _change_data(_ACTIONS[change.verb], mask(before), mask(after, before))
     data["before_sensitive"] = dict.fromkeys(theirs, True)
     data["importing"] = {"id": str(change.address)} if change.origin is Origin.ADOPTION else None
     if hidden:
@@ -245,7 +251,7 @@ def _content(change: Change, texts: tuple[str | None, str | None] | None) -> dic
     size = len(change.part.content) if change.part and change.part.content is not None else None
     data: dict[str, Any] = {} if size is None else {"after_size": size}
     lines = unified(*texts) if texts else None
-    return data if lines is None else data | {"diff": lines}
+    return data if lines is None else data | {"diff": mask_diff(lines)}
 
 
 def _theirs(change: Change, plan: Plan) -> tuple[str, ...]:
@@ -259,7 +265,12 @@ def _theirs(change: Change, plan: Plan) -> tuple[str, ...]:
 
 def _path(item: FieldChange, *, hidden: bool, theirs: tuple[str, ...] = ()) -> dict[str, Any]:
     secret = hidden and not (item.path and item.path[-1] in _ACCESS)
-    before, after = (_cover(item.before), _cover(item.after)) if secret else (item.before, item.after)
+    before: Any
+    after: Any
+    if secret:
+        before, after = _cover(item.before), _cover(item.after)
+    else:
+        before, after = mask(item.before, None, item.path), mask(item.after, item.before, item.path)
     data = {"path": list(item.path), "before": before, "after": after, "origin": item.origin.value}
     if before is not None and item.path[:1] and item.path[0] in theirs:
         data |= {"before": {}, "before_hidden": True}
@@ -306,7 +317,8 @@ def _drift(change: Change, sight: _Sight) -> dict[str, Any]:
     hidden = sight.hides(change.address)
     actions = ["delete"] if change.before is None else ["create"] if change.applied is None and change.after is None else ["update"]
     entry = _named(change.address, sight.place(change.part.declared.source) if change.part else None)
-    entry["change"] = _change_data(actions, _seen(change.applied, hidden=hidden), _seen(change.before, hidden=hidden))
+    applied, seen = _seen(change.applied, hidden=hidden), _seen(change.before, hidden=hidden)
+    entry["change"] = _change_data(actions, mask(applied), mask(seen, applied))
     outside = [item for item in change.fields if item.origin in _OUTSIDE]
     policy = "report" if change.verb is Verb.NONE else "enforce"
     return entry | {"paths": [_path(item, hidden=hidden) for item in outside], "policy": policy}

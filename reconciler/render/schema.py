@@ -70,6 +70,16 @@ _DEFINITIONS: dict[str, Schema] = {
         }
     ),
     "resource_drift": _object({**_NAMED, "policy": {"enum": ["enforce", "report"]}}),
+    "access": _object(
+        {
+            "account": _TEXT | {"description": "Empty where it is a file that decides for anybody."},
+            "effect": {"enum": ["gains", "loses", "changes"]},
+            "what": _TEXT,
+            "detail": _TEXT,
+            "address": _TEXT,
+        },
+        {"drift": _FLAG | {"description": "It is put back as it was before somebody changed it by hand."}},
+    ),
     "owed": _object(
         {
             "kind": _TEXT,
@@ -125,6 +135,19 @@ _DEFINITIONS: dict[str, Schema] = {
     ),
 }
 
+_DIGESTS: Schema = {"type": "object", "additionalProperties": _TEXT}
+_APPROVAL = _object(
+    {
+        "host": _TEXT,
+        "machine": _TEXT | {"description": "Stands for the machine; empty where it has no machine-id yet."},
+        "tool": _TEXT,
+        "inputs": _DIGESTS | {"description": "A digest of each declared resource with the files it names, and of the settings."},
+        "changes": {"type": "object", "additionalProperties": _object({"verb": _TEXT, "actions": _TEXT, "found": _TEXT})},
+        "blocked": _list(_TEXT),
+        "uncovered": _list(_TEXT) | {"description": "Changes of secrets that cannot be compared here; with any, nothing can be approved."},
+    }
+) | {"description": "What `approval_digest` is the digest of: what must be the same for `apply --approved`."}
+
 _SUMMARY = ("import", "add", "change", "destroy", "forget", "drifted", "blocked")
 
 
@@ -153,7 +176,8 @@ def plan_schema() -> Schema:
             "steps": _list(_ref("step")) | {"description": "Every action in the order of execution, held ones included."},
             "summary": _object(dict.fromkeys(_SUMMARY, _NUMBER)),
             "approval_digest": _TEXT,
-        }
+        },
+        {"access": _list(_ref("access")), "approval": _APPROVAL},
     )
     head = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

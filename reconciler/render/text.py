@@ -10,7 +10,7 @@ from reconciler.render.diagnostics import diagnostics_from_data
 from reconciler.render.fields import OUTSIDE
 from reconciler.render.term import Look, Paint, columns, count, pad, painter, paragraphs, symbol, visible
 from reconciler.render.values import is_digest
-from reconciler.render.words import action_words
+from reconciler.render.words import access_words, action_words
 
 Data = Mapping[str, Any]
 
@@ -38,6 +38,7 @@ def plan_text(data: Data, *, colour: bool = False, verbose: bool = False) -> str
         _steps(data["steps"], paint) if verbose else [],
         _unreadable(data["unreadable"], paint),
         *_trouble(data, paint),
+        _access(data.get("access", ()), paint),
         _notes(data, paint),
         [paint(final_line(data), "bold")],
     ]
@@ -123,6 +124,12 @@ def _introduction(data: Data, entries: Sequence[Data], paint: Paint) -> list[str
     legend = [f"  {symbol(sign, paint)} {words}" for sign, words in _LEGEND.items() if sign in used]
     then = "Nothing is done yet; apply will do this:" if data["applyable"] else "Apply would do nothing about this:"
     return [f"Plan for {paint(visible(data['host']['name']), 'bold')}{about}. {then}", *legend]
+
+
+def _access(rows: Sequence[Data], paint: Paint) -> list[str]:
+    """Who gains or loses what, in one paragraph."""
+    told = [f"{who} {'; '.join(words)}" for who, words in access_words(rows).items()]
+    return [paint(line, "yellow") for line in paragraphs("Access: " + ". ".join(told) + ".", "", "  ")] if told else []
 
 
 def _owed(rows: Sequence[Data], paint: Paint) -> list[str]:

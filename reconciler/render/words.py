@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reconciler.render.term import count, visible
@@ -56,3 +56,13 @@ def units_words(units: list[str], *, all_units: bool = False) -> str:
     named = [visible(unit) for unit in (units if all_units else units[:_NAMED])]
     rest = len(units) - len(named)
     return ", ".join(named) + (f" and {count(rest, 'more', 'more')}" if rest else "")
+
+
+def access_words(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """By account: `gains group docker, ssh key SHA256:... alice@laptop`, then what it loses, then what changes. In the words of a plan."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for row in rows:
+        effects = found.setdefault(visible(row["account"]) or "anybody:", {"gains": [], "loses": [], "changes": []})
+        again = " (put back)" if row.get("drift") else ""
+        effects.setdefault(row["effect"], []).append(f"{visible(row['what'])} {visible(row['detail'])}{again}")
+    return {who: [f"{effect} {', '.join(what)}" for effect, what in effects.items() if what] for who, effects in found.items()}

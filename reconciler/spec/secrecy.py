@@ -6,23 +6,22 @@ import re
 from collections.abc import Iterable, Sequence
 from itertools import islice
 
-_SECRET = re.compile(
-    r"passw|passphrase|secret|token|credential|private|api[_-]?key|key[_-]?material|BEGIN [A-Z ]*KEY|PuTTY-User-Key", re.IGNORECASE
-)
+from reconciler.core.secrecy import SECRET
+
 _SENSITIVE = re.compile(r"""\bsensitive["']?[ ]*:[ ]*["']?(?:true|yes|on)\b""", re.IGNORECASE)
 _KEY = re.compile(r"[ ]*(?:- +)*")
 
 
 def secret(names: Iterable[object]) -> bool:
     """Whether any of these names (a path of keys) looks like that of a secret."""
-    return any(isinstance(name, str) and _SECRET.search(name) for name in names)
+    return any(isinstance(name, str) and SECRET.search(name) for name in names)
 
 
 def withheld(lines: Sequence[str], first: int, last: int) -> bool:
     """Whether lines `first` to `last` (from 0), or any key they stand below, look like a secret, or the resource says `sensitive: true`."""
     last = min(last, len(lines) - 1)
     shown = [line for line in lines[first : last + 1] if line.strip()]
-    if any(_SECRET.search(line) for line in shown):
+    if any(SECRET.search(line) for line in shown):
         return True
     indent = min(map(_indent, shown), default=0)
     parent, outer = first, min(map(_leading, shown), default=0)
@@ -32,7 +31,7 @@ def withheld(lines: Sequence[str], first: int, last: int) -> bool:
         above = next((at for at in range(parent - 1, -1, -1) if lines[at].strip() and _indent(lines[at]) < indent), None)
         if above is None:
             return False
-        if _SECRET.search(lines[above]):
+        if SECRET.search(lines[above]):
             return True
         parent = above
         indent = outer = _leading(lines[above])

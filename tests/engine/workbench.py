@@ -13,7 +13,8 @@ from reconciler.core.result import ApplyResult
 from reconciler.core.spec import Spec
 from reconciler.core.state import LedgerRow, Memory, OwedRow
 from reconciler.engine.applier import apply
-from reconciler.engine.planner import make_plan, with_fingerprint
+from reconciler.engine.approval import with_fingerprint
+from reconciler.engine.planner import make_plan
 from reconciler.engine.situation import Request, Situation
 from reconciler.host.simulated import SimulatedHost
 from reconciler.kinds import discover
@@ -121,7 +122,8 @@ def request_of(resources: Mapping[str, Any], host: Any, memory: Memory | None = 
 
 def plan_of(resources: Mapping[str, Any], host: Any, memory: Memory | None = None, **options: Any) -> Plan:
     """A plan with its fingerprint."""
-    return with_fingerprint(make_plan(request_of(resources, host, memory, **options), SimulatedHost)[0])
+    plan, situation, request = planned(resources, host, memory or Memory(key=b"a key"), **options)
+    return with_fingerprint(plan, request, situation)
 
 
 def planned(resources: Mapping[str, Any], host: Any, memory: Memory, **options: Any) -> tuple[Plan, Situation, Request]:

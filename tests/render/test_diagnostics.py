@@ -84,7 +84,7 @@ def test_annotation_cannot_be_broken_out_of() -> None:
     """Percent signs, line ends, colons and commas are escaped as workflow commands want it."""
     item = error("50%, a:b", "one\n::error::two\r", source=Source("a,b:c.yaml", 3, 4, 2))
 
-    expected = "::error file=a%2Cb%3Ac.yaml,line=3,col=4,endColumn=6,title=50%25%2C a%3Ab::one%0A::error::two\\r"
+    expected = "::error file=a%2Cb%3Ac.yaml,line=3,col=4,title=50%25%2C a%3Ab::one%0A::error::two\\r"
     assert expected == github_annotation(item)
 
 

@@ -1,0 +1,67 @@
+"""Takes what stands behind the name of a secret out of a line of text. Apart from `secrecy`: only a plan with changes needs it."""
+
+from __future__ import annotations
+
+import re
+
+from reconciler.core.secrecy import HIDDEN
+
+_WORD = re.compile(r"passwd|password|passphrase|secret|token(?!s|iz)|api[_-]?key|access[_-]?key|private[_-]?key", re.IGNORECASE)
+_NAMES_A_PLACE = re.compile(r"(?:file|path|dir|directory|name|type|ttl)s?", re.IGNORECASE)
+_KEY_BLOCK = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY|PuTTY-User-Key-File|AGE-SECRET-KEY-1")
+
+# Possessive, and the value apart from the name: a long line takes time in proportion to its length.
+_ASSIGNED = re.compile(r"""(?<![A-Za-z0-9_.-])(?P<name>[A-Za-z_][A-Za-z0-9_.-]*+)["']?[ \t]*+[=:][ \t]*+""")
+_OPTION = re.compile(r"""(?:^|(?<=[\s"']))(?P<name>--?[A-Za-z0-9_.-]++)(?P<end>["']?)(?:=|[ \t]++)""")
+_LOGIN = re.compile(r"://(?P<name>[^/\s:@]*+):")
+_REST = re.compile(r""""(?:[^"\\]|\\.)*+"?|'[^']*+'?|[^\s(][^\n]*+""")
+_ONE_WORD = re.compile(r""""(?:[^"\\]|\\.)*+"?|'[^']*+'?|[^\s(-]\S*+""")
+_IN_QUOTES = {'"': re.compile(r'(?:[^"\\]|\\.)++'), "'": re.compile(r"[^']++")}
+_BEFORE_AT = re.compile(r"[^/\s@]++(?=@)")
+_NO_VALUE = re.compile(
+    r"""["']?(?:yes|no|true|false|on|off|none|null)["']?[,;]?[ \t]*(?:\#.*)?|(?:(?:files|compat|systemd|sss|db)(?:[ \t]+|$))+""",
+    re.IGNORECASE,
+)
+"""What is no secret whatever the name: a switch, or the sources in nsswitch.conf (`passwd: files`)."""
+_TAG = re.compile(r"(?:NO)?PASSWD:[ ]*")
+"""sudoers has these."""
+
+
+def names_secret(name: str) -> bool:
+    """Whether a variable, key or option of this name holds a secret, and not only where one is: `API_TOKEN` does, `TOKEN_FILE` does not."""
+    return _WORD.search(name) is not None and not _NAMES_A_PLACE.fullmatch(re.split(r"[_.-]", name)[-1])
+
+
+def holds_private_key(text: str) -> bool:
+    """Whether a text has a private key in it."""
+    return _KEY_BLOCK.search(text) is not None
+
+
+def masked(text: str, instead: str = HIDDEN) -> str:
+    """The text of one line without what stands behind the name of a secret: `TOKEN=x`, `--password x`, `://user:x@`."""
+    if _WORD.search(text):
+        text = _without(text, _OPTION, instead)
+        text = _without(text, _ASSIGNED, instead)
+    return _without(text, _LOGIN, instead) if "://" in text else text
+
+
+def _without(text: str, lead: re.Pattern[str], instead: str) -> str:
+    """The text with `instead` in the place of each value that a name of a secret leads to."""
+    found: list[str] = []
+    at = 0
+    for match in lead.finditer(text):
+        if match.start() < at or not (lead is _LOGIN or names_secret(match["name"])) or _TAG.fullmatch(match[0]):
+            continue
+        value = _value(text, lead, match).match(text, match.end())
+        if value is not None and not (lead is not _LOGIN and _NO_VALUE.fullmatch(value[0])):
+            found += [text[at : match.end()], instead]
+            at = value.end()
+    return "".join((*found, text[at:])) if found else text
+
+
+def _value(text: str, lead: re.Pattern[str], match: re.Match[str]) -> re.Pattern[str]:
+    """What a value looks like after this lead."""
+    if lead is not _OPTION:
+        return _BEFORE_AT if lead is _LOGIN else _REST
+    quote = text[match.start() - 1 : match.start()]
+    return _IN_QUOTES[quote] if quote in _IN_QUOTES and not match["end"] else _ONE_WORD

@@ -1,0 +1,13 @@
+"""What looks like a secret by its name. A secret has no business in a spec; where one is all the same, it is not printed."""
+
+from __future__ import annotations
+
+import re
+
+SECRET = re.compile(
+    r"passw|passphrase|secret|token|credential|private|api[_-]?key|key[_-]?material|BEGIN [A-Z ]*KEY|PuTTY-User-Key", re.IGNORECASE
+)
+"""Names, and first lines of keys, beside which nothing of a spec is quoted."""
+
+HIDDEN = "(sensitive value)"
+CHANGED = "(sensitive value, changed)"

@@ -1,0 +1,104 @@
+"""What an approval of a plan covers (DESIGN §2): the resolved spec, the actions of intended changes, and the objects they touch.
+
+Commit, time, process ids, the ledger's serial, untouched objects and steps that only repair drift are not in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from reconciler.core.actions import Step, Unit, as_data
+from reconciler.core.address import Address
+from reconciler.core.approval import Approval, ApprovedChange, fingerprint
+from reconciler.core.changes import Change, Document, Origin, Part, Verb
+from reconciler.core.digest import canonical, data_digest, digest
+from reconciler.core.plan import Plan
+from reconciler.core.resource import Resource
+from reconciler.core.spec import Declared
+from reconciler.engine.situation import Request, Situation
+
+SETTINGS = "settings"
+"""What stands for the spec's settings among the addresses of its resources."""
+
+
+def with_fingerprint(plan: Plan, request: Request, situation: Situation, machine: str = "") -> Plan:
+    """The plan with what an approval of it covers, and the digest of that. `machine` says which machine it is, as a digest."""
+    intended = {change.address: change for change in plan.changes if change.origin is not Origin.DRIFT and change.verb is not Verb.NONE}
+    known = bool(plan.memory.lineage)
+    steps = _steps(plan.steps, intended)
+    approval = Approval(
+        host=plan.host,
+        machine=machine,
+        tool=request.tool,
+        inputs=dict(sorted(_inputs(request, situation, known=known))),
+        changes={str(address): _approved(change, steps.get(address, ()), known=known) for address, change in sorted(intended.items())},
+        blocked=tuple(sorted(map(str, plan.blocked))),
+        uncovered=() if known else tuple(sorted(str(address) for address, change in intended.items() if change.sensitive)),
+    )
+    return replace(plan, approval=approval, fingerprint=fingerprint(approval.as_data()))
+
+
+# ---------------------------------------------------------------------------------------------------- what is declared
+
+
+def _inputs(request: Request, situation: Situation, *, known: bool) -> Iterator[tuple[str, str]]:
+    secret: dict[Address, list[Part]] = {}
+    for part in situation.parts.values():
+        if part.sensitive:
+            secret.setdefault(part.address.resource, []).append(part)
+    yield SETTINGS, data_digest(dict(request.spec.settings))
+    for declared in request.spec.resources:
+        parts = secret.get(declared.address)
+        yield str(declared.address), _declared(declared) if parts is None else _secretly(declared, parts, known=known)
+
+
+def _declared(declared: Declared) -> str:
+    """The declaration, defaults left out: equal for two versions of the tool. With the content of the files that it names."""
+    said = declared.resource.model_dump(mode="json", exclude_defaults=True)
+    return data_digest({"declared": said, "sources": {name: digest(content) for name, content in declared.sources.items()}})
+
+
+def _secretly(declared: Declared, parts: Iterable[Part], *, known: bool) -> str:
+    """The same of what is secret, from documents in which digests are keyed: a short secret could be guessed from another one."""
+    common = declared.resource.model_dump(mode="json", include=set(Resource.model_fields), exclude_defaults=True)
+    return data_digest({"declared": common, "documents": {str(part.address): _document(part.document, known=known) for part in parts}})
+
+
+def _document(document: Document | None, *, known: bool) -> Document | None:
+    """A document; where the host has no key of its own, without what another key would make otherwise each time."""
+    if document is None or known:
+        return document
+    return {key: value for key, value in document.items() if not (isinstance(value, str) and value.startswith("hmac:"))}
+
+
+# ---------------------------------------------------------------------------------------------------- what is done
+
+
+def _steps(steps: Iterable[Step], intended: Mapping[Address, Change]) -> dict[Address, list[Step]]:
+    """Every step by the intended changes that it is for: what shares a call with something else is in it, the other is not."""
+    found: dict[Address, list[Step]] = {}
+    for step in steps:
+        causes = frozenset(cause.address for cause in step.causes)
+        for address in causes & intended.keys():
+            own = step.without(causes - {address})
+            if own is not None:
+                found.setdefault(address, []).append(own)
+    return found
+
+
+def _approved(change: Change, steps: Iterable[Step], *, known: bool) -> ApprovedChange:
+    actions = sorted((_canonical(step) for step in steps), key=canonical)
+    expects = [(action.get("path"), action.pop("expects", None)) for action in actions]
+    before = change.before
+    if before is not None and change.after is not None:
+        # What is not declared is not touched either: a comment that useradd wrote, the groups of somebody else's making.
+        before = {key: value for key, value in before.items() if key in change.after}
+    found = {"before": _document(before, known=known), "expects": expects}
+    return ApprovedChange(change.verb.name.lower(), data_digest(actions), data_digest(found))
+
+
+def _canonical(step: Step) -> dict[str, Any]:
+    data = as_data(step.action)
+    return {**data, "units": sorted(data["units"])} if isinstance(step.action, Unit) else data

@@ -1,0 +1,102 @@
+"""Whether a saved plan is still the approval of the plan that would be applied now, and if not, what is different and how to renew it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from reconciler.core.approval import Approval, fingerprint
+from reconciler.core.diagnostic import Diagnostic, Severity
+from reconciler.core.plan import Plan
+
+RULE = "approval"
+_NAMED = 10
+"""Addresses that are named for one reason; of more, the rest is counted."""
+_RENEW = "Make a new plan with `plan --out FILE`, with the same options, have it reviewed, and apply that one."
+
+
+def check(saved: Mapping[str, Any], plan: Plan) -> list[Diagnostic]:
+    """Refusals; none if the saved plan (a document that follows the schema) approves this one. `plan` has its fingerprint."""
+    assert plan.approval is not None
+    now = plan.approval
+    approved = saved.get("approval")
+    if approved is None or not saved["approval_digest"]:
+        return [_refusal("not an approval", "The file is a plan without what an approval covers; `plan --out FILE` saves one that has it.")]
+    if fingerprint(approved) != saved["approval_digest"]:
+        return [_refusal("approval was edited", "The saved plan is not as `plan --out` wrote it: its digest is that of something else.")]
+    if any(item["refusal"] for item in saved["diagnostics"]):
+        return [_refusal("refused plan is no approval", "The saved plan was itself refused by a guard, so nothing in it was approved.")]
+    if now.uncovered:
+        what = _named(now.uncovered)
+        detail = (
+            f"Nothing was applied here yet, so the secret content of {what} cannot be compared with what was approved. "
+            "Apply the rest first, planned and applied with --exclude, or apply without --approved."
+        )
+        return [_refusal("secret cannot be approved yet", detail, renew=False)]
+    if saved["approval_digest"] == plan.fingerprint and not _another_machine(approved, now):
+        return []
+    return [_refusal("approval is stale", "\n".join(_differences(approved, now)))]
+
+
+def _refusal(summary: str, detail: str, *, renew: bool = True) -> Diagnostic:
+    return Diagnostic(Severity.ERROR, summary, f"{detail}\n{_RENEW}" if renew else detail, rule=RULE, refusal=True)
+
+
+def _differences(approved: Mapping[str, Any], now: Approval) -> list[str]:
+    """Every reason in a sentence; a foreign host or another version explains all the rest."""
+    reasons = list(_elsewhere(approved, now)) or [*_declared(approved["inputs"], now.inputs), *_changes(approved, now)]
+    return reasons or ["The plan is not the one that was approved."]
+
+
+def _elsewhere(approved: Mapping[str, Any], now: Approval) -> Iterator[str]:
+    if approved["host"] != now.host:
+        yield f"The plan that was approved is for host {approved['host']}, this one is for {now.host}."
+    elif _another_machine(approved, now):
+        yield f"The plan that was approved is for another machine with the name {now.host}: its machine-id is not this one's."
+    if approved["tool"] != now.tool:
+        yield f"The plan was approved as version {approved['tool']} made it, this is version {now.tool}."
+
+
+def _another_machine(approved: Mapping[str, Any], now: Approval) -> bool:
+    return bool(approved["machine"] and now.machine and approved["machine"] != now.machine)
+
+
+def _declared(approved: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:
+    """What the spec says otherwise, its included files and the files that it names among it."""
+    changed = [name for name, digest in now.items() if name in approved and approved[name] != digest]
+    yield from _told("Declared otherwise than approved", changed)
+    yield from _told("Declared now, but not when it was approved", now.keys() - approved.keys())
+    yield from _told("No longer declared", approved.keys() - now.keys())
+
+
+def _changes(approved: Mapping[str, Any], now: Approval) -> Iterator[str]:
+    """What would be done otherwise, and what is not as it was seen."""
+    old = approved["changes"]
+    both = {name: change for name, change in now.changes.items() if name in old}
+    seen = [name for name, change in both.items() if old[name]["found"] != change.found]
+    done = [name for name, change in both.items() if name not in seen and _how(old[name]) != (change.verb, change.actions)]
+    gone = old.keys() - now.changes.keys()
+    if gone and not now.changes:
+        yield from _told("Nothing of it is left to do; it may have been applied already", gone)
+    else:
+        yield from _told("Approved, but no longer to be done", gone)
+    yield from _told("To be done now, but not approved", now.changes.keys() - old.keys())
+    yield from _told("Changed on the host since the approval", seen)
+    yield from _told("Would be done otherwise than approved", done)
+    yield from _told("Blocked now, or when it was approved, but not both", set(approved["blocked"]) ^ set(now.blocked))
+
+
+def _how(change: Mapping[str, Any]) -> tuple[str, str]:
+    return change["verb"], change["actions"]
+
+
+def _told(what: str, names: Iterable[str]) -> Iterator[str]:
+    found = sorted(names)
+    if found:
+        yield f"{what}: {_named(found)}."
+
+
+def _named(names: Iterable[str]) -> str:
+    found = list(names)
+    rest = len(found) - _NAMED
+    return ", ".join(found[:_NAMED]) + (f" and {rest} more" if rest > 0 else "")

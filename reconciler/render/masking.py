@@ -1,0 +1,64 @@
+"""Secrets that are in a spec or on a host all the same, in a place that says nothing of it: they are taken out of the public form.
+
+`sensitive: true` hides a file as a whole and is not the matter here. This is about names: the environment of a service, the password on
+a command line, a line of a configuration file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from reconciler.core.secrecy import CHANGED, HIDDEN
+
+_VARIABLE = r'"?(?P<name>[A-Za-z_][A-Za-z0-9_]*)='
+_CREDENTIAL = r'"?(?P<name>[^:"]+):'
+
+
+def mask(value: Any, other: Any = None, path: tuple[str, ...] = ()) -> Any:
+    """JSON-able data without secrets. Where it differs from `other` in a secret only, that is said."""
+    if isinstance(value, Mapping):
+        there = other if isinstance(other, Mapping) else {}
+        return {key: mask(item, there.get(key), (*path, str(key))) for key, item in value.items()}
+    if isinstance(value, list):
+        known = other if isinstance(other, list) else [other]
+        return [mask(item, _counterpart(item, known, path), path) for item in value]
+    return _mask_text(value, other, path) if isinstance(value, str) else value
+
+
+def mask_diff(lines: Sequence[str]) -> list[str]:
+    """The lines of a unified diff."""
+    from reconciler.core.masking import masked
+
+    return [line if line.startswith("@@") else line[:1] + masked(line[1:]) for line in lines]
+
+
+def _mask_text(value: str, other: Any, path: tuple[str, ...]) -> str:
+    hidden = _hidden(value, path, HIDDEN)
+    if hidden == value or not isinstance(other, str) or other == value or _hidden(other, path, HIDDEN) != hidden:
+        return hidden
+    return _hidden(value, path, CHANGED)
+
+
+def _hidden(text: str, path: tuple[str, ...], instead: str) -> str:
+    """One text at its path: systemd's own lists of variables and credentials are known by the name of the directive."""
+    from reconciler.core.masking import masked, names_secret
+
+    key = path[-1] if path else ""
+    if key == "Environment" or key.startswith("SetCredential"):
+        found = re.match(_VARIABLE if key == "Environment" else _CREDENTIAL, text)
+        if found is None or (key == "Environment" and not names_secret(found["name"])):
+            return masked(text, instead)
+        return found[0].lstrip('"') + instead
+    return instead if text and names_secret(key) else masked(text, instead)
+
+
+def _counterpart(item: Any, others: Sequence[Any], path: tuple[str, ...]) -> Any:
+    """What an element of a list is compared with: itself, or what differs from it in a secret only."""
+    if item in others or not isinstance(item, str):
+        return item
+    hidden = _hidden(item, path, HIDDEN)
+    if hidden == item:
+        return None
+    return next((one for one in others if isinstance(one, str) and _hidden(one, path, HIDDEN) == hidden), None)

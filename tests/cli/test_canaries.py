@@ -1,0 +1,119 @@
+"""Twenty secrets, old and new, on a host and in its spec, none of them marked where it could be avoided: no view of a plan shows one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.command import Done, Tree, run
+from tests.cli.test_secrets import canary, leaks
+
+PEM = "-----BEGIN OPENSSH PRIVATE KEY-----\n{}\n-----END OPENSSH PRIVATE KEY-----\n"
+NAMES = ("marked", "source", "token", "password", "option", "credential", "url", "config", "pem", "profile")
+"""Ten places for a secret; each holds one before and another one after."""
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGh5c2lHOm5vdGFyZWFsa2V5bm90YXJlYWxrZXlub3Rh alice@laptop"
+ACCOUNTS = {
+    "/etc/passwd": "root:x:0:0:root:/root:/bin/sh\n",
+    "/etc/group": "root:x:0:\n",
+    "/etc/shadow": "root:*:20000:0:99999:7:::\n",
+    "/etc/gshadow": "root:*::\n",
+}
+
+
+def secrets(when: str) -> dict[str, str]:
+    """The ten of a time."""
+    return {name: canary(f"{when}-{name}") for name in NAMES}
+
+
+def spec_of(tree: Tree, said: dict[str, str]) -> Path:
+    """A spec with all ten."""
+    (tree.base / "key").write_text(said["source"])
+    (tree.base / "pem").write_text(PEM.format(said["pem"]))
+    return tree.spec(f"""\
+files:
+  /etc/marked: {{content: "{said["marked"]}", mode: "0600", sensitive: true}}
+  /etc/source: {{source: key, mode: "0600", sensitive: true}}
+  /etc/pem: {{source: pem, mode: "0600"}}
+  /etc/app.conf: {{content: "[db]\\npassword = {said["config"]}\\nport = 1\\n", mode: "0640"}}
+services:
+  s:
+    exec_start: [/usr/bin/true, --api-token, "{said["option"]}", "--password={said["password"]}"]
+    environment: {{API_TOKEN: "{said["token"]}", DB: "postgres://app:{said["url"].replace("/", "_")}@db/x", MODE: fast}}
+    directives: {{Service: {{SetCredential: "db:{said["credential"]}"}}}}
+users:
+  alice:
+    ssh_keys: ['{KEY}']
+    environment: {{set: {{SECRET_KEY: "{said["profile"]}"}}}}
+""")
+
+
+def looked_for(said: dict[str, str]) -> list[str]:
+    """As they are written."""
+    return [text.replace("/", "_") if name == "url" else text for name, text in said.items()]
+
+
+def views(tree: Tree, spec: Path) -> list[Done | Path]:
+    """Everything that shows a plan or complains about a spec."""
+    file = tree.base / "plan.json"
+    found: list[Done | Path] = [
+        tree.plan(spec, *options)
+        for options in ((), ("--verbose",), ("--json",), ("--format", "json"), ("--format", "markdown"), ("--out", file))
+    ]
+    found += [run("show", file, *options) for options in ((), ("--verbose",), ("--json",), ("--format", "markdown"))]
+    found += [run("validate", spec, *options) for options in ((), ("--json",), ("--format", "github"))]
+    found += [file, tree.drift(spec), tree.drift(spec, "--json"), run("status", spec, "--root", tree.root)]
+    found += [run("explain", address, spec, "--root", tree.root) for address in ("services.s", "users.alice", 'files["/etc/app.conf"]')]
+    return found
+
+
+@pytest.fixture
+def host(tree: Tree) -> Tree:
+    """A tree with accounts."""
+    for path, text in ACCOUNTS.items():
+        tree.put(path, text)
+    tree.put("/bin/bash", "", 0o755)
+    for name in ("home", "etc/profile.d"):
+        (tree.root / name).mkdir(exist_ok=True)
+    return tree
+
+
+def test_no_view_shows_a_secret(host: Tree) -> None:
+    """Neither when it is new, nor when it changes, nor edited by hand, nor when it goes."""
+    old, new, hand = secrets("old"), secrets("new"), canary("hand")
+    assert 20 == len({*looked_for(old), *looked_for(new)})
+    spec = spec_of(host, old)
+    seen = [*views(host, spec), host.apply(spec, "--json")]
+    assert "postgres://app:" + old["url"].replace("/", "_") in host.path("/etc/systemd/system/s.service").read_text().replace("%%", "%")
+    spec = spec_of(host, new)
+    changed = views(host, spec)
+    seen += [*changed, host.apply(spec)]
+    for path in ("/etc/marked", "/etc/source", "/etc/pem", "/etc/app.conf", "/etc/systemd/system/s.service"):
+        there = host.path(path)
+        there.write_text(there.read_text().replace("port = 1", f"db_password = {hand}").replace(new["token"], hand))
+    seen += [
+        *views(host, spec),
+        host.apply(spec, "--json"),
+        *views(host, host.spec("groups: {g: {}}\n")),
+        host.apply(host.spec("groups: {g: {}}\n")),
+    ]
+    texts = "".join(one.out for one in changed if isinstance(one, Done))
+
+    assert {0} == {one.code for one in seen if isinstance(one, Done)} - {3}
+    assert [] == leaks([*looked_for(old), *looked_for(new), hand], *seen)
+    assert "API_TOKEN=(sensitive value, changed)" in texts
+    assert "-password = (sensitive value)" in texts
+    assert "alice@laptop" in texts or "SHA256:" in texts
+
+
+def test_an_approval_with_secrets_is_refused_without_showing_them(host: Tree) -> None:
+    """What is said about a stale approval names addresses, not values."""
+    old, new = secrets("old"), secrets("new")
+    host.apply(spec_of(host, old))
+    file = host.base / "plan.json"
+    host.plan(spec_of(host, new), "--out", file)
+    spec = spec_of(host, secrets("later"))
+    done = [run("apply", spec, "--root", host.root, "--approved", file, *options) for options in ((), ("--json",))]
+
+    assert [3, 3] == [one.code for one in done]
+    assert [] == leaks([*looked_for(old), *looked_for(new), *looked_for(secrets("later"))], *done)
