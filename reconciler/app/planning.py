@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from reconciler._version import __version__
 from reconciler.app.specs import Loaded
@@ -25,14 +25,12 @@ from reconciler.kinds import discover
 from reconciler.policy.guards import ALLOWABLE, Context, guard
 
 if TYPE_CHECKING:
-    from reconciler.host.tree import TreeHost
-
-    Host = LiveHost | TreeHost
+    from reconciler.host.snapshot import SnapshotView
 
 
 @dataclass(frozen=True, slots=True)
 class PlanOptions:
-    """What the command line says about a plan. `root` is a tree instead of the running host."""
+    """What the command line says about a plan. `root` is a tree and `snapshot` a file instead of the running host."""
 
     root: str | None = None
     targets: tuple[str, ...] = ()
@@ -41,6 +39,7 @@ class PlanOptions:
     unprotect: tuple[str, ...] = ()
     allow: tuple[str, ...] = ()
     fingerprint: bool = False
+    snapshot: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +50,7 @@ class Planned:
     plan: Plan | None = None
     situation: Situation | None = None
     request: Request | None = None
-    host: Host | None = None
+    host: HostView | None = None
 
     @property
     def plan_is_empty(self) -> bool:
@@ -70,6 +69,8 @@ def check_options(options: PlanOptions) -> list[Diagnostic]:
     kinds = discover()
     if options.root is not None and not options.root.strip("/"):
         found.append(error("not a tree", f"--root {options.root!r}: name a directory; to work on the running host, leave --root out"))
+    if options.root is not None and options.snapshot is not None:
+        found.append(error("two hosts", "--root and --snapshot: the facts come from one of them; leave the other out"))
     for text in (*options.targets, *options.excludes, *options.unprotect):
         if text in kinds:
             continue
@@ -84,9 +85,16 @@ def check_options(options: PlanOptions) -> list[Diagnostic]:
     return [*found, *(error("not a guard", f"--allow {text!r}: choose from {', '.join(ALLOWABLE)}") for text in unknown)]
 
 
-def plan_host(loaded: Loaded, options: PlanOptions, host: Host | None = None, memory: Memory | None = None) -> Planned:
+def plan_host(loaded: Loaded, options: PlanOptions, host: HostView | None = None, memory: Memory | None = None) -> Planned:
     """Plan. Whatever is wrong is among the diagnostics; those that refuse are marked so."""
     assert loaded.spec is not None
+    if options.snapshot is not None and host is None:
+        from reconciler.app.snapshots import load_snapshot
+
+        found = load_snapshot(options.snapshot, loaded.spec, options.allow)
+        if found.problem is not None:
+            return Planned((*loaded.diagnostics, found.problem))
+        host, memory = found.view, found.memory
     try:
         host = host or open_host(options.root)
         memory = memory or read_memory(state_directory(options.root), machine_id(host))
@@ -102,9 +110,29 @@ def plan_host(loaded: Loaded, options: PlanOptions, host: Host | None = None, me
         context = Context(static_hostname(host), declared, _older(loaded, memory), options.allow, options.unprotect)
     except HostError as problem:
         return Planned((*loaded.diagnostics, error(problem.summary, problem.detail)))
-    found = (*loaded.diagnostics, *plan.diagnostics, *guard(plan, context))
-    plan = replace(plan, diagnostics=found)
-    return Planned(found, with_fingerprint(plan) if options.fingerprint else plan, situation, request, host)
+    told = (*loaded.diagnostics, *plan.diagnostics, *guard(plan, context))
+    plan = replace(plan, diagnostics=told)
+    planned = Planned(told, with_fingerprint(plan) if options.fingerprint else plan, situation, request, host)
+    snapshot = _snapshot(host)
+    return planned if snapshot is None else _with_unknown(planned, snapshot)
+
+
+def _snapshot(host: HostView | None) -> SnapshotView | None:
+    """The host, if it is a snapshot: its module is only imported by who opens one."""
+    return cast("SnapshotView", host) if hasattr(host, "taken") else None
+
+
+def _with_unknown(planned: Planned, view: SnapshotView) -> Planned:
+    """With what a snapshot was asked for in vain, but for what a part that could not be read says itself."""
+    plan = planned.plan
+    assert plan is not None
+    texts(planned)  # what will be asked for to show the plan
+    told = set(plan.unreadable.values())
+    missing = [what for what in view.unknown.values() if f"unknown: the snapshot does not have {what}" not in told]
+    # An approval covers the keyed digest of a secret, once there is a ledger; and the key never leaves the host.
+    secret = [change.address for change in plan.changes if change.sensitive and change.part is not None and plan.memory.lineage]
+    unknown = (*missing, *(f"the key with which the host tells the secret of {address}" for address in secret))
+    return replace(planned, plan=replace(plan, unknown=unknown))
 
 
 def _simulated(view: HostView) -> Executor:
@@ -137,8 +165,14 @@ def _older(loaded: Loaded, memory: Memory) -> bool | None:
     return is_older(repository, spec.commit, memory.commit) if repository else None
 
 
-def basis(planned: Planned) -> Mapping[str, str]:
-    """What the plan was made from."""
+def basis(planned: Planned, now: str = "") -> Mapping[str, Any]:
+    """What the plan was made from. `now` is a UTC time stamp as RFC 3339 has it: with it the age of a snapshot is told."""
+    snapshot = _snapshot(planned.host)
+    if snapshot is not None:
+        from reconciler.app.snapshots import age
+
+        taken = snapshot.taken
+        return {"kind": "snapshot", "taken": taken} | ({"age_seconds": age(taken, now)} if now else {})
     return {"kind": "live" if isinstance(planned.host, LiveHost) else "offline"}
 
 

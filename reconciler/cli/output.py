@@ -86,7 +86,8 @@ def plan_data(planned: Planned) -> Mapping[str, Any]:
     from reconciler.render.plan_json import plan_to_json
 
     assert planned.plan is not None
-    return plan_to_json(planned.plan, basis=basis(planned), now=timestamp(), tool=__version__, texts=texts(planned))
+    now = timestamp()
+    return plan_to_json(planned.plan, basis=basis(planned, now), now=now, tool=__version__, texts=texts(planned))
 
 
 def plan_exit(planned: Planned, something: bool, detailed: bool) -> int:

@@ -19,6 +19,7 @@ Out = Annotated[
 def plan(  # a command has as many parameters as it has options
     spec: options.Spec = "",
     root: options.Root = None,
+    snapshot: options.Snapshot = None,
     commit: options.Commit = "",
     target: options.Target = [],  # noqa: B006  # typer copies it
     exclude: options.Exclude = [],  # noqa: B006  # typer copies it
@@ -35,7 +36,9 @@ def plan(  # a command has as many parameters as it has options
     from reconciler.app.planning import PlanOptions, check_options, plan_host
     from reconciler.render.text import plan_text
 
-    wanted = PlanOptions(root, tuple(target), tuple(exclude), adopt, tuple(unprotect), tuple(allow), fingerprint=as_json or out is not None)
+    wanted = PlanOptions(
+        root, tuple(target), tuple(exclude), adopt, tuple(unprotect), tuple(allow), as_json or out is not None, snapshot=snapshot
+    )
     wrong = check_options(wanted)
     if wrong:
         output.complain(wrong, no_color)

@@ -95,14 +95,19 @@ def plan_to_json(  # all by keyword
         "resource_drift": [_drift(change, sight) for change in plan.changes if drifted(change)],
         "owed": [_owed(row, plan) for row in plan.owed],
         "unreadable": _unreadable(plan),
+        "unknown": list(plan.unknown),
         "diagnostics": [diagnostic_data(item) for item in plan.diagnostics],
         "recorded": [str(part.address) for part in plan.converged],
         "steps": [step_data(step, sight.sensitive) for step in plan.steps],
         "summary": counts,
         "approval_digest": plan.fingerprint,
     }
-    # Without a ledger the host has no key of its own yet, and what a throw-away key makes means nothing to anybody.
-    return data if plan.memory.lineage else _without_digests(data)
+    # Without a ledger the host has no key of its own yet: what a throw-away key makes means nothing to anybody.
+    if not plan.memory.lineage:
+        hidden = _without_digests(data)
+    else:
+        hidden = _without_digests(data, _ours(plan)) if basis.get("kind") == "snapshot" else data
+    return dict(hidden)
 
 
 def dump(data: Mapping[str, Any]) -> str:
@@ -266,15 +271,22 @@ def _path(item: FieldChange, *, hidden: bool, theirs: tuple[str, ...] = ()) -> d
     return data | {"sensitive": True} if secret else data
 
 
-def _without_digests(node: Any) -> Any:
-    """The data without keyed digests."""
+def _ours(plan: Plan) -> frozenset[str]:
+    """The digests of what is declared: a snapshot has the host's own, but not the key for these."""
+    documents = (change.after for change in plan.changes if change.sensitive and change.after)
+    return frozenset(value for document in documents for value in document.values() if isinstance(value, str))
+
+
+def _without_digests(node: Any, which: frozenset[str] | None = None) -> Any:
+    """The data without keyed digests: all, or these."""
     if isinstance(node, list):
-        return [_without_digests(item) for item in node]
+        return [_without_digests(item, which) for item in node]
     if not isinstance(node, dict):
         return node
-    if node.keys() == {"digest"} and str(node["digest"]).startswith("hmac:"):
+    found = str(node["digest"]) if node.keys() == {"digest"} else ""
+    if found.startswith("hmac:") and (which is None or found in which):
         return {}
-    return {key: _without_digests(value) for key, value in node.items()}
+    return {key: _without_digests(value, which) for key, value in node.items()}
 
 
 def _cover(value: Any) -> dict[str, str] | None:

@@ -56,3 +56,15 @@ def units_words(units: list[str], *, all_units: bool = False) -> str:
     named = [visible(unit) for unit in (units if all_units else units[:_NAMED])]
     rest = len(units) - len(named)
     return ", ".join(named) + (f" and {count(rest, 'more', 'more')}" if rest else "")
+
+
+_UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
+
+
+def ago(seconds: int) -> str:
+    """How long ago, in the largest unit that fits; a moment that is still to come is told as such."""
+    if seconds < 0:
+        return f"{ago(-seconds).removesuffix(' ago')} in the future"
+    size, name = next(((size, name) for size, name in _UNITS if seconds >= size), (1, "second"))
+    number = seconds // size
+    return f"{number} {name}{'' if number == 1 else 's'} ago"
