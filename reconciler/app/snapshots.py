@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from reconciler._version import __version__
+from reconciler.core.actions import WriteFile
+from reconciler.core.changes import Change, Origin, Verb
 from reconciler.core.diagnostic import Diagnostic, error
-from reconciler.core.digest import digest
+from reconciler.core.kind import Impossible
 from reconciler.core.spec import Spec
 from reconciler.core.state import Memory
 from reconciler.host.documents import read_document
@@ -89,9 +92,20 @@ def age(taken: str, now: str) -> int:
 
 def _declared_contents(spec: Spec, *, running: bool) -> dict[str, bytes]:
     """What the spec says is in files, by digest: where the host has the same, its content is known."""
-    kinds = discover()
-    parts = (part for declared in spec.resources for part in kinds[declared.address.kind].expand(declared, running))
-    return {digest(part.content): part.content for part in parts if part.content is not None}
+    from reconciler.host.simulated import EmptyView
+
+    kinds, nowhere = discover(), EmptyView(running=running)
+    parts = [part for one in spec.resources for part in kinds[one.address.kind].expand(one, running)]
+    found: dict[str, bytes] = {}
+    for name in {part.address.kind for part in parts}:
+        # As if nothing were there yet: then all that is declared is written.
+        seen = kinds[name].observe(nowhere, [part.address for part in parts if part.address.kind == name])
+        for part in (part for part in parts if part.address.kind == name):
+            change = Change(part.address, Verb.CREATE, Origin.INTENT, part=part, observed=seen[part.address])
+            with suppress(Impossible):
+                steps = kinds[name].actions(change)
+                found |= {step.action.digest: step.action.content for step in steps if isinstance(step.action, WriteFile)}
+    return found
 
 
 def _no(problem: str) -> Loaded:
