@@ -16,7 +16,7 @@ SET = "(set)"
 """Stands for a password: somebody can use it."""
 
 _NO_PASSWORD = frozenset(("", "x", "*", "!", "!!", "!*"))
-_NUMBERS = re.compile(r"[ \t]*[A-Z_]+[ \t]+(?:0|[1-9][0-9]*)(?=[ \t]*(?:#|$))", re.MULTILINE)
+_NUMBERS = re.compile(r"^[ \t]*[A-Z_]+[ \t]+(?:0|[1-9][0-9]*)(?=[ \t]*(?:#|$))", re.MULTILINE)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
 _SHELL = re.compile(r"/[!-~]*")
 _TIMER = re.compile(r"[ \t]*On(?:Calendar|Unit(?:In)?ActiveSec)[ \t]*=[^\n\\]*")
