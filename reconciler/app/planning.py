@@ -26,6 +26,9 @@ from reconciler.policy.guards import ALLOWABLE, Context, guard
 
 if TYPE_CHECKING:
     from reconciler.host.snapshot import SnapshotView
+    from reconciler.host.tree import TreeHost
+
+    Host = LiveHost | TreeHost
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +47,13 @@ class PlanOptions:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A plan with everything that was needed for it. `plan` is None when the host could not be read at all."""
+    """A plan with everything that was needed for it. `plan` is None when the host could not be read at all, `host` of a snapshot."""
 
     diagnostics: tuple[Diagnostic, ...]
     plan: Plan | None = None
     situation: Situation | None = None
     request: Request | None = None
-    host: HostView | None = None
+    host: Host | None = None
 
     @property
     def plan_is_empty(self) -> bool:
@@ -85,7 +88,7 @@ def check_options(options: PlanOptions) -> list[Diagnostic]:
     return [*found, *(error("not a guard", f"--allow {text!r}: choose from {', '.join(ALLOWABLE)}") for text in unknown)]
 
 
-def plan_host(loaded: Loaded, options: PlanOptions, host: HostView | None = None, memory: Memory | None = None) -> Planned:
+def plan_host(loaded: Loaded, options: PlanOptions, host: Host | SnapshotView | None = None, memory: Memory | None = None) -> Planned:
     """Plan. Whatever is wrong is among the diagnostics; those that refuse are marked so."""
     assert loaded.spec is not None
     if options.snapshot is not None and host is None:
@@ -112,14 +115,15 @@ def plan_host(loaded: Loaded, options: PlanOptions, host: HostView | None = None
         return Planned((*loaded.diagnostics, error(problem.summary, problem.detail)))
     told = (*loaded.diagnostics, *plan.diagnostics, *guard(plan, context))
     plan = replace(plan, diagnostics=told)
-    planned = Planned(told, with_fingerprint(plan) if options.fingerprint else plan, situation, request, host)
-    snapshot = _snapshot(host)
+    snapshot = _snapshot(request)
+    itself = cast("Host", host) if snapshot is None else None
+    planned = Planned(told, with_fingerprint(plan) if options.fingerprint else plan, situation, request, itself)
     return planned if snapshot is None else _with_unknown(planned, snapshot)
 
 
-def _snapshot(host: HostView | None) -> SnapshotView | None:
-    """The host, if it is a snapshot: its module is only imported by who opens one."""
-    return cast("SnapshotView", host) if hasattr(host, "taken") else None
+def _snapshot(request: Request | None) -> SnapshotView | None:
+    """What was planned from, if it is a snapshot: its module is only imported by who opens one."""
+    return cast("SnapshotView", request.view) if request is not None and hasattr(request.view, "taken") else None
 
 
 def _with_unknown(planned: Planned, view: SnapshotView) -> Planned:
@@ -167,7 +171,7 @@ def _older(loaded: Loaded, memory: Memory) -> bool | None:
 
 def basis(planned: Planned, now: str = "") -> Mapping[str, Any]:
     """What the plan was made from. `now` is a UTC time stamp as RFC 3339 has it: with it the age of a snapshot is told."""
-    snapshot = _snapshot(planned.host)
+    snapshot = _snapshot(planned.request)
     if snapshot is not None:
         from reconciler.app.snapshots import age
 
@@ -182,7 +186,7 @@ def texts(planned: Planned) -> Mapping[Address, tuple[str | None, str | None]]:
     A plan is a way to read: the old content is shown only of what the ledger says is ours (somebody may have declared `/etc/shadow`),
     and nothing of what is sensitive.
     """
-    if planned.plan is None or planned.host is None:
+    if planned.plan is None or planned.request is None:
         return {}
     found = {}
     for change in planned.plan.changes:
@@ -199,13 +203,13 @@ def _after(change: Change) -> str | None:
 
 
 def _before(change: Change, planned: Planned) -> str | None:
-    assert planned.plan is not None and planned.host is not None
+    assert planned.plan is not None and planned.request is not None
     row = planned.plan.memory.rows.get(change.address)
     paths = tuple(discover()[change.address.kind].paths(change.address))
     if row is None or row.document is None or "content" not in (change.before or {}) or len(paths) != 1:
         return None
     try:
-        return _text(planned.host.read(paths[0]))
+        return _text(planned.request.view.read(paths[0]))
     except (HostError, FileNotFoundError):
         return None
 
