@@ -230,7 +230,7 @@ def _put(host: Any, path: str, said: Mapping[str, str] | None) -> None:
 
 
 def _expects(host: Any, path: str) -> str:
-    return state_of(host.entry(path), lambda: host.read(path)) if host.entry(path) is not None else ABSENT
+    return state_of(host.entry(path), lambda: host.digest(path)) if host.entry(path) is not None else ABSENT
 
 
 def prepared(world: World, case: Case) -> World:

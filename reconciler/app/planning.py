@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from reconciler._version import __version__
 from reconciler.app.specs import Loaded
@@ -27,6 +27,7 @@ from reconciler.kinds import discover
 from reconciler.policy.guards import ALLOWABLE, Context, guard
 
 if TYPE_CHECKING:
+    from reconciler.host.snapshot import SnapshotView
     from reconciler.host.tree import TreeHost
 
     Host = LiveHost | TreeHost
@@ -37,7 +38,7 @@ Texts = Mapping[Address, tuple[str | None, str | None]]
 
 @dataclass(frozen=True, slots=True)
 class PlanOptions:
-    """What the command line says about a plan. `root` is a tree instead of the running host."""
+    """What the command line says about a plan. `root` is a tree and `snapshot` a file instead of the running host."""
 
     root: str | None = None
     targets: tuple[str, ...] = ()
@@ -46,11 +47,12 @@ class PlanOptions:
     unprotect: tuple[str, ...] = ()
     allow: tuple[str, ...] = ()
     fingerprint: bool = False
+    snapshot: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A plan with everything that was needed for it. `plan` is None when the host could not be read at all."""
+    """A plan with everything that was needed for it. `plan` is None when the host could not be read at all, `host` of a snapshot."""
 
     diagnostics: tuple[Diagnostic, ...]
     plan: Plan | None = None
@@ -75,6 +77,8 @@ def check_options(options: PlanOptions) -> list[Diagnostic]:
     kinds = discover()
     if options.root is not None and not options.root.strip("/"):
         found.append(error("not a tree", f"--root {options.root!r}: name a directory; to work on the running host, leave --root out"))
+    if options.root is not None and options.snapshot is not None:
+        found.append(error("two hosts", "--root and --snapshot: the facts come from one of them; leave the other out"))
     for text in (*options.targets, *options.excludes, *options.unprotect):
         if text in kinds:
             continue
@@ -89,9 +93,16 @@ def check_options(options: PlanOptions) -> list[Diagnostic]:
     return [*found, *(error("not a guard", f"--allow {text!r}: choose from {', '.join(ALLOWABLE)}") for text in unknown)]
 
 
-def plan_host(loaded: Loaded, options: PlanOptions, host: Host | None = None, memory: Memory | None = None) -> Planned:
+def plan_host(loaded: Loaded, options: PlanOptions, host: Host | SnapshotView | None = None, memory: Memory | None = None) -> Planned:
     """Plan. Whatever is wrong is among the diagnostics; those that refuse are marked so."""
     assert loaded.spec is not None
+    if options.snapshot is not None and host is None:
+        from reconciler.app.snapshots import load_snapshot
+
+        found = load_snapshot(options.snapshot, loaded.spec, options.allow)
+        if found.problem is not None:
+            return Planned((*loaded.diagnostics, found.problem))
+        host, memory = found.view, found.memory
     try:
         host = host or open_host(options.root)
         memory = memory or read_memory(state_directory(options.root), machine_id(host))
@@ -109,9 +120,13 @@ def plan_host(loaded: Loaded, options: PlanOptions, host: Host | None = None, me
         )
     except HostError as problem:
         return Planned((*loaded.diagnostics, error(problem.summary, problem.detail)))
-    found = (*loaded.diagnostics, *plan.diagnostics, *guard(plan, context))
-    plan = replace(plan, diagnostics=found)
-    return Planned(found, _fingerprinted(plan, request, situation) if options.fingerprint else plan, situation, request, host)
+    told = (*loaded.diagnostics, *plan.diagnostics, *guard(plan, context))
+    plan = replace(plan, diagnostics=told)
+    plan = _fingerprinted(plan, request, situation) if options.fingerprint else plan
+    snapshot = _snapshot(request)
+    itself = cast("Host", host) if snapshot is None else None
+    planned = Planned(told, plan, situation, request, itself)
+    return planned if snapshot is None else _with_unknown(planned, snapshot)
 
 
 def _fingerprinted(plan: Plan, request: Request, situation: Situation) -> Plan:
@@ -122,6 +137,24 @@ def _fingerprinted(plan: Plan, request: Request, situation: Situation) -> Plan:
     except HostError:
         machine = ""
     return with_fingerprint(plan, request, situation, machine)
+
+
+def _snapshot(request: Request | None) -> SnapshotView | None:
+    """What was planned from, if it is a snapshot: its module is only imported by who opens one."""
+    return cast("SnapshotView", request.view) if request is not None and hasattr(request.view, "taken") else None
+
+
+def _with_unknown(planned: Planned, view: SnapshotView) -> Planned:
+    """With what a snapshot was asked for in vain, but for what a part that could not be read says itself."""
+    plan = planned.plan
+    assert plan is not None
+    texts(planned)  # what will be asked for to show the plan
+    told = set(plan.unreadable.values())
+    missing = [what for what in view.unknown.values() if f"unknown: the snapshot does not have {what}" not in told]
+    # An approval covers the keyed digest of a secret, once there is a ledger; and the key never leaves the host.
+    secret = [change.address for change in plan.changes if change.sensitive and change.part is not None and plan.memory.lineage]
+    unknown = (*missing, *(f"the key with which the host tells the secret of {address}" for address in secret))
+    return replace(planned, plan=replace(plan, unknown=unknown))
 
 
 def _simulated(view: HostView) -> Executor:
@@ -154,8 +187,14 @@ def is_older_commit(reader: SourceReader | None, commit: str, memory: Memory) ->
     return is_older(repository, commit, memory.commit)
 
 
-def basis(planned: Planned) -> Mapping[str, str]:
-    """What the plan was made from."""
+def basis(planned: Planned, now: str = "") -> Mapping[str, Any]:
+    """What the plan was made from. `now` is a UTC time stamp as RFC 3339 has it: with it the age of a snapshot is told."""
+    snapshot = _snapshot(planned.request)
+    if snapshot is not None:
+        from reconciler.app.snapshots import age
+
+        taken = snapshot.taken
+        return {"kind": "snapshot", "taken": taken} | ({"age_seconds": age(taken, now)} if now else {})
     return {"kind": "live" if isinstance(planned.host, LiveHost) else "offline"}
 
 
@@ -165,7 +204,7 @@ def texts(planned: Planned) -> Texts:
     A plan is a way to read: the old content is shown only of what the ledger says is ours (somebody may have declared `/etc/shadow`),
     and nothing of what is sensitive.
     """
-    if planned.plan is None or planned.host is None:
+    if planned.plan is None or planned.request is None:
         return {}
     found = {}
     for change in planned.plan.changes:
@@ -189,13 +228,13 @@ def _after(change: Change) -> str | None:
 
 
 def _before(change: Change, planned: Planned) -> str | None:
-    assert planned.plan is not None and planned.host is not None
+    assert planned.plan is not None and planned.request is not None
     row = planned.plan.memory.rows.get(change.address)
     paths = tuple(discover()[change.address.kind].paths(change.address))
     if row is None or row.document is None or "content" not in (change.before or {}) or len(paths) != 1:
         return None
     try:
-        return _text(planned.host.read(paths[0]))
+        return _text(planned.request.view.read(paths[0]))
     except (HostError, FileNotFoundError):
         return None
 

@@ -11,6 +11,7 @@ from reconciler.cli.exits import ExitCode
 def drift(  # a command has as many parameters as it has options
     spec: options.Spec = "",
     root: options.Root = None,
+    snapshot: options.Snapshot = None,
     commit: options.Commit = "",
     target: options.Target = [],  # noqa: B006  # typer copies it
     exclude: options.Exclude = [],  # noqa: B006  # typer copies it
@@ -25,7 +26,7 @@ def drift(  # a command has as many parameters as it has options
     from reconciler.app.specs import SpecChoice
     from reconciler.render.text import drift_text
 
-    wanted = PlanOptions(root, tuple(target), tuple(exclude), fingerprint=as_json)
+    wanted = PlanOptions(root, tuple(target), tuple(exclude), fingerprint=as_json, snapshot=snapshot)
     wrong = check_options(wanted)
     if wrong:
         output.complain(wrong, no_color)

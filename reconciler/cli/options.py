@@ -39,6 +39,9 @@ Spec = Annotated[
     ),
 ]
 Root = Annotated[str | None, typer.Option("--root", metavar="DIR", help="Work on a file tree instead of the running host; needs no root.")]
+Snapshot = Annotated[
+    str | None, typer.Option("--snapshot", metavar="FILE", help="Work from what `reconciler snapshot` wrote; the host is not asked.")
+]
 Commit = Annotated[str, typer.Option("--commit", metavar="REV", help="Read the spec from this commit of its Git repository.")]
 Target = Annotated[list[str], typer.Option("--target", metavar="ADDRESS", help="Only this resource, part or kind; repeat for more.")]
 Exclude = Annotated[list[str], typer.Option("--exclude", metavar="ADDRESS", help="Leave this resource, part or kind out.")]

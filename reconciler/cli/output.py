@@ -112,8 +112,8 @@ def plan_data(planned: Planned) -> Mapping[str, Any]:
     from reconciler.render.plan_json import plan_to_json
 
     assert planned.plan is not None
-    shown = texts(planned)
-    return plan_to_json(planned.plan, basis=basis(planned), now=timestamp(), tool=__version__, texts=shown, access=access(planned, shown))
+    shown, now = texts(planned), timestamp()
+    return plan_to_json(planned.plan, basis=basis(planned, now), now=now, tool=__version__, texts=shown, access=access(planned, shown))
 
 
 def plan_exit(planned: Planned, something: bool, detailed: bool) -> int:

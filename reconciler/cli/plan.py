@@ -19,6 +19,7 @@ Out = Annotated[
 def plan(  # a command has as many parameters as it has options
     spec: options.Spec = "",
     root: options.Root = None,
+    snapshot: options.Snapshot = None,
     commit: options.Commit = "",
     target: options.Target = [],  # noqa: B006  # typer copies it
     exclude: options.Exclude = [],  # noqa: B006  # typer copies it
@@ -39,7 +40,14 @@ def plan(  # a command has as many parameters as it has options
 
     shape = options.chosen(form, as_json)
     wanted = PlanOptions(
-        root, tuple(target), tuple(exclude), adopt, tuple(unprotect), tuple(allow), fingerprint=shape != "text" or out is not None
+        root,
+        tuple(target),
+        tuple(exclude),
+        adopt,
+        tuple(unprotect),
+        tuple(allow),
+        fingerprint=shape != "text" or out is not None,
+        snapshot=snapshot,
     )
     wrong = check_options(wanted)
     if wrong:

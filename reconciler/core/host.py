@@ -84,6 +84,10 @@ class Unreadable(HostError):
     """We may not read it (an ordinary user's plan). Never guessed at: the part is reported as unreadable."""
 
 
+class NotInSnapshot(Unreadable):
+    """The fact was not recorded. Whatever handles Unreadable handles this: nothing is guessed, and the plan says that it is incomplete."""
+
+
 class UnsafePath(HostError):
     """The path leads through a link, or is not what it has to be (a FIFO, a device, a hard link).
 
@@ -107,6 +111,15 @@ class HostView(Protocol):
 
     def read(self, path: str) -> bytes:
         """A regular file's content. Raises Unreadable, UnsafePath, FileNotFoundError."""
+
+    def excerpt(self, path: str) -> tuple[bytes, str]:
+        """The content and its digest, of a file that we share with others. Raises as read.
+
+        A snapshot has no more of the content than `formats.outline` keeps; the digest is of all of it, and empty where it has none.
+        """
+
+    def digest(self, path: str) -> str:
+        """The digest of a regular file's content (`core.digest`), which a snapshot may have where it has no content. Raises as read."""
 
     def names(self, path: str) -> tuple[str, ...]:
         """Sorted names in a directory; empty when it does not exist. Raises Unreadable."""

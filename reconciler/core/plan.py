@@ -20,7 +20,8 @@ class Plan:
     `changes` are all differences; those in `blocked` (with the reason) have no steps. `steps` are in the order of execution, held ones
     included. `owed` are effects still due from earlier runs, held ones included; `settled` are owed rows that turn out to be satisfied.
     `converged` are parts that already are as declared and that the ledger does not know so yet. `needs` orders the changed parts.
-    `unreadable` parts make the plan incomplete. `approval` is what an approval covers, `fingerprint` its digest; both only where asked for.
+    `unreadable` parts make the plan incomplete, and so do `unknown` facts: what else a snapshot was asked for in vain, in words.
+    `approval` is what an approval covers, `fingerprint` its digest; both only where asked for.
     """
 
     host: str
@@ -34,6 +35,7 @@ class Plan:
     needs: Mapping[Address, frozenset[Address]] = field(default_factory=dict)
     blocked: Mapping[Address, str] = field(default_factory=dict)
     unreadable: Mapping[Address, str] = field(default_factory=dict)
+    unknown: tuple[str, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
     memory: Memory = field(default_factory=Memory)
     fingerprint: str = ""
@@ -42,7 +44,7 @@ class Plan:
     @property
     def complete(self) -> bool:
         """Whether everything could be read: only then may a plan say that nothing is to be done."""
-        return not self.unreadable and not self.memory.unreadable
+        return not self.unreadable and not self.unknown and not self.memory.unreadable
 
     @property
     def empty(self) -> bool:

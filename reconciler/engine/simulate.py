@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 
 from reconciler.core.actions import Step
 from reconciler.core.address import Address
-from reconciler.core.host import Executor, HostError, Receipt
+from reconciler.core.host import Executor, HostError, NotInSnapshot, Receipt
 from reconciler.engine.diff import differences
 from reconciler.engine.situation import Request, Situation, look_again
 
@@ -16,16 +16,21 @@ def simulate(
 ) -> dict[Address, str]:
     """Which of these addresses would not be as declared after the steps, and why."""
     failures: dict[Address, str] = {}
+    unknown: set[Address] = set()
     for step in steps:
         if step.held:
             continue
         try:
             receipt = host.execute(step.action)
+        except NotInSnapshot:
+            # What it would come to is not known, and that is not a failure: the plan says that it is incomplete.
+            unknown.update(cause.address for cause in step.causes)
         except HostError as failed:
             failures.update({cause.address: str(failed) for cause in step.causes if cause.address not in failures})
         else:
             failures.update(unit_failures(step, receipt))
-    return {**not_converged(addresses, situation, request, host), **failures}
+    known = [address for address in addresses if address not in unknown]
+    return {**not_converged(known, situation, request, host), **failures}
 
 
 def unit_failures(step: Step, receipt: Receipt) -> dict[Address, str]:

@@ -79,6 +79,7 @@ def survey(request: Request) -> Situation:
             observed.update((address, found) for address, found in seen.items() if address in parts or address in rows)
     parts |= _retired(request, rows, parts, observed)
     secret = [address for address in observed if _is_sensitive(address, parts, rows)]
+    observed |= {address: _incomparable(observed[address]) for address in secret if address in parts}
     return Situation(
         parts | {address: _concealed_part(parts[address], key) for address in secret if address in parts},
         observed | {address: _concealed_observed(observed[address], key) for address in secret},
@@ -147,6 +148,13 @@ def with_rows(situation: Situation, memory: Memory) -> Situation:
     secret = {address for address in memory.rows if _is_sensitive(address, situation.parts, memory.rows)}
     rows = {address: _concealed_row(row, memory.key) if address in secret else row for address, row in memory.rows.items()}
     return replace(situation, rows=rows)
+
+
+def _incomparable(observed: Observed) -> Observed:
+    """What a snapshot has of a secret is keyed already, with a key that only the host has: it can be compared with the ledger alone."""
+    if any(isinstance(value, str) and value.startswith("hmac:") for value in (observed.document or {}).values()):
+        return Observed(None, unreadable="unknown: its content is secret, and only the host itself can compare it")
+    return observed
 
 
 def _concealed_observed(observed: Observed, key: bytes) -> Observed:

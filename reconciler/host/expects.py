@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from reconciler.core.actions import ABSENT
-from reconciler.core.digest import digest
 from reconciler.core.host import ActionFailed, Entry, FileType
 
 DIRECTORY = "directory"
@@ -15,14 +14,14 @@ OTHER = "other"
 """A FIFO, socket or device: never expected, never touched."""
 
 
-def state_of(entry: Entry | None, read: Callable[[], bytes]) -> str:
-    """ABSENT, the digest of a file's content, `link:TARGET`, DIRECTORY or OTHER."""
+def state_of(entry: Entry | None, digest: Callable[[], str]) -> str:
+    """ABSENT, the digest of a file's content (which `digest` tells), `link:TARGET`, DIRECTORY or OTHER."""
     if entry is None:
         return ABSENT
     if entry.type is FileType.LINK:
         return f"link:{entry.target}"
     if entry.type is FileType.FILE:
-        return digest(read())
+        return digest()
     return DIRECTORY if entry.type is FileType.DIRECTORY else OTHER
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from reconciler.core.actions import Account, Action, Unit, WriteFile, path_of
+from reconciler.core.digest import digest
 from reconciler.core.host import ActionFailed, Entry, Receipt, Saved, UnitState
 from reconciler.host.files import Files
 from reconciler.host.owners import Ids, KernelOwnership
@@ -44,6 +45,15 @@ class LiveHost:
         """As HostView.read."""
         return self._files.read(path)
 
+    def excerpt(self, path: str) -> tuple[bytes, str]:
+        """As HostView.excerpt."""
+        content = self._files.read(path)
+        return content, digest(content)
+
+    def digest(self, path: str) -> str:
+        """As HostView.digest."""
+        return digest(self._files.read(path))
+
     def names(self, path: str) -> tuple[str, ...]:
         """As HostView.names."""
         return self._files.names(path)
@@ -51,6 +61,10 @@ class LiveHost:
     def units(self, names: Sequence[str]) -> Mapping[str, UnitState]:
         """As HostView.units. Raises Unreadable."""
         return self._systemd().units(names) if self.running else {name: UnitState() for name in names}
+
+    def loaded_units(self) -> tuple[str, ...]:
+        """The names of all units that systemd has loaded. Raises Unreadable."""
+        return self._systemd().loaded() if self.running else ()
 
     def capture(self, action: Action) -> Saved | None:
         """As Executor.capture. Raises Unreadable, UnsafePath."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from reconciler.core.actions import ABSENT, EditLines, MakeDirectory, MakeLink, RemovePath, SetAccess, WriteFile
+from reconciler.core.digest import digest
 from reconciler.core.host import ActionFailed, Entry, FileType, HostView, Saved, UnsafePath
 from reconciler.host.expects import DIRECTORY, OTHER, mismatch, missing_directory, not_replaceable, state_of
 from reconciler.host.lines import edited
@@ -40,13 +41,28 @@ class Overlay:
 
     def read(self, path: str) -> bytes:
         """As HostView.read."""
+        content = self._written(path)
+        return self._base.read(path) if content is None else content
+
+    def excerpt(self, path: str) -> tuple[bytes, str]:
+        """As HostView.excerpt."""
+        content = self._written(path)
+        return self._base.excerpt(path) if content is None else (content, digest(content))
+
+    def digest(self, path: str) -> str:
+        """As HostView.digest."""
+        content = self._written(path)
+        return self._base.digest(path) if content is None else digest(content)
+
+    def _written(self, path: str) -> bytes | None:
+        """A file's content if it was changed here. Raises as read."""
         entry = self.entry(path)
         if entry is None:
             raise FileNotFoundError(2, "No such file or directory", path)
         if entry.type is not FileType.FILE:
             raise UnsafePath("not a regular file", f"{path} is a {entry.type.value}")
         node = self._nodes.get(path)
-        return node.content if node and node.content is not None else self._base.read(path)
+        return node.content if node else None
 
     def names(self, path: str) -> tuple[str, ...]:
         """As HostView.names."""
@@ -104,7 +120,7 @@ class Overlay:
         self._need_parent(action.path)
         self._expect(action.path, action.expects)
         entry = self.entry(action.path)
-        content = self.read(action.path) if entry is not None else None
+        content = self.excerpt(action.path)[0] if entry is not None else None
         if content is None and action.remove and not action.add:
             return
         new = edited(content or b"", action.add, action.remove)
@@ -128,7 +144,7 @@ class Overlay:
         entry = self.entry(source)
         if entry is None or self.entry(path) is not None:
             return
-        content = self.read(source) if entry.type is FileType.FILE else None
+        content = self.excerpt(source)[0] if entry.type is FileType.FILE else None
         self.put(path, Node(replace(entry, owner=owner, group=group, nlink=2 if entry.type is FileType.DIRECTORY else 1), content))
         for name in self.names(source) if entry.type is FileType.DIRECTORY else ():
             self._copy(_join(source, name), _join(path, name), owner, group)
@@ -180,7 +196,7 @@ class Overlay:
             raise not_replaceable(path)
 
     def _state(self, path: str) -> str:
-        found = state_of(self.entry(path), lambda: self.read(path))
+        found = state_of(self.entry(path), lambda: self.digest(path))
         if found == OTHER:
             raise UnsafePath("not a file, directory or link", f"{path} is a FIFO, socket or device; it is left alone")
         return found

@@ -10,6 +10,7 @@ import errno
 import os
 import re
 import stat
+from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -164,33 +165,44 @@ class SafeRoot:
             raise unreadable(at, error) from error
 
     def _through_link(self, link: str, path: str) -> UnsafePath:
-        real = self._resolve(path)
-        advice = f"write {real} instead of {path}" if real else "it leads nowhere"
-        error = UnsafePath("the path leads through a symbolic link", f"{link} is a link; {advice}")
-        error.instead = real
-        return error
+        return through_link(link, path, self._readlink)
 
-    def _resolve(self, path: str) -> str:
-        """Where a path leads inside the root, for a message only: it may be different a moment later. Empty when nowhere."""
-        done, todo, links = "", path.split("/")[::-1], 0
-        while todo:
-            component = todo.pop()
-            if component in ("", "."):
-                continue
-            if component == "..":
-                done = done.rpartition("/")[0]
-                continue
-            try:
-                target = os.readlink(f"{self.root}{done}/{component}")
-            except OSError:
-                done = f"{done}/{component}"
-                continue
-            links += 1
-            if links > _MOST_LINKS:
-                return ""
-            done = "" if target.startswith("/") else done
-            todo.extend(target.split("/")[::-1])
-        return done or "/"
+    def _readlink(self, path: str) -> str | None:
+        try:
+            return os.readlink(f"{self.root}{path}")
+        except OSError:
+            return None
+
+
+def through_link(link: str, path: str, readlink: Callable[[str], str | None]) -> UnsafePath:
+    """The error for a `path` on which there is a `link`. `readlink` gives the target of what is one."""
+    real = _resolve(path, readlink)
+    advice = f"write {real} instead of {path}" if real else "it leads nowhere"
+    error = UnsafePath("the path leads through a symbolic link", f"{link} is a link; {advice}")
+    error.instead = real
+    return error
+
+
+def _resolve(path: str, readlink: Callable[[str], str | None]) -> str:
+    """Where a path leads inside the root, for a message only: it may be different a moment later. Empty when nowhere."""
+    done, todo, links = "", path.split("/")[::-1], 0
+    while todo:
+        component = todo.pop()
+        if component in ("", "."):
+            continue
+        if component == "..":
+            done = done.rpartition("/")[0]
+            continue
+        target = readlink(f"{done}/{component}")
+        if target is None:
+            done = f"{done}/{component}"
+            continue
+        links += 1
+        if links > _MOST_LINKS:
+            return ""
+        done = "" if target.startswith("/") else done
+        todo.extend(target.split("/")[::-1])
+    return done or "/"
 
 
 def read_at(directory: int, name: str, path: str) -> bytes:

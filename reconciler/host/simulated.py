@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from reconciler.core.actions import Account, Action, EditLines, MakeDirectory, SetAccess, Unit, WriteFile, path_of
+from reconciler.core.digest import digest
 from reconciler.core.host import ActionFailed, Entry, FileType, HostView, Receipt, Saved, UnitState
 from reconciler.formats.accounts import parse_groups, parse_users
 from reconciler.host.account_edits import account_edits
@@ -56,6 +57,14 @@ class SimulatedHost:
     def read(self, path: str) -> bytes:
         """As HostView.read."""
         return self._files.read(path)
+
+    def excerpt(self, path: str) -> tuple[bytes, str]:
+        """As HostView.excerpt."""
+        return self._files.excerpt(path)
+
+    def digest(self, path: str) -> str:
+        """As HostView.digest."""
+        return self._files.digest(path)
 
     def names(self, path: str) -> tuple[str, ...]:
         """As HostView.names."""
@@ -175,6 +184,14 @@ class EmptyView:
     def read(self, path: str) -> bytes:
         """As HostView.read."""
         raise FileNotFoundError(2, "No such file or directory", path)
+
+    def excerpt(self, path: str) -> tuple[bytes, str]:
+        """As HostView.excerpt."""
+        return self.read(path), self.digest(path)
+
+    def digest(self, path: str) -> str:
+        """As HostView.digest."""
+        return digest(self.read(path))
 
     def names(self, path: str) -> tuple[str, ...]:  # as HostView has it
         """As HostView.names."""

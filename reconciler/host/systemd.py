@@ -53,10 +53,14 @@ class Systemd:
 
     def units(self, names: Sequence[str]) -> dict[str, UnitState]:
         """The state of these units. Raises Unreadable."""
-        if self._listed is None:
-            self._listed = _list_units()
+        self._listed = _list_units() if self._listed is None else self._listed
         known = {name: self._listed.get(name, UnitState()) for name in names}
         return _with_invocations(known)
+
+    def loaded(self) -> tuple[str, ...]:
+        """The names of all units that systemd has loaded. Raises Unreadable."""
+        self._listed = _list_units() if self._listed is None else self._listed
+        return tuple(self._listed)
 
     def execute(self, action: Unit) -> Receipt:
         """One systemctl call. Raises ActionFailed when nothing at all can be said or done."""

@@ -46,6 +46,15 @@ class TreeHost:
         """As HostView.read."""
         return self._files.read(path)
 
+    def excerpt(self, path: str) -> tuple[bytes, str]:
+        """As HostView.excerpt."""
+        content = self._files.read(path)
+        return content, digest(content)
+
+    def digest(self, path: str) -> str:
+        """As HostView.digest."""
+        return digest(self._files.read(path))
+
     def names(self, path: str) -> tuple[str, ...]:
         """As HostView.names."""
         return self._files.names(path)
@@ -53,6 +62,10 @@ class TreeHost:
     def units(self, names: Sequence[str]) -> Mapping[str, UnitState]:
         """Nothing runs here."""
         return {name: UnitState() for name in names}
+
+    def loaded_units(self) -> tuple[str, ...]:
+        """Nothing runs here."""
+        return ()
 
     def capture(self, action: Action) -> Saved | None:
         """As Executor.capture. Raises Unreadable, UnsafePath."""

@@ -68,6 +68,12 @@ def read_entry(view: HostView, path: str) -> tuple[Entry | None, bytes]:
     return entry, view.read(path) if entry is not None and entry.type is FileType.FILE else b""
 
 
+def digest_entry(view: HostView, path: str) -> tuple[Entry | None, str]:
+    """What is at a path, with the digest of a regular file's content. Raises Unreadable, UnsafePath."""
+    entry = view.entry(path)
+    return entry, view.digest(path) if entry is not None and entry.type is FileType.FILE else ""
+
+
 def path_document(entry: Entry) -> Document:
     """The facts about a path that do not depend on its content."""
     if entry.type is FileType.LINK:
@@ -77,8 +83,12 @@ def path_document(entry: Entry) -> Document:
 
 def expects_of(entry: Entry, content: bytes) -> str:
     """What a later action must still find there."""
-    forms = {FileType.FILE: lambda: digest(content), FileType.LINK: lambda: f"link:{entry.target}"}
-    return forms.get(entry.type, lambda: str(entry.type))()
+    return expects_with(entry, digest(content) if entry.type is FileType.FILE else "")
+
+
+def expects_with(entry: Entry, content: str) -> str:
+    """As expects_of, of the content's digest."""
+    return {FileType.FILE: content, FileType.LINK: f"link:{entry.target}"}.get(entry.type, str(entry.type))
 
 
 def unreadable(error: Unreadable | UnsafePath) -> Observed:

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 from reconciler.core.address import Address
 from reconciler.core.changes import Observed
-from reconciler.core.digest import digest
 from reconciler.core.host import FileType, HostView, Unreadable, UnsafePath
 from reconciler.kinds import access
 
@@ -18,12 +17,12 @@ def observe(view: HostView, addresses: Sequence[Address]) -> Mapping[Address, Ob
 
 def _observe(view: HostView, path: str) -> Observed:
     try:
-        entry, content = access.read_entry(view, path)
+        entry, content = access.digest_entry(view, path)
     except (Unreadable, UnsafePath) as error:
         return access.unreadable(error)
     if entry is None:
         return Observed(None)
     document = access.path_document(entry)
     if entry.type is FileType.FILE:
-        document["content"] = digest(content)
-    return Observed(document, {"expects": access.expects_of(entry, content)})
+        document["content"] = content
+    return Observed(document, {"expects": access.expects_with(entry, content)})

@@ -44,7 +44,7 @@ class LogrotateHost:
         if path in found or path in self._skip:
             return
         try:
-            config = form.parse(self._view.read(path).decode("utf-8", "replace"))
+            config = form.parse(self._view.excerpt(path)[0].decode("utf-8", "replace"))
         except (FileNotFoundError, Unreadable, UnsafePath):
             return
         found[path] = config
@@ -116,6 +116,6 @@ class LogrotateHost:
 
     def _text(self, path: str) -> str:
         try:
-            return self._view.read(path).decode("utf-8", "replace")
+            return self._view.excerpt(path)[0].decode("utf-8", "replace")
         except (FileNotFoundError, Unreadable, UnsafePath):
             return ""

@@ -9,7 +9,7 @@ from reconciler.core.actions import ABSENT, Cause, Check, EditLines, MakeDirecto
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Observed, Part, Verb
 from reconciler.core.digest import digest
-from reconciler.core.host import FileType, HostView
+from reconciler.core.host import Entry, FileType, HostView
 from reconciler.core.kind import Impossible
 from reconciler.core.spec import Declared
 from reconciler.formats import profile, sudoers
@@ -59,13 +59,13 @@ def _part(declared: Declared, part: str, text: str, **more: bool) -> Part:
 
 def observe(view: HostView, address: Address) -> Observed:
     """One look at the file. Raises Unreadable, UnsafePath."""
-    entry, content = access.read_entry(view, path_of(address))
+    entry, content = access.digest_entry(view, path_of(address))
     if entry is None:
         return Observed(None, _hooks(view) if address.part == PROFILE else {})
     document = access.path_document(entry)
     if entry.type is FileType.FILE:
-        document["content"] = digest(content)
-    private: dict[str, object] = {"expects": access.expects_of(entry, content)}
+        document["content"] = content
+    private: dict[str, object] = {"expects": access.expects_with(entry, content)}
     if address.part == PROFILE:
         private |= _hooks(view)
         document["sourced"] = not private["unhooked"] and not private["bashrc"]
@@ -77,19 +77,25 @@ def _hooks(view: HostView) -> dict[str, object]:
     directories = [path for path in (_OURS, profile.DIRECTORY) if view.entry(path) is None]
     unhooked: dict[str, str] = {}
     for path, text in _HOOKS.items():
-        entry, content = access.read_entry(view, path)
+        entry, content, whole = _shared(view, path)
         right = entry is not None and content == text.encode() and (entry.mode, entry.owner, entry.group) == ("0644", "root", "root")
         if not right:
-            unhooked[path] = ABSENT if entry is None else access.expects_of(entry, content)
+            unhooked[path] = ABSENT if entry is None else access.expects_with(entry, whole)
     return {"directories": directories, "unhooked": unhooked, "bashrc": _bashrc(view)}
+
+
+def _shared(view: HostView, path: str) -> tuple[Entry | None, bytes, str]:
+    """What is at the path of a file that we share, and of a regular file the content and its digest."""
+    entry = view.entry(path)
+    return (entry, *view.excerpt(path)) if entry is not None and entry.type is FileType.FILE else (entry, b"", "")
 
 
 def _bashrc(view: HostView) -> dict[str, str]:
     """How bash.bashrc is there, if it lacks the line. Where it is not there, no bash reads it."""
-    entry, content = access.read_entry(view, profile.BASHRC)
+    entry, content, whole = _shared(view, profile.BASHRC)
     if entry is None or profile.BASHRC_LINE.encode() in content.splitlines():
         return {}
-    return {"mode": entry.mode, "owner": entry.owner, "group": entry.group, "expects": access.expects_of(entry, content)}
+    return {"mode": entry.mode, "owner": entry.owner, "group": entry.group, "expects": access.expects_with(entry, whole)}
 
 
 def actions(change: Change) -> Iterator[Step]:

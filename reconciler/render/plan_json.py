@@ -98,6 +98,7 @@ def plan_to_json(  # noqa: PLR0913  # all by keyword
         "access": [mask(dict(row)) for row in access],
         "owed": [_owed(row, plan) for row in plan.owed],
         "unreadable": _unreadable(plan),
+        "unknown": list(plan.unknown),
         "diagnostics": [diagnostic_data(item) for item in plan.diagnostics],
         "recorded": [str(part.address) for part in plan.converged],
         "steps": [step_data(step, sight.sensitive) for step in plan.steps],
@@ -107,7 +108,9 @@ def plan_to_json(  # noqa: PLR0913  # all by keyword
     if plan.approval is not None:
         data["approval"] = plan.approval.as_data()
     # Without a ledger the host has no key of its own yet, and what a throw-away key makes means nothing to anybody.
-    return data if plan.memory.lineage else _without_digests(data)
+    if not plan.memory.lineage:
+        return dict(_without_digests(data))
+    return dict(_without_digests(data, _ours(plan))) if basis.get("kind") == "snapshot" else data
 
 
 def dump(data: Mapping[str, Any]) -> str:
@@ -277,15 +280,22 @@ def _path(item: FieldChange, *, hidden: bool, theirs: tuple[str, ...] = ()) -> d
     return data | {"sensitive": True} if secret else data
 
 
-def _without_digests(node: Any) -> Any:
-    """The data without keyed digests."""
+def _ours(plan: Plan) -> frozenset[str]:
+    """The digests of what is declared: a snapshot has the host's own, but not the key for these."""
+    documents = (change.after for change in plan.changes if change.sensitive and change.after)
+    return frozenset(value for document in documents for value in document.values() if isinstance(value, str))
+
+
+def _without_digests(node: Any, which: frozenset[str] | None = None) -> Any:
+    """The data without keyed digests: all, or these."""
     if isinstance(node, list):
-        return [_without_digests(item) for item in node]
+        return [_without_digests(item, which) for item in node]
     if not isinstance(node, dict):
         return node
-    if node.keys() == {"digest"} and str(node["digest"]).startswith("hmac:"):
+    found = str(node["digest"]) if node.keys() == {"digest"} else ""
+    if found.startswith("hmac:") and (which is None or found in which):
         return {}
-    return {key: _without_digests(value) for key, value in node.items()}
+    return {key: _without_digests(value, which) for key, value in node.items()}
 
 
 def _cover(value: Any) -> dict[str, str] | None:

@@ -161,8 +161,13 @@ def plan_schema() -> Schema:
             "host": _object({"name": _TEXT}),
             "spec": _object({"commit": _TEXT_OR_NULL, "digest": _TEXT}),
             "basis": _object(
-                {"kind": {"enum": ["live", "offline"]}, "state_serial": _NUMBER, "state_lineage": _TEXT},
-                {"interrupted_run": {"type": ["integer", "null"]}, "state_damaged": _TEXT_OR_NULL},
+                {"kind": {"enum": ["live", "offline", "snapshot"]}, "state_serial": _NUMBER, "state_lineage": _TEXT},
+                {
+                    "taken": _TEXT | {"description": "When the snapshot was taken."},
+                    "age_seconds": {"type": "integer", "description": "How old the snapshot was; negative if the clocks disagree."},
+                    "interrupted_run": {"type": ["integer", "null"]},
+                    "state_damaged": _TEXT_OR_NULL,
+                },
             ),
             "applyable": _FLAG | {"description": "Whether apply would do anything."},
             "complete": _FLAG | {"description": "Whether everything could be read."},
@@ -177,7 +182,11 @@ def plan_schema() -> Schema:
             "summary": _object(dict.fromkeys(_SUMMARY, _NUMBER)),
             "approval_digest": _TEXT,
         },
-        {"access": _list(_ref("access")), "approval": _APPROVAL},
+        {
+            "access": _list(_ref("access")),
+            "approval": _APPROVAL,
+            "unknown": _list(_TEXT) | {"description": "What else a snapshot was asked for and does not have; then the plan is incomplete."},
+        },
     )
     head = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -10,7 +10,7 @@ from reconciler.render.diagnostics import diagnostics_from_data
 from reconciler.render.fields import OUTSIDE
 from reconciler.render.term import Look, Paint, columns, count, pad, painter, paragraphs, symbol, visible
 from reconciler.render.values import is_digest
-from reconciler.render.words import access_words, action_words
+from reconciler.render.words import access_words, action_words, ago
 
 Data = Mapping[str, Any]
 
@@ -24,6 +24,9 @@ _LEGEND = {
     "x": "blocked, will not be done",
 }
 _CONVERGED = "No changes. Your host matches the configuration."
+_OLD = 86_400
+_CLOCKS = 120
+"""Seconds: from which age on it is said in colour, and how far two clocks may be apart."""
 _INCOMPLETE = "Nothing to do in what could be read; the plan is incomplete."
 
 
@@ -32,11 +35,12 @@ def plan_text(data: Data, *, colour: bool = False, verbose: bool = False) -> str
     paint = painter(colour=colour)
     entries, gone = _told(data), removals(data["steps"])
     sections = [
+        _age(data, paint),
         _introduction(data, entries, paint),
         *(block(entry, gone.get(entry["address"], []), Look(paint, verbose)) for entry in entries),
         _owed(data["owed"], paint),
         _steps(data["steps"], paint) if verbose else [],
-        _unreadable(data["unreadable"], paint),
+        _unreadable(data, paint),
         *_trouble(data, paint),
         _access(data.get("access", ()), paint),
         _notes(data, paint),
@@ -53,9 +57,10 @@ def drift_text(data: Data, *, colour: bool = False, verbose: bool = False) -> st
     introduction = [f"Changed on {host} outside of the spec. Shown as: on the host -> in the spec."] if entries else []
     return _joined(
         [
+            _age(data, paint),
             introduction,
             *(block(entry, [], Look(paint, verbose), sign="!") for entry in entries),
-            _unreadable(data["unreadable"], paint),
+            _unreadable(data, paint),
             *_trouble(data, paint),
             [paint(_drift_line(data, len(entries)), "bold")],
         ]
@@ -158,12 +163,30 @@ def _steps(steps: Sequence[Data], paint: Paint) -> list[str]:
     ]
 
 
-def _unreadable(rows: Sequence[Data], paint: Paint) -> list[str]:
-    if not rows:
+def _unreadable(data: Data, paint: Paint) -> list[str]:
+    told = [(visible(row["address"] or "the state of earlier runs"), visible(row["reason"])) for row in data["unreadable"]]
+    also = [f"  {symbol('?', paint)} the snapshot does not have {visible(what)}" for what in data.get("unknown", [])]
+    if not told and not also:
         return []
-    told = [(visible(row["address"] or "the state of earlier runs"), visible(row["reason"])) for row in rows]
-    width = max(columns(name) for name, _ in told)
-    return ["Could not be read, so the plan is incomplete:"] + [f"  {symbol('?', paint)} {pad(name, width)}  {why}" for name, why in told]
+    why = "Not known from the snapshot" if _from_snapshot(data) else "Could not be read"
+    width = max((columns(name) for name, _ in told), default=0)
+    return [f"{why}, so the plan is incomplete:", *(f"  {symbol('?', paint)} {pad(name, width)}  {why}" for name, why in told), *also]
+
+
+def _from_snapshot(data: Data) -> bool:
+    return bool(data["basis"].get("kind") == "snapshot")
+
+
+def _age(data: Data, paint: Paint) -> list[str]:
+    """From when the facts are, if they are not the host's own of this moment."""
+    if not _from_snapshot(data):
+        return []
+    taken, seconds = visible(data["basis"].get("taken", "")), data["basis"].get("age_seconds")
+    if seconds is None:
+        return [f"From a snapshot of {taken}; the host itself was not asked."]
+    old = seconds < -_CLOCKS or seconds > _OLD
+    words = f"From a snapshot taken {ago(seconds)} ({taken}); the host itself was not asked."
+    return [paint(words, "yellow") if old else words]
 
 
 def _trouble(data: Data, paint: Paint) -> list[list[str]]:

@@ -66,3 +66,15 @@ def access_words(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
         again = " (put back)" if row.get("drift") else ""
         effects.setdefault(row["effect"], []).append(f"{visible(row['what'])} {visible(row['detail'])}{again}")
     return {who: [f"{effect} {', '.join(what)}" for effect, what in effects.items() if what] for who, effects in found.items()}
+
+
+_UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
+
+
+def ago(seconds: int) -> str:
+    """How long ago, in the largest unit that fits; a moment that is still to come is told as such."""
+    if seconds < 0:
+        return f"{ago(-seconds).removesuffix(' ago')} in the future"
+    size, name = next(((size, name) for size, name in _UNITS if seconds >= size), (1, "second"))
+    number = seconds // size
+    return f"{number} {name}{'' if number == 1 else 's'} ago"

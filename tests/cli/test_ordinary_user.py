@@ -215,3 +215,22 @@ def test_planning_the_host_needs_no_root(tree: Tree) -> None:
     if not os.access("/root", os.X_OK) or (os.geteuid() == 0 and not Path("/root").stat().st_mode & 0o001):
         assert not told["complete"]
         assert ['files["/root/reconciler-test-never"]'] == [row["address"] for row in told["unreadable"] if row["address"]]
+
+
+def test_a_snapshot_has_what_could_be_read(tree: Tree) -> None:
+    """What who took it could not read is unknown to who plans from it, and the plan is never "No changes"."""
+
+    def work() -> Done:
+        tree.put("/etc/hostname", "h1\n")
+        tree.apply(tree.spec(SPEC))
+        tree.path("/etc/b").chmod(0o000)
+        taken = tree.base / "s.json"
+        assert 0 == run("snapshot", "--root", tree.root, "--out", taken).code
+        tree.path("/etc/b").chmod(0o600)
+        return run("plan", tree.spec(SPEC), "--snapshot", taken, D)
+
+    done = as_nobody(tree, work)
+
+    assert 1 == done.code
+    assert 'files["/etc/b"] unknown: the snapshot does not have the content of /etc/b' in done.said
+    assert "No changes" not in done.said

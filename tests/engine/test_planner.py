@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from reconciler.core.actions import Unit, UnitVerb
+from reconciler.core.digest import digest
 from reconciler.core.host import Entry, Unreadable
 from reconciler.core.state import Memory
 from reconciler.engine.applier import apply
@@ -147,6 +148,10 @@ class Blind(SimulatedHost):
         if path == "/etc/x":
             raise Unreadable("cannot be read", "permission denied")
         return super().read(path)
+
+    def digest(self, path: str) -> str:
+        """As Executor.digest."""
+        return digest(self.read(path))
 
 
 def test_unreadable_parts_make_the_plan_incomplete() -> None:

@@ -1,0 +1,137 @@
+"""What a snapshot keeps of files that are not ours: the facts that a plan asks for, and nothing else that is in them.
+
+Each function takes the text of a file and gives a text that the rest of the program reads the same facts from. None: nothing can be kept.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
+
+from reconciler.formats import authorized_keys, logrotate, profile
+from reconciler.formats.users import parse_ranges
+
+SET = "(set)"
+"""Stands for a password: somebody can use it."""
+
+_NO_PASSWORD = frozenset(("", "x", "*", "!", "!!", "!*"))
+_NUMBERS = re.compile(r"^[ \t]*[A-Z_]+[ \t]+(?:0|[1-9][0-9]*)(?=[ \t]*(?:#|$))", re.MULTILINE)
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
+_SHELL = re.compile(r"/[!-~]*")
+_TIMER = re.compile(r"[ \t]*On(?:Calendar|Unit(?:In)?ActiveSec)[ \t]*=[^\n\\]*")
+_HARMLESS = frozenset(("cert-authority", "expiry-time", "from", "permitlisten", "permitopen", "principals", "restrict", "tunnel"))
+"""Options of keys whose value is no secret; that of `command` and `environment` can be one."""
+
+
+def passwords(text: str) -> str:
+    """passwd(5), shadow(5), group(5), gshadow: instead of a password only whether there is one, and whether it is locked."""
+    rows = (line.split(":") for line in text.split("\n") if ":" in line and not line.startswith("#"))
+    return "".join(":".join([row[0], _password(row[1]), *row[2:]]) + "\n" for row in rows)
+
+
+def _password(said: str) -> str:
+    if said in _NO_PASSWORD:
+        return said
+    return f"!{SET}" if said.startswith("!") and said.lstrip("!") else "!" if said.startswith("!") else SET
+
+
+def numbers(text: str) -> str:
+    """login.defs(5): the settings that are numbers."""
+    return "".join(f"{found[0].strip()}\n" for found in _NUMBERS.finditer(text))
+
+
+def ranges(text: str) -> str:
+    """Who has which subordinate ids, as subuid(5) says it."""
+    return "".join(f"{row.name}:{row.first}:{row.count}\n" for row in parse_ranges(text))
+
+
+def shells(text: str) -> str:
+    """The paths in /etc/shells."""
+    return "".join(f"{line}\n" for line in text.split("\n") if _SHELL.fullmatch(line))
+
+
+def hostname(text: str) -> str:
+    """The name in /etc/hostname."""
+    lines = (line.strip() for line in text.split("\n"))
+    name = next((line for line in lines if line and not line.startswith("#")), "")
+    return f"{name}\n" if _NAME.fullmatch(name) else ""
+
+
+def only(*lines: str) -> Callable[[str], str]:
+    """Of a shared file, these lines of ours if it has them."""
+    return lambda text: "".join(f"{line}\n" for line in lines if line in text.splitlines())
+
+
+def same(ours: str) -> Callable[[str], str]:
+    """Of a file that is always the same, all or nothing."""
+    return lambda text: text if text == ours else ""
+
+
+def policies(text: str) -> str | None:
+    """logrotate.conf(5): which logs have a policy, and what else is read."""
+    config = logrotate.parse(text)
+    patterns = [pattern for stanza in config.stanzas for pattern in stanza.patterns]
+    included = [value for name, value, _ in config.directives if name == "include"]
+    if any(set(word) & set("\"'\\{}\n") for word in (*patterns, *included)):
+        return None
+    kept = "".join(f"include {value}\n" for value in included) + "".join(f'"{pattern}" {{\n}}\n' for pattern in patterns)
+    again = logrotate.parse(kept)
+    return kept if [pattern for stanza in again.stanzas for pattern in stanza.patterns] == patterns else None
+
+
+def times(text: str) -> str:
+    """systemd.timer(5): when it elapses."""
+    return "".join(f"{line}\n" for line in text.splitlines() if _TIMER.fullmatch(line))
+
+
+def keys(text: str, ours: Collection[str], *, comments: bool) -> tuple[str, bool] | None:
+    """authorized_keys: the keys with their options, and whether comments were left out of it.
+
+    None if a line is no key, or an option of a key that is not ours could hold a secret. `ours` are the fingerprints of the keys that are.
+    """
+    kept: list[str] = []
+    shortened = False
+    for line in (line.removesuffix("\r") for line in text.split("\n")):
+        if authorized_keys.is_idle(line):
+            continue
+        key = authorized_keys.read(line)
+        if key is None or (key.fingerprint not in ours and any(not _is_harmless(name) for name, _ in key.options)):
+            return None
+        short = line if comments or not key.comment else replace(key, comment="").render()
+        shortened = shortened or short != line
+        kept.append(f"{short}\n")
+    return "".join(kept), shortened
+
+
+def _is_harmless(option: str) -> bool:
+    return option in _HARMLESS or option.removeprefix("no-") in authorized_keys.FLAGS or option in ("no-touch-required", "verify-required")
+
+
+FACTS: Mapping[str, Callable[[str], str]] = {
+    "/etc/passwd": passwords,
+    "/etc/group": passwords,
+    "/etc/shadow": passwords,
+    "/etc/gshadow": passwords,
+    "/etc/subuid": ranges,
+    "/etc/subgid": ranges,
+    "/etc/login.defs": numbers,
+    "/etc/shells": shells,
+    "/etc/hostname": hostname,
+}
+"""Files that hold facts, by path: what HostView.read gives of them from a snapshot, whoever owns them."""
+
+_SKELETON = re.compile(r"/etc/skel/(?!\.ssh/).*")
+_EXCERPTS: tuple[tuple[re.Pattern[str], Callable[[str], str | None]], ...] = (
+    (re.compile(re.escape(profile.BASHRC)), only(profile.BASHRC_LINE)),
+    (re.compile(re.escape(profile.HOOK)), same(profile.HOOK_TEXT)),
+    (re.compile(re.escape(profile.LOGIN_HOOK)), same(profile.LOGIN_HOOK_TEXT)),
+    (re.compile(r"/etc/logrotate\.conf|/etc/logrotate\.d/[^/]+"), policies),
+    (re.compile(r"/(?:etc|run|lib|usr/lib)/systemd/system/logrotate\.timer(?:\.d/[^/]+\.conf)?"), times),
+    (_SKELETON, only()),
+)
+
+
+def excerpt(path: str) -> Callable[[str], str | None] | None:
+    """What is kept of a file for HostView.excerpt; None for a file that nobody shares with us."""
+    return next((outline for pattern, outline in _EXCERPTS if pattern.fullmatch(path)), None)

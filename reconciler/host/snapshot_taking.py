@@ -1,0 +1,245 @@
+"""Taking a snapshot: which facts of a host are recorded, and which of its content may be.
+
+Content is recorded of files that the ledger says are ours, and of a few shared files as far as `formats.outline` keeps it. A digest is
+recorded of files in /etc and beside ours that every account of the host could read: a short secret could be guessed from any other.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from reconciler.core.address import Address
+from reconciler.core.changes import Document
+from reconciler.core.digest import digest, keyed_digest
+from reconciler.core.host import FileType, HostError, HostView, UnitState
+from reconciler.core.kind import Kinds
+from reconciler.core.state import Memory
+from reconciler.formats import accounts, outline
+from reconciler.host.recorder import MOST_NAMES, Recorder
+from reconciler.host.snapshot import UNITS
+from reconciler.host.snapshot_memory import memory_data
+
+FORMAT_VERSION = "1.0"
+_EVERYTHING, _SOME = MOST_NAMES, 200
+_PROGRAMS = ("/bin", "/sbin", "/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin")
+_UNIT_FILES = ("/usr/lib/systemd/system", "/usr/local/lib/systemd/system", "/run/systemd/system")
+_PLACES = ("/home", "/run", "/usr", "/usr/local", "/var", "/var/lib", "/var/lib/reconciler", "/var/lib/systemd/timers")
+_SCANS: tuple[tuple[str, int, int], ...] = (
+    ("/", 1, _EVERYTHING),
+    ("/etc", 12, _EVERYTHING),
+    *((path, 1, _EVERYTHING) for path in (*_PROGRAMS, *_PLACES)),
+    *((path, 2, _EVERYTHING) for path in _UNIT_FILES),
+    ("/var/log", 4, _SOME),
+    ("/var/spool/cron", 2, _SOME),
+    *((path, 3, _SOME) for path in ("/opt", "/srv", "/data", "/backup")),
+)
+"""Directories that are listed, how deep, and how many names one of them may have."""
+_NOT_LISTED = ("dev", "proc", "sys", "tmp")
+"""Directories at the top in which nothing is ours, and names say a lot about others."""
+_SKIP = (".git", ".bzr", ".hg")
+"""A repository in /etc has thousands of files, and all that was ever in it."""
+_LARGEST_TEXT = 64 << 10
+_LARGEST = 1 << 20
+_MOST_BYTES = 256 << 20
+_PATH = re.compile(r"/[^\s\"'=:;,]+")
+_KEYS = ("authorized_keys", "authorized_keys2")
+
+
+def take(
+    host: HostView, kinds: Kinds, memory: Memory, *, hostname: str, units: Sequence[str], now: str, tool: str, **more: Any
+) -> dict[str, Any]:
+    """The document. `units` are the names of all that systemd has loaded; `now` is a UTC time stamp as RFC 3339 has it."""
+    found = _Taker(host, kinds, memory)
+    found.record()
+    states = host.units([name for name in units if name.endswith(UNITS)]) if host.running else None
+    return {
+        "format_version": FORMAT_VERSION,
+        "tool_version": tool,
+        "taken": now,
+        "host": {"name": hostname},
+        "running": host.running,
+        **more,
+        "units": None if states is None else {name: _state(state) for name, state in sorted(states.items()) if state != UnitState()},
+        "paths": dict(sorted(found.recorder.known().items())),
+        "unlisted": sorted(found.recorder.unlisted),
+        "memory": memory_data(memory),
+    }
+
+
+def _state(state: UnitState) -> dict[str, str]:
+    known = {"load": state.load, "active": state.active, "sub": state.sub, "invocation": state.invocation}
+    return {name: value for name, value in known.items() if value}
+
+
+class _Taker:
+    """One snapshot in the making."""
+
+    def __init__(self, host: HostView, kinds: Kinds, memory: Memory) -> None:
+        self.recorder = Recorder(host)
+        self._host = host
+        self._kinds = kinds
+        self._rows = {address: row for address, row in memory.rows.items() if address.kind in kinds}
+        self._key = memory.key
+        self._bytes = 0
+        self._roots: set[str] = set()
+
+    def record(self) -> None:
+        """Places first, then what may be said of their content."""
+        homes = self._homes()
+        for home in homes.values():
+            for path in (f"{home}/.ssh", *(f"{home}/.ssh/{name}" for name in _KEYS)):
+                self.recorder.note(path)
+        self._ours(homes)
+        for path, depth, most in _SCANS:
+            self.recorder.scan(path, depth, most, _SKIP)
+        secret, ours = self._paths(secret=True), self._paths(secret=False)
+        keys = {f"{home}/.ssh/{name}": user for user, home in homes.items() for name in _KEYS}
+        for path, said in self.recorder.paths.items():
+            if said is not None and "type" not in said:
+                if path in secret:
+                    self._note_secret(path, said)
+                elif path in keys:
+                    self._note_keys(path, said, keys[path])
+                elif path in outline.FACTS:
+                    self._note_facts(path, said)
+                else:
+                    self._note_content(path, said, ours=path in ours)
+
+    def _homes(self) -> dict[str, str]:
+        try:
+            users = accounts.parse_users(self._host.read("/etc/passwd").decode("utf-8", "replace"))
+        except (HostError, FileNotFoundError):
+            return {}
+        return {user.name: user.home.rstrip("/") for user in users if user.home.startswith("/") and user.home != "/"}
+
+    def _ours(self, homes: Mapping[str, str]) -> None:
+        """Whatever a plan asks about what is ours, the places that it names, and what is beside them."""
+        for kind in sorted({address.kind for address in self._rows}):
+            try:
+                seen = self._kinds[kind].observe(self.recorder, sorted(address for address in self._rows if address.kind == kind))
+            except HostError:
+                continue
+            documents = [found.document for found in seen.values() if found.document is not None]
+            for path in (path for document in documents for path in _mentioned(document)):
+                self.recorder.note(path)
+        for address, row in self._rows.items():
+            for path in self._kinds[address.kind].paths(address):
+                self._roots.add(self._beside(path))
+            for path in (*_mentioned(row.document or {}), *_mentioned(row.pending or {})):
+                self._beside(path)
+            if address.kind == "users" and address.name in homes:
+                self.recorder.list(homes[address.name], _SOME)
+
+    def _beside(self, path: str) -> str:
+        """Note a path, and list the directory that it is or is in; that directory."""
+        self.recorder.note(path)
+        said = self.recorder.paths.get(path)
+        directory = path if said is not None and said.get("type") == FileType.DIRECTORY else path.rpartition("/")[0]
+        if directory and directory.split("/")[1] not in _NOT_LISTED:
+            self.recorder.list(directory, _SOME)
+        return directory
+
+    def _paths(self, *, secret: bool) -> frozenset[str]:
+        rows = [address for address, row in self._rows.items() if row.sensitive is secret]
+        return frozenset(path for address in rows for path in self._kinds[address.kind].paths(address))
+
+    def _note_secret(self, path: str, said: dict[str, Any]) -> None:
+        """As the ledger has it: whether the two are the same can be told, and nothing else."""
+        content = self._read(path, said)
+        if content is not None and self._key:
+            said["digest"] = keyed_digest(digest(content).encode(), self._key)
+
+    def _note_facts(self, path: str, said: dict[str, Any]) -> None:
+        content = self._read(path, said)
+        if content is None:
+            return
+        said["text"] = outline.FACTS[path](content.decode("utf-8", "surrogateescape"))
+        if self._is_open(path) and outline.FACTS[path] is not outline.passwords:
+            said["digest"] = digest(content)
+
+    def _note_keys(self, path: str, said: dict[str, Any], user: str) -> None:
+        """Of a user whose keys are ours the lines; of others who can log in, but not what their owners wrote about the keys."""
+        content = self._read(path, said)
+        text = None if content is None else _text(content)
+        if content is None or text is None:
+            return
+        ours = [address for address in self._rows if address.name == user and _is_of_keys(address)]
+        kept = outline.keys(text, {address.part.rpartition("/")[2] for address in ours}, comments=bool(ours))
+        if kept is not None:
+            said |= {"excerpt": kept[0], "digest": digest(content)} | ({"shortened": True} if kept[1] else {})
+
+    def _note_content(self, path: str, said: dict[str, Any], *, ours: bool) -> None:
+        shorten = outline.excerpt(path)
+        is_open = self._is_open(path)
+        if not (ours or shorten or (is_open and (path.startswith("/etc/") or path.rpartition("/")[0] in self._roots))):
+            return
+        content = self._read(path, said)
+        if content is None:
+            return
+        if ours or is_open:
+            said["digest"] = digest(content)
+        text = _text(content) if ours else None
+        if ours and text is None:
+            said["binary"] = True
+        elif text is not None and len(content) <= _LARGEST_TEXT:
+            said["text"] = text
+        elif shorten and (kept := shorten(content.decode("utf-8", "replace"))) is not None:
+            said["excerpt"] = kept
+
+    def _read(self, path: str, said: Mapping[str, Any]) -> bytes | None:
+        if said["size"] > _LARGEST or self._bytes > _MOST_BYTES:
+            return None
+        try:
+            content = self._host.read(path)
+        except (HostError, FileNotFoundError):
+            return None
+        self._bytes += len(content)
+        return content
+
+    def _is_open(self, path: str) -> bool:
+        """Whether every account could read it."""
+        if not _mode(self.recorder.paths[path]) & 0o004:
+            return False
+        while path != "/":
+            path = path.rpartition("/")[0] or "/"
+            if not _mode(self.recorder.paths.get(path)) & 0o001:
+                return False
+        return True
+
+
+def _text(content: bytes) -> str | None:
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+
+
+def _mode(said: Mapping[str, Any] | None) -> int:
+    return int((said or {}).get("mode", "0"), 8)
+
+
+def _mentioned(document: Document) -> Iterator[str]:
+    """Every path that a document names: programs, directories, files that are read."""
+    for value in _values(document):
+        for found in _PATH.findall(value):
+            path = found.rstrip("/")
+            if path:
+                yield path
+
+
+def _values(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for name, below in value.items():
+            yield str(name)
+            yield from _values(below)
+    elif isinstance(value, list):
+        for below in value:
+            yield from _values(below)
+
+
+def _is_of_keys(address: Address) -> bool:
+    return address.kind == "ssh_keys" or (address.kind == "users" and address.part.startswith("ssh_keys"))

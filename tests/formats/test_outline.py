@@ -1,0 +1,110 @@
+"""What is kept of a foreign file: the same facts, and nothing else."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.formats import accounts, logrotate, outline
+from reconciler.formats.authorized_keys import read
+from reconciler.formats.users import Accounts, parse_shadows
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGuGsnP/NPzhnWuATv9aP1dHraTqoi8dScAeUt23h1tL"
+HASH = "$6$salt$hash"
+_LINE = st.text(alphabet="ab:!*x$+-#, 019\n", max_size=40)
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("", ""), ("*", "*"), ("!", "!"), ("!!", "!!"), ("!*", "!*"), ("x", "x"), ("!!!", "!"),
+        (HASH, "(set)"), (f"!{HASH}", "!(set)"), (f"!!{HASH}", "!(set)"), ("plain", "(set)"),
+    ],
+)  # fmt: skip
+def test_a_password_is_set_locked_or_none(said: str, kept: str) -> None:
+    """Instead of a hash only whether there is one and whether it is locked."""
+    assert f"a:{kept}:1:::::\n" == outline.passwords(f"a:{said}:1:::::\n")
+
+
+@given(_LINE)
+def test_account_files_tell_the_same(text: str) -> None:
+    """Whatever is in an account file, all that is read from it is read from what is kept, and keeping it again changes nothing."""
+    kept = outline.passwords(text)
+
+    assert parse_shadows(text) == parse_shadows(kept)
+    assert accounts.parse_users(text) == accounts.parse_users(kept)
+    assert accounts.parse_groups(text) == accounts.parse_groups(kept)
+    assert kept == outline.passwords(kept)
+
+
+@given(
+    st.lists(
+        st.sampled_from(["UID_MIN 1000", "  SYS_GID_MAX\t999 # x", "#UID_MAX 5", "UMASK 022", "ENV_PATH PATH=/x", "UID_MAX 07", "secret"])
+    )
+)
+def test_login_defs_tells_the_same_numbers(lines: list[str]) -> None:
+    """The numeric settings are all there, and no comment."""
+    text = "\n".join(lines)
+    kept = outline.numbers(text)
+
+    assert Accounts("", "", login_defs=text).numbers == Accounts("", "", login_defs=kept).numbers
+    assert accounts.parse_gid_range(text) == accounts.parse_gid_range(kept)
+    assert "secret" not in kept
+    assert "#" not in kept
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "/var/log/a.log /var/log/b/*.log {\n  daily\n  postrotate\n    curl -u secret\n  endscript\n}\n",
+        'include /etc/logrotate.d\nweekly\n"/var/log/with space" {\n  mail secret@example.org\n}\n# secret\n',
+        "# secret\n",
+    ],
+)
+def test_policies_tell_the_same_logs(text: str) -> None:
+    """Which logs are rotated and what is included, and nothing of how."""
+    kept = outline.policies(text)
+
+    assert kept is not None
+    assert _facts(text) == _facts(kept)
+    assert "secret" not in kept
+
+
+def _facts(text: str) -> tuple[list[str], list[str]]:
+    config = logrotate.parse(text)
+    return [one for stanza in config.stanzas for one in stanza.patterns], [
+        value for name, value, _ in config.directives if name == "include"
+    ]
+
+
+def test_a_timer_tells_when() -> None:
+    """When it elapses, and nothing else."""
+    assert "OnCalendar=hourly\n" == outline.times("[Timer]\n# OnCalendar=secret\nOnCalendar=hourly\nUnit=secret.service\n")
+
+
+@pytest.mark.parametrize(
+    ("line", "kept"),
+    [
+        (f"{KEY} a comment", f"{KEY}\n"),
+        (f'from="10.0.0.0/8",no-pty {KEY} a', f'from="10.0.0.0/8",no-pty {KEY}\n'),
+        ("# a comment", ""),
+        ("no key", None),
+        (f'command="secret" {KEY}', None),
+        (f'environment="A=secret" {KEY}', None),
+    ],
+)
+def test_keys_of_others(line: str, kept: str | None) -> None:
+    """A key with options that tell nothing, without its comment; of a file with anything else nothing."""
+    found = outline.keys(f"{line}\r\n", (), comments=False)
+
+    assert kept == (None if found is None else found[0])
+
+
+def test_keys_of_ours() -> None:
+    """Of a key of ours all options are in the spec anyway; then the line is kept as it is."""
+    line = f'command="/usr/bin/rrsync /data" {KEY} ci'
+    key = read(line)
+
+    assert key is not None
+    assert (f"{line}\n", False) == outline.keys(line, (key.fingerprint,), comments=True)

@@ -1,0 +1,131 @@
+"""A snapshot of a host that runs: the plan that is made from it elsewhere is the plan on the host."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.command import Done, fresh
+from tests.host.booted import BootedHost
+
+SPEC = "/root/host.yaml"
+SNAPSHOT = "/root/snapshot.json"
+ALICE = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGuGsnP/NPzhnWuATv9aP1dHraTqoi8dScAeUt23h1tL alice@laptop"
+OTHER = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINRzXjomXhbu4D9ZcYubXQMBnAfYtsUfkNo6Zm7sE6s1 alice@home"
+
+FIRST = f"""\
+version: 1
+host: testhost
+groups:
+  ml-users: {{gid: 2000}}
+users:
+  ml-api: {{system: true}}
+  alice:
+    comment: Alice, research
+    groups: [ml-users]
+    shell: /bin/bash
+    directories: [experiments]
+    environment: {{set: {{PYTHONPATH: /opt/ml/lib}}}}
+    sudo: [{{run: [/usr/bin/id]}}]
+ssh_keys:
+  alice: [{ALICE}]
+directories:
+  /opt/ml: {{mode: "0750", group: ml-users}}
+  /var/log/ml: {{mode: "0755"}}
+files:
+  /opt/ml/serve: {{content: "#!/bin/sh\\nexec sleep infinity\\n", mode: "0755"}}
+  /etc/ml.conf: {{content: "port: 8000\\n", mode: "0644"}}
+services:
+  ml-api: {{exec_start: [/opt/ml/serve], watch: [/etc/ml.conf]}}
+  ml-training: {{exec_start: [/opt/ml/serve], watch: [/etc/ml.conf], on_change: none}}
+  ml-batch: {{exec_start: [/usr/bin/sleep, infinity], description: in batches}}
+timers:
+  nightly: {{exec_start: [/usr/bin/true], schedule: daily}}
+logrotate:
+  ml: {{paths: [/var/log/ml/*.log], frequency: daily, rotate: 7}}
+backups:
+  etc: {{sources: [/etc/ssh], destinations: [/var/backups/etc], schedule: daily}}
+"""
+LATER = (
+    FIRST.replace("port: 8000", "port: 9000")
+    .replace("in batches", "one by one")
+    .replace("schedule: daily}\nlogrotate", "schedule: weekly}\nlogrotate")
+    .replace("rotate: 7", "rotate: 9")
+    .replace("comment: Alice, research", "comment: Alice")
+    .replace(
+        "  ml-api: {system: true}", "  ml-api: {system: true}\n  bob: {ssh_keys: [" + OTHER.replace("alice", "bob") + "], shell: /bin/sh}"
+    )
+    .replace("ssh_keys:\n  alice: [", "ssh_keys:\n  alice: [" + OTHER + ", ")
+    .replace("services:\n", "services:\n  new: {exec_start: [/usr/bin/sleep, infinity], user: ml-api}\n")
+    .replace('  /etc/ml.conf: {content: "port: 9000\\n", mode: "0644"}\n', '  /etc/ml.conf: {content: "port: 9000\\n", mode: "0640"}\n')
+)
+LESS = FIRST.partition("timers:")[0].replace("    sudo: [{run: [/usr/bin/id]}]\n", "")
+
+
+def apply(host: BootedHost, spec: str) -> None:
+    """Apply a spec without a question."""
+    host.write(SPEC, spec)
+    done = host.reconciler("apply", SPEC, "--auto-approve", check=False)
+
+    assert 0 == done.returncode, done.stdout + done.stderr
+
+
+def on_the_host(host: BootedHost, spec: str) -> dict[str, Any]:
+    """The plan document, made there."""
+    host.write(SPEC, spec)
+    return document(host.reconciler("plan", SPEC, "--json", check=False).stdout)
+
+
+def elsewhere(host: BootedHost, spec: str, place: Path) -> Done:
+    """The plan document, made here from a snapshot that was taken there."""
+    host.reconciler("snapshot", "--out", SNAPSHOT)
+    (place / "s.json").write_text(host.read(SNAPSHOT))
+    (place / "host.yaml").write_text(spec)
+    return fresh("plan", place / "host.yaml", "--snapshot", place / "s.json", "--json")
+
+
+def document(text: str) -> dict[str, Any]:
+    """A plan document without when and from what it was made, and without where the spec lay."""
+    data: dict[str, Any] = json.loads(text)
+    del data["basis"], data["timestamp"]
+    for entry in data["resource_changes"] + data["resource_drift"]:
+        if entry["source"]:
+            entry["source"]["file"] = "host.yaml"
+    for found in data["diagnostics"]:
+        if found.get("range"):
+            found["range"]["filename"] = "host.yaml"
+    return data
+
+
+@pytest.mark.parametrize("spec", [FIRST, LATER, LESS], ids=["same", "later", "less"])
+def test_the_plan_made_elsewhere_is_that_of_the_host(booted: BootedHost, spec: str, tmp_path: Path) -> None:
+    """With every kind, drift, a stopped service, an owed restart and a key that somebody added: the same plan to the letter."""
+    apply(booted, FIRST)
+    apply(booted, FIRST.replace("port: 8000", "port: 8001"))
+    booted.run("systemctl", "stop", "ml-batch.service")
+    booted.run("sh", "-c", "echo '# by hand' >> /etc/ml.conf; echo 'ExecReload=/bin/true' >> /etc/systemd/system/ml-api.service")
+    booted.run("sh", "-c", f"echo '{OTHER}' >> /home/alice/.ssh/authorized_keys")
+    there = on_the_host(booted, spec)
+    here = elsewhere(booted, spec, tmp_path)
+
+    assert there["complete"]
+    assert there == document(here.out)
+    assert 500_000 > (tmp_path / "s.json").stat().st_size
+
+
+def test_the_first_plan_of_a_host_can_be_made_elsewhere(booted: BootedHost, tmp_path: Path) -> None:
+    """Before anything was ever applied, too; and nothing of what is secret on a Debian is in the snapshot."""
+    booted.run("sh", "-c", "useradd -m carol && echo carol:a-password | chpasswd")
+    shadow = booted.run("getent", "shadow", "carol").stdout.split(":")[1]
+    there = on_the_host(booted, FIRST)
+    here = elsewhere(booted, FIRST, tmp_path)
+    taken = (tmp_path / "s.json").read_text()
+
+    assert there["complete"]
+    assert there == document(here.out)
+    assert shadow.startswith("$")
+    assert shadow not in taken
+    assert "carol:(set):" in taken

@@ -1,0 +1,126 @@
+"""A plan from a snapshot is the plan on the host, or says where it is incomplete: every case, on a simulated host and in a tree."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.app import snapshots
+from reconciler.app.planning import Planned, basis, plan_host, texts
+from reconciler.core.diagnostic import errors
+from reconciler.host.snapshot_taking import take
+from reconciler.host.state_read import read_memory
+from reconciler.kinds import discover
+from reconciler.render.plan_json import plan_to_json
+from reconciler.render.text import plan_text
+from tests.case import Case, all_cases
+from tests.test_cases import every, everywhere, place, planned, world_of
+from tests.worlds import World
+
+__all__ = ["place"]
+
+_FOREIGN = (
+    *("backups/adoption-is-refused", "logrotate/adoption-is-refused", "logrotate/silent-adoption", "timers/adoption-is-refused"),
+    *(f"services/{name}" for name in ("adoption", "adoption-is-refused", "adoption-mode-of-the-unit-file", "silent-adoption")),
+)
+_NOT_FOR_ALL = ("files/adoption", "files/adoption-of-mode")
+_SECRET = ("files/no-longer-sensitive", "files/sensitive-changed", "files/sensitive-from-now-on-and-changed", "files/sensitive-no-longer",
+           "services/credential", "files/shadow")  # fmt: skip
+_KEYS = ("ssh_keys/adoption-of-modes", "ssh_keys/adoption-of-options", "ssh_keys/adoption-of-options-is-refused", "ssh_keys/at-least",
+         "ssh_keys/exactly", "ssh_keys/exactly-is-refused-first", "ssh_keys/silent-adoption")  # fmt: skip
+_INCOMPLETE = frozenset((*_FOREIGN, *_NOT_FOR_ALL, *_SECRET, *_KEYS))
+"""Cases in which the snapshot lacks something on purpose: the text of somebody else's file that differs from ours, the digest of one that
+not everybody can read, a secret, lines and comments of somebody who has none of our keys yet."""
+NOW = "2026-01-01T00:00:00Z"
+
+
+def taken(world: World) -> Any:
+    """A snapshot of a world, once written and read."""
+    host = world.host()
+    names = [name for name in host.names("/etc/systemd/system") if "." in name] if world.running else []
+    names += list(world.simulated._units._states) if world.simulated else []
+    memory = read_memory(world.state, "")
+    data = take(host, discover(), memory, hostname="testhost", units=sorted(set(names)), now=NOW, tool="0")
+    return json.loads(json.dumps(data))
+
+
+def from_snapshot(data: Any, case: Case) -> Planned:
+    """The plan for the case's spec from a snapshot."""
+    loaded = case.loaded()
+    assert loaded.spec is not None
+    found = snapshots.open_snapshot(data, loaded.spec, "s.json")
+    assert found.problem is None, found.problem
+    return plan_host(loaded, replace(case.options, fingerprint=True), found.view, found.memory)
+
+
+def shown(found: Planned) -> dict[str, Any]:
+    """The plan as JSON, without what it is made from."""
+    assert found.plan is not None, found.diagnostics
+    data = plan_to_json(found.plan, basis=basis(found), now=NOW, tool="0", texts=texts(found))
+    del data["basis"]
+    for row in data["unreadable"]:
+        # The simulated host tells of links in other words than a real one.
+        row["reason"] = row["reason"].partition(": ")[0] if "symbolic link" in row["reason"] else row["reason"]
+    return data
+
+
+@every
+@everywhere
+def test_the_plan_from_a_snapshot_is_the_plan_on_the_host(case: Case, running: bool, place: Path) -> None:
+    """The same document; or one that says that it is incomplete, and then for a reason that is known."""
+    world = world_of(case, place / "world", running=running)
+    there = shown(planned(world, case))
+    here = shown(from_snapshot(taken(world), case))
+
+    assert (there["complete"] and case.name not in _INCOMPLETE) is here["complete"], (here["unreadable"], here["unknown"])
+    if here["complete"] or not there["complete"]:
+        assert there == here
+    else:
+        assert "No changes." not in plan_text(dict(here, basis={"kind": "snapshot", "taken": NOW}))
+
+
+_RICH = (
+    "services/removed-with-its-files",
+    "users/create-whole",
+    "logrotate/changed",
+    "ssh_keys/at-least",
+    "timers/to-cron",
+    "files/removed",
+)
+
+
+@pytest.mark.parametrize("name", _RICH)
+def test_whatever_is_missing_is_missed(name: str, place: Path) -> None:
+    """Take any one fact out of a snapshot: the plan is the same, or says that it is incomplete, or there is none."""
+    case = next(case for case in all_cases() if case.name == name)
+    data = taken(world_of(case, place / "world", running=True))
+    whole = shown(from_snapshot(data, case))
+    silent = [what for what, less in _less(data) if not _is_honest(less, case, whole)]
+
+    assert [] == silent
+
+
+def _less(data: Any) -> Iterator[tuple[str, Any]]:
+    """The snapshot without one thing each."""
+    paths = data["paths"]
+    for path, said in paths.items():
+        parent = path.rpartition("/")[0] or "/"
+        above = {key: value for key, value in (paths.get(parent) or {}).items() if key != "listed"}
+        yield path, data | {"paths": {key: value for key, value in paths.items() if key != path} | ({parent: above} if above else {})}
+        for member in ("listed", "text", "excerpt", "digest"):
+            if member in (said or {}):
+                less = {key: value for key, value in said.items() if key != member}
+                yield f"{path}: {member}", data | {"paths": paths | {path: less}}
+    yield "units", data | {"units": None}
+
+
+def _is_honest(data: Any, case: Case, whole: Any) -> bool:
+    found = from_snapshot(data, case)
+    if found.plan is None:
+        return bool(errors(found.diagnostics))
+    return not found.plan.complete or shown(found) == whole
