@@ -18,8 +18,6 @@ from tests.ordinary import REPOSITORY
 
 FOLDER = REPOSITORY / "examples/ci"
 PAGES = ("docs/howto/pull-request.md",)
-COMING = {"plan": {"--snapshot"}, "snapshot": set[str]()}
-"""Another branch brings these."""
 
 
 def data_of(path: Path) -> Any:
@@ -51,8 +49,6 @@ def unknown(text: str) -> list[str]:
     """What is used and not there."""
     group: Any = get_command(command_line())
     known = {name: {option for param in command.params for option in param.opts} for name, command in group.commands.items()}
-    for name, options in COMING.items():
-        known[name] = known.get(name, set()) | options
     return [
         f"{name} {option}"
         for name, options in commands(text)

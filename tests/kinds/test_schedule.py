@@ -34,10 +34,14 @@ def parts(**said: Any) -> dict[str, Part]:
     return {part.address.part: part for part in schedule.expand(job(**said), running=True)}
 
 
+def text_of(part: Part) -> str:
+    """The file that a part is written as."""
+    return units.text(part.address, part.document["unit"]).decode() if part.content is None else part.content.decode()
+
+
 def text(part: Part) -> str:
     """What is written, without the header."""
-    assert part.content is not None
-    return part.content.decode().partition("put back.\n")[2].lstrip("\n")
+    return text_of(part).partition("put back.\n")[2].lstrip("\n")
 
 
 TIMER = """\
@@ -90,11 +94,6 @@ def test_the_file_of_cron() -> None:
         'SHELL="/bin/sh"\nPATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"\nA="1"\n'
         "0 2 * * * nobody cd /srv && exec /bin/backup '100 \\%'\n"
     )
-
-
-def text_of(part: Part) -> str:
-    """The file that a part is written as."""
-    return units.text(part.address, part.document["unit"]).decode() if part.content is None else part.content.decode()
 
 
 def test_what_is_written_is_observed() -> None:
