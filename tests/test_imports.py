@@ -109,6 +109,7 @@ def test_nothing_to_do_imports_little(settled: tuple[str, str], command: str) ->
     short = name == "plan"
     assert set() == found & set(FOR_OTHERS)
     assert (set() if short else MODELS) == found & MODELS
+    assert not (short and "reconciler.engine.planner" in found)
     assert ("reconciler.kinds.services_observed" if short else "reconciler.kinds.services") in found
 
 

@@ -16,15 +16,12 @@ from reconciler.core.host import Executor, HostError, HostView
 from reconciler.core.plan import Plan
 from reconciler.core.spec import SourceReader
 from reconciler.core.state import Memory
-from reconciler.engine.planner import make_plan
 from reconciler.engine.situation import Request, Situation
 from reconciler.host.environment import throwaway_key
-from reconciler.host.git import is_older
 from reconciler.host.hosts import machine_id, open_host, state_directory, static_hostname
 from reconciler.host.live import LiveHost
 from reconciler.host.state_read import read_memory
 from reconciler.kinds import discover
-from reconciler.policy.guards import ALLOWABLE, Context, guard
 
 if TYPE_CHECKING:
     from reconciler.host.snapshot import SnapshotView
@@ -89,12 +86,20 @@ def check_options(options: PlanOptions) -> list[Diagnostic]:
             continue
         if address.kind not in kinds:
             found.append(error("not an address", f"{text!r}: there is no kind {address.kind!r}; the kinds are {', '.join(kinds)}"))
-    unknown = [text for text in options.allow if text not in ALLOWABLE]
-    return [*found, *(error("not a guard", f"--allow {text!r}: choose from {', '.join(ALLOWABLE)}") for text in unknown)]
+    if options.allow:
+        from reconciler.policy.guards import ALLOWABLE
+
+        found += [
+            error("not a guard", f"--allow {text!r}: choose from {', '.join(ALLOWABLE)}") for text in options.allow if text not in ALLOWABLE
+        ]
+    return found
 
 
 def plan_host(loaded: Loaded, options: PlanOptions, host: Host | SnapshotView | None = None, memory: Memory | None = None) -> Planned:
     """Plan. Whatever is wrong is among the diagnostics; those that refuse are marked so."""
+    from reconciler.engine.planner import make_plan  # a settled host is not planned
+    from reconciler.policy.guards import Context, guard
+
     assert loaded.spec is not None
     if options.snapshot is not None and host is None:
         from reconciler.app.snapshots import load_snapshot
@@ -184,6 +189,8 @@ def is_older_commit(reader: SourceReader | None, commit: str, memory: Memory) ->
     repository = getattr(reader, "root", "")
     if not commit or not memory.commit or commit == memory.commit or not repository:
         return None
+    from reconciler.host.git import is_older  # starts git
+
     return is_older(repository, commit, memory.commit)
 
 
