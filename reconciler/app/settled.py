@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from reconciler.engine.situation import Situation
 
 _FORMAT = 1
+_KEYS = frozenset({"format", "program", "lineage", "serial", "host", "spec", "files", "running", "whole"})
 
 
 def settled_plan(choice: SpecChoice, options: PlanOptions) -> Planned | None:
@@ -72,7 +73,7 @@ def _record(root: str | None) -> Mapping[str, Any] | None:
         found = json.loads(recall(state_directory(root), SETTLED) or b"null")
     except ValueError:
         return None
-    ours = isinstance(found, dict) and found.get("format") == _FORMAT and found.get("program") == program_digest()
+    ours = isinstance(found, dict) and found.keys() >= _KEYS and found["format"] == _FORMAT and found["program"] == program_digest()
     return found if ours else None
 
 
