@@ -20,7 +20,7 @@ from reconciler.core.result import ApplyResult, Progress
 from reconciler.core.state import Memory
 from reconciler.engine.applier import apply, left_undone
 from reconciler.host.environment import is_root, monotonic, now
-from reconciler.host.hosts import machine_id, open_host, state_directory
+from reconciler.host.hosts import machine_id, open_host
 from reconciler.host.last_spec import remember_spec
 from reconciler.host.lock import Lock, LockBusy
 from reconciler.host.state import Store
@@ -76,7 +76,7 @@ def apply_host(
 ) -> Applied:
     """The whole of `apply`. `approve` is shown the plan that would run and says whether it may; `approved` is a plan that was saved."""
     task = _Task(loaded, replace(options, fingerprint=options.fingerprint or approved is not None), approve, approved)
-    directory = state_directory(options.root)
+    directory = options.state_directory
     if options.root is None and not is_root():
         return Applied(Planned((error("apply needs root", "Run it as root, or try it on a tree with --root DIR."),)))
     first: Planned | None = None

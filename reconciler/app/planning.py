@@ -13,6 +13,7 @@ from reconciler.core.changes import Change, Verb
 from reconciler.core.diagnostic import Diagnostic, error, errors
 from reconciler.core.digest import machine_digest
 from reconciler.core.host import Executor, HostError, HostView
+from reconciler.core.kind import Kinds
 from reconciler.core.plan import Plan
 from reconciler.core.spec import SourceReader
 from reconciler.core.state import Memory
@@ -35,7 +36,10 @@ Texts = Mapping[Address, tuple[str | None, str | None]]
 
 @dataclass(frozen=True, slots=True)
 class PlanOptions:
-    """What the command line says about a plan. `root` is a tree and `snapshot` a file instead of the running host."""
+    """What the command line says about a plan. `root` is a tree and `snapshot` a file instead of the running host.
+
+    `kinds` and `state` are other than a spec's for our own units (`install`): what there is to declare, and where it is remembered.
+    """
 
     root: str | None = None
     targets: tuple[str, ...] = ()
@@ -45,6 +49,13 @@ class PlanOptions:
     allow: tuple[str, ...] = ()
     fingerprint: bool = False
     snapshot: str | None = None
+    kinds: Kinds | None = None
+    state: str = ""
+
+    @property
+    def state_directory(self) -> str:
+        """Where is remembered what was applied."""
+        return self.state or state_directory(self.root)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +121,18 @@ def plan_host(loaded: Loaded, options: PlanOptions, host: Host | SnapshotView | 
         host, memory = found.view, found.memory
     try:
         host = host or open_host(options.root)
-        memory = memory or read_memory(state_directory(options.root), machine_id(host))
+        memory = memory or read_memory(options.state_directory, machine_id(host))
         memory = memory if memory.key else replace(memory, key=throwaway_key())
         request = Request(
-            loaded.spec, discover(), host, memory, __version__, options.targets, options.excludes, options.adopt, options.unprotect
+            loaded.spec,
+            options.kinds or discover(),
+            host,
+            memory,
+            __version__,
+            options.targets,
+            options.excludes,
+            options.adopt,
+            options.unprotect,
         )
         lost = _lost(request)
         if lost:
@@ -237,7 +256,7 @@ def _after(change: Change) -> str | None:
 def _before(change: Change, planned: Planned) -> str | None:
     assert planned.plan is not None and planned.request is not None
     row = planned.plan.memory.rows.get(change.address)
-    paths = tuple(discover()[change.address.kind].paths(change.address))
+    paths = tuple(planned.request.kinds[change.address.kind].paths(change.address))
     if row is None or row.document is None or "content" not in (change.before or {}) or len(paths) != 1:
         return None
     try:

@@ -15,6 +15,7 @@ from reconciler.cli.exits import ExitCode
 if TYPE_CHECKING:
     from reconciler.app.applying import Applied
     from reconciler.app.planning import Planned
+    from reconciler.app.specs import Loaded
     from reconciler.core.diagnostic import Diagnostic
     from reconciler.core.result import Progress
 
@@ -44,6 +45,7 @@ def apply(  # a command has as many parameters as it has options
     lock_timeout: LockTimeout = 0,
     as_json: options.Json = False,
     detailed_exitcode: options.Detailed = False,
+    report: options.Report = False,
     verbose: options.Verbose = False,
     no_color: options.NoColor = False,
 ) -> int:
@@ -63,8 +65,42 @@ def apply(  # a command has as many parameters as it has options
     talk = _Json() if as_json else _Text(no_color, verbose)
     saved, refused = _saved(approved)
     if refused or not loaded.ok:
-        return talk.without_plan(refused if loaded.ok else loaded.diagnostics)
+        found = refused if loaded.ok else loaded.diagnostics
+        code = talk.without_plan(found)
+        if report and root is None:
+            from reconciler.app.reporting import report_unusable
+
+            _reported(report_unusable(found))
+        return code
     applied = apply_host(loaded, wanted, talk.approver(auto_approve or saved is not None), talk.tell, lock_timeout, saved)
+    code = finish(applied, talk, detailed=detailed_exitcode)
+    if root is None:
+        _tell_others(applied, code, loaded, report=report)
+    return code
+
+
+def _tell_others(applied: Applied, code: int, loaded: Loaded, *, report: bool) -> None:
+    """The journal, and with `--report` whoever is to be told. Nothing of it changes how the apply ended."""
+    if not report and (applied.result is None or not applied.result.run):
+        return
+    from reconciler.app.reporting import journal_apply, report_apply
+
+    journal_apply(applied)
+    if report:
+        if applied.result is not None and applied.result.failed and not sys.stderr.isatty():
+            # cron mails only what is said here.
+            sys.stderr.write(f"reconciler: the apply left something undone; see: reconciler show {applied.result.run}\n")
+        _reported(report_apply(applied, code, loaded))
+
+
+def _reported(problems: list[str]) -> None:
+    from reconciler.cli.report import tell
+
+    tell(problems)
+
+
+def finish(applied: Applied, talk: _Text | _Json, *, detailed: bool = False) -> int:
+    """Tell how it ended; the exit code."""
     if applied.planned.plan is None:
         code = talk.without_plan(applied.planned.diagnostics)
         return ExitCode.BUSY if applied.busy else code
@@ -73,7 +109,7 @@ def apply(  # a command has as many parameters as it has options
         return ExitCode.REFUSED
     if applied.result is None:
         return ExitCode.ERROR
-    return applied.result.exit_code(detailed=detailed_exitcode)
+    return applied.result.exit_code(detailed=detailed)
 
 
 def _saved(path: str | None) -> tuple[Any, list[Diagnostic]]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 from reconciler.cli import options, output
 from reconciler.cli.exits import ExitCode
@@ -17,13 +19,15 @@ def drift(  # a command has as many parameters as it has options
     exclude: options.Exclude = [],  # noqa: B006  # typer copies it
     as_json: options.Json = False,
     detailed_exitcode: options.Detailed = False,
+    report: options.Report = False,
     verbose: options.Verbose = False,
     no_color: options.NoColor = False,
 ) -> int:
     """Show only what was changed on the host by hand since the last apply. Changes nothing."""
-    from reconciler.app.planning import PlanOptions, check_options, plan_host
+    from reconciler.app.planning import Planned, PlanOptions, check_options, plan_host
     from reconciler.app.settled import settled_plan
     from reconciler.app.specs import SpecChoice
+    from reconciler.core.diagnostic import errors
     from reconciler.render.text import drift_text
 
     wanted = PlanOptions(root, tuple(target), tuple(exclude), fingerprint=as_json, snapshot=snapshot)
@@ -34,14 +38,34 @@ def drift(  # a command has as many parameters as it has options
     planned = settled_plan(SpecChoice(spec, commit, root), wanted)
     if planned is None:
         loaded = output.load(spec, commit, root)
-        if not loaded.ok:
-            return output.without_plan(loaded.diagnostics, as_json, no_color)
-        planned = plan_host(loaded, wanted)
+        planned = plan_host(loaded, wanted) if loaded.ok else Planned(loaded.diagnostics)
     if planned.plan is None:
+        if report and root is None:
+            _report(None, "; ".join(dict.fromkeys(item.summary for item in errors(planned.diagnostics))))
         return output.without_plan(planned.diagnostics, as_json, no_color)
     data = dict(output.plan_data(planned))
     if as_json:
         output.print_json(data)
     else:
         sys.stdout.write(drift_text(data, colour=output.colour(sys.stdout, no_color), verbose=verbose))
+    if root is None:
+        _tell_others(data, report=report)
     return output.plan_exit(planned, bool(data["resource_drift"]), detailed_exitcode)
+
+
+def _tell_others(data: Mapping[str, Any], *, report: bool) -> None:
+    from reconciler.host.environment import variable
+
+    if data["resource_drift"] and variable("INVOCATION_ID"):  # systemd runs us: somebody will read it in the journal
+        from reconciler.app.reporting import journal_drift
+
+        journal_drift(data)
+    if report:
+        _report(data, "")
+
+
+def _report(data: Mapping[str, Any] | None, problem: str) -> None:
+    from reconciler.app.reporting import report_drift
+    from reconciler.cli.report import tell
+
+    tell(report_drift(data, problem))

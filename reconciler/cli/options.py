@@ -52,6 +52,10 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text."
 NoColor = Annotated[bool, typer.Option("--no-color", help="No colours. NO_COLOR does the same.")]
 Detailed = Annotated[bool, typer.Option("--detailed-exitcode", help="Exit 2 when there are changes.")]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Show unchanged attributes too.")]
+Report = Annotated[
+    bool,
+    typer.Option("--report", help="Write metrics and tell of a changed state, as `install` set it up."),
+]
 
 
 def chosen(form: Form | CheckForm | None, as_json: bool) -> str:

@@ -127,9 +127,9 @@ def _not_for_cron(job: Job, found: calendar.Schedule) -> Iterator[str]:
 def expand(job: Job, running: bool) -> Iterator[Part]:
     """A service and its timer, or one file of cron's. What cron shall not run has no file."""
     if job.scheduler != Scheduler.CRON:
-        service = _service(job)
-        yield service
-        yield replace(_timer(job, running), needs=(service.address,))
+        first = service(job)
+        yield first
+        yield replace(_timer(job, running), needs=(first.address,))
     elif job.enabled:
         yield _cron(job)
 
@@ -144,9 +144,10 @@ def _unit_part(job: Job, part: str, sections: unit.Sections, enabled: list[str])
     return Part(address, document, job.declared)
 
 
-def _service(job: Job) -> Part:
+def service(job: Job) -> Part:
+    """The service alone: what runs, whoever starts it."""
     escape = unit.escape_specifiers
-    service: dict[str, str | list[str]] = {
+    run: dict[str, str | list[str]] = {
         "Type": "oneshot",
         "ExecStart": job.command if isinstance(job.command, str) else unit.exec_line(job.command),
         "User": job.user,
@@ -158,7 +159,7 @@ def _service(job: Job) -> Part:
         "Description": escape(job.description),
         "RequiresMountsFor": " ".join(unit.exec_line([path]) for path in job.mounts),
     }
-    sections = {"Unit": about, "Service": service}
+    sections = {"Unit": about, "Service": run}
     for section, directives in job.sections.items():
         more = {name: value if isinstance(value, str) else list(value) for name, value in directives.items()}
         sections[section] = {**sections.get(section, {}), **more}
@@ -196,7 +197,7 @@ def _crontab(job: Job, when: str) -> cron.Crontab:
 def _cron(job: Job) -> Part:
     address = _address(job, "cron")
     crontab = _crontab(job, calendar.to_cron(calendar.parse(job.schedule)))
-    header = (f"Managed by Reconciler as {address}.", "Change the spec instead: what is changed here is put back.")
+    header = units.header(address)
     described = [job.description] if job.description.isprintable() and job.description else []
     return Part(address, {**units.FILE, "cron": crontab}, job.declared, cron.render(crontab, (*header, *described)).encode())
 

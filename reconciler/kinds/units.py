@@ -40,8 +40,14 @@ def links(name: str, wanted_by: Iterable[str], required_by: Iterable[str] = ()) 
 
 def text(address: Address, sections: unit.Sections) -> bytes:
     """The unit file of a declared part."""
-    header = (f"Managed by Reconciler as {address}.", "Change the spec instead: what is changed here is put back.")
-    return unit.render(sections, header).encode()
+    return unit.render(sections, header(address)).encode()
+
+
+def header(address: Address) -> tuple[str, str]:
+    """The comment on top of a file of ours: whose it is, and where to change it. Our own units come from no spec."""
+    if address.kind == "reconcile":
+        return "Written by `reconciler install`.", "Run that again instead of changing anything here."
+    return f"Managed by Reconciler as {address}.", "Change the spec instead: what is changed here is put back."
 
 
 def lint(declared: Declared, parts: Callable[[], Iterable[Part]]) -> Iterator[Diagnostic]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from reconciler.core.diagnostic import Diagnostic, Severity
 from reconciler.core.kind import Kinds
 from reconciler.core.spec import Spec
+from reconciler.formats.reconcile import PATH, UNITS, USER
 
 _ACCOUNTS = "it belongs to the account tools (useradd, passwd, visudo); declare users and groups instead"
 _KERNEL = "it is not a place for files of a configuration"
@@ -36,7 +37,9 @@ _DROP_IN = re.compile(r"/etc/systemd/system/[^/]+\.d(?:/[^/]+)?")
 """Drop-ins of vendor units, and the directories they are in, are ordinary files; the units themselves are not."""
 STATE = "/var/lib/reconciler"
 _WHOLE_SYSTEM = frozenset(("/", "/bin", "/boot", "/etc", "/home", "/lib", "/lib64", "/root", "/run", "/sbin", "/usr", "/var"))
-OUR_UNITS = ("reconciler", "reconciler-apply", "reconciler-drift", "reconciler-failure")
+OUR_UNITS = ("reconciler", *UNITS)
+_OUR_FILES = re.compile(rf"/etc/(?:systemd/system|cron\.d)/(?:{'|'.join(OUR_UNITS)})(?:\.(?:service|timer)(?:\.d)?)?(?:/.*)?")
+"""Their files, with the drop-ins that could take them out of action."""
 
 
 def reason(path: str, command: str) -> str:
@@ -45,6 +48,8 @@ def reason(path: str, command: str) -> str:
         return _EXACT[path]
     if path == command:
         return "it is Reconciler's own command"
+    if path == PATH or _OUR_FILES.fullmatch(path):
+        return "it is what `reconciler install` writes"
     if path in _WHOLE_SYSTEM:
         return "it is a directory of the system itself"
     for base, why in {**_BELOW, STATE: _OURS}.items():
@@ -62,6 +67,8 @@ def forbidden(spec: Spec, kinds: Kinds) -> Iterator[Diagnostic]:
         address = declared.address
         if address.kind in ("services", "timers") and address.name in OUR_UNITS:
             why = "it is one of Reconciler's own units"
+        elif address.kind in ("users", "groups", "ssh_keys") and address.name == USER:
+            why = "it is the account that Reconciler looks for drift with"
         elif address.name.startswith("/"):
             why = reason(address.name, command)
         else:

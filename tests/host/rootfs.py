@@ -25,7 +25,7 @@ PYTHON = "3.11"
 
 PACKAGES = (
     *("systemd", "systemd-sysv", "dbus", "cron", "logrotate", "openssh-server", "rsync", "restic", "quota", "sudo", "acl"),
-    *("python3", "python3-venv", "iproute2", "procps", "strace"),
+    *("python3", "python3-venv", "iproute2", "procps", "strace", "git"),
 )
 HOSTNAME = "testhost"
 

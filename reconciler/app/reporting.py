@@ -1,0 +1,205 @@
+"""What a run has to report: to systemd's journal always, to metrics and to people as `install` set it up (`--report`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from reconciler.app.applying import Applied
+from reconciler.app.specs import Loaded
+from reconciler.core.changes import Change
+from reconciler.core.diagnostic import Diagnostic, errors
+from reconciler.core.host import HostError
+from reconciler.core.result import Status
+from reconciler.formats.reconcile import APPLY, DRIFT, Settings
+from reconciler.host.environment import now
+from reconciler.host.hosts import open_host, state_directory, static_hostname
+from reconciler.host.report_files import publish, read_drift
+from reconciler.jobs import report
+from reconciler.jobs.report import News, Standing
+from reconciler.render.plan_json import drifted
+from reconciler.render.result import counts, final_line
+
+OUTCOME, ENDED, DRIFTED = (
+    "3a7f2cb5e0d94b5f8d1b6f4f1c0a9e21",
+    "9c1de4a27b3f4c6fa5e80d2b7a6c4f13",
+    "e5b0c8d1f6a74d0c9b21c7a3d84f5e60",
+)
+"""MESSAGE_ID of the entries: how a resource fared, how an apply ended, what was changed on the host outside of the spec."""
+
+_ACTIONS = {"add": "create", "change": "update", "destroy": "delete", "forget": "forget"}
+_PRIORITY = {Status.FAILED: "3", Status.SKIPPED: "4"}
+_INFO, _WARNING, _ERROR = "6", "4", "3"
+
+
+# ---------------------------------------------------------------------------------------------------- the journal
+
+
+def journal_apply(applied: Applied) -> None:
+    """How each resource fared, and how it ended: `journalctl RECONCILER_RUN=12`. Nothing, if nothing was to be done."""
+    result = applied.result
+    if result is None or not result.run:
+        return
+    from reconciler.host.journal import send
+
+    send(_apply_entries(applied))
+
+
+def _apply_entries(applied: Applied) -> Iterator[Mapping[str, str]]:
+    result = applied.result
+    assert result is not None
+    plan = result.plan
+    common = {"SYSLOG_IDENTIFIER": "reconciler", "RECONCILER_RUN": str(result.run), "RECONCILER_HOST": plan.host}
+    common |= {"RECONCILER_COMMIT": plan.spec_commit} if plan.spec_commit else {}
+    for address, outcome in result.outcomes.items():
+        reason = f": {outcome.reason}" if outcome.reason else ""
+        yield {
+            "MESSAGE": f"{address}: {outcome.status}{reason}",
+            "MESSAGE_ID": OUTCOME,
+            "PRIORITY": _PRIORITY.get(outcome.status, _INFO),
+            "RECONCILER_ADDRESS": str(address),
+            "RECONCILER_RESULT": str(outcome.status),
+            **common,
+        }
+    yield {
+        "MESSAGE": final_line(result),
+        "MESSAGE_ID": ENDED,
+        "PRIORITY": _ERROR if result.failed else _INFO,
+        "RECONCILER_RESULT": "failed" if result.failed else "applied",
+        **common,
+    }
+
+
+def journal_drift(data: Mapping[str, Any]) -> None:
+    """Each object that was changed outside of the spec, from a plan's public form."""
+    from reconciler.host.journal import send
+
+    common = {"SYSLOG_IDENTIFIER": "reconciler", "MESSAGE_ID": DRIFTED, "RECONCILER_RESULT": "drift"}
+    send(
+        {"MESSAGE": f"{name}: changed outside of the spec", "PRIORITY": _WARNING, "RECONCILER_ADDRESS": name, **common}
+        for name in _addresses(data)
+    )
+
+
+# ---------------------------------------------------------------------------------------------------- figures and people
+
+
+def report_apply(applied: Applied, code: int, loaded: Loaded) -> list[str]:
+    """After an apply that was asked to report; what did not work."""
+    result, plan = applied.result, applied.planned.plan
+    if applied.busy:
+        return []
+    ended = now()
+    figures: dict[str, Any] = {"last_apply": ended}
+    done: frozenset[Any] = frozenset()
+    changes = {}
+    if result is not None:
+        done = frozenset(result.having(Status.APPLIED))
+        figures |= {"seconds": round(result.seconds, 3), "debt": len(result.owed), "held": 0}
+        changes = {action: counts(result)[word] for word, action in _ACTIONS.items()}
+    bad = code not in (0, 2)
+    if not bad:
+        figures |= {"last_success": ended, "commit": loaded.spec.commit if loaded.spec else ""}
+    standings = {report.APPLY: Standing(bad, *_how(applied, bad=bad))}
+    if plan is not None and result is not None:
+        left = [change for change in plan.changes if drifted(change) and change.address not in done]
+        figures |= {"drift": _number(left)}
+        standings |= {report.DRIFT: _drift([str(change.address) for change in left])}
+    return _report(News(standings, figures, changes, result.run if result else 0))
+
+
+def report_unusable(found: Sequence[Diagnostic]) -> list[str]:
+    """After an apply that had no spec to begin with."""
+    summary = "; ".join(dict.fromkeys(item.summary for item in errors(found)))
+    return _report(News({report.APPLY: Standing(bad=True, summary=f"apply failed: {summary}")}, {"last_apply": now()}))
+
+
+def report_drift(data: Mapping[str, Any] | None, problem: str = "") -> list[str]:
+    """After a check for drift, from a plan's public form."""
+    return _report(_checked(data, now(), problem))
+
+
+def report_units() -> list[str]:
+    """What our units left: the record of the drift check, and whether one of them failed without a word (killed, out of time)."""
+    directory = state_directory(None)
+    states = _unit_states()
+    data, when = read_drift(directory)
+    news = _checked(data, when, states.get(DRIFT, "")) if when or states.get(DRIFT) else News()
+    if states.get(APPLY):
+        failed = Standing(bad=True, summary=f"apply failed: {states[APPLY]}")
+        news = News({**news.standings, report.APPLY: failed}, news.figures)
+    return _report(news)
+
+
+def _how(applied: Applied, *, bad: bool) -> tuple[str, list[str]]:
+    result = applied.result
+    if not bad:
+        return "apply works", []
+    if result is not None:
+        addresses = [str(address) for status in (Status.FAILED, Status.SKIPPED) for address in result.having(status)]
+        return f"apply failed: {final_line(result)}", addresses
+    found = list(dict.fromkeys(item.summary for item in errors(applied.planned.diagnostics)))
+    return f"apply {'was refused' if applied.planned.refused else 'failed'}: {'; '.join(found)}", []
+
+
+def _number(changes: Sequence[Change]) -> int:
+    return len({change.address for change in changes})
+
+
+def _addresses(data: Mapping[str, Any]) -> list[str]:
+    return [str(entry["address"]) for entry in data.get("resource_drift", ()) if isinstance(entry, dict) and "address" in entry]
+
+
+def _drift(addresses: Sequence[str]) -> Standing:
+    what = f"{len(addresses)} object{'s have' if len(addresses) > 1 else ' has'} changed outside of the spec" if addresses else ""
+    return Standing(bool(addresses), what or "nothing is changed outside of the spec any more", addresses)
+
+
+def _checked(data: Mapping[str, Any] | None, when: int, problem: str) -> News:
+    if data is None or "resource_drift" not in data:
+        found = (data or {}).get("diagnostics", ())
+        said = "; ".join(
+            dict.fromkeys(str(item.get("summary")) for item in found if isinstance(item, dict) and item.get("severity") == "error")
+        )
+        why = said or problem or "it printed no result"
+        return News({report.CHECK: Standing(bad=True, summary=f"the check for drift failed: {why}")})
+    addresses = _addresses(data)
+    check = Standing(bool(problem), f"the check for drift failed: {problem}" if problem else "the check for drift works")
+    return News({report.DRIFT: _drift(addresses), report.CHECK: check}, {"drift": len(addresses), "last_check": when})
+
+
+def _unit_states() -> dict[str, str]:
+    """Our units that failed, with systemd's reason; empty where there is no systemd."""
+    from reconciler.host.services import ask
+
+    try:
+        facts = ask([f"{name}.service" for name in (APPLY, DRIFT)])
+    except HostError:
+        return {}
+    return {name.removesuffix(".service"): f"{name}: {one.exit or one.result}" for name, one in facts.items() if one.active == "failed"}
+
+
+def _report(news: News) -> list[str]:
+    try:
+        chosen = report.settings()
+        problems = _publish(chosen)
+        return [*problems, *report.report(news, chosen, state_directory(None), static_hostname(open_host(None)), now())]
+    except HostError as problem:
+        return [str(problem)]
+
+
+def _publish(chosen: Settings) -> list[str]:
+    """Keep a snapshot of the host's facts where somebody fetches it."""
+    if not chosen.snapshot:
+        return []
+    import json
+    from datetime import UTC, datetime
+
+    from reconciler.app.snapshots import take_snapshot
+
+    try:
+        taken = take_snapshot(None, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
+        publish(chosen.snapshot, (json.dumps(taken) + "\n").encode(), 0o600)
+    except HostError as problem:
+        return [f"no snapshot: {problem}"]
+    return []

@@ -1,0 +1,28 @@
+"""reconciler report: what our own units run when one of them has ended."""
+
+from __future__ import annotations
+
+import sys
+
+from reconciler.cli.exits import ExitCode
+
+
+def report() -> int:
+    """Write the metrics and tell whom `install --notify` names, if the state has changed. Run by the units of `install`."""
+    from reconciler.app.reporting import report_units
+    from reconciler.core.diagnostic import error
+    from reconciler.host.environment import is_root
+
+    if not is_root():
+        from reconciler.cli.output import complain
+
+        complain([error("report needs root", "It reads and keeps what was told to whom.")])
+        return ExitCode.ERROR
+    return tell(report_units())
+
+
+def tell(problems: list[str]) -> int:
+    """What did not work, on standard error; the exit code of a command that does nothing else."""
+    for line in problems:
+        sys.stderr.write(f"reconciler: report: {line}\n")
+    return ExitCode.ERROR if problems else ExitCode.OK

@@ -1,0 +1,87 @@
+"""What `install` writes down for the runs by the clock: where figures go and who is told. Root's file, and the names of our own units."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+FORMAT = 1
+PATH = "/etc/reconciler/reconcile.json"
+APPLY, DRIFT, FAILURE, NOTIFY = "reconciler-apply", "reconciler-drift", "reconciler-failure", "reconciler-notify"
+UNITS = (APPLY, DRIFT, FAILURE, NOTIFY)
+USER = "reconciler"
+"""Who looks for drift. Not a user that systemd makes up for the time (DynamicUser=): the bus turns away whom no account file knows."""
+DRIFT_RECORD = "/var/lib/reconciler/drift.json"
+"""Where systemd puts the standard output of the drift check, which itself may write nowhere."""
+
+_FORMS = "https://HOST/PATH, file:/PATH (a file with such an address in it), mailto:NAME@HOST, or command:PROGRAM ARGUMENT ..."
+
+
+class NotSettings(Exception):
+    """The text is not what `install` writes. The message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`spec` and `commit` are what the units apply; `metrics` and `snapshot` are files, empty for none; `notify` are targets."""
+
+    spec: str = ""
+    commit: str = ""
+    metrics: str = ""
+    snapshot: str = ""
+    notify: tuple[Mapping[str, Any], ...] = field(default=())
+
+
+def target(text: str) -> dict[str, Any]:
+    """Who is told, as written on the command line. Raises ValueError with the forms there are."""
+    scheme, _, rest = text.partition(":")
+    if not text.isprintable():
+        raise ValueError("no control characters, please")
+    match scheme:
+        case "https" | "http" if urlsplit(text).hostname:
+            return {"webhook": text}
+        case "file" if rest.startswith("/"):
+            return {"webhook_file": rest}
+        case "mailto" if rest and not set(rest) & set(' ,;<>"\\') and not rest.startswith("-"):
+            return {"mail": rest}
+        case "command" if (words := shlex.split(rest)) and words[0].startswith("/"):
+            return {"command": words}
+    raise ValueError(f"write {_FORMS}")
+
+
+def document(settings: Settings) -> dict[str, Any]:
+    """The settings as JSON-able data."""
+    return {
+        "format": FORMAT,
+        "spec": settings.spec,
+        "commit": settings.commit,
+        "metrics": settings.metrics,
+        "snapshot": settings.snapshot,
+        "notify": [dict(one) for one in settings.notify],
+    }
+
+
+def render(data: Mapping[str, Any]) -> str:
+    """The text of the file."""
+    return json.dumps(data, indent=2) + "\n"
+
+
+def parse(text: str) -> Settings:
+    """The settings in the file. Raises NotSettings."""
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as problem:
+        raise NotSettings(f"it is not JSON: {problem}") from problem
+    if not isinstance(data, dict) or data.get("format") != FORMAT:
+        raise NotSettings("another version wrote it; run `reconciler install` again")
+    words = {name: data.get(name, "") for name in ("spec", "commit", "metrics", "snapshot")}
+    notify = data.get("notify", [])
+    if not all(isinstance(value, str) for value in words.values()) or not isinstance(notify, list):
+        raise NotSettings("it is not as `reconciler install` writes it; run that again")
+    if not all(isinstance(one, dict) and len(one) == 1 for one in notify):
+        raise NotSettings("its `notify` is not as `reconciler install` writes it; run that again")
+    return Settings(**words, notify=tuple(notify))

@@ -1,0 +1,162 @@
+"""Reporting: figures for Prometheus, and telling somebody when the state changes, and only then.
+
+Three things have a state: the apply (fails or not), the drift (there is some or not), the check for drift (fails or not). Each target
+remembers what it was last told of each: one that could not be reached is told at the next report, one that was told is told no second time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from reconciler.core.digest import digest
+from reconciler.core.host import HostError
+from reconciler.formats import prometheus, reconcile
+from reconciler.formats.prometheus import Metric
+from reconciler.formats.reconcile import Settings
+from reconciler.host.destination import Directory, Refused
+from reconciler.host.notify import deliver
+from reconciler.host.report_files import publish, read_report, report_lock, write_report
+
+FORMAT = 1
+APPLY, DRIFT, CHECK = "apply", "drift", "drift-check"
+_EVENTS = {
+    APPLY: ("failing", "recovered"),
+    DRIFT: ("drift", "drift_gone"),
+    CHECK: ("drift_check_failing", "drift_check_recovered"),
+}
+_HINTS = {
+    APPLY: "On the host: journalctl -u reconciler-apply, reconciler status",
+    DRIFT: "On the host: reconciler drift. The next apply puts it back, unless the spec says otherwise.",
+    CHECK: "On the host: journalctl -u reconciler-drift",
+}
+_MOST = 50
+"""Addresses in one message."""
+_LONGEST = 500
+"""Characters of a summary that are kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How one thing stands: `bad` or not, in words, and which addresses it is about."""
+
+    bad: bool
+    summary: str
+    addresses: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What one run found out. `figures` replace those of before (seconds since the epoch, seconds, numbers); `changes` are added."""
+
+    standings: Mapping[str, Standing] = field(default_factory=dict)
+    figures: Mapping[str, Any] = field(default_factory=dict)
+    changes: Mapping[str, int] = field(default_factory=dict)
+    run: int = 0
+
+
+def settings(path: str = reconcile.PATH) -> Settings:
+    """What `install` wrote down. It says what runs as root, so nobody else may be able to write it. Raises HostError."""
+    directory, _, name = path.rpartition("/")
+    try:
+        with Directory(directory) as found:
+            content = found.read(name)
+        return reconcile.parse(content.decode("utf-8", "replace"))
+    except Refused as problem:
+        raise HostError("nothing is reported", f"{problem.detail}. `reconciler install` writes it") from problem
+    except reconcile.NotSettings as problem:
+        raise HostError("nothing is reported", f"{path}: {problem}") from problem
+
+
+def report(news: News, chosen: Settings, directory: str, host: str, now: int) -> list[str]:
+    """Remember, write the figures, tell who is to be told; what did not work. Raises HostError when nothing can be remembered."""
+    problems: list[str] = []
+    with report_lock(directory):
+        known = _merged(read_report(directory), news, now)
+        write_report(directory, known)
+        if chosen.metrics:
+            try:
+                publish(chosen.metrics, prometheus.render(_metrics(known["figures"])).encode())
+            except HostError as problem:
+                problems.append(str(problem))
+        told = {_name(target): dict(known["told"].get(_name(target), {})) for target in chosen.notify}
+        for target in chosen.notify:
+            problems += _tell(target, told[_name(target)], known["standings"], host, now)
+        if told != known["told"]:
+            write_report(directory, {**known, "told": told})
+    return problems
+
+
+def _merged(before: Mapping[str, Any], news: News, now: int) -> dict[str, Any]:
+    if before.get("format") != FORMAT:
+        before = {}
+    standings = dict(before.get("standings", {}))
+    for subject, standing in news.standings.items():
+        same = bool(standings.get(subject, {}).get("bad")) is standing.bad
+        since = standings.get(subject, {}).get("since", now) if same else now
+        addresses = list(standing.addresses[:_MOST])
+        summary = standing.summary[:_LONGEST]
+        standings[subject] = {"bad": standing.bad, "since": since, "summary": summary, "addresses": addresses, "run": news.run}
+    figures = {**before.get("figures", {}), **news.figures}
+    changes = dict(figures.get("changes", {}))
+    for name, number in news.changes.items():
+        changes[name] = changes.get(name, 0) + number
+    return {"format": FORMAT, "standings": standings, "figures": {**figures, "changes": changes}, "told": before.get("told", {})}
+
+
+def _tell(target: Mapping[str, Any], told: dict[str, bool], standings: Mapping[str, Any], host: str, now: int) -> list[str]:
+    problems = []
+    for subject, standing in standings.items():
+        if told.get(subject, False) is standing["bad"]:
+            continue
+        try:
+            deliver(target, _event(subject, standing, host, now))
+        except HostError as problem:
+            problems.append(f"{problem}; the next report tries again")
+        else:
+            told[subject] = standing["bad"]
+    return problems
+
+
+def _event(subject: str, standing: Mapping[str, Any], host: str, now: int) -> dict[str, Any]:
+    """`text` is what the webhooks of chat programs show."""
+    bad = standing["bad"]
+    hint = {"hint": _HINTS[subject]} if bad else {}
+    return {
+        "format_version": "1.0",
+        "event": _EVENTS[subject][0 if bad else 1],
+        "host": host,
+        "text": f"{host}: {standing['summary']}",
+        "addresses": list(standing["addresses"]),
+        "run": standing["run"],
+        "since": standing["since"],
+        "time": now,
+        **hint,
+    }
+
+
+def _name(target: Mapping[str, Any]) -> str:
+    return digest(repr(sorted(target.items())).encode())[:23]
+
+
+def _metrics(figures: Mapping[str, Any]) -> list[Metric]:
+    changes = [({"action": name}, number) for name, number in sorted(figures.get("changes", {}).items())]
+    commit = figures.get("commit")
+    gauges = (
+        ("last_apply_timestamp_seconds", "When the last apply ended.", "last_apply"),
+        ("last_success_timestamp_seconds", "When the last apply ended that left the host as declared.", "last_success"),
+        ("run_duration_seconds", "How long the last apply took.", "seconds"),
+        ("last_drift_check_timestamp_seconds", "When the last check for drift ended.", "last_check"),
+        ("drift_resources", "Objects that were changed on the host outside of the spec.", "drift"),
+        ("debt_items", "Effects that are due, such as a restart that only a person may do.", "debt"),
+        ("held_resources", "Resources that are held.", "held"),
+    )
+    found = [_gauge(name, what, figures.get(key)) for name, what, key in gauges]
+    found.append(Metric("reconciler_changes_total", "counter", "Changes made, by action.", changes))
+    info = [({"commit": str(commit)}, 1)] if commit else []
+    return [*found, Metric("reconciler_spec_commit_info", "gauge", "The commit of the spec that was applied last.", info)]
+
+
+def _gauge(name: str, what: str, value: float | None) -> Metric:
+    return Metric(f"reconciler_{name}", "gauge", what, [({}, value)] if value is not None else [])
