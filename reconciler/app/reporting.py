@@ -101,7 +101,8 @@ def report_apply(applied: Applied, code: int, loaded: Loaded) -> list[str]:
     if not bad:
         figures |= {"last_success": ended, "commit": loaded.spec.commit if loaded.spec else ""}
     standings = {report.APPLY: Standing(bad, *_how(applied, bad=bad))}
-    if plan is not None and result is not None:
+    if plan is not None and result is not None and not bad:
+        # What an apply could not do is no drift, and whether there was some beside it the next check tells.
         left = [change for change in plan.changes if drifted(change) and change.address not in done]
         figures |= {"drift": _number(left)}
         standings |= {report.DRIFT: _drift([str(change.address) for change in left])}
