@@ -102,7 +102,7 @@ def ours(host: BootedHost) -> dict[str, object]:
 
 
 def test_an_install_is_in_force_and_a_second_one_changes_nothing(booted: BootedHost) -> None:
-    """Timers wait, systemd finds nothing to complain about, the sandbox is tight; installing again changes no inode; removing takes it away."""
+    """Timers wait, systemd does not complain, the sandbox is tight; installing again changes no inode; removing takes all of it away."""
     commit(booted, spec())
     before = booted.manifest(UNITS, "/etc/reconciler")
     install(booted)
@@ -137,7 +137,7 @@ def test_an_install_is_in_force_and_a_second_one_changes_nothing(booted: BootedH
 
 
 def test_nothing_is_installed_without_a_yes_or_over_somebody_elses_unit(booted: BootedHost) -> None:
-    """Without a terminal and --auto-approve nothing is written; a unit of our name that is not ours is refused, and taken over only when told."""
+    """Without a yes nothing is written; a unit of our name that is not ours is refused, and taken over only when told."""
     commit(booted, spec())
     asked = booted.reconciler("install", SPEC, check=False)
     nothing = booted.exists(f"{UNITS}/reconciler-apply.service")
@@ -208,7 +208,7 @@ def test_the_timer_applies_what_is_committed(booted: BootedHost) -> None:
 
 
 def test_a_hand_edit_is_told_once_and_repaired(booted: BootedHost) -> None:
-    """The check in its sandbox finds it, somebody is told of it once however often it looks, and the next apply puts it back and says so."""
+    """The check finds it, somebody is told of it once however often it looks, and the next apply puts it back and says so."""
     commit(booted, spec())
     install(booted)
     start(booted, "reconciler-apply.service")
@@ -311,6 +311,41 @@ def test_who_cannot_be_told_changes_nothing_and_is_told_later(booted: BootedHost
     assert ["drift"] == told(booted)
 
 
+def test_an_apply_ends_as_it_would_though_nobody_can_be_told(booted: BootedHost) -> None:
+    """Its exit code is that of the apply, failed or not, and what did not work is said."""
+    commit(booted, spec() + BROKEN)
+    install(booted)
+    booted.write("/usr/local/bin/tell", "#!/bin/sh\nexit 9\n", "0755")
+    apply = ("apply", SPEC, "--commit", "main", "--auto-approve", "--report")
+    failed = booted.reconciler(*apply, check=False)
+    commit(booted, spec())
+    works = booted.reconciler(*apply, check=False)
+
+    assert 6 == failed.returncode
+    assert "report: nobody was told: /usr/local/bin/tell: exit status 9; the next report tries again" in failed.stderr
+    assert 0 == works.returncode
+    assert "" == works.stderr
+
+
+SLOW = "  slow: {type: oneshot, exec_start: [/usr/bin/sleep, '4']}\n"
+
+
+def test_an_apply_that_runs_is_not_ended_by_an_install(booted: BootedHost) -> None:
+    """Taking the units away while one applies is refused as busy, and the apply comes to its end."""
+    commit(booted, spec() + SLOW)
+    install(booted)
+    booted.run("systemctl", "start", "--no-block", "reconciler-apply.service")
+    begun = booted.until(lambda: booted.active("slow.service") == "activating")
+    refused = booted.reconciler("install", "--remove", "--auto-approve", check=False)
+    ended = booted.until(lambda: booted.active("reconciler-apply.service") == "inactive")
+
+    assert begun
+    assert 75 == refused.returncode
+    assert ended
+    assert "success" == booted.show("reconciler-apply.service", "Result")["Result"]
+    assert booted.exists(f"{UNITS}/reconciler-apply.timer")
+
+
 # ---------------------------------------------------------------------------------------------------- the sandbox
 
 
@@ -320,7 +355,12 @@ version: 1
 host: testhost
 groups: {{team: {{}}}}
 users:
-  alice: {{groups: [team], directories: [data], aliases: {{ll: ls -l}}, ssh_keys: [{KEY} one], sudo: [{{run: [/usr/bin/id], password: false}}]}}
+  alice:
+    groups: [team]
+    directories: [data]
+    aliases: {{ll: ls -l}}
+    ssh_keys: [{KEY} one]
+    sudo: [{{run: [/usr/bin/id], password: false}}]
 directories: {{/etc/app: {{mode: "0700"}}}}
 files: {{/etc/app/secret: {{content: "port: 1\\n", mode: "0600", sensitive: true}}}}
 services: {{worker: {{exec_start: [/usr/bin/sleep, "1000003"], watch: [/etc/app/secret]}}}}
@@ -422,7 +462,7 @@ def as_cron(host: BootedHost, name: str) -> tuple[int, str]:
 
 
 def test_under_cron_the_same(booted: BootedHost) -> None:
-    """cron takes the files; in its bare environment the committed change is applied, drift is told and repaired, and only failures are mailed."""
+    """In cron's bare environment the committed change is applied, drift is told and repaired, and only failures are mailed."""
     commit(booted, spec())
     install(booted, "--scheduler", "cron")
     booted.run("sh", "-c", "sed 's/ root / /' /etc/cron.d/reconciler-apply > /root/judged")
