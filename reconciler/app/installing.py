@@ -16,7 +16,7 @@ from reconciler.core.kind import Kinds
 from reconciler.core.result import Progress
 from reconciler.core.scalars import Scheduler
 from reconciler.core.spec import Declared, Spec
-from reconciler.formats import calendar, reconcile
+from reconciler.formats import calendar, reconcile, timespan
 from reconciler.host.environment import is_root
 from reconciler.host.hosts import open_host, state_directory, static_hostname
 from reconciler.host.lock import Lock, LockBusy
@@ -116,6 +116,10 @@ def _wrong(loaded: Loaded, wanted: InstallOptions) -> list[Diagnostic]:
             calendar.parse(text)
         except ValueError as problem:
             found.append(error("not a schedule", f"{name} {text!r}: {problem}"))
+    try:
+        timespan.seconds(wanted.delay or "0")
+    except ValueError as problem:
+        found.append(error("not a time span", f"--delay: {problem}"))
     for name, text in (("--metrics", wanted.metrics), ("--publish", wanted.publish)):
         if text and (not text.startswith("/") or text.endswith("/") or not text.isprintable()):
             found.append(error("not a file", f"{name} {text!r}: write an absolute path"))

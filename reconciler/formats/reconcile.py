@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
 FORMAT = 1
 PATH = "/etc/reconciler/reconcile.json"
@@ -19,6 +19,7 @@ DRIFT_RECORD = "/var/lib/reconciler/drift.json"
 """Where systemd puts the standard output of the drift check, which itself may write nowhere."""
 
 _FORMS = "https://HOST/PATH, file:/PATH (a file with such an address in it), mailto:NAME@HOST, or command:PROGRAM ARGUMENT ..."
+_ADDRESS = re.compile(r"//[^\s/?#]+(?:[/?#]\S*)?")
 
 
 class NotSettings(Exception):
@@ -42,7 +43,7 @@ def target(text: str) -> dict[str, Any]:
     if not text.isprintable():
         raise ValueError("no control characters, please")
     match scheme:
-        case "https" | "http" if urlsplit(text).hostname:
+        case "https" | "http" if _ADDRESS.fullmatch(rest):
             return {"webhook": text}
         case "file" if rest.startswith("/"):
             return {"webhook_file": rest}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -44,8 +43,8 @@ def test_units_in_an_image_name_the_spec_as_the_host_will(tree: Path, capsys: py
 
     assert 0 == code, capsys.readouterr()
     assert "ExecStart=/usr/local/bin/reconciler apply /etc/reconciler/host.yaml --auto-approve --report\n" in unit
-    assert "/etc/systemd/system/reconciler-apply.timer" == os.readlink(
-        tree / "etc/systemd/system/timers.target.wants/reconciler-apply.timer"
+    assert "/etc/systemd/system/reconciler-apply.timer" == str(
+        (tree / "etc/systemd/system/timers.target.wants/reconciler-apply.timer").readlink()
     )
 
 
