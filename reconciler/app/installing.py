@@ -105,32 +105,35 @@ def _no_apply(directory: str, timeout: float) -> Iterator[None]:
 
 
 def _wrong(loaded: Loaded, wanted: InstallOptions) -> list[Diagnostic]:
-    found = []
-    if not loaded.path:
-        found.append(error("install needs a file", "The spec on standard input is gone when the timer comes: name a file."))
     path = _path_there(loaded, wanted.root)
+    found = []
+    if not path:
+        found.append(error("install needs a file", "The spec on standard input is gone when the timer comes: name a file."))
     if path.startswith(tuple(f"{place}/" for place in _HIDDEN)):
         found.append(error("not a place for a spec", f"{path}: it does not stay there. Move it, to /etc/reconciler for one."))
+    return [*found, *filter(None, _wrong_options(wanted))]
+
+
+def _wrong_options(wanted: InstallOptions) -> Iterator[Diagnostic | None]:
     for name, text in (("--schedule", wanted.schedule), ("--drift-schedule", wanted.drift_schedule)):
-        try:
-            calendar.parse(text)
-        except ValueError as problem:
-            found.append(error("not a schedule", f"{name} {text!r}: {problem}"))
-    try:
-        timespan.seconds(wanted.delay or "0")
-    except ValueError as problem:
-        found.append(error("not a time span", f"--delay: {problem}"))
+        yield _problem("not a schedule", f"{name} {text!r}", calendar.parse, text)
+    yield _problem("not a time span", "--delay", timespan.seconds, wanted.delay or "0")
     for name, text in (("--metrics", wanted.metrics), ("--publish", wanted.publish)):
         if text and (not text.startswith("/") or text.endswith("/") or not text.isprintable()):
-            found.append(error("not a file", f"{name} {text!r}: write an absolute path"))
+            yield error("not a file", f"{name} {text!r}: write an absolute path")
     if wanted.metrics and not wanted.metrics.endswith(".prom"):
-        found.append(error("not a file for metrics", f"--metrics {wanted.metrics!r}: node_exporter reads only names that end in .prom"))
+        yield error("not a file for metrics", f"--metrics {wanted.metrics!r}: node_exporter reads only names that end in .prom")
     for text in wanted.notify:
-        try:
-            reconcile.target(text)
-        except ValueError as problem:
-            found.append(error("cannot notify so", f"--notify: {problem}"))
-    return found
+        yield _problem("cannot notify so", "--notify", reconcile.target, text)
+
+
+def _problem(summary: str, option: str, read: Callable[[str], object], text: str) -> Diagnostic | None:
+    """What is wrong with an option's value, in the words of what reads it."""
+    try:
+        read(text)
+    except ValueError as problem:
+        return error(summary, f"{option}: {problem}")
+    return None
 
 
 def _path_there(loaded: Loaded, root: str | None) -> str:

@@ -40,7 +40,8 @@ _APPLY: Directives = {
     "Service": {"TimeoutStartSec": "1h", "SuccessExitStatus": "75", "Nice": "10"},
 }
 _DRIFT: Directives = {
-    "Unit": {"OnFailure": _FAILURE, "OnSuccess": f"{reconcile.NOTIFY}.service"},
+    # After: while an apply runs, what it has half done would look like drift.
+    "Unit": {"After": f"{reconcile.APPLY}.service", "OnFailure": _FAILURE, "OnSuccess": f"{reconcile.NOTIFY}.service"},
     "Service": {
         "TimeoutStartSec": "15min",
         "SuccessExitStatus": "2",  # there is drift

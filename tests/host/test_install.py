@@ -331,16 +331,19 @@ SLOW = "  slow: {type: oneshot, exec_start: [/usr/bin/sleep, '4']}\n"
 
 
 def test_an_apply_that_runs_is_not_ended_by_an_install(booted: BootedHost) -> None:
-    """Taking the units away while one applies is refused as busy, and the apply comes to its end."""
+    """Taking the units away while one applies is refused as busy, a check for drift waits, and the apply comes to its end."""
     commit(booted, spec() + SLOW)
     install(booted)
     booted.run("systemctl", "start", "--no-block", "reconciler-apply.service")
     begun = booted.until(lambda: booted.active("slow.service") == "activating")
     refused = booted.reconciler("install", "--remove", "--auto-approve", check=False)
+    booted.run("systemctl", "start", "--no-block", "reconciler-drift.service")
+    waits = booted.run("systemctl", "list-jobs", "--no-legend").stdout
     ended = booted.until(lambda: booted.active("reconciler-apply.service") == "inactive")
 
     assert begun
     assert 75 == refused.returncode
+    assert "reconciler-drift.service start waiting" in " ".join(waits.split())
     assert ended
     assert "success" == booted.show("reconciler-apply.service", "Result")["Result"]
     assert booted.exists(f"{UNITS}/reconciler-apply.timer")
