@@ -14,7 +14,7 @@ from reconciler.core.result import Status
 from reconciler.formats.reconcile import APPLY, DRIFT, Settings
 from reconciler.host.environment import now
 from reconciler.host.hosts import open_host, state_directory, static_hostname
-from reconciler.host.report_files import publish, read_drift
+from reconciler.host.report_files import publish, read_drift, read_report
 from reconciler.jobs import report
 from reconciler.jobs.report import News, Standing
 from reconciler.render.plan_json import drifted
@@ -126,7 +126,8 @@ def report_units() -> list[str]:
     states = _unit_states()
     data, when = read_drift(directory)
     news = _checked(data, when, states.get(DRIFT, "")) if when or states.get(DRIFT) else News()
-    if states.get(APPLY):
+    if states.get(APPLY) and not read_report(directory).get("standings", {}).get(report.APPLY, {}).get("bad"):
+        # Otherwise the apply has said so itself, and better.
         failed = Standing(bad=True, summary=f"apply failed: {states[APPLY]}")
         news = News({**news.standings, report.APPLY: failed}, news.figures)
     return _report(news)

@@ -263,12 +263,16 @@ def test_a_failing_apply_is_told_once_and_so_is_its_recovery(booted: BootedHost)
     commit(booted, spec() + BROKEN)
     bad = [start(booted, "reconciler-apply.service") for _ in range(2)]
     failures, found = finished(booted, "reconciler-failure.service"), events(booted)
+    kept = json.loads(booted.read("/var/lib/reconciler/report.json"))["standings"]["apply"]
+    logged = booted.journal("RECONCILER_RESULT=failed", "RECONCILER_ADDRESS=services.broken")
     commit(booted, spec())
     better = [start(booted, "reconciler-apply.service") for _ in range(2)]
 
     assert "success" == good
     assert ["exit-code", "exit-code"] == bad
     assert 2 == failures
+    assert ["services.broken"] == kept["addresses"]
+    assert 2 == len(logged)
     assert [("failing", ["services.broken"])] == [(event["event"], event["addresses"]) for event in found]
     assert ["success", "success"] == better
     assert ["failing", "recovered"] == told(booted)
