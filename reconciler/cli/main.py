@@ -16,7 +16,22 @@ from reconciler.cli.exits import ExitCode
 from reconciler.host.environment import refuse_plugins
 from reconciler.host.streams import guard_streams
 
-COMMANDS = ("validate", "plan", "apply", "drift", "status", "show", "explain", "graph", "snapshot", "schema", "service", "backup")
+COMMANDS = (
+    "validate",
+    "plan",
+    "apply",
+    "drift",
+    "status",
+    "show",
+    "history",
+    "rollback",
+    "explain",
+    "graph",
+    "snapshot",
+    "schema",
+    "service",
+    "backup",
+)
 """Every command and command group, in the order of the help: a module of this package each, with a function or an `app` in it."""
 
 
