@@ -13,9 +13,11 @@ import pytest
 
 from reconciler.app import rolling_back
 from reconciler.app.rolling_back import RollbackOptions, RolledBack, roll_back
-from reconciler.core.actions import Action
+from reconciler.core.actions import Action, SetAccess
 from reconciler.core.digest import digest
+from reconciler.engine.reversed_units import Units
 from reconciler.host.state import Store
+from reconciler.host.state_history import open_history
 from tests.case import Case, all_cases
 from tests.test_cases import place as place  # noqa: PLC0414  # a fixture
 from tests.test_cases import plan_of, world_of
@@ -90,7 +92,7 @@ def test_a_rollback_brings_everything_back(case: Case, running: bool, place: Pat
     allowed = exceptions(before, after, done)
 
     assert not done.diagnostics, done.diagnostics
-    assert done.result is not None or done.planned.reversal.kept
+    assert done.result is not None or (done.planned and done.planned.reversal.kept)
     assert done.result is None or not done.result.failed, done.result.outcomes
     assert {path: facts for path, facts in before.paths.items() if path not in allowed} == {
         path: facts for path, facts in after.paths.items() if path not in allowed
@@ -102,3 +104,126 @@ def test_a_rollback_brings_everything_back(case: Case, running: bool, place: Pat
         found = {part.address for part in plan.converged}
         assert before.ledger == {address: row for address, row in after.ledger.items() if address not in found}
         assert wanted == wanted_by(world, case)
+
+
+# ---------------------------------------------------------------------------------------------------- the test itself
+
+
+@pytest.mark.parametrize(
+    ("where", "what"),
+    [
+        pytest.param("reconciler.engine.reversal.SetAccess", lambda path, _, *rest: SetAccess(path, "0777", *rest), id="another mode"),
+        pytest.param("reconciler.engine.rollback._rows", lambda *_: ([], []), id="the ledger is left"),
+        pytest.param("reconciler.engine.reversal.unit_steps", lambda *_, **__: Units(), id="units are left"),
+    ],
+)
+def test_a_planted_mistake_is_found(where: str, what: Callable[..., Any], place: Path) -> None:
+    """The test above fails for a rollback that brings back another mode, forgets the ledger, or leaves units as they are."""
+    caught = 0
+    for n, case in enumerate(_FREE):
+        if case.kind in ("files", "services") and len(case.expected(running=True).steps) > 0:
+            with mock.patch(where, what):
+                try:
+                    test_a_rollback_brings_everything_back(case, running=True, place=place / str(n))
+                except AssertionError:
+                    caught += 1
+
+    assert caught > 0
+
+
+# ---------------------------------------------------------------------------------------------------- kills, and the way back
+
+
+def _applied(case: Case, place: Path) -> World | None:
+    """The world after the case's apply, if that did anything."""
+    world = world_of(case, place, running=True)
+    plan = plan_of(world, case)
+    applied = world.apply(case.loaded(), case.options)
+    return world if applied.result is not None and any(not step.held for step in plan.steps) else None
+
+
+def crashing(world: World, at: int) -> Moments:
+    """Roll back run by run, and be gone at the moment `at`, if there is one; the moments that passed."""
+    moments = Moments(at)
+
+    def before(action: Action) -> None:
+        moments.pass_by(type(action).__name__)
+
+    def after(action: Action) -> None:
+        moments.pass_by(f"after {type(action).__name__}")
+
+    with suppress(Crash):
+        rolled_back(world, None, Wrapped(world.host(), before, after), WatchedStore(moments))
+    return moments
+
+
+@applying
+def test_a_killed_rollback_is_finished_by_the_same_one(case: Case, place: Path) -> None:
+    """Killed anywhere, and the same rollback again: all is as after one undisturbed rollback."""
+    start = _applied(case, place / "start")
+    if start is None:
+        return
+    undone = last_run_of(start)
+    undisturbed = start.copied(place / "undisturbed")
+    moments = crashing(undisturbed, at=-1)
+    expected = picture(undisturbed)
+    for at, name in enumerate(moments.names):
+        world = start.copied(place / f"crash-{at}")
+        crashing(world, at)
+        done = rolled_back(world, RollbackOptions(run=undone))
+        found = picture(world)
+
+        assert not done.diagnostics, f"after a crash at moment {at}, {name}: {done.diagnostics}"
+        assert (expected.paths, expected.ledger) == (found.paths, found.ledger), f"after a crash at moment {at}, {name}, of {moments.names}"
+        assert {unit: words[1] for unit, words in expected.units.items()} == {unit: words[1] for unit, words in found.units.items()}
+
+
+def last_run_of(world: World) -> int:
+    """The number of the last run."""
+    history = open_history(world.state)
+    assert history is not None
+    with history:
+        return history.last_changing()
+
+
+@applying
+def test_after_a_killed_rollback_an_apply_converges(case: Case, place: Path) -> None:
+    """Killed anywhere, and then the spec applied: all is as the spec says, as if there had been no rollback."""
+    start = _applied(case, place / "start")
+    if start is None:
+        return
+    moments = crashing(start.copied(place / "undisturbed"), at=-1)
+    for at, name in enumerate(moments.names):
+        if not name.startswith("after"):
+            continue  # every moment at which the host is neither as before nor as after
+        world = start.copied(place / f"crash-{at}")
+        crashing(world, at)
+        # What was found broken in the case is found again after a rollback: the case's own options, and adoption for what is theirs again.
+        world.apply(case.loaded(), replace(case.options, adopt=True))
+        left = [step for step in plan_of(world, case).steps if not step.held]
+
+        assert [] == left, f"after a crash at moment {at}, {name}, of {moments.names}"
+
+
+@applying
+def test_a_rollback_can_be_rolled_back(case: Case, place: Path) -> None:
+    """What a rollback undid, the next one does again: the host is as the apply left it."""
+    world = _applied(case, place / "world")
+    if world is None:
+        return
+    applied = picture(world)
+    first = rolled_back(world)
+    if first.result is None:
+        return
+    second = rolled_back(world, RollbackOptions(unprotect=case.options.unprotect))
+    found = picture(world)
+
+    assert not second.diagnostics, second.diagnostics
+    assert second.result is None or not second.result.failed, second.result.outcomes
+    assert second.planned is not None
+    if second.planned.reversal.past.undoes:
+        allowed = exceptions(applied, found, second)
+        assert {path: facts for path, facts in applied.paths.items() if path not in allowed} == {
+            path: facts for path, facts in found.paths.items() if path not in allowed
+        }
+        assert {unit: words[1] for unit, words in applied.units.items()} == {unit: words[1] for unit, words in found.units.items()}

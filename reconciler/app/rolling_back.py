@@ -65,7 +65,8 @@ def roll_back(options: RollbackOptions, approve: Approve, tell: Callable[[Progre
         return _stopped("rollback needs root", "Run it as root, or try it on a tree with --root DIR.")
     directory = state_directory(options.root)
     try:
-        if not read_memory(directory, machine_id(open_host(options.root))).lineage:
+        known = read_memory(directory, machine_id(open_host(options.root)))
+        if not known.lineage and not known.damaged:
             return _stopped("nothing to roll back", "There was no apply here yet.")
         with Lock(directory, timeout_seconds=lock_timeout):
             return _locked(options, approve, tell, directory)

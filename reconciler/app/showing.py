@@ -10,7 +10,6 @@ from reconciler.core.host import HostError
 from reconciler.host.documents import read_document
 from reconciler.host.hosts import state_directory
 from reconciler.host.state_history import open_history
-from reconciler.render.schema import plan_schema
 
 Found = tuple[dict[str, Any] | None, str]
 
@@ -27,6 +26,8 @@ def load_plan(path: str) -> Found:
     except RecursionError:
         return None, f"{path} is not a saved plan: it is nested too deeply"
     from jsonschema import Draft202012Validator  # 66 ms, and only needed here
+
+    from reconciler.render.schema import plan_schema
 
     misfit = next(iter(Draft202012Validator(plan_schema()).iter_errors(data)), None)
     if misfit is not None:
@@ -46,7 +47,7 @@ def load_run(number: int, root: str | None) -> Found:
             if run is None:
                 last = history.last_run()
                 return None, f"there is no run {number}" + (f"; the last one is {last['run']}" if last else "")
-            return {**_public(run), "steps": history.steps(number)}, ""
+            return {**(public_run(run) or {}), "steps": history.steps(number)}, ""
     except HostError as problem:
         return None, str(problem)
 
@@ -66,9 +67,9 @@ def list_runs(root: str | None, limit: int) -> tuple[list[dict[str, Any]], str]:
         return [], str(problem)
 
 
-def _public(run: dict[str, Any]) -> dict[str, Any]:
-    """Without what only a rollback needs."""
-    return {name: value for name, value in run.items() if name not in ("ledger", "before")}
+def public_run(run: dict[str, Any] | None) -> dict[str, Any] | None:
+    """A run without what only a rollback needs."""
+    return run and {name: value for name, value in run.items() if name not in ("ledger", "before")}
 
 
 def _summary(run: dict[str, Any]) -> dict[str, Any]:

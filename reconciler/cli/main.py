@@ -22,6 +22,7 @@ COMMANDS = (
     "apply",
     "drift",
     "status",
+    "doctor",
     "show",
     "history",
     "rollback",

@@ -93,11 +93,12 @@ def reversal(wish: Wish, view: HostView) -> Reversal:
     accounts = _accounts(draft, chosen)
     paths = [*_paths(draft, chosen)]
     good = [step for step in (*accounts, *paths) if not any(cause.address in draft.refused for cause in step.causes)]
+    good = _emptying(draft, good)
     units = unit_steps(past, view, wish.memory.owed, addresses, restored={step.action for step in good if path_of(step.action)})
     good += [step for one in units.steps if (step := one.without(frozenset(draft.refused))) is not None]
     for unit, mine in units.kept.items():
         draft.keep(mine, f"{unit} goes on as it is: its unit file was gone before that run, and will be gone again")
-    ordered = order.in_order(_emptying(draft, good), {})
+    ordered = order.in_order(good, {})
     left = tuple(address for address in addresses if address not in draft.refused)
     kept = {address: tuple(dict.fromkeys(why)) for address, why in draft.kept.items() if address not in draft.refused}
     return Reversal(past, left, ordered, draft.refused, kept, tuple(row for row in units.clear if row.address in left))
