@@ -193,6 +193,9 @@ def _systemd(patient: Patient) -> Iterator[Finding]:
 
 
 def _programs(patient: Patient) -> Iterator[Finding]:
+    if patient.root is not None:
+        yield Finding("programs", LEFT_OUT, "a tree needs none until it is booted")
+        return
     wanted: dict[str, str] = {}
     resources = patient.loaded.spec.resources if patient.loaded.spec else ()
     kinds = {declared.address.kind for declared in resources} | {address.kind for address in patient.memory.rows}
@@ -200,7 +203,7 @@ def _programs(patient: Patient) -> Iterator[Finding]:
         wanted |= dict(_PROGRAMS.get(kind, ()))
     if any(getattr(declared.resource, "sudo", None) for declared in resources):
         wanted |= dict(_SUDO)
-    missing = {name: package for name, package in wanted.items() if not installation.find_program(name, patient.root or "/")}
+    missing = {name: package for name, package in wanted.items() if not installation.find_program(name)}
     for name, package in missing.items():
         yield Finding("programs", FINDING, f"{name} is missing, and the spec needs it", f"apt-get install {package}")
     if wanted and not missing:

@@ -11,6 +11,7 @@ from reconciler.core.actions import Step, WriteFile, as_data
 from reconciler.core.address import Address
 from reconciler.core.diagnostic import Diagnostic, error, errors
 from reconciler.core.host import Executor, HostError, HostView
+from reconciler.core.masking import holds_private_key
 from reconciler.core.result import ApplyResult, Progress
 from reconciler.core.state import Memory, PastRun
 from reconciler.engine.reversal import Wish
@@ -25,6 +26,7 @@ from reconciler.host.state_open import recover
 from reconciler.host.state_read import read_memory
 from reconciler.kinds import discover
 from reconciler.render.diff import unified
+from reconciler.render.masking import mask_diff
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,8 +186,10 @@ def _diff(planned: Rollback, address: Address, step: Step, host: HostView) -> di
     if not isinstance(action, WriteFile) or action.sensitive or row is None or row.sensitive or row.document is None:
         return {}
     try:
-        now = host.read(action.path).decode()
-        return {"diff": unified(now, action.content.decode())}
+        now, then = host.read(action.path).decode(), action.content.decode()
+        if holds_private_key(now) or holds_private_key(then):
+            return {}
+        return {"diff": mask_diff(unified(now, then) or ())}
     except (HostError, FileNotFoundError, UnicodeDecodeError):
         return {}
 

@@ -9,10 +9,10 @@ if TYPE_CHECKING:
     from reconciler.core.result import Progress
 
 
-def ask() -> bool:
-    """Ask for the literal yes; without a terminal there is nobody to ask."""
+def ask(what: str) -> bool:
+    """Ask for the literal yes; without a terminal there is nobody to ask. `what` is the command."""
     if sys.stdin is None or not sys.stdin.isatty():
-        sys.stderr.write("reconciler: there is no terminal to ask on; give --auto-approve to do it without a question\n")
+        sys.stderr.write(f"reconciler: there is no terminal to ask on; give --auto-approve to {what} without a question\n")
         return False
     sys.stdout.write("\nDo this? Only 'yes' is a yes: ")
     sys.stdout.flush()

@@ -70,7 +70,7 @@ class _Talk:
         if self._as_json:
             return self._auto_approve
         self._show(data)
-        return self._auto_approve or ask()
+        return self._auto_approve or ask("roll back")
 
     def finish(self, done: RolledBack) -> int:
         """The result; the exit code."""

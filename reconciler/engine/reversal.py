@@ -164,7 +164,8 @@ def _undoing(
     for action in actions:
         chain.append(_left(chain[-1], action, path, edited))
     as_user = next((action["as_user"] for action in actions if action.get("as_user")), "")
-    secret = any(action.get("sensitive") for action in actions)
+    rows = [draft.wish.past.rows.get(address) for address in addresses]
+    secret = any(action.get("sensitive") for action in actions) or any(row.sensitive for row in rows if row)
     if any(things.same(one, now, key) for one in chain[1:]) or draft.wish.overwrites(addresses):
         return _put_back(draft, path, before, now, _How(as_user, secret, addresses, _lines(actions)))
     left = chain[-1]

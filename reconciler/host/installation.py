@@ -74,13 +74,9 @@ def lock_holder(directory: str) -> str:
         return "a process that did not say which"
 
 
-def find_program(name: str, root: str = "/") -> str:
-    """The path of a program on the host, empty when it has none."""
-    for directory in _SEARCH:
-        path = f"{directory}/{name}"
-        if os.path.lexists(os.path.join(root, path.lstrip("/"))):
-            return path
-    return ""
+def find_program(name: str) -> str:
+    """The path of a program, empty when this host has none. The environment's PATH does not count."""
+    return next((path for directory in _SEARCH if os.path.exists(path := f"{directory}/{name}")), "")
 
 
 def own_units(root: str = "/") -> tuple[str, ...]:

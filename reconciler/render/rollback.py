@@ -43,11 +43,11 @@ def _note(step: Mapping[str, Any]) -> str:
 
 def rollback_result(data: Mapping[str, Any]) -> str:
     """What came of it, and what to do about the spec."""
-    result = data["result"]
+    result, run = data["result"], data["undoes"]["run"]
     failed = {address: one["reason"] for address, one in result["outcomes"].items() if one["status"] == "failed"}
     done = len(result["outcomes"]) - len(failed)
     lines = [f"{visible(address)}: failed: {visible(why)}" for address, why in failed.items()]
-    head = "Rollback complete!" if not failed else "Rollback incomplete; the same command goes on with what is left."
-    lines.append(f"{head} {count(done, 'object')} as before run {data['undoes']['run']}. This is run {result['run']}.")
+    head = "Rollback complete!" if not failed else f"Rollback incomplete; `reconciler rollback {run}` goes on with what is left."
+    lines.append(f"{head} {count(done, 'object')} as before run {run}. This is run {result['run']}.")
     lines.append("The spec still says otherwise: the next apply will bring it back. Revert the commit, or stop the timer until then.")
     return "\n".join(lines) + "\n"

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
+from reconciler.app import doctoring
+from reconciler.core.state import Memory
+from reconciler.host import installation
 from reconciler.host.place import _TEMPORARY
 from reconciler.host.state import Store
 from tests.cli.command import Done, Tree, run
@@ -227,7 +232,7 @@ def test_doctor_before_the_first_apply(tree: Tree) -> None:
 
 
 def test_doctor_finds_what_is_wrong(twice: Tree) -> None:
-    """Modes, a spec that is broken or gone, a spec of another host, a failed run, a missing program: each with what to type."""
+    """Modes, a spec that is broken or gone, a spec of another host, a failed run: each with what to type."""
     twice.state.chmod(0o755)
     (twice.state / "state.db").chmod(0o644)
     found = findings(twice)
@@ -240,9 +245,20 @@ def test_doctor_finds_what_is_wrong(twice: Tree) -> None:
     assert "reconciler validate" in str(findings(twice, twice.base / "none.yaml")["spec"][1])
     twice.put("/etc/hostname", "other\n")
     assert "the spec is for h1, /etc/hostname says other" == findings(twice)["hostname"][0]
-    programs = findings(twice, twice.spec("users:\n  alice: {}\n", "users.yaml"))["programs"]
 
-    assert ("usermod is missing, and the spec needs it", "apt-get install passwd") == programs
+
+def test_doctor_names_the_package_of_a_missing_program(tmp_path: Path) -> None:
+    """On a live host each program that the spec's kinds call must be there; of one that is not, the apt line is told."""
+    spec = tmp_path / "host.yaml"
+    spec.write_text("version: 1\nhost: h1\nusers:\n  alice: {sudo: [{run: [/usr/bin/true]}]}\n")
+    patient = doctoring.Patient(None, str(spec))
+    with (
+        mock.patch.object(doctoring, "read_memory", return_value=Memory()),
+        mock.patch.object(installation, "find_program", lambda name: "" if name == "visudo" else f"/usr/sbin/{name}"),
+    ):
+        found = list(doctoring.QUESTIONS["programs"](patient))
+
+    assert [("visudo is missing, and the spec needs it", "apt-get install sudo")] == [(one.what, one.next) for one in found]
 
 
 def test_doctor_tells_of_an_interrupted_run(twice: Tree) -> None:
