@@ -20,7 +20,7 @@ PAGES = [
     *sorted(str(path.relative_to(REPOSITORY)) for path in (REPOSITORY / "docs").rglob("*.md")),
 ]
 WALK = "docs/architecture.md"
-PROMISED_LATER = ("incremental", "restic", "sftp", "rollback")
+PROMISED_LATER = ("incremental", "restic", "sftp")
 
 
 def _blocks(text: str, language: str) -> list[str]:

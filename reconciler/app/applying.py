@@ -19,7 +19,7 @@ from reconciler.core.host import HostError
 from reconciler.core.result import ApplyResult, Progress
 from reconciler.core.state import Memory
 from reconciler.engine.applier import apply, left_undone
-from reconciler.host.environment import is_root, monotonic, now
+from reconciler.host.environment import is_root, monotonic, now, started_by
 from reconciler.host.hosts import machine_id, open_host
 from reconciler.host.last_spec import remember_spec
 from reconciler.host.lock import Lock, LockBusy
@@ -154,6 +154,7 @@ def _apply_locked(task: _Task, tell: Callable[[Progress], None], directory: str,
             return Applied(planned)
         assert planned.situation is not None and planned.request is not None
         store.prune_undo()
-        result = apply(planned.plan, planned.situation, planned.request, host, store, tell, host.settle)
+        request = replace(planned.request, about={"by": started_by()})
+        result = apply(planned.plan, planned.situation, request, host, store, tell, host.settle)
     note_settled(task.loaded, task.options, planned)
     return Applied(planned, replace(result, seconds=monotonic() - started))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import Any
 
 from reconciler.core.host import HostError
 from reconciler.host.documents import read_document
 from reconciler.host.hosts import state_directory
 from reconciler.host.state_history import open_history
-from reconciler.render.schema import plan_schema
 
 Found = tuple[dict[str, Any] | None, str]
 
@@ -26,6 +26,8 @@ def load_plan(path: str) -> Found:
     except RecursionError:
         return None, f"{path} is not a saved plan: it is nested too deeply"
     from jsonschema import Draft202012Validator  # 66 ms, and only needed here
+
+    from reconciler.render.schema import plan_schema
 
     misfit = next(iter(Draft202012Validator(plan_schema()).iter_errors(data)), None)
     if misfit is not None:
@@ -45,6 +47,46 @@ def load_run(number: int, root: str | None) -> Found:
             if run is None:
                 last = history.last_run()
                 return None, f"there is no run {number}" + (f"; the last one is {last['run']}" if last else "")
-            return {**run, "steps": history.steps(number)}, ""
+            return {**(public_run(run) or {}), "steps": history.steps(number)}, ""
     except HostError as problem:
         return None, str(problem)
+
+
+def list_runs(root: str | None, limit: int) -> tuple[list[dict[str, Any]], str]:
+    """The newest runs, newest first, and why there are none if they cannot be read.
+
+    `counts` says how many objects were applied, failed and so on; `seconds` is None for a run that did not end.
+    """
+    try:
+        history = open_history(state_directory(root))
+        if history is None:
+            return [], ""
+        with history:
+            return [_summary(run) for run in history.runs(limit)], ""
+    except HostError as problem:
+        return [], str(problem)
+
+
+def public_run(run: dict[str, Any] | None) -> dict[str, Any] | None:
+    """A run without what only a rollback needs."""
+    return run and {name: value for name, value in run.items() if name not in ("ledger", "before")}
+
+
+def _summary(run: dict[str, Any]) -> dict[str, Any]:
+    # A part that did not fare well is in the summary with the reason.
+    said = Counter(how if how in ("applied", "unchanged") else "failed" for how in run["summary"].values())
+    known = run["ended"] and run["status"] != "interrupted"
+    return {
+        "run": run["run"],
+        "status": run["status"],
+        "started": run["started"],
+        "ended": run["ended"] or None,
+        "seconds": max(run["ended"] - run["started"], 0) if known else None,
+        "counts": dict(sorted(said.items())),
+        "host": run["host"],
+        "commit": run["commit"] or None,
+        "spec_digest": run["spec_digest"] or None,
+        "version": run["tool"],
+        "by": run.get("by") or None,
+        "undoes": run.get("undoes") or None,
+    }

@@ -5,10 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from reconciler.app.planning import Planned
+from reconciler.app.showing import public_run
 from reconciler.core.actions import Unit
 from reconciler.core.changes import Verb
 from reconciler.core.diagnostic import errors
+from reconciler.core.host import HostError
+from reconciler.host.environment import now
 from reconciler.host.hosts import state_directory
+from reconciler.host.installation import own_units, unit_states
 from reconciler.host.state_history import open_history
 from reconciler.render.plan_json import drifted
 
@@ -16,10 +20,11 @@ from reconciler.render.plan_json import drifted
 def standing(planned: Planned, root: str | None) -> dict[str, Any]:
     """The facts of `status`. `healthy`: nothing is to be done and the last apply ended well. Raises HostError."""
     history = open_history(state_directory(root))
-    last = None
+    last = good = None
     if history is not None:
         with history:
-            last = history.last_run()
+            last = public_run(history.last_run())
+            good = last if last and last["status"] == "applied" else public_run(history.last_run("applied"))
     plan = planned.plan
     changes = [change for change in plan.changes if change.verb is not Verb.NONE] if plan else []
     drift = [str(change.address) for change in plan.changes if drifted(change)] if plan else []
@@ -28,6 +33,9 @@ def standing(planned: Planned, root: str | None) -> dict[str, Any]:
         "host": plan.host if plan else None,
         "managed": len(plan.memory.rows) if plan else 0,
         "last_run": last,
+        "last_good_run": good and good["run"],
+        "seconds_since_last_good_run": max(now() - good["ended"], 0) if good else None,
+        "next_run": _next_run(root),
         "interrupted": plan.memory.interrupted or None if plan else None,
         "damaged": plan.memory.damaged or None if plan else None,
         "pending": [
@@ -44,3 +52,14 @@ def standing(planned: Planned, root: str | None) -> dict[str, Any]:
         "complete": plan.complete if plan else False,
         "healthy": bool(plan and plan.empty and plan.complete and not problems and (last is None or last["status"] == "applied")),
     }
+
+
+def _next_run(root: str | None) -> dict[str, Any] | None:
+    """When our own timer applies next, and by which unit; None where none is installed, or no systemd runs."""
+    timers = [unit for unit in own_units() if unit.endswith(".timer")] if root is None else []
+    try:
+        states = unit_states(timers)
+    except HostError:
+        return None
+    found = [(unit, state.get("NextElapseUSecRealtime", "")) for unit, state in states.items() if state.get("ActiveState") == "active"]
+    return next(({"unit": unit, "at": at} for unit, at in sorted(found) if at), None)

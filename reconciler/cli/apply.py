@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from reconciler.cli import options, output
+from reconciler.cli.asking import ask, tell
 from reconciler.cli.exits import ExitCode
 
 if TYPE_CHECKING:
@@ -149,27 +150,13 @@ class _Text:
 
         def approve(planned: Planned) -> bool:
             self._show(planned)
-            if auto_approve:
-                return True
-            if sys.stdin is None or not sys.stdin.isatty():
-                sys.stderr.write("reconciler: there is no terminal to ask on; give --auto-approve to apply without a question\n")
-                return False
-            sys.stdout.write("\nDo this? Only 'yes' is a yes: ")
-            sys.stdout.flush()
-            try:
-                return sys.stdin.readline().strip() == "yes"
-            except OSError:  # the terminal is gone
-                return False
+            return auto_approve or ask("apply")
 
         return approve
 
     def tell(self, progress: Progress) -> None:
         """One line per step, on a terminal."""
-        from reconciler.core.result import Stage
-        from reconciler.render.progress import progress_line
-
-        if progress.stage is Stage.STARTED and sys.stderr.isatty():
-            sys.stderr.write(progress_line(progress.n, progress.total, progress.step) + "\n")
+        tell(progress)
 
     def finish(self, applied: Applied) -> None:
         """The result, or the plan that was not applied."""

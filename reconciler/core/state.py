@@ -71,11 +71,54 @@ class Memory:
     interrupted: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class PastStep:
+    """A step of a run as the journal has it. `action` is in its public form; `saved` is what it replaced."""
+
+    n: int
+    action: Mapping[str, Any]
+    addresses: tuple[Address, ...] = ()
+    held: bool = False
+    state: str = "done"
+    saved: tuple[Saved, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PastRun:
+    """A run as the journal has it.
+
+    `rows` are the ledger's rows of everything it was about, as they were before it (None: there was none). `before` is what was so of
+    units and accounts (see `engine.before`); None in the journal of a version that did not write that down.
+    """
+
+    number: int
+    status: str
+    started: int = 0
+    steps: tuple[PastStep, ...] = ()
+    rows: Mapping[Address, LedgerRow | None] = field(default_factory=dict)
+    before: Mapping[str, Any] | None = None
+    undoes: int = 0
+
+    @property
+    def changed(self) -> bool:
+        """Whether it did anything, or may have: a step that was begun when the run was killed counts."""
+        return any(step.state in ("done", "started") and not step.held for step in self.steps)
+
+
 class Journal(Protocol):
     """What apply needs from the state store. Every method is one durable transaction."""
 
-    def begin(self, spec_digest: str, commit: str, host: str, tool: str, steps: Sequence[dict[str, Any]]) -> int:
-        """Open a run with all its steps planned; its number."""
+    def begin(
+        self,
+        spec_digest: str,
+        commit: str,
+        host: str,
+        tool: str,
+        steps: Sequence[dict[str, Any]],
+        rows: Mapping[Address, LedgerRow | None],
+        about: Mapping[str, Any],
+    ) -> int:
+        """Open a run with all its steps planned; its number. `rows` are the ledger's rows of what it is about, as they were before."""
 
     def intend(
         self, run: int, steps: Sequence[int], rows: Sequence[LedgerRow], owed: Sequence[OwedRow], saved: Sequence[tuple[int, Saved]]

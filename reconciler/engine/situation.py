@@ -11,7 +11,7 @@ from reconciler.core.changes import Document, Observed, Part
 from reconciler.core.digest import keyed_digest
 from reconciler.core.host import HostView
 from reconciler.core.kind import Kinds
-from reconciler.core.spec import Spec
+from reconciler.core.spec import Spec, nothing
 from reconciler.core.state import LedgerRow, Memory
 
 
@@ -20,7 +20,8 @@ class Request:
     """What a plan is asked for.
 
     `targets` and `excludes` are addresses, or names of kinds, as text; empty targets mean everything. `adopt` takes over existing objects
-    that differ. `unprotect` are addresses whose protection is lifted for this run. `tool` is our version.
+    that differ. `unprotect` are addresses whose protection is lifted for this run. `tool` is our version. `about` is what the
+    journal says of the run besides: who began it.
     """
 
     spec: Spec
@@ -32,6 +33,7 @@ class Request:
     excludes: Collection[str] = ()
     adopt: bool = False
     unprotect: Collection[str] = ()
+    about: Mapping[str, Any] = field(default_factory=nothing)
 
     def selects(self, address: Address) -> bool:
         """Whether `--target` and `--exclude` leave this address in the plan."""

@@ -41,6 +41,38 @@ def random_hex(count: int) -> str:
     return os.urandom(count // 2).hex()
 
 
+def started_by() -> dict[str, str]:
+    """Who began this process, as far as is known: `user`, the person behind sudo or the login, and `unit`, the service or session."""
+    user = variable("SUDO_USER") or _login_user()
+    unit = _own_unit()
+    return {name: value for name, value in (("user", user), ("unit", unit)) if value}
+
+
+def _login_user() -> str:
+    import pwd
+
+    for number in (_small("/proc/self/loginuid"), str(os.getuid())):
+        try:
+            return pwd.getpwuid(int(number)).pw_name
+        except (ValueError, KeyError, OverflowError):
+            continue
+    return ""
+
+
+def _own_unit() -> str:
+    """The innermost service or scope of systemd that we run in."""
+    parts = _small("/proc/self/cgroup").strip().rpartition("::")[2].split("/")
+    return next((part for part in reversed(parts) if part.endswith((".service", ".scope"))), "")
+
+
+def _small(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as stream:
+            return stream.read(4096).strip()
+    except OSError:
+        return ""
+
+
 def refuse_plugins() -> None:
     """Keep pydantic from importing whatever installed packages register with it: not in a program of root's, and it takes time."""
     os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"

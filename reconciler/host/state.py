@@ -11,7 +11,8 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from typing import Self
+from types import MappingProxyType
+from typing import Any, Self
 
 from reconciler.core.address import Address
 from reconciler.core.host import Saved
@@ -26,6 +27,8 @@ from reconciler.host.state_schema import Row
 from reconciler.host.state_write import Transaction, write_witness
 
 __all__ = ["History", "StateDamaged", "StateError", "Store", "make_state_directory", "open_history", "read_memory", "recover"]
+
+_NOTHING: Mapping[Any, Any] = MappingProxyType({})
 
 
 class Store(History):
@@ -83,15 +86,29 @@ class Store(History):
             raise StateError("The state cannot be read", f"{problem.strerror}") from problem
         return replace(memory, interrupted=self._interrupted)
 
-    def begin(self, spec_digest: str, commit: str, host: str, tool: str, steps: Sequence[Row]) -> int:
-        """Open a run with all its steps planned, and return its number. Steps are numbered from 0, as in `steps`."""
+    def begin(
+        self,
+        spec_digest: str,
+        commit: str,
+        host: str,
+        tool: str,
+        steps: Sequence[Row],
+        rows: Mapping[Address, LedgerRow | None] = _NOTHING,
+        about: Mapping[str, Any] = _NOTHING,
+    ) -> int:
+        """Open a run with all its steps planned, and return its number. Steps are numbered from 0, as in `steps`.
+
+        `rows` are the ledger's rows of what the run is about, as they are now; `about` says more of the run.
+        """
         with self._transaction("begin") as change:
             if change.meta.open_run:
                 raise StateError("A run is open", f"run {change.meta.open_run} must end before another begins")
             number = change.meta.last_run + 1
             change.meta = replace(change.meta, last_run=number, open_run=number)
             run = {"run": number, "status": "running", "spec_digest": spec_digest, "commit": commit, "host": host, "tool": tool}
-            change.put("runs", run | {"started": self._now(), "ended": 0, "summary": {}})
+            known = [[*schema.address_key(address), row and schema.ledger_data(row)] for address, row in rows.items()]
+            extra = {**about, **({"ledger": known} if known else {})}
+            change.put("runs", extra | run | {"started": self._now(), "ended": 0, "summary": {}})
             for index, action in enumerate(steps):
                 change.put("steps", {"run": number, "step": index, "action": action, "state": "planned", "detail": ""})
         return number

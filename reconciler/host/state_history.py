@@ -6,11 +6,14 @@ import json
 import os
 import sqlite3
 import zlib
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Self
 
+from reconciler.core.address import Address
 from reconciler.core.digest import digest
 from reconciler.core.host import Saved
+from reconciler.core.state import PastRun, PastStep
 from reconciler.host import state_schema as schema
 from reconciler.host.state_files import DATABASE, StateDamaged, StateError, file_facts, open_directory
 from reconciler.host.state_read import BROKEN, connect, trouble
@@ -36,11 +39,34 @@ class History:
 
     def last_run(self, status: str = "") -> Row | None:
         """The newest run, or the newest that ended with this status."""
-        return next((row for row in self.runs(-1) if status in ("", row["status"])), None)
+        return next((row for row in self.runs(-1 if status else 1) if status in ("", row["status"])), None)
 
     def steps(self, number: int) -> list[Row]:
         """The steps of a run in order: run, step, action (data), state (planned, started, done, failed, skipped), detail."""
         return self._rows("steps", "WHERE run = ? ORDER BY step", (number,))
+
+    def past(self, number: int) -> PastRun | None:
+        """A run with everything that it takes to undo it."""
+        run = self.run(number)
+        if run is None:
+            return None
+        saved: dict[int, list[Saved]] = {}
+        for row in self._rows("undo", "WHERE run = ? ORDER BY rowid", (number,)):
+            saved.setdefault(row["step"], []).append(self._saved(row))
+        return PastRun(
+            number=number,
+            status=run["status"],
+            started=run["started"],
+            steps=tuple(_past_step(row, saved.get(row["step"], ())) for row in self.steps(number)),
+            rows={Address(*key): row and schema.ledger_row(row) for *key, row in run.get("ledger", ())},
+            before=run.get("before"),
+            undoes=run.get("undoes", 0),
+        )
+
+    def last_changing(self) -> int:
+        """The newest run that did anything, or may have; 0 when there is none."""
+        done = "WHERE json_extract(row, '$.state') IN ('done', 'started') AND NOT coalesce(json_extract(row, '$.action.held'), 0)"
+        return next((int(row["run"]) for row in self._rows("steps", f"{done} ORDER BY run DESC LIMIT 1")), 0)
 
     def undo(self, number: int) -> list[Saved]:
         """What a run replaced or removed, in the order in which it was saved."""
@@ -85,6 +111,12 @@ class History:
         if content is None or digest(content) != blob:
             raise StateDamaged("The undo store is damaged", f"{blob} is missing or is not what its name says")
         return content
+
+
+def _past_step(row: Row, saved: Sequence[Saved]) -> PastStep:
+    action = row["action"]
+    addresses = tuple(Address.parse(text) for text in action.get("for", ()))
+    return PastStep(row["step"], action, addresses, bool(action.get("held")), row["state"], tuple(saved))
 
 
 def open_history(directory: str) -> History | None:

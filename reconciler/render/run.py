@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from reconciler.render.term import visible
 from reconciler.render.words import action_words
 
+_LOGINS = ("ssh.service", "sshd.service", "getty@tty1.service", "console-getty.service", "user@0.service")
+"""Services in which people are, where no session has its own scope."""
 _MARKS = {"done": "done", "failed": "FAILED", "skipped": "skipped", "started": "begun", "planned": "not begun"}
 
 
@@ -17,10 +19,12 @@ def run_text(run: Mapping[str, Any]) -> str:
     lines = [
         f"Run {run['run']}: {run['status']}",
         f"  host     {visible(run['host'])}",
-        f"  began    {_time(run['started'])}",
-        f"  ended    {_time(run['ended'])}",
+        f"  began    {time_text(run['started'])}",
+        f"  ended    {time_text(run['ended'])}",
         f"  spec     {run['commit'][:12] or run['spec_digest'][:19]}",
         f"  version  {run['tool']}",
+        *([f"  by       {visible(by)}"] if (by := by_text(run.get("by"))) else []),
+        *([f"  undid    run {run['undoes']}"] if run.get("undoes") else []),
         "",
     ]
     for step in run["steps"]:
@@ -30,5 +34,34 @@ def run_text(run: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _time(seconds: int | None) -> str:
+def history_text(runs: Sequence[Mapping[str, Any]]) -> str:
+    """One line per run: number, when, how long, result, what came of its objects, from which commit, and who began it."""
+    if not runs:
+        return "There was no apply here yet.\n"
+    rows = [("RUN", "BEGAN", "TOOK", "RESULT", "OBJECTS", "SPEC", "BY")]
+    rows += [
+        (
+            str(run["run"]),
+            time_text(run["started"]),
+            f"{run['seconds']} s" if run["seconds"] is not None else "-",
+            run["status"] + (f" (undid {run['undoes']})" if run["undoes"] else ""),
+            ", ".join(f"{number} {visible(name)}" for name, number in run["counts"].items()) or "-",
+            (run["commit"] or "")[:12] or "-",
+            visible(by_text(run["by"])) or "-",
+        )
+        for run in runs
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() + "\n" for row in rows)
+
+
+def by_text(by: Mapping[str, str] | None) -> str:
+    """Who began a run: the service that did, or the person."""
+    said = by or {}
+    unit = said.get("unit", "")
+    return unit if unit.endswith(".service") and unit not in _LOGINS else said.get("user", "")
+
+
+def time_text(seconds: int | None) -> str:
+    """A moment, in UTC."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC") if seconds else "-"

@@ -14,6 +14,15 @@ _SIGNS = {"create": "+", "update": "~", "delete": "-", "forget": "."}
 def standing_text(data: Mapping[str, Any]) -> str:
     """A screenful: what was done last, what is to be done, and what to type next."""
     lines = [f"Host {visible(data['host'] or '?')}: {count(data['managed'], 'object')} under management", f"  last apply  {_last(data)}"]
+    if data["interrupted"]:
+        lines.append(f"  interrupted run {data['interrupted']} was killed; the next apply goes on from there")
+    if data["last_run"] and data["last_run"]["run"] != data["last_good_run"]:
+        since = f"run {data['last_good_run']}, {_ago(data['seconds_since_last_good_run'])}" if data["last_good_run"] else "none"
+        lines.append(f"  last good   {since}")
+    if data["next_run"]:
+        lines.append(f"  next apply  {visible(data['next_run']['at'])}, by {visible(data['next_run']['unit'])}")
+    if data["drift"]:
+        lines.append(f"  drift       {count(len(data['drift']), 'object')} changed on the host")
     for title, rows in (("damaged", [data["damaged"]] if data["damaged"] else []), ("problems", data["problems"])):
         lines += [f"  {title:<10}  {visible(row)}" for row in rows]
     if data["pending"]:
@@ -31,7 +40,16 @@ def _last(data: Mapping[str, Any]) -> str:
     if run is None:
         return "never"
     when = datetime.fromtimestamp(run["started"], UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    return f"run {run['run']}, {run['status']}, {when}"
+    undid = f", undid run {run['undoes']}" if run.get("undoes") else ""
+    return f"run {run['run']}, {run['status']}{undid}, {when}"
+
+
+def _ago(seconds: int) -> str:
+    """In the largest unit that fits."""
+    for name, length in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
+        if seconds >= length:
+            return f"{count(seconds // length, name)} ago"
+    return "just now"
 
 
 def _next(data: Mapping[str, Any]) -> str:
@@ -44,3 +62,19 @@ def _next(data: Mapping[str, Any]) -> str:
     if any(row["held"] for row in data["owed"]):
         return "Nothing to do. What is owed waits for you: systemctl restart UNIT when it suits."
     return "Nothing to do." if data["complete"] else "Nothing to do in what could be read; run as root to see everything."
+
+
+_MARKS = {"fine": "ok", "finding": "!!", "left out": "--"}
+
+
+def doctor_text(data: Mapping[str, Any], *, colour: bool) -> str:
+    """One line for each answer, and under each finding what to type next."""
+    made_of = ", ".join(f"{name} {version}" for name, version in data["versions"].items())
+    lines = [f"Host {visible(data['host'] or '?')}  ({visible(made_of)})"]
+    for row in data["findings"]:
+        mark = _MARKS[row["status"]]
+        shown = f"\x1b[31m{mark}\x1b[0m" if colour and mark == "!!" else mark
+        lines.append(f"  {shown}  {row['check']:<10}  {visible(row['what'])}")
+        lines += [f"      {'':<10}  next: {visible(row['next'])}"] if row["next"] else []
+    number = sum(row["status"] == "finding" for row in data["findings"])
+    return "\n".join([*lines, "", f"{count(number, 'finding')}." if number else "No findings."]) + "\n"

@@ -66,7 +66,7 @@ class Notes:
             interrupted=self.open,
         )
 
-    def begin(self, spec_digest: str, commit: str, host: str, tool: str, steps: Sequence[dict[str, Any]]) -> int:
+    def begin(self, spec_digest: str, commit: str, host: str, tool: str, steps: Sequence[dict[str, Any]], rows: Any, about: Any) -> int:
         """As Journal.begin."""
         self.run += 1
         self.open = self.run

@@ -1,0 +1,272 @@
+"""`doctor`: is the installation sound, and if not, what to type next. One small function for each question; none of them writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from reconciler._version import __version__
+from reconciler.app.specs import Loaded, SpecChoice, load_spec
+from reconciler.core.diagnostic import errors
+from reconciler.core.host import HostError, HostView
+from reconciler.core.state import Memory
+from reconciler.host import installation
+from reconciler.host.environment import now
+from reconciler.host.hosts import machine_id, open_host, state_directory, static_hostname
+from reconciler.host.state_history import open_history
+from reconciler.host.state_read import read_memory
+from reconciler.kinds import discover
+
+FINE, FINDING, LEFT_OUT = "fine", "finding", "left out"
+
+_PROGRAMS: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "users": (("useradd", "passwd"), ("usermod", "passwd")),
+    "groups": (("groupadd", "passwd"),),
+    "logrotate": (("logrotate", "logrotate"),),
+    "backups": (("tar", "tar"),),
+    "services": (("systemctl", "systemd"),),
+    "timers": (("systemctl", "systemd"),),
+    "ssh_keys": (("sshd", "openssh-server"),),
+}
+"""What a kind calls, and the Debian package that has it."""
+_SUDO = (("visudo", "sudo"),)
+_SKEW = 300
+"""Seconds by which the clock may have gone back since the last run before it is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The answer to one question: what is so, and what to type if it should not be."""
+
+    check: str
+    status: str
+    what: str
+    next: str = ""
+
+
+@dataclass(frozen=True)
+class Patient:
+    """What the questions are about; each fact is looked up once."""
+
+    root: str | None
+    spec: str
+
+    @cached_property
+    def directory(self) -> str:
+        """Our state."""
+        return state_directory(self.root)
+
+    @cached_property
+    def host(self) -> Any:
+        """The host. Raises HostError."""
+        return open_host(self.root)
+
+    @cached_property
+    def memory(self) -> Memory:
+        """What is remembered. Raises HostError."""
+        return read_memory(self.directory, machine_id(self.host))
+
+    @cached_property
+    def loaded(self) -> Loaded:
+        """The spec."""
+        return load_spec(SpecChoice(self.spec, "", self.root), lambda: b"")
+
+    @cached_property
+    def last_run(self) -> Mapping[str, Any] | None:
+        """The newest run. Raises HostError."""
+        history = open_history(self.directory)
+        if history is None:
+            return None
+        with history:
+            return history.last_run()
+
+
+Question = Callable[[Patient], Iterator[Finding]]
+
+
+def _state(patient: Patient) -> Iterator[Finding]:
+    facts = installation.state_facts(patient.directory)
+    if not facts.exists:
+        yield Finding("state", FINE, f"{patient.directory} is not there yet: nothing was applied")
+        return
+    for wrong in facts.wrong:
+        where, what = wrong.partition(" ")[::2]
+        remedy = f"chmod go-rwx {where}" if " mode " in wrong else f"ls -l {where}, and find out who did this"
+        yield Finding("state", FINDING, f"{where} {what}", remedy)
+    for name in facts.damaged:
+        remedy = f"look at it, then rm {patient.directory}/{name}"
+        yield Finding("state", FINDING, f"a damaged ledger was put aside as {name}", remedy)
+    if not facts.wrong and facts.readable:
+        yield Finding("state", FINE, f"{patient.directory} is private")
+
+
+def _ledger(patient: Patient) -> Iterator[Finding]:
+    memory = patient.memory
+    if memory.unreadable:
+        yield Finding("ledger", FINDING, f"it cannot be read: {memory.unreadable}", "sudo reconciler doctor")
+    elif memory.damaged:
+        remedy = "reconciler plan, then reconciler apply: it begins a new ledger, keeps the damaged one, and removes nothing"
+        yield Finding("ledger", FINDING, f"it is damaged: {memory.damaged}", remedy)
+    elif memory.lineage:
+        yield Finding("ledger", FINE, f"{len(memory.rows)} objects, every checksum is right")
+    else:
+        yield Finding("ledger", FINE, "empty: nothing was applied yet")
+
+
+def _runs(patient: Patient) -> Iterator[Finding]:
+    holder = installation.lock_holder(patient.directory)
+    if holder:
+        yield Finding("lock", FINE, f"an apply is running now: {holder}")
+    if patient.memory.interrupted:
+        yield Finding("last run", FINDING, f"run {patient.memory.interrupted} was interrupted", "reconciler apply: it goes on from there")
+        return
+    last = patient.last_run
+    if last and last["status"] in ("failed", "partial", "interrupted"):
+        yield Finding(
+            "last run", FINDING, f"run {last['run']}: {last['status']}", f"reconciler show {last['run']}, which tells what failed"
+        )
+    elif last:
+        yield Finding("last run", FINE, f"run {last['run']}: {last['status']}")
+
+
+def _owed(patient: Patient) -> Iterator[Finding]:
+    for row in patient.memory.owed:
+        what = f"{row.verb} {row.unit}".strip()
+        remedy = f"systemctl restart {row.unit}, when it suits" if row.held else "reconciler apply"
+        yield Finding("owed", FINDING, f"{what} since run {row.run}: {row.why}", remedy)
+
+
+def _leftovers(patient: Patient) -> Iterator[Finding]:
+    kinds = discover()
+    rows = (address for address in patient.memory.rows if address.kind in kinds)
+    directories = sorted({path.rpartition("/")[0] or "/" for address in rows for path in kinds[address.kind].paths(address)})
+    for directory in directories:
+        try:
+            found = patient.host.leftovers([directory])
+        except HostError:
+            continue
+        for path in found:
+            remedy = "reconciler apply removes it, and keeps a copy" if patient.memory.interrupted else f"look at it, then rm {path}"
+            yield Finding("leftovers", FINDING, f"{path} was left by a run that was killed", remedy)
+
+
+def _spec(patient: Patient) -> Iterator[Finding]:
+    loaded = patient.loaded
+    wrong = errors(loaded.diagnostics)
+    if wrong:
+        what = wrong[0].summary + (f": {wrong[0].detail}" if loaded.spec is None else "")
+        more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+        yield Finding("spec", FINDING, f"{what}{more}", f"reconciler validate {patient.spec}".strip())
+        return
+    assert loaded.spec is not None
+    yield Finding("spec", FINE, f"{loaded.path or 'standard input'}: {len(loaded.spec.resources)} resources")
+    hostname = static_hostname(patient.host)
+    if hostname and loaded.spec.host != hostname:
+        remedy = "name the spec of this host, or set the name with hostnamectl"
+        yield Finding("hostname", FINDING, f"the spec is for {loaded.spec.host}, /etc/hostname says {hostname}", remedy)
+
+
+def _clock(patient: Patient) -> Iterator[Finding]:
+    last = patient.last_run
+    if last and last["started"] > now() + _SKEW:
+        yield Finding("clock", FINDING, f"run {last['run']} began in the future: the clock has gone back", "timedatectl status")
+
+
+def _systemd(patient: Patient) -> Iterator[Finding]:
+    if patient.root is not None:
+        yield Finding("systemd", LEFT_OUT, "a tree has no running system")
+        return
+    if not patient.host.running:
+        yield Finding("systemd", FINDING, "this system was not booted with systemd", "use --root for a tree")
+        return
+    version, problem = installation.systemd_says()
+    if problem:
+        yield Finding("systemd", FINDING, f"it cannot be asked: {problem}", "systemctl status")
+    else:
+        yield Finding("systemd", FINE, version)
+    hostname = static_hostname(patient.host)
+    if hostname and installation.running_hostname().partition(".")[0] != hostname.partition(".")[0]:
+        what = f"/etc/hostname says {hostname}, the kernel {installation.running_hostname()}"
+        yield Finding("hostname", FINDING, what, f"hostnamectl set-hostname {hostname}")
+
+
+def _programs(patient: Patient) -> Iterator[Finding]:
+    if patient.root is not None:
+        yield Finding("programs", LEFT_OUT, "a tree needs none until it is booted")
+        return
+    wanted: dict[str, str] = {}
+    resources = patient.loaded.spec.resources if patient.loaded.spec else ()
+    kinds = {declared.address.kind for declared in resources} | {address.kind for address in patient.memory.rows}
+    for kind in sorted(kinds):
+        wanted |= dict(_PROGRAMS.get(kind, ()))
+    if any(getattr(declared.resource, "sudo", None) for declared in resources):
+        wanted |= dict(_SUDO)
+    missing = {name: package for name, package in wanted.items() if not installation.find_program(name)}
+    for name, package in missing.items():
+        yield Finding("programs", FINDING, f"{name} is missing, and the spec needs it", f"apt-get install {package}")
+    if wanted and not missing:
+        yield Finding("programs", FINE, ", ".join(sorted(wanted)))
+
+
+def _units(patient: Patient) -> Iterator[Finding]:
+    units = installation.own_units(patient.root or "/")
+    if not units:
+        yield Finding("timer", FINE, "not installed: nothing is applied by itself")
+        return
+    if patient.root is not None or not patient.host.running:
+        yield Finding("timer", LEFT_OUT, f"{', '.join(units)}: no systemd runs here")
+        return
+    good = []
+    for unit, state in installation.unit_states(units).items():
+        wrong = _unit_trouble(unit, state)
+        if wrong is None:
+            good.append(unit)
+        else:
+            yield wrong
+    if good:
+        yield Finding("timer", FINE, ", ".join(good))
+
+
+def _unit_trouble(unit: str, state: Mapping[str, str]) -> Finding | None:
+    if state.get("NeedDaemonReload") == "yes":
+        return Finding("timer", FINDING, f"systemd has not read the new {unit}", "systemctl daemon-reload")
+    if state.get("ActiveState") == "failed":
+        return Finding("timer", FINDING, f"{unit} failed ({state.get('Result')})", f"journalctl -u {unit} -n 50")
+    if unit.endswith(".timer") and (state.get("UnitFileState") != "enabled" or state.get("ActiveState") != "active"):
+        what = f"{unit} is {state.get('UnitFileState')} and {state.get('ActiveState')}: it will not run"
+        return Finding("timer", FINDING, what, f"systemctl enable --now {unit}")
+    return None
+
+
+QUESTIONS: Mapping[str, Question] = {
+    "state": _state,
+    "ledger": _ledger,
+    "last run": _runs,
+    "owed": _owed,
+    "leftovers": _leftovers,
+    "spec": _spec,
+    "systemd": _systemd,
+    "programs": _programs,
+    "timer": _units,
+    "clock": _clock,
+}
+
+
+def examine(root: str | None, spec: str) -> dict[str, Any]:
+    """The answers. What cannot be looked at is a finding of its own, not the end. Raises HostError when there is no host at all."""
+    patient = Patient(root, spec)
+    view: HostView = patient.host
+    found: list[Finding] = []
+    for name, question in QUESTIONS.items():
+        try:
+            found += question(patient)
+        except HostError as problem:
+            found.append(Finding(name, FINDING, f"it cannot be looked at: {problem}", "sudo reconciler doctor"))
+    return {
+        "host": static_hostname(view),
+        "versions": {"reconciler": __version__, **installation.versions()},
+        "findings": [{"check": one.check, "status": one.status, "what": one.what, "next": one.next or None} for one in found],
+        "healthy": all(one.status != FINDING for one in found),
+    }

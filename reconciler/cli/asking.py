@@ -1,0 +1,31 @@
+"""Asking for a yes, and telling how far it is."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from reconciler.core.result import Progress
+
+
+def ask(what: str) -> bool:
+    """Ask for the literal yes; without a terminal there is nobody to ask. `what` is the command."""
+    if sys.stdin is None or not sys.stdin.isatty():
+        sys.stderr.write(f"reconciler: there is no terminal to ask on; give --auto-approve to {what} without a question\n")
+        return False
+    sys.stdout.write("\nDo this? Only 'yes' is a yes: ")
+    sys.stdout.flush()
+    try:
+        return sys.stdin.readline().strip() == "yes"
+    except OSError:  # the terminal is gone
+        return False
+
+
+def tell(progress: Progress) -> None:
+    """One line per step, on a terminal."""
+    from reconciler.core.result import Stage
+    from reconciler.render.progress import progress_line
+
+    if progress.stage is Stage.STARTED and sys.stderr.isatty():
+        sys.stderr.write(progress_line(progress.n, progress.total, progress.step) + "\n")

@@ -1,0 +1,31 @@
+"""reconciler doctor: is the installation sound."""
+
+from __future__ import annotations
+
+import sys
+
+from reconciler.cli import options, output
+from reconciler.cli.exits import ExitCode
+
+
+def doctor(
+    spec: options.Spec = "",
+    root: options.Root = None,
+    as_json: options.Json = False,
+    no_color: options.NoColor = False,
+) -> int:
+    """Examine the installation and say what is wrong and what to type next. Changes nothing; exits 2 when there are findings."""
+    from reconciler.app.doctoring import examine
+    from reconciler.core.host import HostError
+    from reconciler.render.standing import doctor_text
+
+    try:
+        data = examine(root, spec)
+    except HostError as problem:
+        sys.stderr.write(f"reconciler: {problem}\n")
+        return ExitCode.ERROR
+    if as_json:
+        output.print_json(data)
+    else:
+        sys.stdout.write(doctor_text(data, colour=output.colour(sys.stdout, no_color)))
+    return ExitCode.OK if data["healthy"] else ExitCode.CHANGES

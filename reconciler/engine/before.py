@@ -1,0 +1,78 @@
+"""What is so before a run, of what leaves no file behind that could be kept: units and accounts. Written down for `rollback`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from reconciler.core.actions import Account, AccountOp, Step, Unit
+from reconciler.core.host import HostView, Unreadable, UnsafePath
+from reconciler.formats.users import Accounts
+
+_TEXT = ("utf-8", "surrogateescape")
+GROUP_OPS = (AccountOp.GROUPADD, AccountOp.GROUPDEL)
+
+
+def state_of(view: HostView, steps: Sequence[Step]) -> dict[str, Any]:
+    """`units`, `users` and `groups` by name: what the steps are about. Of a password only whether it is locked."""
+    accounts = [step.action for step in steps if isinstance(step.action, Account)]
+    found = accounts_of(view) if accounts else Accounts()
+    said: dict[str, Any] = {
+        "units": _units(view, steps) if view.running else {},
+        "users": {one.name: user_facts(found, one.name) for one in accounts if one.op not in GROUP_OPS},
+        "groups": {one.name: group_facts(found, one.name) for one in accounts if one.op in GROUP_OPS},
+    }
+    return {name: facts for name, facts in said.items() if facts}
+
+
+def accounts_of(view: HostView) -> Accounts:
+    """The account files as far as they can be read."""
+    shadow, gshadow = _text(view, "/etc/shadow"), _text(view, "/etc/gshadow")
+    return Accounts(_text(view, "/etc/passwd") or "", _text(view, "/etc/group") or "", shadow=shadow, gshadow=gshadow)
+
+
+def user_facts(accounts: Accounts, name: str) -> dict[str, Any] | None:
+    """The fields of an account that a command may change; None when there is none."""
+    user, shadow = accounts.users.get(name), accounts.shadows.get(name)
+    if user is None:
+        return None
+    return {
+        "uid": user.uid,
+        "gid": accounts.group_of(user),
+        "gid_number": user.gid,
+        "comment": user.comment,
+        "home": user.home,
+        "shell": user.shell,
+        "expires": shadow.expires if shadow else None,
+        "locked": shadow.locked if shadow else False,
+        "hidden": shadow.hidden if shadow else False,
+        "groups": sorted(group for group, whole in accounts.memberships.get(name, {}).items() if whole),
+    }
+
+
+def group_facts(accounts: Accounts, name: str) -> dict[str, Any] | None:
+    """The number and the members of a group; None when there is none."""
+    group = accounts.groups.get(name)
+    return None if group is None else {"gid": group.gid, "members": sorted(group.members)}
+
+
+def _units(view: HostView, steps: Sequence[Step]) -> dict[str, Any]:
+    """Each unit that is told to do something: how it stands, and on whose behalf it is told."""
+    why: dict[str, set[str]] = {}
+    for step in steps:
+        if isinstance(step.action, Unit):
+            for cause in step.causes:
+                if cause.unit:
+                    why.setdefault(cause.unit, set()).add(str(cause.address))
+    states = view.units(sorted(why)) if why else {}
+    return {
+        unit: {"active": states[unit].active, "invocation": states[unit].invocation, "for": sorted(addresses)}
+        for unit, addresses in why.items()
+    }
+
+
+def _text(view: HostView, path: str) -> str | None:
+    try:
+        return view.read(path).decode(*_TEXT)
+    except (FileNotFoundError, Unreadable, UnsafePath):
+        return None

@@ -1,0 +1,271 @@
+"""Doing what a plan says, step by step: journal, act, note. Whatever the plan is for.
+
+Before an effect: what will be written (pending rows), what it will owe, what it replaces. A kill in between leaves rows from which the
+next plan is not empty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from reconciler.core.actions import ABSENT, MakeLink, Phase, RemovePath, Step, Unit, UnitVerb, WriteFile, as_data, path_of
+from reconciler.core.address import Address
+from reconciler.core.changes import Change
+from reconciler.core.digest import digest, keyed_digest
+from reconciler.core.host import ActionFailed, Executor, HostError, Saved, UnitState, Unreadable, UnsafePath
+from reconciler.core.plan import Plan
+from reconciler.core.result import Progress, Stage
+from reconciler.core.state import Journal, LedgerRow, OwedRow
+from reconciler.engine import before, owed
+from reconciler.engine.simulate import unit_failures
+from reconciler.engine.situation import Request, Situation
+
+BATCH = 64
+"""Writes that share one journal transaction: each transaction costs several fsyncs."""
+
+Tell = Callable[[Progress], None]
+Settle = Callable[[Sequence[str]], Mapping[str, str]]
+Key = tuple[str, str, Address]
+
+
+@dataclass(slots=True)
+class Run:
+    """One run under way. `owing` are the rows this run has written, `effected` those whose effect was carried out.
+
+    `pending` are the ledger's rows while their parts are being changed; `changes` are those that an apply makes.
+    """
+
+    plan: Plan
+    situation: Situation
+    request: Request
+    host: Executor
+    journal: Journal
+    tell: Tell
+    number: int = 0
+    changes: Mapping[Address, Change] = field(default_factory=dict)
+    pending: Mapping[Address, LedgerRow] = field(default_factory=dict)
+    failed: dict[Address, str] = field(default_factory=dict)
+    skipped: dict[Address, str] = field(default_factory=dict)
+    owing: dict[Key, OwedRow] = field(default_factory=dict)
+    effected: set[Key] = field(default_factory=set)
+    started: set[str] = field(default_factory=set)
+    incurs: Mapping[Address, Sequence[OwedRow]] = field(default_factory=dict)
+
+    def begin(self, touched: Iterable[Address], about: Mapping[str, Any]) -> None:
+        """Open the run in the journal, with all its steps and with what is so before it. `about` says more about the run."""
+        plan = self.plan
+        steps = [_noted(step, self.request.memory.key) for step in plan.steps]
+        rows = {address: plan.memory.rows.get(address) for address in touched}
+        said = {**about, "before": before.state_of(self.host, plan.steps)}
+        self.number = self.journal.begin(plan.spec_digest, plan.spec_commit, plan.host, self.request.tool, steps, rows, said)
+        self.incurs = owed.incurred(plan.steps)
+
+    def perform(self) -> None:
+        """Everything the plan says, after cleaning up behind a run that was killed."""
+        if self.plan.memory.interrupted:
+            sweep(self)
+        for batch in _batches(self.plan.steps):
+            _execute(self, batch)
+
+    @property
+    def out(self) -> frozenset[Address]:
+        """What is no longer worked on."""
+        return frozenset(self.failed.keys() | self.skipped.keys())
+
+    def fail(self, address: Address, reason: str) -> None:
+        """Mark a failure, and skip what depends on it."""
+        self.failed.setdefault(address, reason)
+        for dependant, needed in self.plan.needs.items():
+            if needed & self.out and dependant not in self.out:
+                self.skipped[dependant] = f"needs {min(needed & self.out)}, which failed"
+                self.fail_dependants(dependant)
+
+    def fail_dependants(self, address: Address) -> None:
+        """Skip what depends on it, and what depends on that."""
+        for dependant, needed in self.plan.needs.items():
+            if address in needed and dependant not in self.out:
+                self.skipped[dependant] = f"needs {address}, which was skipped"
+                self.fail_dependants(dependant)
+
+
+def _noted(step: Step, key: bytes) -> dict[str, Any]:
+    """A step as the journal has it. The digest of a secret is made with the key of the host: it tells later whether that is still there."""
+    action = step.action
+    left = {"left": keyed_digest(action.content, key)} if isinstance(action, WriteFile) and action.sensitive else {}
+    return {**as_data(action), **left, "held": step.held, "for": sorted({str(cause.address) for cause in step.causes})}
+
+
+def sweep(run: Run) -> None:
+    """Remove what a killed run left half-written. One of these files may hold what stood at its target a moment before: it is kept."""
+    kinds, addresses = run.request.kinds, run.situation.observed
+    directories = {path.rpartition("/")[0] or "/" for address in addresses for path in kinds[address.kind].paths(address)}
+    for path in (path for directory in sorted(directories) for path in _leftovers(run.host, directory)):
+        try:
+            found = run.host.capture(RemovePath(path, ABSENT))
+            if found is not None:
+                run.journal.intend(run.number, [], [], [], [(-1, found)])
+                run.host.execute(RemovePath(path, f"link:{found.target}" if found.content is None else digest(found.content)))
+        except (ActionFailed, Unreadable, UnsafePath):
+            continue  # in a user's directory anything may have such a name; it is his
+
+
+def _leftovers(host: Executor, directory: str) -> tuple[str, ...]:
+    try:
+        return host.leftovers([directory])
+    except (Unreadable, UnsafePath):
+        return ()
+
+
+def _batches(steps: Sequence[Step]) -> Iterator[list[tuple[int, Step]]]:
+    """Writes in groups that share a transaction; unit verbs one by one, each already stands for many units."""
+    batch: list[tuple[int, Step]] = []
+    for n, step in enumerate(steps):
+        if batch and (step.phase is not Phase.WRITE or len(batch) == BATCH):
+            yield batch
+            batch = []
+        if step.phase is Phase.WRITE:
+            batch.append((n, step))
+        else:
+            yield [(n, step)]
+    if batch:
+        yield batch
+
+
+def _execute(run: Run, batch: Sequence[tuple[int, Step]]) -> None:
+    """One transaction of intentions, the effects, one transaction of results."""
+    ready: list[tuple[int, Step]] = []
+    for n, step in batch:
+        left = step.without(run.out)
+        if left is None:
+            _skip(run, n, step)
+        else:
+            ready.append((n, left))
+    ready, saved = _save(run, ready)
+    if not ready or not _intend(run, ready, saved):
+        return
+    results: dict[int, str] = {}
+    run.host.prepare([step.action for _, step in ready if not step.held])
+    for n, step in ready:
+        left = step.without(run.out)
+        if left is None:
+            _skip(run, n, step)
+        elif not left.held:
+            _arm_before(run, left)
+            _one(run, n, left, results)
+    # Not before what was done will survive a power cut is it written down as done.
+    lost = run.host.finish()
+    for n, step in ready:
+        path = path_of(step.action)
+        if n in results and path is not None and path in lost:
+            del results[n]
+            _told_failure(run, n, step, lost[path])
+    run.journal.done(run.number, results)
+
+
+def _skip(run: Run, n: int, step: Step) -> None:
+    run.journal.skipped(run.number, n, "its resource failed or was skipped")
+    run.tell(Progress(Stage.SKIPPED, n + 1, len(run.plan.steps), step))
+
+
+def _save(run: Run, batch: Sequence[tuple[int, Step]]) -> tuple[list[tuple[int, Step]], list[tuple[int, Saved]]]:
+    """What the batch is about to replace. A step for which that cannot be had (a FIFO came in the way since the plan) fails alone."""
+    ready: list[tuple[int, Step]] = []
+    saved: list[tuple[int, Saved]] = []
+    for n, step in batch:
+        try:
+            found = None if step.held else run.host.capture(step.action)
+        except HostError as problem:
+            _told_failure(run, n, step, str(problem))
+        else:
+            ready.append((n, step))
+            saved += [(n, found)] if found is not None else []
+            saved += [(n, above) for above in _above(run, step)]
+    return ready, saved
+
+
+def _above(run: Run, step: Step) -> Iterable[Saved]:
+    """The directory that an action may make or remove beside its own path."""
+    action = step.action
+    if step.held or not (isinstance(action, MakeLink) or (isinstance(action, RemovePath) and action.prune_parent)):
+        return
+    parent = action.path.rpartition("/")[0]
+    if parent and (isinstance(action, RemovePath) or run.host.entry(parent) is None):
+        found = run.host.capture(RemovePath(parent, ABSENT))
+        if found is not None:
+            yield found
+
+
+def _intend(run: Run, batch: Sequence[tuple[int, Step]], saved: Sequence[tuple[int, Saved]]) -> bool:
+    """Write down what is about to happen. If that cannot be done, it does not happen."""
+    addresses = {cause.address for _, step in batch for cause in step.causes}
+    affected = addresses | {address for address, needed in run.plan.needs.items() if needed & addresses}
+    owing = {key(row): row for address in affected for row in run.incurs.get(address, ()) if key(row) not in run.owing}
+    rows = [run.pending[address] for address in sorted(addresses) if address in run.pending]
+    try:
+        run.journal.intend(run.number, [n for n, _ in batch], rows, [replace(row, run=run.number) for row in owing.values()], saved)
+    except HostError as problem:
+        for n, step in batch:
+            _told_failure(run, n, step, str(problem))
+        return False
+    run.owing.update(owing)
+    return True
+
+
+def key(row: OwedRow) -> Key:
+    """What tells owed rows apart."""
+    return (row.verb, row.unit, row.address)
+
+
+def _one(run: Run, n: int, step: Step, results: dict[int, str]) -> None:
+    total = len(run.plan.steps)
+    run.tell(Progress(Stage.STARTED, n + 1, total, step))
+    try:
+        receipt = run.host.execute(step.action)
+    except (ActionFailed, HostError) as failed:
+        _told_failure(run, n, step, str(failed))
+        return
+    failures = unit_failures(step, receipt)
+    for address, reason in failures.items():
+        run.fail(address, reason)
+    _note_effect(run, step, set(receipt.failed or {}))
+    results[n] = receipt.note
+    stage = Stage.FAILED if failures else Stage.DONE
+    run.tell(Progress(stage, n + 1, total, step, "; ".join(failures.values())))
+
+
+def _told_failure(run: Run, n: int, step: Step, reason: str) -> None:
+    run.journal.failed(run.number, n, reason)
+    for cause in step.causes:
+        run.fail(cause.address, reason)
+    run.tell(Progress(Stage.FAILED, n + 1, len(run.plan.steps), step, reason))
+
+
+def _note_effect(run: Run, step: Step, failed_units: set[str]) -> None:
+    if not isinstance(step.action, Unit):
+        return
+    if step.action.verb in (UnitVerb.START, UnitVerb.RESTART):
+        run.started |= set(step.action.units) - failed_units
+    verbs = (step.action.verb, UnitVerb.START) if step.action.verb is UnitVerb.RESTART else (step.action.verb,)
+    done = [cause for cause in step.causes if cause.unit not in failed_units]
+    run.effected |= {(str(verb), cause.unit, cause.address) for cause in done for verb in verbs}
+
+
+def _arm_before(run: Run, step: Step) -> None:
+    """Before the first process is touched, note which process each owed effect is about. An unarmed row is always due."""
+    if step.phase is Phase.START and (rows := unarmed(run)):
+        arm(run, rows)
+
+
+def unarmed(run: Run) -> list[OwedRow]:
+    """Rows of this run for which it is not known which process they are about."""
+    return [row for row in run.owing.values() if row.unit and not row.invocation and row.verb != UnitVerb.START]
+
+
+def arm(run: Run, rows: Sequence[OwedRow]) -> None:
+    """Note which process each row is about."""
+    states = run.host.units(sorted({row.unit for row in rows}))
+    armed = [replace(row, invocation=states.get(row.unit, UnitState()).invocation, run=run.number) for row in rows]
+    run.journal.arm(armed)
+    run.owing.update({key(row): row for row in armed})

@@ -1,0 +1,277 @@
+"""What it takes to undo a run: a comparison of what was there before it, what it left, and what is there now.
+
+Like a plan it looks at states, not at events: what is as it was before needs no step, so that a rollback which was killed is finished by
+the same rollback. What is neither as it was nor as the run left it was changed since: it is refused, unless that is to be overwritten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from reconciler.core.actions import Action, Cause, EditLines, MakeDirectory, MakeLink, RemovePath, SetAccess, Step, WriteFile, path_of
+from reconciler.core.address import Address
+from reconciler.core.host import FileType, HostError, HostView, Saved
+from reconciler.core.state import Memory, OwedRow, PastRun, PastStep
+from reconciler.engine import order, things
+from reconciler.engine.before import accounts_of
+from reconciler.engine.reversed_accounts import Accounting, account_steps
+from reconciler.engine.reversed_units import unit_steps
+from reconciler.engine.things import Edited, Thing
+
+_PATHS = ("WriteFile", "EditLines", "MakeDirectory", "SetAccess", "MakeLink", "RemovePath")
+
+
+@dataclass(frozen=True, slots=True)
+class Reversal:
+    """`steps` undo the run; `refused` says what was changed since, and `kept` what does not come back, each with the reason.
+
+    `addresses` are the parts that are undone; `clear` are owed rows that are void when they are.
+    """
+
+    past: PastRun
+    addresses: tuple[Address, ...] = ()
+    steps: tuple[Step, ...] = ()
+    refused: Mapping[Address, str] = field(default_factory=dict)
+    kept: Mapping[Address, tuple[str, ...]] = field(default_factory=dict)
+    clear: tuple[OwedRow, ...] = ()
+
+    @property
+    def moving(self) -> tuple[Address, ...]:
+        """The parts for which there is something to do."""
+        doing = {cause.address for step in self.steps if not step.held for cause in step.causes}
+        return tuple(address for address in self.addresses if address in doing)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is to be undone of which run. `overwrite` are addresses whose changes since are given up; `selects` as in Request."""
+
+    past: PastRun
+    memory: Memory
+    edited: Edited
+    overwrite: Collection[str] = ()
+    targets: Collection[str] = ()
+    excludes: Collection[str] = ()
+
+    def selects(self, address: Address) -> bool:
+        """Whether this part is to be undone."""
+        names = {str(address), str(address.resource), address.kind}
+        return not names & set(self.excludes) and (not self.targets or bool(names & set(self.targets)))
+
+    def overwrites(self, addresses: Iterable[Address]) -> bool:
+        """Whether what was changed since on behalf of these is given up."""
+        names = {name for address in addresses for name in (str(address), str(address.resource))}
+        return bool(names & set(self.overwrite))
+
+
+@dataclass(slots=True)
+class _Draft:
+    wish: Wish
+    view: HostView
+    refused: dict[Address, str] = field(default_factory=dict)
+    kept: dict[Address, list[str]] = field(default_factory=dict)
+
+    def refuse(self, addresses: Iterable[Address], why: str) -> None:
+        for address in addresses:
+            self.refused.setdefault(address, why)
+
+    def keep(self, addresses: Iterable[Address], why: str) -> None:
+        for address in addresses:
+            self.kept.setdefault(address, []).append(why)
+
+
+def reversal(wish: Wish, view: HostView) -> Reversal:
+    """Compare, and say what is to be done. Reads the host and changes nothing."""
+    past = wish.past
+    touched = {*past.rows, *(address for step in past.steps for address in step.addresses)}
+    addresses = tuple(sorted(address for address in touched if wish.selects(address)))
+    draft = _Draft(wish, view)
+    steps = [step for step in past.steps if step.state in ("done", "started") and not step.held]
+    chosen = [step for step in steps if any(address in addresses for address in step.addresses)]
+    accounts = _accounts(draft, chosen)
+    paths = [*_paths(draft, chosen)]
+    good = [step for step in (*accounts, *paths) if not any(cause.address in draft.refused for cause in step.causes)]
+    good = _emptying(draft, good)
+    units = unit_steps(past, view, wish.memory.owed, addresses, restored={step.action for step in good if path_of(step.action)})
+    good += [step for one in units.steps if (step := one.without(frozenset(draft.refused))) is not None]
+    for unit, mine in units.kept.items():
+        draft.keep(mine, f"{unit} goes on as it is: its unit file was gone before that run, and will be gone again")
+    ordered = order.in_order(good, {})
+    left = tuple(address for address in addresses if address not in draft.refused)
+    kept = {address: tuple(dict.fromkeys(why)) for address, why in draft.kept.items() if address not in draft.refused}
+    return Reversal(past, left, ordered, draft.refused, kept, tuple(row for row in units.clear if row.address in left))
+
+
+def _accounts(draft: _Draft, steps: Collection[PastStep]) -> list[Step]:
+    mine = [step for step in steps if step.action["action"] == "Account"]
+    if not mine:
+        return []
+    before = draft.wish.past.before
+    if before is None:
+        draft.refuse((a for step in mine for a in step.addresses), "its run was made by a version that did not write down accounts")
+        return []
+    accounting = Accounting(before, accounts_of(draft.view), draft.wish.overwrites, draft.refuse, draft.keep)
+    return list(account_steps(mine, accounting))
+
+
+# ---------------------------------------------------------------------------------------------------- paths
+
+
+def _paths(draft: _Draft, steps: Collection[PastStep]) -> Iterator[Step]:
+    """One step for each path that is not as it was: restored ones first, the directories before what is in them."""
+    by_path: dict[str, list[PastStep]] = {}
+    for step in steps:
+        if step.action["action"] in _PATHS:
+            for path in dict.fromkeys((step.action["path"], *(saved.path for saved in step.saved))):
+                by_path.setdefault(path, []).append(step)
+    found = [step for path, mine in by_path.items() for step in _path(draft, path, mine)]
+    yield from sorted(found, key=lambda step: (not isinstance(step.action, MakeDirectory), (path_of(step.action) or "").count("/")))
+
+
+def _path(draft: _Draft, path: str, steps: list[PastStep]) -> Iterator[Step]:
+    addresses = tuple(dict.fromkeys(address for step in steps for address in step.addresses))
+    others = [address for address in addresses if not draft.wish.selects(address)]
+    if others:
+        draft.refuse(addresses, f"{path} is also that of {others[0]}, which is left out; name both or neither")
+        return
+    saved = next((one for step in steps for one in step.saved if one.path == path), None)
+    if saved is None:
+        draft.refuse(addresses, f"what stood at {path} before is not kept any more")
+        return
+    try:
+        now = things.seen(draft.view, path)
+    except HostError as problem:
+        draft.refuse(addresses, str(problem))
+        return
+    action = _undoing(draft, path, [step.action for step in steps], saved, now, addresses)
+    if action is not None:
+        yield Step(action, tuple(Cause(address) for address in addresses))
+
+
+def _undoing(
+    draft: _Draft, path: str, actions: list[Mapping[str, Any]], saved: Saved, now: Thing | None, addresses: tuple[Address, ...]
+) -> Action | None:
+    """What makes the path what it was, if anything is to be done and may be done."""
+    key, edited = draft.wish.memory.key, draft.wish.edited
+    before = _named(draft, things.was(saved))
+    if all(action["action"] == "SetAccess" for action in actions) and not (before and before.content and actions[0].get("as_user")):
+        before = replace(before, digest="", content=None) if before else None
+    if things.same(before, now, key):
+        return None
+    chain = [before]
+    for action in actions:
+        chain.append(_left(chain[-1], action, path, edited))
+    as_user = next((action["as_user"] for action in actions if action.get("as_user")), "")
+    rows = [draft.wish.past.rows.get(address) for address in addresses]
+    secret = any(action.get("sensitive") for action in actions) or any(row.sensitive for row in rows if row)
+    if any(things.same(one, now, key) for one in chain[1:]) or draft.wish.overwrites(addresses):
+        return _put_back(draft, path, before, now, _How(as_user, secret, addresses, _lines(actions)))
+    left = chain[-1]
+    if now and left and now.content is not None and left.content is not None and actions[-1]["action"] == "EditLines":
+        return _lines_back(path, before, left, now, as_user, edited)
+    draft.refuse(
+        addresses, f"{path} was changed since: {things.words(now)}" + ("" if now is None or chain[-1] else ", and was removed then")
+    )
+    return None
+
+
+def _named(draft: _Draft, thing: Thing | None) -> Thing | None:
+    """With the names that numbers have by now: the run may have given the owner his account."""
+    if thing is None or not (thing.owner.isdecimal() or thing.group.isdecimal()):
+        return thing
+    accounts = accounts_of(draft.view)
+    users = {str(user.uid): user.name for user in accounts.users.values()}
+    groups = {str(gid): name for gid, name in accounts.group_names.items()}
+    return replace(thing, owner=users.get(thing.owner, thing.owner), group=groups.get(thing.group, thing.group))
+
+
+def _left(thing: Thing | None, action: Mapping[str, Any], path: str, edited: Edited) -> Thing | None:
+    """What the action left at the path, which may be the directory that it made or removed beside its own path."""
+    if action["path"] == path:
+        return things.after(thing, action, edited)
+    return Thing(FileType.DIRECTORY, "0755", "root", "root") if action["action"] == "MakeLink" else None
+
+
+def _lines(actions: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    return tuple(line for action in actions if action["action"] == "EditLines" for line in action["add"])
+
+
+@dataclass(frozen=True, slots=True)
+class _How:
+    """`added` are the lines that the run added to a file that was not there."""
+
+    as_user: str
+    secret: bool
+    addresses: tuple[Address, ...]
+    added: tuple[str, ...]
+
+
+def _put_back(draft: _Draft, path: str, before: Thing | None, now: Thing | None, how: _How) -> Action | None:
+    expects = things.expected(now)
+    if before is None:
+        return _remove(draft, path, now, how)
+    in_home = bool(how.as_user) and before.type is FileType.FILE and before.content is not None
+    if (
+        now is not None
+        and not in_home
+        and before.type is now.type
+        and before.digest in ("", now.digest)
+        and before.type is not FileType.LINK
+    ):
+        return SetAccess(path, before.mode, before.owner, before.group, how.as_user)
+    if before.type is FileType.DIRECTORY and now is None:
+        return MakeDirectory(path, before.mode, before.owner, before.group, how.as_user)
+    if FileType.DIRECTORY in (before.type, now.type if now else None):
+        draft.refuse(how.addresses, f"{path} was changed since: {things.words(now)}; it was a {before.type}")
+        return None
+    if before.type is FileType.LINK:
+        return MakeLink(path, before.target, expects)
+    assert before.content is not None
+    access = (before.mode, before.owner, before.group)
+    return WriteFile(path, before.content, before.digest, *access, expects, how.secret, how.as_user)
+
+
+def _remove(draft: _Draft, path: str, now: Thing | None, how: _How) -> Action | None:
+    """Away with what was not there. In a home nothing is deleted, and data nowhere."""
+    assert now is not None
+    if not how.as_user:
+        return RemovePath(path, things.expected(now), sensitive=how.secret)
+    left = draft.wish.edited(now.content or b"", (), how.added) if now.type is FileType.FILE else b""
+    if now.type is FileType.FILE and how.added and left != now.content:
+        return EditLines(path, (), how.added, now.mode, now.owner, now.group, things.expected(now), how.as_user)
+    draft.keep(how.addresses, f"{path} stays: nothing in a home is deleted")
+    return None
+
+
+def _lines_back(path: str, before: Thing | None, left: Thing, now: Thing, as_user: str, edited: Edited) -> Action | None:
+    """In a file that others have changed too: the lines that the run added go, those it took out are added again at the end."""
+    old, new = _text_lines(before), _text_lines(left)
+    added, taken = tuple(line for line in new if line not in old), tuple(line for line in old if line not in new)
+    assert now.content is not None
+    if edited(now.content, taken, added) == now.content:
+        return None
+    return EditLines(path, taken, added, now.mode, now.owner, now.group, things.expected(now), as_user)
+
+
+def _text_lines(thing: Thing | None) -> tuple[str, ...]:
+    content = thing.content if thing and thing.content else b""
+    return tuple(dict.fromkeys(line.removesuffix("\r") for line in content.decode("utf-8", "surrogateescape").split("\n") if line))
+
+
+def _emptying(draft: _Draft, steps: list[Step]) -> list[Step]:
+    """Without the removal of directories that would not be empty then: what others have put in them is theirs."""
+    going = {step.action.path for step in steps if isinstance(step.action, RemovePath)}
+    kept: set[str] = set()
+    for path in sorted(going, key=lambda path: -path.count("/")):
+        try:
+            inside = [f"{path.rstrip('/')}/{name}" for name in draft.view.names(path)]
+        except HostError:
+            inside = []
+        if any(one not in going or one in kept for one in inside):
+            kept.add(path)
+    for step in steps:
+        if isinstance(step.action, RemovePath) and step.action.path in kept:
+            draft.keep((cause.address for cause in step.causes), f"{step.action.path} stays: there is something in it")
+    return [step for step in steps if not (isinstance(step.action, RemovePath) and step.action.path in kept)]

@@ -1,0 +1,170 @@
+"""Undo a run through the ordinary applier: journal, act, look again. The run that does it can itself be undone."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from reconciler.core.address import Address
+from reconciler.core.changes import Document, Observed
+from reconciler.core.diagnostic import Diagnostic, Severity, error
+from reconciler.core.host import Executor, HostError, HostView
+from reconciler.core.kind import Kinds
+from reconciler.core.plan import Plan
+from reconciler.core.result import ApplyResult, Outcome, Status
+from reconciler.core.spec import Spec
+from reconciler.core.state import Journal, LedgerRow
+from reconciler.engine.applier import ending, still_owed, unsettled
+from reconciler.engine.execution import Run, Settle, Tell, arm, unarmed
+from reconciler.engine.planner import Simulator
+from reconciler.engine.reversal import Reversal, Wish, reversal
+from reconciler.engine.simulate import unit_failures
+from reconciler.engine.situation import Request, Situation
+
+
+@dataclass(frozen=True, slots=True)
+class Rollback:
+    """A rollback that is planned: shown first, then carried out."""
+
+    wish: Wish
+    reversal: Reversal
+    plan: Plan
+    request: Request
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to do on the host."""
+        return all(step.held for step in self.reversal.steps)
+
+
+def plan_rollback(wish: Wish, view: HostView, kinds: Kinds, tool: str, simulator: Simulator, unprotect: Collection[str] = ()) -> Rollback:
+    """Compare, refuse what must not be undone, and try the rest on a simulated host."""
+    found = reversal(wish, view)
+    memory = wish.memory
+    plan = Plan(memory.spec_host, spec_commit=memory.commit, steps=found.steps, memory=memory)
+    request = Request(Spec(memory.spec_host), kinds, view, memory, tool)
+    refusals = [_refusal(address, why) for address, why in sorted(found.refused.items())]
+    refusals += [_protected(address) for address in _protected_ones(found, wish, unprotect)]
+    failures = {} if refusals or not found.steps else _simulate(found, wish, simulator(view))
+    problems = [error("would not come back", why, address=address) for address, why in sorted(failures.items())]
+    return Rollback(wish, found, plan, request, (*refusals, *problems))
+
+
+def _refusal(address: Address, why: str) -> Diagnostic:
+    name = str(address)
+    detail = (
+        f"{why}. --overwrite '{name}' gives up what was changed since, which is kept for another rollback; --exclude '{name}' leaves it."
+    )
+    return Diagnostic(Severity.ERROR, "not as the run left it", detail, address, rule="changed-since", refusal=True)
+
+
+def _protected(address: Address) -> Diagnostic:
+    detail = f"{address} is protected, and was made by this run: it would be removed. Give --unprotect '{address}'."
+    return Diagnostic(Severity.ERROR, "protected resource would be destroyed", detail, address, rule="protected", refusal=True)
+
+
+def _protected_ones(found: Reversal, wish: Wish, unprotect: Collection[str]) -> Iterable[Address]:
+    for address in found.moving:
+        row = wish.memory.rows.get(address)
+        if row and row.protect and row.created and found.past.rows.get(address) is None and str(address) not in unprotect:
+            yield address
+
+
+def _simulate(found: Reversal, wish: Wish, host: Executor) -> dict[Address, str]:
+    failures: dict[Address, str] = {}
+    for step in found.steps:
+        if not step.held:
+            try:
+                receipt = host.execute(step.action)
+            except HostError as problem:
+                failures.update({cause.address: str(problem) for cause in step.causes if cause.address not in failures})
+            else:
+                failures.update(unit_failures(step, receipt))
+    return {**_left(found, wish, host), **failures}
+
+
+def _left(found: Reversal, wish: Wish, host: HostView) -> dict[Address, str]:
+    """What is still not as it was before the run."""
+    again = reversal(replace(wish, memory=replace(wish.memory, owed=())), host)
+    left = {address: "did not come back" for address in again.moving if address in found.addresses}
+    return left | {address: why for address, why in again.refused.items() if address in found.addresses}
+
+
+def carry_out(planned: Rollback, host: Executor, journal: Journal, tell: Tell, settle: Settle, about: Mapping[str, Any]) -> ApplyResult:
+    """Do it. Failures do not raise: they are outcomes."""
+    found, memory = planned.reversal, planned.plan.memory
+    rows = {address: row for address in found.moving if (row := _pending(found, address, memory.rows.get(address))) is not None}
+    situation = Situation({}, dict.fromkeys(found.addresses, Observed(None)), memory.rows)
+    run = Run(planned.plan, situation, planned.request, host, journal, tell, pending=rows)
+    run.begin(found.addresses, {**about, "undoes": found.past.number})
+    run.perform()
+    result = _conclude(run, planned, settle)
+    journal.end(run.number, *ending(result))
+    return result
+
+
+def _pending(found: Reversal, address: Address, now: LedgerRow | None) -> LedgerRow | None:
+    """The ledger's row while the part is brought back: if the host shows the old document, that is ours."""
+    before = found.past.rows.get(address)
+    if before is None or before.document is None:
+        return None
+    row = now or replace(before, document=None)
+    return replace(row, pending=before.document, sensitive=row.sensitive or before.sensitive)
+
+
+def _conclude(run: Run, planned: Rollback, settle: Settle) -> ApplyResult:
+    """Look at the host once more; the ledger says again what it said before the run, of what is so again."""
+    if run.host.running and (rows := unarmed(run)):
+        arm(run, rows)
+    found = planned.reversal
+    for address, reason in {**_left(found, planned.wish, run.host), **unsettled(run, settle)}.items():
+        if address not in run.out:
+            run.fail(address, reason)
+    back = [address for address in found.addresses if address not in run.out]
+    put, drop = _rows(planned, back, run.host)
+    left, clear = still_owed(run, set(), set(drop))
+    void = [row for row in found.clear if row.address in back]
+    run.journal.settle(run.number, put, drop, [*clear, *void])
+    outcomes = {address: Outcome(Status.APPLIED) for address in found.moving}
+    outcomes |= {address: Outcome(Status.FAILED, reason) for address, reason in run.failed.items()}
+    return ApplyResult(planned.plan, outcomes, tuple(row for row in left if row not in void), run=run.number)
+
+
+def _rows(planned: Rollback, back: Collection[Address], view: HostView) -> tuple[list[LedgerRow], list[Address]]:
+    """The ledger's rows as they were; of what the run made and what stays (an account, disabled), what it is now."""
+    past, rows, kinds = planned.reversal.past, planned.plan.memory.rows, planned.request.kinds
+    made = [address for address in back if past.rows.get(address) is None and (row := rows.get(address)) is not None and row.created]
+    observed = _observe(made, kinds, view)
+    put, drop = [], []
+    for address in back:
+        before, now = past.rows.get(address), rows.get(address)
+        document = observed[address].document if address in observed else None
+        if before is not None:
+            put.append(before)
+        elif now is not None and document is not None:
+            put.append(replace(now, document=_like(document, now.document or now.pending or {}), pending=None))
+        elif now is not None:
+            drop.append(address)
+    return put, drop
+
+
+def _observe(addresses: Collection[Address], kinds: Kinds, view: HostView) -> dict[Address, Observed]:
+    """What is there of these. A kind is asked once."""
+    found: dict[Address, Observed] = {}
+    for name in sorted({address.kind for address in addresses}):
+        found.update(kinds[name].observe(view, sorted(address for address in addresses if address.kind == name)))
+    return found
+
+
+def _like(document: Document, shape: Document) -> Document:
+    """As much of a document as another one speaks of: what we never said anything about is not ours."""
+
+    def cut(value: Any, like: Any) -> Any:
+        if isinstance(value, dict) and isinstance(like, dict):
+            return {name: cut(value[name], like[name]) for name in like if name in value}
+        return value
+
+    result: Document = cut(document, shape)
+    return result

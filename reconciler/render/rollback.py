@@ -1,0 +1,53 @@
+"""A rollback, for people: made from its public form (see `app.rolling_back.rollback_data`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from reconciler.render.run import time_text
+from reconciler.render.term import count, visible
+from reconciler.render.words import action_words
+
+
+def rollback_text(data: Mapping[str, Any]) -> str:
+    """What it would do, object by object and then step by step; what does not come back, and what was changed since."""
+    past = data["undoes"]
+    which = f"run {past['run']} ({past['status']}, {time_text(past['started'])})"
+    again = f", which undid run {past['undoes']}" if past.get("undoes") else ""
+    lines = [f"Rollback of {which}{again} on {visible(data['host'])}. Nothing is done yet."]
+    for row in data["objects"]:
+        lines += ["", f"  {visible(row['address'])}", *(f"      {line}" for line in _object(row))]
+    if data["steps"]:
+        lines += ["", "Steps, in this order:"]
+        lines += [f"  {n:>3}. {visible(action_words(step))}{_note(step)}" for n, step in enumerate(data["steps"], 1)]
+    if not data["objects"]:
+        lines += ["", "Nothing to do: everything is as it was before that run."]
+    return "\n".join([*lines, ""])
+
+
+def _object(row: Mapping[str, Any]) -> Iterator[str]:
+    for step in row["steps"]:
+        because = f"  because {visible(step['why'])}" if step.get("why") else ""
+        yield f"{visible(action_words(step))}{_note(step)}{because}"
+        for line in step.get("diff") or ():
+            yield f"  {visible(line)}"
+    yield from (f"kept: {visible(why)}" for why in row["kept"])
+    if row["refused"]:
+        yield f"refused: {visible(row['refused'])}"
+
+
+def _note(step: Mapping[str, Any]) -> str:
+    return "  (owed, not done: restart it when it suits)" if step.get("held") else ""
+
+
+def rollback_result(data: Mapping[str, Any]) -> str:
+    """What came of it, and what to do about the spec."""
+    result, run = data["result"], data["undoes"]["run"]
+    failed = {address: one["reason"] for address, one in result["outcomes"].items() if one["status"] == "failed"}
+    done = len(result["outcomes"]) - len(failed)
+    lines = [f"{visible(address)}: failed: {visible(why)}" for address, why in failed.items()]
+    head = "Rollback complete!" if not failed else f"Rollback incomplete; `reconciler rollback {run}` goes on with what is left."
+    lines.append(f"{head} {count(done, 'object')} as before run {run}. This is run {result['run']}.")
+    lines.append("The spec still says otherwise: the next apply will bring it back. Revert the commit, or stop the timer until then.")
+    return "\n".join(lines) + "\n"
