@@ -29,7 +29,8 @@ _FOREIGN = (
     *(f"services/{name}" for name in ("adoption", "adoption-is-refused", "adoption-mode-of-the-unit-file", "silent-adoption")),
 )
 _NOT_FOR_ALL = ("files/adoption", "files/adoption-of-mode")
-_SECRET = ("files/no-longer-sensitive", "files/sensitive-changed", "files/sensitive-from-now-on-and-changed", "files/sensitive-no-longer",
+_SECRET = ("files/no-longer-sensitive", "files/sensitive-changed",
+           "files/sensitive-from-now-on", "files/sensitive-from-now-on-and-changed", "files/sensitive-no-longer",
            "services/credential", "files/shadow")  # fmt: skip
 _KEYS = ("ssh_keys/adoption-of-modes", "ssh_keys/adoption-of-options", "ssh_keys/adoption-of-options-is-refused", "ssh_keys/at-least",
          "ssh_keys/exactly", "ssh_keys/exactly-is-refused-first", "ssh_keys/silent-adoption")  # fmt: skip
@@ -45,7 +46,7 @@ def taken(world: World) -> Any:
     names = [name for name in host.names("/etc/systemd/system") if "." in name] if world.running else []
     names += list(world.simulated._units._states) if world.simulated else []
     memory = read_memory(world.state, "")
-    data = take(host, discover(), memory, hostname="testhost", units=sorted(set(names)), now=NOW, tool="0")
+    data = take(host, discover(), memory, who={"name": "testhost", "machine": ""}, units=sorted(set(names)), now=NOW, tool="0")
     return json.loads(json.dumps(data))
 
 

@@ -159,7 +159,8 @@ def _patched(host: Any, state: str, store: Any) -> Iterator[None]:
     with ExitStack() as stack:
         for module in (planning, applying, settled):
             stack.enter_context(mock.patch.object(module, "open_host", return_value=host))
-            stack.enter_context(mock.patch.object(module, "state_directory", return_value=state))
+        for remembering in (planning, settled):
+            stack.enter_context(mock.patch.object(remembering, "state_directory", return_value=state))
         stack.enter_context(mock.patch.object(applying, "Store", store))
         yield
 

@@ -157,7 +157,8 @@ def _fingerprinted(plan: Plan, request: Request, situation: Situation) -> Plan:
     from reconciler.engine.approval import with_fingerprint  # a plan that is only looked at is no approval
 
     try:
-        machine = machine_digest(machine_id(request.view))
+        snapshot = _snapshot(request)
+        machine = machine_digest(machine_id(request.view)) if snapshot is None else snapshot.machine
     except HostError:
         machine = ""
     return with_fingerprint(plan, request, situation, machine)
@@ -176,7 +177,11 @@ def _with_unknown(planned: Planned, view: SnapshotView) -> Planned:
     told = set(plan.unreadable.values())
     missing = [what for what in view.unknown.values() if f"unknown: the snapshot does not have {what}" not in told]
     # An approval covers the keyed digest of a secret, once there is a ledger; and the key never leaves the host.
-    secret = [change.address for change in plan.changes if change.sensitive and change.part is not None and plan.memory.lineage]
+    # That is so of each secret that is declared, for an approval covers all that the spec says.
+    secret = [change.address for change in plan.changes if change.sensitive and change.part is not None]
+    if plan.approval is not None and planned.situation is not None:
+        secret += [address for address, part in planned.situation.parts.items() if part.sensitive]
+    secret = list(dict.fromkeys(secret)) if plan.memory.lineage else []
     unknown = (*missing, *(f"the key with which the host tells the secret of {address}" for address in secret))
     return replace(planned, plan=replace(plan, unknown=unknown))
 

@@ -125,9 +125,9 @@ def note_settled(loaded: Loaded, options: PlanOptions, planned: Planned) -> None
     request, situation, spec = planned.request, planned.situation, loaded.spec
     if request is None or situation is None or spec is None or loaded.diagnostics or not loaded.path:
         return
-    if options.targets or options.excludes:
+    if options.targets or options.excludes or options.kinds is not None:
         return
-    directory = state_directory(options.root)
+    directory = options.state_directory
     memory = read_memory(directory, machine_id(request.view))
     if not memory.rows or not _is_all(situation, memory) or static_hostname(request.view) not in ("", spec.host):
         return

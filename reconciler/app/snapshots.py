@@ -13,6 +13,7 @@ from reconciler._version import __version__
 from reconciler.core.actions import WriteFile
 from reconciler.core.changes import Change, Origin, Verb
 from reconciler.core.diagnostic import Diagnostic, error
+from reconciler.core.digest import machine_digest
 from reconciler.core.kind import Impossible
 from reconciler.core.spec import Spec
 from reconciler.core.state import Memory
@@ -43,9 +44,11 @@ def take_snapshot(root: str | None, now: str) -> dict[str, Any]:
     from reconciler.host.snapshot_taking import take
 
     host = open_host(root)
-    memory = read_memory(state_directory(root), machine_id(host))
+    machine = machine_id(host)
+    memory = read_memory(state_directory(root), machine)
     more = {"versions": versions(), "mounts": mounts()} if root is None else {"versions": {}, "mounts": []}
-    return take(host, discover(), memory, hostname=static_hostname(host), units=host.loaded_units(), now=now, tool=__version__, **more)
+    who = {"name": static_hostname(host), "machine": machine_digest(machine)}
+    return take(host, discover(), memory, who=who, units=host.loaded_units(), now=now, tool=__version__, **more)
 
 
 def load_snapshot(path: str, spec: Spec, allow: Collection[str]) -> Loaded:

@@ -25,6 +25,7 @@ class SnapshotView:
     def __init__(self, data: Mapping[str, Any], contents: Mapping[str, bytes]) -> None:
         self.running: bool = data["running"]
         self.taken: str = data["taken"]
+        self.machine: str = data["host"].get("machine", "")
         self.unknown: dict[str, str] = {}
         self._paths: Mapping[str, Any] = data["paths"]
         self._units: Mapping[str, Any] | None = data["units"]

@@ -48,9 +48,9 @@ _KEYS = ("authorized_keys", "authorized_keys2")
 
 
 def take(
-    host: HostView, kinds: Kinds, memory: Memory, *, hostname: str, units: Sequence[str], now: str, tool: str, **more: Any
+    host: HostView, kinds: Kinds, memory: Memory, *, who: Mapping[str, str], units: Sequence[str], now: str, tool: str, **more: Any
 ) -> dict[str, Any]:
-    """The document. `units` are the names of all that systemd has loaded; `now` is a UTC time stamp as RFC 3339 has it."""
+    """The document. `who`: `name` and `machine`. `units` are all that systemd has loaded; `now` is a UTC time stamp as in RFC 3339."""
     found = _Taker(host, kinds, memory)
     found.record()
     states = host.units([name for name in units if name.endswith(UNITS)]) if host.running else None
@@ -58,7 +58,7 @@ def take(
         "format_version": FORMAT_VERSION,
         "tool_version": tool,
         "taken": now,
-        "host": {"name": hostname},
+        "host": dict(who),
         "running": host.running,
         **more,
         "units": None if states is None else {name: _state(state) for name, state in sorted(states.items()) if state != UnitState()},

@@ -79,7 +79,10 @@ def snapshot_schema() -> Schema:
             "format_version": {"type": "string", "pattern": "^1\\.[0-9]+$"},
             "tool_version": _TEXT,
             "taken": _said("When, in UTC.", {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$"}),
-            "host": _object({"name": _said("The static hostname; empty if it has none.", _TEXT)}),
+            "host": _object(
+                {"name": _said("The static hostname; empty if it has none.", _TEXT)},
+                {"machine": _said("Stands for the machine-id, which itself is confidential.", _TEXT)},
+            ),
             "running": _said("Whether a systemd answered; not in a file tree.", _FLAG),
             "units": _said(
                 "Every service, timer, socket, path, target and mount that systemd had loaded.",

@@ -8,7 +8,7 @@ from unittest import mock
 
 import pytest
 
-from reconciler.app import applying, planning
+from reconciler.app import applying
 from reconciler.engine import planner
 from tests.cli.command import run
 
@@ -19,7 +19,7 @@ SECRET = 'version: 1\nhost: gpu-01\nfiles:\n  /etc/x: {content: "1", mode: "0600
 @pytest.fixture
 def plans() -> Iterator[mock.Mock]:
     """A count of the plans that are made."""
-    with mock.patch.object(planning, "make_plan", wraps=planner.make_plan) as counted:
+    with mock.patch.object(planner, "make_plan", wraps=planner.make_plan) as counted:
         yield counted
 
 
