@@ -21,16 +21,21 @@ from reconciler.kinds import access
 
 PLACE = "/etc/systemd/system"
 _RUNTIME = "/run/systemd/system"
-_DEPENDENCIES = (".wants", ".requires", ".upholds")
+DEPENDENCIES = (".wants", ".requires", ".upholds")
 FILE: Document = {"type": "file", "mode": "0644", "owner": "root", "group": "root"}
 MASK: Document = {"type": "link", "target": "/dev/null"}
-# systemd's ActiveState in our words; activating is looked at more closely in _state.
+# systemd's ActiveState in our words; activating is looked at more closely in state_of.
 _STATES = {"active": "running", "reloading": "running", "inactive": "stopped", "deactivating": "stopping", "failed": "failed"}
 
 
 def path(name: str) -> str:
     """Where a unit's file is."""
     return f"{PLACE}/{name}"
+
+
+def drop_in(name: str) -> str:
+    """Where our drop-in is for a unit that a package brought."""
+    return f"{PLACE}/{name}.d/50-reconciler.conf"
 
 
 def links(name: str, wanted_by: Iterable[str], required_by: Iterable[str] = ()) -> list[str]:
@@ -74,7 +79,7 @@ def _enablement(view: HostView, names: Collection[str]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for base in (PLACE, _RUNTIME):
         for directory in view.names(base):
-            if directory.endswith(_DEPENDENCIES):
+            if directory.endswith(DEPENDENCIES):
                 for name in view.names(f"{base}/{directory}"):
                     if name in names:
                         found.setdefault(name, []).append(f"{base}/{directory}/{name}")
@@ -86,7 +91,7 @@ def _observe(view: HostView, name: str, enabled: list[str], systemd: UnitState) 
         entry, content = access.read_entry(view, path(name))
     except (Unreadable, UnsafePath) as error:
         return access.unreadable(error)
-    state = _state(systemd) if view.running else "stopped"
+    state = state_of(systemd) if view.running else "stopped"
     if entry is None and not enabled and state == "stopped":
         return Observed(None)
     document: Document = {} if entry is None else access.path_document(entry)
@@ -105,7 +110,8 @@ def _target(view: HostView, link: str) -> str:
     return access.expects_of(entry, b"") if entry is not None and entry.type is FileType.LINK else "something else"
 
 
-def _state(state: UnitState) -> str:
+def state_of(state: UnitState) -> str:
+    """systemd's ActiveState in our words; a unit that is being started again and again has its own."""
     if state.active == "activating":
         return "restarting" if state.sub == "auto-restart" else "running"
     return _STATES.get(state.active, state.active)
