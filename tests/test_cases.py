@@ -259,7 +259,7 @@ def test_what_runs_has_what_is_on_disk(case: Case, place: Path) -> None:
     host, after = world.host(), picture(world)
     owed = {unit for _, unit, _, _ in after.owed}
     theirs = set(case.meanwhile.paths) - {word for step in case.running.steps for word in step.split()}
-    on_disk = {unit: place for unit in after.loaded if (place := unit_file(host, unit)) and place not in theirs}
+    on_disk = {unit: file for unit in after.loaded if (file := unit_file(host, unit)) and file not in theirs}
 
     for unit, path in on_disk.items():
         assert after.loaded[unit] in (host.read(path), None), unit

@@ -140,7 +140,10 @@ class Service(Resource):
     """
 
     model_config = ConfigDict(
-        json_schema_extra={"if": {"properties": {"unit": {"const": "vendor"}}, "required": ["unit"]}, "else": {"required": ["exec_start"]}}
+        json_schema_extra={
+            "if": {"properties": {"unit": {"const": "vendor"}}, "required": ["unit"]},
+            "else": {"required": ["exec_start"], "properties": {"exec_start": {"not": {"type": "null"}}}},
+        }
     )
 
     unit: UnitOf = UnitOf.OWN

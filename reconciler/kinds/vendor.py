@@ -206,9 +206,8 @@ def check(changes: Sequence[Change]) -> Iterator[Diagnostic]:
     for change in changes:
         if change.part is None or "unit" not in change.observed.private:
             continue
-        where = {"address": change.address, "source": change.part.declared.source}
         for found in _problems(change, _service(change.part), _found(change.observed)):
-            yield replace(found, **where)
+            yield replace(found, address=change.address, source=change.part.declared.source)
 
 
 def _problems(change: Change, service: Service, found: VendorUnit) -> Iterator[Diagnostic]:

@@ -33,9 +33,9 @@ class VendorUnit:
     """One unit as it is on the host, without ours.
 
     `file` is its unit file, empty if there is none. `masks` are the paths that mask it, with what an action must find there;
-    `occupied`: the administrator has put a unit where a mask would be. `alias_of` is the unit whose other name this is. `sections` are of the file and all drop-ins. `drop_ins` are those of others,
-    in systemd's order. `wanted` are the links that enabling makes, with their targets; `links` are those that are there, with what an
-    action must find. `unclear` says why [Install] cannot be followed.
+    `occupied`: the administrator has put a unit where a mask would be. `alias_of` is the unit whose other name this is. `sections`
+    are of the file and all drop-ins; `drop_ins` are those of others, in systemd's order. `wanted` are the links that enabling makes,
+    with their targets; `links` are those that are there, with what an action must find. `unclear` says why [Install] cannot be followed.
     """
 
     name: str
@@ -171,7 +171,7 @@ def _drop_ins_of(view: HostView, name: str) -> Iterator[tuple[str, str]]:
     found: dict[str, str] = {}
     for kind in ("service.d", f"{name}.d"):
         # What is for this unit wins over what is for all services.
-        found |= {file: place for file, place in _named(view, kind)}
+        found |= dict(_named(view, kind))
     for file in sorted(found):
         entry = view.entry(found[file])
         if entry is not None and entry.type is FileType.FILE:
