@@ -41,27 +41,19 @@ class Created:
     problems: tuple[Diagnostic, ...] = field(default=())
 
 
-@dataclass(slots=True)
 class _Changed:
     """A reader through which one file already is as it shall be."""
 
-    below: SourceReader
-    name: str
-    content: bytes
-
-    @property
-    def entry(self) -> str:
-        return self.below.entry
-
-    @property
-    def commit(self) -> str:
-        return self.below.commit
+    def __init__(self, below: SourceReader, name: str, content: bytes) -> None:
+        self.entry, self.commit = below.entry, below.commit
+        self.content = content
+        self._below, self._name = below, name
 
     def read(self, name: str) -> bytes:
-        return self.content if name == self.name else self.below.read(name)
+        return self.content if name == self._name else self._below.read(name)
 
     def display(self, name: str) -> str:
-        return self.below.display(name)
+        return self._below.display(name)
 
 
 def create(loaded: Loaded, new: NewService) -> Created:
