@@ -161,8 +161,10 @@ class Service(Resource):
     requires: Annotated[list[UnitName], Directive("Unit", "Requires")] = []
     """Units without which this one cannot run."""
 
-    type: Annotated[str, Field(pattern=r"^(?:simple|exec|forking|oneshot|notify|dbus|idle)\z"), Directive("Service", "Type")] = "exec"
-    """When it counts as started. `exec` notices a missing program or user, which `simple` does not."""
+    type: Annotated[
+        Annotated[str, Field(pattern=r"^(?:simple|exec|forking|oneshot|notify|dbus|idle)\z")] | None, Directive("Service", "Type")
+    ] = "exec"
+    """When it counts as started. `exec` notices a missing program or user, which `simple` does not. null leaves it to systemd."""
     remain_after_exit: Annotated[Flag | None, Directive("Service", "RemainAfterExit")] = None
     """Whether a oneshot service counts as running after its command ended."""
     exec_start_pre: Annotated[list[Command], Directive("Service", "ExecStartPre")] = []
@@ -188,11 +190,10 @@ class Service(Resource):
     load_credential: Annotated[dict[CredentialName, AbsolutePath], Directive("Service", "LoadCredential")] = {}
     """Secrets, by name, from files only root can read."""
     restart: Annotated[
-        str,
-        Field(pattern=r"^(?:no|always|on-success|on-failure|on-abnormal|on-abort|on-watchdog)\z"),
+        Annotated[str, Field(pattern=r"^(?:no|always|on-success|on-failure|on-abnormal|on-abort|on-watchdog)\z")] | None,
         Directive("Service", "Restart", Effect.NONE),
     ] = "on-failure"
-    """When systemd starts it again by itself."""
+    """When systemd starts it again by itself. null leaves it to systemd."""
     restart_sec: Annotated[Duration | None, Directive("Service", "RestartSec", Effect.NONE)] = None
     """How long systemd waits before that."""
     timeout_start_sec: Annotated[Duration | None, Directive("Service", "TimeoutStartSec", Effect.NONE)] = None

@@ -86,6 +86,11 @@ def _enablement(view: HostView, names: Collection[str]) -> dict[str, list[str]]:
     return found
 
 
+def enabled_by(view: HostView, name: str) -> list[str]:
+    """The links that enable one unit."""
+    return sorted(_enablement(view, {name}).get(name, []))
+
+
 def _observe(view: HostView, name: str, enabled: list[str], systemd: UnitState) -> Observed:
     try:
         entry, content = access.read_entry(view, path(name))

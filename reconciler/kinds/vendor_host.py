@@ -161,7 +161,7 @@ def _followed(place: str, target: str) -> str:
 
 def _text(view: HostView, place: str) -> str:
     try:
-        return view.read(place).decode("utf-8", "replace")
+        return view.excerpt(place)[0].decode("utf-8", "replace")
     except FileNotFoundError:
         return ""
 
