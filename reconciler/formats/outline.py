@@ -121,7 +121,9 @@ FACTS: Mapping[str, Callable[[str], str]] = {
 }
 """Files that hold facts, by path: what HostView.read gives of them from a snapshot, whoever owns them."""
 
-_UNITS = r"/(?:etc|run|usr/lib|usr/local/lib)/systemd/(?:system|system\.control|generator|generator\.late)/[^/]+\.(?:service|socket|timer|path)"
+_UNITS = (
+    r"/(?:etc|run|usr/lib|usr/local/lib)/systemd/(?:system|system\.control|generator|generator\.late)/[^/]+\.(?:service|socket|timer|path)"
+)
 
 
 def package_unit(text: str) -> str:

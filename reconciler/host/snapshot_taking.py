@@ -28,7 +28,20 @@ _UNIT_FILES = (
     *("/usr/lib/systemd/system", "/usr/local/lib/systemd/system", "/run/systemd/system"),
     *("/run/systemd/system.control", "/run/systemd/generator", "/run/systemd/generator.late"),
 )
-_PLACES = ("/home", "/run", "/run/systemd", "/usr/lib/systemd", "/usr/local/lib", "/usr/lib", "/usr", "/usr/local", "/var", "/var/lib", "/var/lib/reconciler", "/var/lib/systemd/timers")
+_PLACES = (
+    "/home",
+    "/run",
+    "/run/systemd",
+    "/usr/lib/systemd",
+    "/usr/local/lib",
+    "/usr/lib",
+    "/usr",
+    "/usr/local",
+    "/var",
+    "/var/lib",
+    "/var/lib/reconciler",
+    "/var/lib/systemd/timers",
+)
 _SCANS: tuple[tuple[str, int, int], ...] = (
     ("/", 1, _EVERYTHING),
     ("/etc", 12, _EVERYTHING),

@@ -10,7 +10,7 @@ from reconciler.formats import authorized_keys
 from reconciler.formats.accounts import User
 from reconciler.formats.users import DISABLED, Accounts
 from reconciler.kinds.found import Found
-from reconciler.kinds.user_model import NO_HOME, SYSTEM_BELOW, day
+from reconciler.kinds.user_words import NO_HOME, SYSTEM_BELOW, day
 
 _FILES = ("passwd", "group", "shadow", "gshadow", "subuid", "subgid")
 
