@@ -6,6 +6,7 @@ as "is as declared" is left out with the reason, until the plan is empty. Only r
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from io import StringIO
@@ -31,6 +32,8 @@ IMPORTABLE = ("users", "ssh_keys", "services", "logrotate")
 _PLACES = ("/etc/systemd/system", "/etc/logrotate.d")
 _MOST_ROUNDS = 8
 _WIDE = 100
+_AMBIGUOUS = re.compile(r"(?i)y|n|yes|no|on|off|true|false|null|none|~|[-+.]?[0-9][0-9a-z_.:+-]*")
+"""What is not text to every reader of YAML."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,13 +163,18 @@ def _text(host: str, kept: Mapping[Address, Any], left_out: Mapping[Address, str
 
 
 def _representer() -> Any:
-    """Nothing is written as null: a key without a value looks like a mistake."""
+    """Nothing is written as null: a key without a value looks like a mistake. Text that other YAML readers take for a number is quoted."""
     from ruamel.yaml.representer import RoundTripRepresenter
 
     class Representer(RoundTripRepresenter):
         pass
 
     Representer.add_representer(type(None), lambda made, _: made.represent_scalar("tag:yaml.org,2002:null", "null"))
+
+    def text(made: Any, value: str) -> Any:
+        return made.represent_scalar("tag:yaml.org,2002:str", value, style="'" if _AMBIGUOUS.fullmatch(value) else None)
+
+    Representer.add_representer(str, text)
     return Representer
 
 

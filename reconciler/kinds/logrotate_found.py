@@ -10,7 +10,7 @@ from reconciler.core.host import FileType, HostView, Unreadable, UnsafePath
 from reconciler.formats import logrotate as form
 from reconciler.kinds.found import Found
 from reconciler.kinds.logrotate import FLAGS, SCRIPTS, VALUES
-from reconciler.kinds.logrotate_host import DIRECTORY
+from reconciler.kinds.logrotate_observed import DIRECTORY
 
 _NUMBERS = ("rotate", "maxage")
 _WITH_THREE, _WITH_TWO = 3, 2

@@ -17,7 +17,7 @@ _HEADER = re.compile(r"# Managed by Reconciler as (\w+)[.\[]")
 _OTHERS = (".timer", ".socket", ".path", ".mount", ".automount", ".target", ".slice", ".swap")
 _WORDS = ("after", "before", "wants", "requires", "wanted_by", "required_by", "documentation")
 _LISTS = ("exec_start_pre", "exec_start_post", "exec_stop", "environment_file", "device_allow")
-_NEEDED = {"type": None, "restart": None, "wanted_by": []}
+_NEEDED: Mapping[str, Any] = {"type": None, "restart": None, "wanted_by": []}
 """What stands for something when it is left out, and what says that the file has nothing of it."""
 
 
@@ -62,7 +62,7 @@ def _service(view: HostView, name: str, state: str) -> Found:
     fields["enabled"] = bool(linked)
     if state == "stopped" and not (fields["type"] == "oneshot" and not fields.get("remain_after_exit")):
         fields["state"] = "stopped"
-    return Found("services", short, fields)
+    return Found("services", short, {field: fields[field] for field in Service.model_fields if field in fields})
 
 
 def _fields(sections: unit.Sections) -> Iterator[tuple[str, Any]]:

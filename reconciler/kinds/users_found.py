@@ -12,14 +12,21 @@ from reconciler.formats.users import DISABLED, Accounts
 from reconciler.kinds.found import Found
 from reconciler.kinds.user_words import NO_HOME, SYSTEM_BELOW, day
 
-_FILES = ("passwd", "group", "shadow", "gshadow", "subuid", "subgid")
+_FILES = ("passwd", "group", "shadow", "gshadow", "subuid", "subgid", "login.defs")
 
 
 def accounts_of(view: HostView) -> Accounts:
     """The account files. Raises Unreadable, UnsafePath."""
     texts = {name: _text(view, name) for name in _FILES}
-    needed = {name: texts.pop(name) or "" for name in ("passwd", "group")}
-    return Accounts(**needed, **texts, login_defs=_text(view, "login.defs") or "")
+    return Accounts(
+        texts["passwd"] or "",
+        texts["group"] or "",
+        texts["shadow"],
+        texts["gshadow"],
+        texts["subuid"],
+        texts["subgid"],
+        texts["login.defs"] or "",
+    )
 
 
 def _text(view: HostView, name: str) -> str | None:
@@ -73,11 +80,10 @@ def keys(view: HostView, *, system: bool) -> Iterator[Found]:
     for user in (*root, *chosen(accounts, system=system)):
         try:
             lines = view.read(f"{user.home.rstrip('/')}/.ssh/authorized_keys").decode("utf-8", "replace").split("\n")
-        except (FileNotFoundError, NotADirectoryError):
+        except FileNotFoundError:
             continue
         except (Unreadable, UnsafePath) as problem:
-            if view.entry("/") is not None and isinstance(problem, Unreadable):
-                yield Found("ssh_keys", user.name, why=str(problem))
+            yield Found("ssh_keys", user.name, why=str(problem))
             continue
         found = _keys(user.name, lines)
         if found is not None:

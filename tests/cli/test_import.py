@@ -50,9 +50,9 @@ def tree(tmp_path: Path) -> Path:
     wants = root / "etc/systemd/system/multi-user.target.wants"
     wants.mkdir()
     (wants / "web.service").symlink_to("/etc/systemd/system/web.service")
-    for path in (root, *root.rglob("*")):
-        if not path.is_symlink():
-            path.chmod(0o755 if path.is_dir() else 0o644)
+    for place in (root, *root.rglob("*")):
+        if not place.is_symlink():
+            place.chmod(0o755 if place.is_dir() else 0o644)
     (root / "home/alice/.ssh").chmod(0o700)
     (root / "home/alice/.ssh/authorized_keys").chmod(0o600)
     return root
