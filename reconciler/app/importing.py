@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from io import StringIO
 from typing import Any
 
 from reconciler.app.planning import PlanOptions, plan_host
@@ -150,7 +149,7 @@ def _text(host: str, kept: Mapping[Address, Any], left_out: Mapping[Address, str
             document[address.kind] = CommentedMap()
             document.yaml_set_comment_before_after_key(address.kind, before="\n")
         document[address.kind][address.name] = _pleasant(fields)
-    yaml, out = YAML(typ="rt"), StringIO()
+    yaml, out = YAML(typ="rt"), _Pieces()
     yaml.Representer = _representer()
     yaml.width = 4096
     yaml.indent(mapping=2, sequence=4, offset=2)
@@ -159,7 +158,17 @@ def _text(host: str, kept: Mapping[Address, Any], left_out: Mapping[Address, str
     told = [f"{address}: {why}" for address, why in left_out.items()]
     told += [f"{address}, in part: {why}" for address, reasons in partly.items() if address in kept for why in reasons]
     lines = ["", "# Not imported, and left alone by an apply:", *(f"#   {_line(one)}" for one in told), ""] if told else []
-    return out.getvalue() + "\n".join(lines)
+    return b"".join(out.pieces).decode() + "\n".join(lines)
+
+
+class _Pieces:
+    """A text in the making, for a library that wants to write to a file."""
+
+    def __init__(self) -> None:
+        self.pieces: list[bytes] = []
+
+    def write(self, piece: bytes) -> None:
+        self.pieces.append(piece)
 
 
 def _representer() -> Any:
