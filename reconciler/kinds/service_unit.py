@@ -106,11 +106,12 @@ def drop_in(service: Service) -> unit.Sections:
     result: unit.Sections = {"Unit": {}, "Service": {}}
     for name, mark, form in _table():
         declared = getattr(service, name)
-        if name not in service.model_fields_set or declared is None:
+        replaces = name.startswith("exec_")
+        if name not in service.model_fields_set or declared is None or (declared in ([], {}) and not replaces):
             continue
         value = form(declared)
         values = [value] if isinstance(value, str) else value
-        if name.startswith("exec_"):
+        if replaces:
             values = ["", *values]
         if values:
             result[mark.section][mark.name] = values[0] if len(values) == 1 else values
