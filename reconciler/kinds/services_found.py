@@ -13,7 +13,7 @@ from reconciler.kinds import units
 from reconciler.kinds.found import Found
 from reconciler.kinds.service_model import Service
 
-_HEADER = re.compile(r"# Managed by Reconciler as (\w+)[.\[]")
+_HEADER = re.compile(rf"# {units.MARK}(\w+)[.\[]")
 _OTHERS = (".timer", ".socket", ".path", ".mount", ".automount", ".target", ".slice", ".swap")
 _WORDS = ("after", "before", "wants", "requires", "wanted_by", "required_by", "documentation")
 _LISTS = ("exec_start_pre", "exec_start_post", "exec_stop", "environment_file", "device_allow")
@@ -52,6 +52,8 @@ def _service(view: HostView, name: str, state: str) -> Found:
     header = _HEADER.match(text)
     if header is not None and header[1] != "services":
         return Found("services", short, why=f"it belongs to `{header[1]}:`, which is not imported")
+    if text.startswith(f"# {units.INSTALLED}"):
+        return Found("services", short, why="it is the tool's own: `reconciler install` writes it")
     try:
         fields = dict(_fields(unit.parse(text)))
     except _CannotSay as problem:

@@ -23,6 +23,10 @@ PLACE = "/etc/systemd/system"
 _RUNTIME = "/run/systemd/system"
 DEPENDENCIES = (".wants", ".requires", ".upholds")
 FILE: Document = {"type": "file", "mode": "0644", "owner": "root", "group": "root"}
+INSTALLED = "Written by `reconciler install`."
+"""How that of the tool's own units begins."""
+MARK = "Managed by Reconciler as "
+"""How the first comment of every unit file of ours begins."""
 MASK: Document = {"type": "link", "target": "/dev/null"}
 # systemd's ActiveState in our words; activating is looked at more closely in state_of.
 _STATES = {"active": "running", "reloading": "running", "inactive": "stopped", "deactivating": "stopping", "failed": "failed"}
@@ -51,8 +55,8 @@ def text(address: Address, sections: unit.Sections) -> bytes:
 def header(address: Address) -> tuple[str, str]:
     """The comment on top of a file of ours: whose it is, and where to change it. Our own units come from no spec."""
     if address.kind == "reconcile":
-        return "Written by `reconciler install`.", "Run that again instead of changing anything here."
-    return f"Managed by Reconciler as {address}.", "Change the spec instead: what is changed here is put back."
+        return INSTALLED, "Run that again instead of changing anything here."
+    return f"{MARK}{address}.", "Change the spec instead: what is changed here is put back."
 
 
 def lint(declared: Declared, parts: Callable[[], Iterable[Part]]) -> Iterator[Diagnostic]:

@@ -214,6 +214,12 @@ def _problems(change: Change, service: Service, found: VendorUnit) -> Iterator[D
     if found.alias_of:
         detail = f"Declare `{found.alias_of.removesuffix('.service')}` instead: it is that unit's other name."
         yield error(f"{found.name} is an alias of {found.alias_of}", detail, rule="vendor-unit")
+    elif found.ours:
+        detail = (
+            f"{found.file} is a unit file that we wrote. If this plan removes it, apply, and plan again; otherwise remove it by hand. "
+            "Until then the package's unit is not in force."
+        )
+        yield error(f"{found.name} is still a unit of our own", detail, rule="vendor-unit")
     elif not found.file:
         detail = (
             f"Install the package that brings it, often `apt-get install {change.address.name}` (`apt-file search {found.name}` tells), "

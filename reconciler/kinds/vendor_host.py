@@ -33,9 +33,10 @@ class VendorUnit:
     """One unit as it is on the host, without ours.
 
     `file` is its unit file, empty if there is none. `masks` are the paths that mask it, with what an action must find there;
-    `occupied`: the administrator has put a unit where a mask would be. `alias_of` is the unit whose other name this is. `sections`
-    are of the file and all drop-ins; `drop_ins` are those of others, in systemd's order. `wanted` are the links that enabling makes,
-    with their targets; `links` are those that are there, with what an action must find. `unclear` says why [Install] cannot be followed.
+    `occupied`: the administrator has put a unit where a mask would be; `ours`: it is one that we wrote. `alias_of` is the unit whose
+    other name this is. `sections` are of the file and all drop-ins; `drop_ins` are those of others, in systemd's order. `wanted` are
+    the links that enabling makes, with their targets; `links` are those that are there, with what an action must find. `unclear` says
+    why [Install] cannot be followed.
     """
 
     name: str
@@ -43,6 +44,7 @@ class VendorUnit:
     alias_of: str = ""
     masks: Mapping[str, str] = field(default_factory=dict)
     occupied: bool = False
+    ours: bool = False
     sections: unit.Sections = field(default_factory=dict)
     drop_ins: Mapping[str, unit.Sections] = field(default_factory=dict)
     wanted: Mapping[str, str] = field(default_factory=dict)
@@ -101,7 +103,7 @@ def _part(view: HostView, address: Address, found: VendorUnit | Observed, system
     private: dict[str, Any] = {"unit": found, "state": state}
     if address.part == DROP_IN:
         return _drop_in(view, found.name, private)
-    there = bool(found.file or found.masks)
+    there = bool(found.file or found.masks) and not found.ours
     document: Document = {"enabled": found.enabled()} if address.part == ENABLED else {"state": state}
     return Observed(document if there else None, private)
 
@@ -132,7 +134,8 @@ def look(view: HostView, name: str, linked: Mapping[str, Mapping[str, str]]) -> 
     links = {link: state for one in concerned for link, state in linked.get(one, {}).items()}
     links |= {link: expects for link in wanted if link not in links and (expects := _alias(view, link, wanted[link]))}
     occupied = units.path(name) not in masks and view.entry(units.path(name)) is not None
-    return VendorUnit(name, file, alias_of, masks, occupied, sections, others, wanted, links, unclear)
+    ours = file == units.path(name) and texts[0].startswith(f"# {units.MARK}")
+    return VendorUnit(name, file, alias_of, masks, occupied, ours, sections, others, wanted, links, unclear)
 
 
 def _find(view: HostView, name: str) -> tuple[str, str, dict[str, str]]:
