@@ -100,6 +100,7 @@ def minimal_tree(root: Path, hostname: str = "gpu-01") -> Path:
         "bin",
         "etc/sudoers.d",
         "etc/profile.d",
+        "usr/lib/systemd/system",
     ):
         (root / directory).mkdir(parents=True)
     (root / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/bash\n")
@@ -107,4 +108,5 @@ def minimal_tree(root: Path, hostname: str = "gpu-01") -> Path:
     (root / "etc/shadow").write_text("root:*:19000:0:99999:7:::\n")
     (root / "bin/bash").touch(0o755)
     (root / "etc/hostname").write_text(f"{hostname}\n")
+    (root / "usr/lib/systemd/system/systemd-journald.service").write_text("[Service]\nExecStart=/usr/lib/systemd/systemd-journald\n")
     return root

@@ -27,6 +27,7 @@ __all__ = ["place"]
 _FOREIGN = (
     *("backups/adoption-is-refused", "logrotate/adoption-is-refused", "logrotate/silent-adoption", "timers/adoption-is-refused"),
     *(f"services/{name}" for name in ("adoption", "adoption-is-refused", "adoption-mode-of-the-unit-file", "silent-adoption")),
+    "services/vendor-drop-in-of-somebody",
 )
 _NOT_FOR_ALL = ("files/adoption", "files/adoption-of-mode")
 _SECRET = ("files/no-longer-sensitive", "files/sensitive-changed",

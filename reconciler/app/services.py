@@ -101,7 +101,8 @@ def unhealthy(facts: Facts, declared: Service | None) -> str:
 def _should_run(facts: Facts, declared: Service | None) -> bool:
     """A job that ends by itself is well when it has ended well."""
     once = facts.type == "oneshot" and not facts.remains
-    return declared is not None and declared.enabled != "masked" and declared.state is State.RUNNING and not once
+    runs = declared is not None and declared.enabled != "masked" and declared.state is State.RUNNING and declared.says("state")
+    return runs and not once
 
 
 def act(verb: UnitVerb, chosen: Chosen) -> tuple[dict[str, str], list[str]]:
@@ -119,7 +120,7 @@ def act(verb: UnitVerb, chosen: Chosen) -> tuple[dict[str, str], list[str]]:
 
 def _state_note(chosen: Chosen, name: str, runs: State) -> list[str]:
     declared = chosen.declaration(name)
-    if declared is None or declared.state is runs or declared.type == "oneshot":
+    if declared is None or not declared.says("state") or declared.state is runs or declared.type == "oneshot":
         return []
     back = "starts" if runs is State.STOPPED else "stops"
     return [f"{name}: the spec says `state: {declared.state}`; {_outlook(declared, f'{back} it again')}"]
@@ -131,7 +132,7 @@ def enable(chosen: Chosen, *, enabled: bool) -> list[str]:
     notes = []
     for name in chosen.names:
         declared = chosen.declaration(name)
-        if declared is not None and declared.enabled is not enabled:
+        if declared is not None and declared.says("enabled") and declared.enabled is not enabled:
             said = "masked" if declared.enabled == "masked" else str(declared.enabled).lower()
             notes.append(f"{name}: the spec says `enabled: {said}`; {_outlook(declared, 'puts that back')}")
     return notes

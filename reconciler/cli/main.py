@@ -6,6 +6,7 @@ import gc
 import sys
 from collections.abc import Iterable
 from importlib import import_module
+from keyword import iskeyword
 from typing import Annotated, NoReturn
 
 import typer
@@ -28,6 +29,7 @@ COMMANDS = (
     "rollback",
     "explain",
     "graph",
+    "import",
     "snapshot",
     "schema",
     "service",
@@ -49,13 +51,14 @@ def command_line(names: Iterable[str] = COMMANDS) -> typer.Typer:
         callback=_common,
     )
     for name in names:
-        module = import_module(f"reconciler.cli.{name}")
+        own = f"{name}_" if iskeyword(name) else name
+        module = import_module(f"reconciler.cli.{own}")
         if hasattr(module, "app"):
             app.add_typer(module.app, name=name)
         else:
-            command = getattr(module, name)
+            command = getattr(module, own)
             # The first sentence, whole: what is made from the docstring is cut to one line.
-            app.command(short_help=(command.__doc__ or "").partition(". ")[0].rstrip("."))(command)
+            app.command(name, short_help=(command.__doc__ or "").partition(". ")[0].rstrip("."))(command)
     return app
 
 

@@ -148,6 +148,46 @@ def health(
     return _with(spec, names or [], show, everything=everything, no_color=no_color)
 
 
+def create(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The new service, without `.service`.")],
+    exec_start: Annotated[
+        str, typer.Option("--exec-start", metavar="COMMAND", help="The program and its arguments, quoted as in a shell.")
+    ],
+    user: Annotated[str, typer.Option("--user", metavar="NAME", help="Run as this user; root when left out.", show_default=False)] = "",
+    description: Annotated[str, typer.Option("--description", metavar="TEXT", help="What it is, for people.", show_default=False)] = "",
+    working_directory: Annotated[str, typer.Option("--working-directory", metavar="DIR", help="Where it runs.", show_default=False)] = "",
+    environment: Annotated[list[str], typer.Option("--environment", metavar="NAME=VALUE", help="A variable; repeat for more.")] = [],  # noqa: B006  # typer copies it
+    spec: SpecOption = "",
+    file: Annotated[
+        str, typer.Option("--file", metavar="FILE", help="Write into this file that the spec includes, not into the spec itself.")
+    ] = "",
+    root: options.Root = None,
+    no_color: options.NoColor = False,
+) -> int:
+    """Add a service to the spec's file and show what apply would do. The host is not changed; every other line of the file stays."""
+    from reconciler.app.creating import NewService
+    from reconciler.app.creating import create as add
+    from reconciler.app.planning import PlanOptions, plan_host
+    from reconciler.core.address import Address
+    from reconciler.render.text import plan_text
+
+    loaded = output.load(spec, "", root)
+    if not loaded.ok:
+        output.complain(loaded.diagnostics, no_color)
+        return ExitCode.ERROR
+    created = add(loaded, NewService(name, exec_start, user, description, working_directory, tuple(environment), file))
+    if created.loaded is None:
+        output.complain(created.problems, no_color)
+        return ExitCode.ERROR
+    planned = plan_host(created.loaded, PlanOptions(root, targets=(str(Address("services", name)),)))
+    if planned.plan is None:
+        output.complain(planned.diagnostics, no_color)
+    else:
+        sys.stdout.write(plan_text(output.plan_data(planned), colour=output.colour(sys.stdout, no_color), verbose=False))
+    sys.stdout.write(f"\nAdded services.{name} to {created.path}. Nothing was done on the host. Next: review the file, commit it, apply.\n")
+    return ExitCode.OK
+
+
 _COMMANDS = (
     ("list", list_),
     ("status", status),
@@ -158,6 +198,7 @@ _COMMANDS = (
     ("disable", disable),
     ("logs", logs),
     ("health", health),
+    ("create", create),
 )
 for _name, _command in _COMMANDS:
     app.command(_name, short_help=(_command.__doc__ or "").partition(". ")[0].rstrip("."))(_command)

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
-from reconciler.formats import authorized_keys, logrotate, profile
+from reconciler.formats import authorized_keys, logrotate, profile, unit
 from reconciler.formats.users import parse_ranges
 
 SET = "(set)"
@@ -121,6 +121,36 @@ FACTS: Mapping[str, Callable[[str], str]] = {
 }
 """Files that hold facts, by path: what HostView.read gives of them from a snapshot, whoever owns them."""
 
+_UNITS = (
+    r"/(?:etc|run|usr/lib|usr/local/lib)/systemd/(?:system|system\.control|generator|generator\.late)/[^/]+\.(?:service|socket|timer|path)"
+)
+
+
+def package_unit(text: str) -> str:
+    """A unit file that is not ours: what enables it, and whether it ends by itself and can be told to reload."""
+    return _unit(text, names=False)
+
+
+def drop_in(text: str) -> str:
+    """A drop-in that is not ours: that, and which directives it has, without their values."""
+    return _unit(text, names=True)
+
+
+def _unit(text: str, *, names: bool) -> str:
+    lines: list[str] = []
+    for section, directives in unit.as_written(text).items():
+        if section == unit.STRAY:
+            continue
+        lines.append(f"[{section}]")
+        for name, values in directives.items():
+            for value in [values] if isinstance(values, str) else values:
+                if section == "Install" or name in ("Type", "RemainAfterExit"):
+                    lines.append(f"{name}={value}")
+                elif names or name == "ExecReload":
+                    lines.append(f"{name}={'?' if value else ''}")
+    return "\n".join((*lines, ""))
+
+
 _SKELETON = re.compile(r"/etc/skel/(?!\.ssh/).*")
 _EXCERPTS: tuple[tuple[re.Pattern[str], Callable[[str], str | None]], ...] = (
     (re.compile(re.escape(profile.BASHRC)), only(profile.BASHRC_LINE)),
@@ -128,6 +158,8 @@ _EXCERPTS: tuple[tuple[re.Pattern[str], Callable[[str], str | None]], ...] = (
     (re.compile(re.escape(profile.LOGIN_HOOK)), same(profile.LOGIN_HOOK_TEXT)),
     (re.compile(r"/etc/logrotate\.conf|/etc/logrotate\.d/[^/]+"), policies),
     (re.compile(r"/(?:etc|run|lib|usr/lib)/systemd/system/logrotate\.timer(?:\.d/[^/]+\.conf)?"), times),
+    (re.compile(_UNITS), package_unit),
+    (re.compile(rf"{_UNITS}\.d/[^/]+\.conf|/(?:etc|run|usr/lib)/systemd/system/service\.d/[^/]+\.conf"), drop_in),
     (_SKELETON, only()),
 )
 

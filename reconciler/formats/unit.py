@@ -15,6 +15,7 @@ __all__ = [
     "ACCUMULATING",
     "STRAY",
     "Sections",
+    "as_written",
     "environment_value",
     "escape_specifiers",
     "exec_line",
@@ -115,6 +116,16 @@ def merge(texts: Iterable[str]) -> Sections:
     return {name: found for name, found in sections.items() if found}
 
 
+def as_written(text: str) -> Sections:
+    """A drop-in as it stands: every assignment counts, an empty one too, for what it resets is in another file.
+
+    `as_written(render(x)) == x` for values that are no lists of one. Otherwise as `parse`.
+    """
+    sections: Sections = {}
+    _read(text, sections, every=True)
+    return {name: found for name, found in sections.items() if found}
+
+
 def normalise(sections: Mapping[str, Mapping[str, str | Sequence[str]]]) -> Sections:
     """What `parse` returns after `render`: resets resolved, the last value of a scalar, lists of one as str, nothing empty."""
     found: Sections = {}
@@ -155,7 +166,7 @@ def _check(sections: Mapping[str, Mapping[str, str | Sequence[str]]]) -> None:
                 _check_assignment(section, name, value)
 
 
-def _read(text: str, sections: Sections) -> None:
+def _read(text: str, sections: Sections, *, every: bool = False) -> None:
     section, bucket = STRAY, sections.setdefault(STRAY, {})
     plain = _NOT_PLAIN.search(text) is None and not not_utf8(text)
     lines = iter(text.split("\n") if plain else _logical_lines(text))
@@ -174,6 +185,8 @@ def _read(text: str, sections: Sections) -> None:
         name, value = name.rstrip(BLANK), value.lstrip(BLANK)
         if section == STRAY or not equals or name in ("", STRAY):
             _append(bucket, STRAY, line)
+        elif every:
+            _append(bucket, name, value)
         elif value and name not in bucket:  # the common case, in which nothing need be known of the directive
             bucket[name] = value
         else:

@@ -1,4 +1,4 @@
-"""Files that a person names on the command line: saved plans."""
+"""Files that a person names on the command line: saved plans, imported specs."""
 
 from __future__ import annotations
 
@@ -33,3 +33,15 @@ def read_document(path: str) -> tuple[bytes, str]:
     except OSError as problem:
         return b"", f"{path}: {problem.strerror}"
     return (b"", f"{path}: larger than {LIMIT} bytes") if len(content) > LIMIT else (content, "")
+
+
+def save_new(path: str, content: bytes) -> str:
+    """Write a file that is not there yet. Returns the problem, empty if there was none."""
+    try:
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644), "wb") as file:
+            file.write(content)
+    except FileExistsError:
+        return f"{path} exists already; name a new file"
+    except OSError as problem:
+        return f"{path}: {problem.strerror}"
+    return ""

@@ -117,7 +117,7 @@ def _find(files: Readable, name: str) -> tuple[str, bytes | None]:
         if entry is None:
             continue
         if entry.type is FileType.FILE:
-            return ("loaded", files.read(f"{directory}/{name}")) if entry.size else ("masked", None)
+            return ("loaded", files.excerpt(f"{directory}/{name}")[0]) if entry.size else ("masked", None)
         return ("masked", None) if entry.target == "/dev/null" else ("loaded", b"")
     return "not-found", None
 

@@ -24,8 +24,24 @@ from reconciler.host.snapshot_memory import memory_data
 FORMAT_VERSION = "1.0"
 _EVERYTHING, _SOME = MOST_NAMES, 200
 _PROGRAMS = ("/bin", "/sbin", "/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin")
-_UNIT_FILES = ("/usr/lib/systemd/system", "/usr/local/lib/systemd/system", "/run/systemd/system")
-_PLACES = ("/home", "/run", "/usr", "/usr/local", "/var", "/var/lib", "/var/lib/reconciler", "/var/lib/systemd/timers")
+_UNIT_FILES = (
+    *("/usr/lib/systemd/system", "/usr/local/lib/systemd/system", "/run/systemd/system"),
+    *("/run/systemd/system.control", "/run/systemd/generator", "/run/systemd/generator.late"),
+)
+_PLACES = (
+    "/home",
+    "/run",
+    "/run/systemd",
+    "/usr/lib/systemd",
+    "/usr/local/lib",
+    "/usr/lib",
+    "/usr",
+    "/usr/local",
+    "/var",
+    "/var/lib",
+    "/var/lib/reconciler",
+    "/var/lib/systemd/timers",
+)
 _SCANS: tuple[tuple[str, int, int], ...] = (
     ("/", 1, _EVERYTHING),
     ("/etc", 12, _EVERYTHING),

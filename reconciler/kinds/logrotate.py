@@ -17,8 +17,8 @@ from reconciler.kinds.logrotate_model import Policy, PolicyName, Script
 from reconciler.kinds.logrotate_observed import DIRECTORY, observe, path_of
 
 _FILE = {"type": "file", "mode": "0644", "owner": "root", "group": "root"}
-_VALUES = ("size", "minsize", "maxsize", "rotate", "maxage", "dateformat", "olddir")
-_FLAGS = {
+VALUES = ("size", "minsize", "maxsize", "rotate", "maxage", "dateformat", "olddir")
+FLAGS = {
     "compress": "nocompress",
     "delaycompress": "nodelaycompress",
     "missingok": "nomissingok",
@@ -27,7 +27,7 @@ _FLAGS = {
     "dateext": "nodateext",
     "sharedscripts": "nosharedscripts",
 }
-_SCRIPTS = ("firstaction", "prerotate", "postrotate", "lastaction")
+SCRIPTS = ("firstaction", "prerotate", "postrotate", "lastaction")
 _SYSTEMCTL = "/usr/bin/systemctl"
 
 
@@ -46,11 +46,11 @@ def _directives(policy: Policy) -> Iterator[tuple[str, str]]:
         yield "su", f"{policy.su.user} {policy.su.group}"
     if policy.frequency:
         yield str(policy.frequency), ""
-    for name in _VALUES:
+    for name in VALUES:
         value = getattr(policy, name)
         if value is not None:
             yield name, str(value)
-    for name, opposite in _FLAGS.items():
+    for name, opposite in FLAGS.items():
         value = getattr(policy, name)
         if value is not None:
             yield name if value else opposite, ""
@@ -70,7 +70,7 @@ def _lines(script: Script) -> tuple[str, ...]:
 
 def stanza(policy: Policy) -> form.Stanza:
     """The one block of the policy's file."""
-    scripts = ((name, getattr(policy, name)) for name in _SCRIPTS)
+    scripts = ((name, getattr(policy, name)) for name in SCRIPTS)
     return form.Stanza(
         tuple(policy.paths), tuple(_directives(policy)), tuple((name, _lines(script)) for name, script in scripts if script is not None)
     )

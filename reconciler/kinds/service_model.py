@@ -5,7 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationInfo, WithJsonSchema, model_validator
+from pydantic_core import PydanticKnownError
 
 from reconciler.core.fields import AbsolutePath, AccountName, Duration, Flag, Text
 from reconciler.core.resource import Directive, Effect, RefersTo, Resource
@@ -25,6 +26,13 @@ class State(StrEnum):
 
     RUNNING = "running"
     STOPPED = "stopped"
+
+
+class UnitOf(StrEnum):
+    """Whose the unit file is."""
+
+    OWN = "own"
+    VENDOR = "vendor"
 
 
 class Hardening(StrEnum):
@@ -57,6 +65,13 @@ def _enabled(value: Any) -> Any:
     if value is True or value is False or value == "masked":
         return value
     raise ValueError("write true, false or masked")
+
+
+def _required(command: Any, info: ValidationInfo) -> Any:
+    """A unit of our own is nothing without a program; a package's has one."""
+    if command is None and info.data.get("unit") is UnitOf.OWN:
+        raise PydanticKnownError("missing")
+    return command
 
 
 Argv = Annotated[list[Text], Field(min_length=1), AfterValidator(_argv)]
@@ -116,8 +131,23 @@ _PLAIN_TEXT = (
 
 
 class Service(Resource):
-    """A systemd service with a unit file of our own. Typed fields carry systemd's own names in snake_case: its man pages explain them."""
+    """A systemd service. Typed fields carry systemd's own names in snake_case: its man pages explain them.
 
+    By default its unit file is ours. With `unit: vendor` it is a package's and stays as it is: what is declared goes into one drop-in,
+    /etc/systemd/system/NAME.service.d/50-reconciler.conf, and no default of ours applies. There commands replace the package's; variables,
+    dependencies and other lists are added to them. Whether it runs and whether it starts with the host are left alone unless `state` and
+    `enabled` say so; removing the block takes away the drop-in only.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "if": {"properties": {"unit": {"const": "vendor"}}, "required": ["unit"]},
+            "else": {"required": ["exec_start"], "properties": {"exec_start": {"not": {"type": "null"}}}},
+        }
+    )
+
+    unit: UnitOf = UnitOf.OWN
+    """Ours: own (we write the unit file) or vendor (a package's unit: we write a drop-in)."""
     description: Annotated[Text | None, Directive("Unit", "Description", Effect.NONE)] = None
     """What it is, for people."""
     documentation: Annotated[list[Text], Directive("Unit", "Documentation", Effect.NONE)] = []
@@ -131,14 +161,16 @@ class Service(Resource):
     requires: Annotated[list[UnitName], Directive("Unit", "Requires")] = []
     """Units without which this one cannot run."""
 
-    type: Annotated[str, Field(pattern=r"^(?:simple|exec|forking|oneshot|notify|dbus|idle)\z"), Directive("Service", "Type")] = "exec"
-    """When it counts as started. `exec` notices a missing program or user, which `simple` does not."""
+    type: Annotated[
+        Annotated[str, Field(pattern=r"^(?:simple|exec|forking|oneshot|notify|dbus|idle)\z")] | None, Directive("Service", "Type")
+    ] = "exec"
+    """When it counts as started. `exec` notices a missing program or user, which `simple` does not. null leaves it to systemd."""
     remain_after_exit: Annotated[Flag | None, Directive("Service", "RemainAfterExit")] = None
     """Whether a oneshot service counts as running after its command ended."""
     exec_start_pre: Annotated[list[Command], Directive("Service", "ExecStartPre")] = []
     """Commands before the start."""
-    exec_start: Annotated[Command, Directive("Service", "ExecStart")]
-    """The program. A list is the exact argv; a string is systemd's own syntax."""
+    exec_start: Annotated[Command | None, Field(validate_default=True), AfterValidator(_required), Directive("Service", "ExecStart")] = None
+    """The program; needed unless `unit: vendor`. A list is the exact argv; a string is systemd's own syntax."""
     exec_start_post: Annotated[list[Command], Directive("Service", "ExecStartPost")] = []
     """Commands after the start."""
     exec_reload: Annotated[Command | None, Directive("Service", "ExecReload", Effect.RELOAD)] = None
@@ -158,11 +190,10 @@ class Service(Resource):
     load_credential: Annotated[dict[CredentialName, AbsolutePath], Directive("Service", "LoadCredential")] = {}
     """Secrets, by name, from files only root can read."""
     restart: Annotated[
-        str,
-        Field(pattern=r"^(?:no|always|on-success|on-failure|on-abnormal|on-abort|on-watchdog)\z"),
+        Annotated[str, Field(pattern=r"^(?:no|always|on-success|on-failure|on-abnormal|on-abort|on-watchdog)\z")] | None,
         Directive("Service", "Restart", Effect.NONE),
     ] = "on-failure"
-    """When systemd starts it again by itself."""
+    """When systemd starts it again by itself. null leaves it to systemd."""
     restart_sec: Annotated[Duration | None, Directive("Service", "RestartSec", Effect.NONE)] = None
     """How long systemd waits before that."""
     timeout_start_sec: Annotated[Duration | None, Directive("Service", "TimeoutStartSec", Effect.NONE)] = None
@@ -207,11 +238,31 @@ class Service(Resource):
     enabled: Annotated[bool | str, BeforeValidator(_enabled), Field(json_schema_extra={"enum": [True, False, "masked"]})] = True
     """Whether it starts with the host: true, false or masked."""
 
+    @property
+    def vendor(self) -> bool:
+        """Whether the unit file is a package's."""
+        return self.unit is UnitOf.VENDOR
+
+    def says(self, name: str) -> bool:
+        """Whether a field counts: of a package's unit only what was written does."""
+        return not self.vendor or name in self.model_fields_set
+
+    @model_validator(mode="after")
+    def _of_a_package(self) -> Self:
+        if not self.vendor:
+            return self
+        for name in ("wanted_by", "required_by"):
+            if name in self.model_fields_set:
+                raise ValueError(f"leave `{name}` out: the [Install] section of the package's unit says what starts it")
+        if not self.model_fields_set - {"unit", "adopt", "drift", "protect", "on_change", "watch"}:
+            raise ValueError("nothing is said about the package's unit: write a directive, `state` or `enabled`, or leave the block out")
+        return self
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.enabled == "masked" and self.state is State.RUNNING and "state" in self.model_fields_set:
             raise ValueError("a masked service cannot run: write `state: stopped` or leave `state` out")
-        if self.on_change is OnChange.RELOAD and self.exec_reload is None:
+        if self.on_change is OnChange.RELOAD and self.exec_reload is None and not self.vendor:
             raise ValueError("`on_change: reload` needs `exec_reload`, the command that makes it read its configuration again")
         if self.enabled is True and not (self.wanted_by or self.required_by):
             raise ValueError("nothing would start it: `enabled: true` needs an entry in `wanted_by` or `required_by`")

@@ -101,6 +101,29 @@ def sections(service: Service) -> unit.Sections:
     return {section: names for section, names in result.items() if names}
 
 
+def drop_in(service: Service) -> unit.Sections:
+    """What is declared about a package's unit, as sections of a drop-in. Commands replace the package's: an empty one comes first."""
+    result: unit.Sections = {"Unit": {}, "Service": {}}
+    for name, mark, form in _table():
+        declared = getattr(service, name)
+        replaces = name.startswith("exec_")
+        if name not in service.model_fields_set or declared is None or (declared in ([], {}) and not replaces):
+            continue
+        value = form(declared)
+        values = [value] if isinstance(value, str) else value
+        if replaces:
+            values = ["", *values]
+        if values:
+            result[mark.section][mark.name] = values[0] if len(values) == 1 else values
+    result["Service"].update(SETS[service.hardening])
+    for section, names in service.directives.items():
+        for name, given in names.items():
+            values = list(given) if isinstance(given, list) else [given]
+            if values:
+                result.setdefault(section, {})[name] = values[0] if len(values) == 1 else values
+    return {section: names for section, names in result.items() if names}
+
+
 def effect(differences: Iterable[FieldChange]) -> tuple[Effect, str]:
     """The greatest cost of these differences below `unit`, and the directive that makes it: (Effect.RESTART, "Service.ExecStart")."""
     worst, why = Effect.NONE, ""

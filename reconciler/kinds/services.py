@@ -1,4 +1,7 @@
-"""services: a systemd service with a unit file of our own in /etc/systemd/system, its enablement and whether it runs."""
+"""services: a systemd service with a unit file of our own in /etc/systemd/system, its enablement and whether it runs.
+
+Those whose unit file is a package's (`unit: vendor`) are in `vendor.py`: their parts have names, which those of ours have not.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from reconciler.core.actions import Cause, Step, Unit, UnitVerb
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Document, Observed, Part, Verb
+from reconciler.core.diagnostic import Diagnostic
+from reconciler.core.host import HostView
 from reconciler.core.kind import Kind, Requirement, RequirementType
 from reconciler.core.resource import Effect
-from reconciler.core.spec import Declared
+from reconciler.core.spec import Declared, Spec
 from reconciler.core.state import OwedRow
 from reconciler.kinds import access, service_unit, units
 from reconciler.kinds.service_model import OnChange, Service, ServiceName, State
@@ -24,6 +29,11 @@ def _service(declared: Declared) -> Service:
 def expand(declared: Declared, running: bool) -> Iterator[Part]:
     """One part: unit file, links and state together, because they change together."""
     service = _service(declared)
+    if service.vendor:
+        from reconciler.kinds import vendor
+
+        yield from vendor.expand(declared, running)
+        return
     if service.enabled == "masked":
         document: Document = {**units.MASK, "enabled": []}
     else:
@@ -43,6 +53,11 @@ def _ends_by_itself(service: Service) -> bool:
 def actions(change: Change) -> Iterator[Step]:
     """STOP what has to stop, write, tell systemd once, then start, restart or reload as `on_change` allows."""
     name = unit_of(change.address)
+    if change.address.part:
+        from reconciler.kinds import vendor
+
+        yield from vendor.actions(change)
+        return
     if change.verb is Verb.DELETE:
         yield from units.remove(change, name)
         return
@@ -105,20 +120,33 @@ def _read_at_start(service: Service) -> Iterator[str]:
 def watched(part: Part, observed: Observed, paths: Sequence[str]) -> Iterator[Step]:
     """Restart or reload it, if it runs. Environment files and credentials are read at the start only: a reload is not enough."""
     service = _service(part.declared)
-    if (observed.document or {}).get("state") != "running" or part.document.get("state") != "running":
-        return
+    costs = list(_costs(service, paths))
+    if part.address.part:
+        from reconciler.kinds import vendor
+
+        yield from vendor.watched(part, observed, costs)
+    elif (observed.document or {}).get("state") == "running" and part.document.get("state") == "running":
+        for cost, why in costs:
+            yield from _catch_up(part.address, service, cost, why)
+
+
+def _costs(service: Service, paths: Sequence[str]) -> Iterator[tuple[Effect, str]]:
     at_start = set(_read_at_start(service)) if service.on_change is OnChange.RELOAD else set(paths)
     for cost, some in (
         (Effect.RELOAD, [path for path in paths if path not in at_start]),
         (Effect.RESTART, [path for path in paths if path in at_start]),
     ):
         if some:
-            why = f"{some[0]} changed" if len(some) == 1 else f"{some[0]} and {len(some) - 1} more changed"
-            yield from _catch_up(part.address, service, cost, why)
+            yield cost, f"{some[0]} changed" if len(some) == 1 else f"{some[0]} and {len(some) - 1} more changed"
 
 
 def catch_up(part: Part, observed: Observed, row: OwedRow) -> Iterator[Step]:
     """What an earlier run still owes, as far as today's `on_change` allows."""
+    if part.address.part:
+        from reconciler.kinds import vendor
+
+        yield from vendor.catch_up(part, observed, row)
+        return
     if row.verb == UnitVerb.START:
         if _ends_by_itself(_service(part.declared)) and part.document["type"] == "file":
             yield Step(Unit(UnitVerb.START, (row.unit,)), (Cause(part.address, row.why, row.unit, once=True),))
@@ -129,7 +157,8 @@ def catch_up(part: Part, observed: Observed, row: OwedRow) -> Iterator[Step]:
 
 
 def _program(service: Service) -> str:
-    words = service.exec_start if isinstance(service.exec_start, list) else service.exec_start.lstrip("-@:+!|").split()
+    command = service.exec_start or []
+    words = command if isinstance(command, list) else command.lstrip("-@:+!|").split()
     return words[0] if words else ""
 
 
@@ -137,7 +166,7 @@ def references(declared: Declared) -> Iterator[Address]:
     """Its accounts, its files, and the directories above them."""
     service = _service(declared)
     yield from access.owners(service.user or "root", service.group or "root")
-    files = (*watches(declared), _program(service))
+    files = tuple(filter(None, (*watches(declared), _program(service))))
     directory = (service.working_directory or "").removeprefix("-")
     yield from (Address("files", path) for path in files)
     yield from access.above(*files)
@@ -155,6 +184,31 @@ def requires(declared: Declared) -> Iterable[Requirement]:
     return [Requirement(what, name, fatal=False) for what, name in needed if name]
 
 
+def paths(address: Address) -> tuple[str, ...]:
+    """Its unit file, or a mask in its place; and our drop-in for a package's unit."""
+    name = unit_of(address)
+    by_part = {"drop-in": (units.drop_in(name),), "enabled": (units.path(name),), "state": ()}
+    return by_part.get(address.part, (units.path(name), units.drop_in(name)))
+
+
+def keep(_view: HostView, address: Address, _vanishing: frozenset[str]) -> str:
+    """Why something stays that nothing is said of any more."""
+    if not address.part:
+        return ""
+    from reconciler.kinds import vendor
+
+    return vendor.keep(address)
+
+
+def check(_view: HostView, _spec: Spec, changes: Sequence[Change]) -> Iterator[Diagnostic]:
+    """What the host's packages forbid."""
+    of_packages = [change for change in changes if change.address.kind == "services" and change.address.part]
+    if of_packages:
+        from reconciler.kinds import vendor
+
+        yield from vendor.check(of_packages)
+
+
 KIND = Kind(
     name="services",
     model=Service,
@@ -168,6 +222,8 @@ KIND = Kind(
     watches=watches,
     watched=watched,
     catch_up=catch_up,
-    paths=lambda address: (units.path(unit_of(address)),),
+    paths=paths,
+    keep=keep,
+    check=check,
     lint=lambda declared: units.lint(declared, lambda: expand(declared, running=False)),
 )

@@ -16,5 +16,11 @@ def unit_of(address: Address) -> str:
 
 
 def observe(view: HostView, addresses: Sequence[Address]) -> Mapping[Address, Observed]:
-    """All unit files, links and states at once."""
-    return units.observe(view, {address: unit_of(address) for address in addresses})
+    """All unit files, links and states at once; parts with names are those of packages' units."""
+    found = units.observe(view, {address: unit_of(address) for address in addresses if not address.part})
+    others = [address for address in addresses if address.part]
+    if others:
+        from reconciler.kinds import vendor_host
+
+        found |= vendor_host.observe(view, others)
+    return found

@@ -21,16 +21,25 @@ from reconciler.kinds import access
 
 PLACE = "/etc/systemd/system"
 _RUNTIME = "/run/systemd/system"
-_DEPENDENCIES = (".wants", ".requires", ".upholds")
+DEPENDENCIES = (".wants", ".requires", ".upholds")
 FILE: Document = {"type": "file", "mode": "0644", "owner": "root", "group": "root"}
+INSTALLED = "Written by `reconciler install`."
+"""How that of the tool's own units begins."""
+MARK = "Managed by Reconciler as "
+"""How the first comment of every unit file of ours begins."""
 MASK: Document = {"type": "link", "target": "/dev/null"}
-# systemd's ActiveState in our words; activating is looked at more closely in _state.
+# systemd's ActiveState in our words; activating is looked at more closely in state_of.
 _STATES = {"active": "running", "reloading": "running", "inactive": "stopped", "deactivating": "stopping", "failed": "failed"}
 
 
 def path(name: str) -> str:
     """Where a unit's file is."""
     return f"{PLACE}/{name}"
+
+
+def drop_in(name: str) -> str:
+    """Where our drop-in is for a unit that a package brought."""
+    return f"{PLACE}/{name}.d/50-reconciler.conf"
 
 
 def links(name: str, wanted_by: Iterable[str], required_by: Iterable[str] = ()) -> list[str]:
@@ -46,8 +55,8 @@ def text(address: Address, sections: unit.Sections) -> bytes:
 def header(address: Address) -> tuple[str, str]:
     """The comment on top of a file of ours: whose it is, and where to change it. Our own units come from no spec."""
     if address.kind == "reconcile":
-        return "Written by `reconciler install`.", "Run that again instead of changing anything here."
-    return f"Managed by Reconciler as {address}.", "Change the spec instead: what is changed here is put back."
+        return INSTALLED, "Run that again instead of changing anything here."
+    return f"{MARK}{address}.", "Change the spec instead: what is changed here is put back."
 
 
 def lint(declared: Declared, parts: Callable[[], Iterable[Part]]) -> Iterator[Diagnostic]:
@@ -74,11 +83,16 @@ def _enablement(view: HostView, names: Collection[str]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for base in (PLACE, _RUNTIME):
         for directory in view.names(base):
-            if directory.endswith(_DEPENDENCIES):
+            if directory.endswith(DEPENDENCIES):
                 for name in view.names(f"{base}/{directory}"):
                     if name in names:
                         found.setdefault(name, []).append(f"{base}/{directory}/{name}")
     return found
+
+
+def enabled_by(view: HostView, name: str) -> list[str]:
+    """The links that enable one unit."""
+    return sorted(_enablement(view, {name}).get(name, []))
 
 
 def _observe(view: HostView, name: str, enabled: list[str], systemd: UnitState) -> Observed:
@@ -86,7 +100,7 @@ def _observe(view: HostView, name: str, enabled: list[str], systemd: UnitState) 
         entry, content = access.read_entry(view, path(name))
     except (Unreadable, UnsafePath) as error:
         return access.unreadable(error)
-    state = _state(systemd) if view.running else "stopped"
+    state = state_of(systemd) if view.running else "stopped"
     if entry is None and not enabled and state == "stopped":
         return Observed(None)
     document: Document = {} if entry is None else access.path_document(entry)
@@ -105,7 +119,8 @@ def _target(view: HostView, link: str) -> str:
     return access.expects_of(entry, b"") if entry is not None and entry.type is FileType.LINK else "something else"
 
 
-def _state(state: UnitState) -> str:
+def state_of(state: UnitState) -> str:
+    """systemd's ActiveState in our words; a unit that is being started again and again has its own."""
     if state.active == "activating":
         return "restarting" if state.sub == "auto-restart" else "running"
     return _STATES.get(state.active, state.active)

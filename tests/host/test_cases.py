@@ -160,7 +160,8 @@ def everything_about(case: Case, simulated: World) -> dict[str, list[str]]:
             if declared.address.kind == "services":
                 units.add(f"{declared.address.name}.service")
                 for part in kinds["services"].expand(declared, True):  # noqa: FBT003  # a Callable has no names
-                    paths.update(part.document["enabled"])
+                    enabled = part.document.get("enabled")
+                    paths.update(enabled if isinstance(enabled, list) else ())
     return {"paths": sorted(paths), "groups": sorted(groups), "units": sorted(units)}
 
 
@@ -186,15 +187,15 @@ def _reachable(host: HostView, path: str) -> bool:
 
 def _enabled(host: HostView, name: str) -> str:
     """What `systemctl is-enabled` says about what is there."""
-    base = "/etc/systemd/system"
+    base, vendor = "/etc/systemd/system", "/usr/lib/systemd/system"
     entry = host.entry(f"{base}/{name}")
-    if entry is None:
-        return ""
-    if entry.target == "/dev/null":
+    if entry is not None and entry.target == "/dev/null":
         return "masked"
-    if entry.type is not FileType.FILE:
+    place = next((place for place in (f"{base}/{name}", f"{vendor}/{name}") if host.entry(place) is not None), "")
+    entry = host.entry(place) if place else None
+    if entry is None or entry.type is not FileType.FILE:
         return ""
     wanted = [directory for directory in host.names(base) if directory.endswith((".wants", ".requires"))]
     if any(name in host.names(f"{base}/{directory}") for directory in wanted):
         return "enabled"
-    return "disabled" if b"[Install]" in host.read(f"{base}/{name}") else "static"
+    return "disabled" if b"[Install]" in host.read(place) else "static"

@@ -1,0 +1,216 @@
+"""`import`: what is on a host, as a spec that changes nothing there.
+
+Finders propose (`kinds/*_found.py`), and the tool itself judges: the proposal is written, loaded and planned, and what does not come out
+as "is as declared" is left out with the reason, until the plan is empty. Only reads.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from reconciler.app.planning import PlanOptions, plan_host
+from reconciler.app.specs import Loaded
+from reconciler.core.address import Address
+from reconciler.core.changes import Change
+from reconciler.core.diagnostic import Diagnostic, error, errors
+from reconciler.core.host import HostError, HostView
+from reconciler.core.state import Memory
+from reconciler.host.hosts import open_host, static_hostname
+from reconciler.host.packages import packaged
+from reconciler.host.source import StdinReader
+from reconciler.kinds import discover
+from reconciler.kinds.found import Found
+from reconciler.policy.lint import lint
+from reconciler.spec.load import load
+
+IMPORTABLE = ("users", "ssh_keys", "services", "logrotate")
+"""The kinds, in the order of the spec."""
+_PLACES = ("/etc/systemd/system", "/etc/logrotate.d")
+_MOST_ROUNDS = 8
+_WIDE = 100
+_AMBIGUOUS = re.compile(r"(?i)y|n|yes|no|on|off|true|false|null|none|~|[-+.]?[0-9][0-9a-z_.:+-]*")
+"""What is not text to every reader of YAML."""
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """The spec as text, or what is wrong. `count` resources are in it, `left_out` are told with the reason."""
+
+    text: str = ""
+    count: int = 0
+    left_out: Mapping[Address, str] = field(default_factory=dict)
+    problems: tuple[Diagnostic, ...] = ()
+
+
+def import_host(kinds: Iterable[str], *, system: bool, root: str | None) -> Imported:
+    """Find, and leave out what the plan of it would change."""
+    wanted = [name for name in IMPORTABLE if name in set(kinds)] or list(IMPORTABLE)
+    try:
+        host = open_host(root)
+        name = static_hostname(host)
+        found = [one for kind in wanted for one in _FINDERS[kind](host, system)]
+    except HostError as problem:
+        return Imported(problems=(error(problem.summary, problem.detail),))
+    left_out = {Address(one.kind, one.name): why for one in found for why in ([one.why] if one.why else [])}
+    partly = {Address(one.kind, one.name): one.partly for one in found if one.partly}
+    kept = {Address(one.kind, one.name): one.fields for one in found if not one.why}
+    for _ in range(_MOST_ROUNDS):
+        text = _text(name, kept, left_out, partly)
+        wrong, problems = _judge(text, root)
+        if problems:
+            return Imported(problems=tuple(problems))
+        if not wrong:
+            return Imported(text, len(kept), left_out)
+        left_out |= {address: why for address, why in wrong.items() if address in kept}
+        kept = {address: fields for address, fields in kept.items() if address not in wrong}
+    return Imported(problems=(error("the import does not come to an end", "This is a bug; please report it."),))
+
+
+def _users(host: HostView, system: bool) -> Iterable[Found]:
+    from reconciler.kinds.users_found import users
+
+    return users(host, system=system)
+
+
+def _keys(host: HostView, system: bool) -> Iterable[Found]:
+    from reconciler.kinds.users_found import keys
+
+    return keys(host, system=system)
+
+
+def _services(host: HostView, _system: bool) -> Iterable[Found]:
+    from reconciler.kinds.services_found import services
+
+    return services(host, packaged(host, _PLACES))
+
+
+def _logrotate(host: HostView, _system: bool) -> Iterable[Found]:
+    from reconciler.kinds.logrotate_found import policies
+
+    return policies(host, packaged(host, _PLACES))
+
+
+_FINDERS: Mapping[str, Callable[[HostView, bool], Iterable[Found]]] = {
+    "users": _users,
+    "ssh_keys": _keys,
+    "services": _services,
+    "logrotate": _logrotate,
+}
+
+
+# ---------------------------------------------------------------------------------------------------- judging
+
+
+def _judge(text: str, root: str | None) -> tuple[dict[Address, str], list[Diagnostic]]:
+    """Which resources the loader refuses or the plan would change, with the reason; and what is wrong with the whole."""
+    spec, found = load(StdinReader(text.encode()), discover())
+    found = [*found, *(lint(spec, discover()) if spec is not None else ())]
+    wrong = {one.address.resource: one.detail or one.summary for one in reversed(errors(found)) if one.address is not None}
+    if wrong or spec is None or errors(found):
+        return wrong, [one for one in errors(found) if one.address is None]
+    planned = plan_host(Loaded(spec, tuple(found)), PlanOptions(root), memory=Memory())
+    if planned.plan is None:
+        return {}, errors(planned.diagnostics)
+    wrong = {change.address.resource: _difference(change) for change in reversed(planned.plan.changes)}
+    wrong |= {address.resource: f"it cannot be read: {why}" for address, why in planned.plan.unreadable.items()}
+    return wrong, []
+
+
+def _difference(change: Change) -> str:
+    """What a plan would change, in one line."""
+    if change.before is None:
+        return f"{change.address.part or change.address} is not there, and would be made"
+    first = change.fields[0]
+    what = f"{change.address.part}: " if change.address.part else ""
+    more = f" ({len(change.fields) - 1} more)" if len(change.fields) > 1 else ""
+    return f"{what}{'.'.join(first.path)} is {_short(first.before)}, and would become {_short(first.after)}{more}"
+
+
+def _short(value: Any) -> str:
+    text = "unset" if value is None else str(value)
+    return text if len(text) <= _WIDE else f"{text[: _WIDE - 3]}..."
+
+
+# ---------------------------------------------------------------------------------------------------- writing
+
+
+def _text(host: str, kept: Mapping[Address, Any], left_out: Mapping[Address, str], partly: Mapping[Address, Iterable[str]]) -> str:
+    """The spec, as YAML that a person would write."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.comments import CommentedMap
+
+    document = CommentedMap({"version": 1, "host": host or "localhost"})
+    document.yaml_set_start_comment("What was found on this host by `reconciler import`. Applying it changes nothing there.\n")
+    for address, fields in kept.items():
+        if address.kind not in document:
+            document[address.kind] = CommentedMap()
+            document.yaml_set_comment_before_after_key(address.kind, before="\n")
+        document[address.kind][address.name] = _pleasant(fields)
+    yaml, out = YAML(typ="rt"), _Pieces()
+    yaml.Representer = _representer()
+    yaml.width = 4096
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    yaml.allow_unicode = True
+    yaml.dump(document, out)
+    told = [f"{address}: {why}" for address, why in left_out.items()]
+    told += [f"{address}, in part: {why}" for address, reasons in partly.items() if address in kept for why in reasons]
+    lines = ["", "# Not imported, and left alone by an apply:", *(f"#   {_line(one)}" for one in told), ""] if told else []
+    return b"".join(out.pieces).decode() + "\n".join(lines)
+
+
+class _Pieces:
+    """A text in the making, for a library that wants to write to a file."""
+
+    def __init__(self) -> None:
+        self.pieces: list[bytes] = []
+
+    def write(self, piece: bytes) -> None:
+        self.pieces.append(piece)
+
+
+def _representer() -> Any:
+    """Nothing is written as null: a key without a value looks like a mistake. Text that other YAML readers take for a number is quoted."""
+    from ruamel.yaml.representer import RoundTripRepresenter
+
+    class Representer(RoundTripRepresenter):
+        pass
+
+    Representer.add_representer(type(None), lambda made, _: made.represent_scalar("tag:yaml.org,2002:null", "null"))
+
+    def text(made: Any, value: str) -> Any:
+        return made.represent_scalar("tag:yaml.org,2002:str", value, style="'" if _AMBIGUOUS.fullmatch(value) else None)
+
+    Representer.add_representer(str, text)
+    return Representer
+
+
+def _line(text: str) -> str:
+    """On one line, with nothing in it that plays with a terminal or ends a comment."""
+    return "".join(char if char.isprintable() else "?" for char in " ".join(text.split()))
+
+
+def _pleasant(value: Any) -> Any:
+    """Short lists of plain values, and small maps, in one line."""
+    from ruamel.yaml.comments import CommentedMap, CommentedSeq
+
+    if isinstance(value, Mapping):
+        made = CommentedMap({name: _pleasant(one) for name, one in value.items()})
+        if value and len(str(dict(value))) < _WIDE and not any(isinstance(one, Mapping | list) for one in value.values()):
+            made.fa.set_flow_style()
+        return made
+    if isinstance(value, list):
+        found = CommentedSeq(_pleasant(one) for one in value)
+        if len(str(value)) < _WIDE and not any(isinstance(one, Mapping | list) for one in value):
+            found.fa.set_flow_style()
+        return found
+    return value
+
+
+def save(imported: Imported, path: str) -> str:
+    """Write the spec to a new file; the problem, empty if there was none."""
+    from reconciler.host.documents import save_new
+
+    return save_new(path, imported.text.encode())

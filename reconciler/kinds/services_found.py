@@ -1,0 +1,147 @@
+"""Unit files of a host's administrator as a spec would declare them: the way back from directives to fields."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any
+
+from reconciler.core.host import FileType, HostView, Unreadable, UnsafePath
+from reconciler.core.resource import Directive
+from reconciler.formats import unit
+from reconciler.kinds import units
+from reconciler.kinds.found import Found
+from reconciler.kinds.service_model import Service
+
+_HEADER = re.compile(rf"# {units.MARK}(\w+)[.\[]")
+_OTHERS = (".timer", ".socket", ".path", ".mount", ".automount", ".target", ".slice", ".swap")
+_WORDS = ("after", "before", "wants", "requires", "wanted_by", "required_by", "documentation")
+_LISTS = ("exec_start_pre", "exec_start_post", "exec_stop", "environment_file", "device_allow")
+_NEEDED: Mapping[str, Any] = {"type": None, "restart": None, "wanted_by": []}
+"""What stands for something when it is left out, and what says that the file has nothing of it."""
+
+
+class _CannotSay(Exception):
+    """A directive that no field can say as it stands in the file."""
+
+
+def services(view: HostView, packaged: Collection[str]) -> Iterator[Found]:
+    """Regular files in /etc/systemd/system that no package brought. Raises Unreadable, UnsafePath."""
+    names = [name for name in view.names(units.PLACE) if name.endswith((".service", *_OTHERS))]
+    files = {name: entry for name in names if (entry := view.entry(units.path(name))) and entry.type is FileType.FILE and entry.size}
+    states = view.units([name for name in files if name.endswith(".service") and "@." not in name]) if view.running else {}
+    for name in files:
+        if units.path(name) in packaged:
+            continue
+        if not name.endswith(".service"):
+            kind = name.rpartition(".")[2]
+            yield Found("services", name, why=f"{kind} units are not imported; a job by the clock is declared under `timers:`")
+            continue
+        if "@" in name:
+            yield Found("services", name, why="templates and their instances cannot be declared yet")
+            continue
+        yield _service(view, name, units.state_of(states[name]) if name in states else "")
+
+
+def _service(view: HostView, name: str, state: str) -> Found:
+    short = name.removesuffix(".service")
+    try:
+        text = view.read(units.path(name)).decode("utf-8", "replace")
+    except (Unreadable, UnsafePath) as problem:
+        return Found("services", short, why=str(problem))
+    header = _HEADER.match(text)
+    if header is not None and header[1] != "services":
+        return Found("services", short, why=f"it belongs to `{header[1]}:`, which is not imported")
+    if text.startswith(f"# {units.INSTALLED}"):
+        return Found("services", short, why="it is the tool's own: `reconciler install` writes it")
+    try:
+        fields = dict(_fields(unit.parse(text)))
+    except _CannotSay as problem:
+        return Found("services", short, why=str(problem))
+    for field, nothing in _NEEDED.items():
+        fields.setdefault(field, nothing)
+    linked = units.enabled_by(view, name)
+    fields["enabled"] = bool(linked)
+    if state == "stopped" and not (fields["type"] == "oneshot" and not fields.get("remain_after_exit")):
+        fields["state"] = "stopped"
+    return Found("services", short, {field: fields[field] for field in Service.model_fields if field in fields})
+
+
+def _fields(sections: unit.Sections) -> Iterator[tuple[str, Any]]:
+    by_directive = {
+        (mark.section, mark.name): field
+        for field, info in Service.model_fields.items()
+        for mark in info.metadata
+        if isinstance(mark, Directive)
+    }
+    others: dict[str, dict[str, Any]] = {}
+    for section, names in sections.items():
+        if unit.STRAY in (section, *names):
+            raise _CannotSay(f"it has lines that systemd does not read: {names[unit.STRAY]}")
+        for name, value in names.items():
+            field = by_directive.get((section, name))
+            if field is None:
+                others.setdefault(section, {})[name] = value
+            else:
+                yield field, _said(field, f"{section}.{name}", value)
+    if others:
+        yield "directives", others
+
+
+def _said(field: str, directive: str, value: str | list[str]) -> Any:
+    values = [value] if isinstance(value, str) else value
+    if field in _LISTS:
+        return [_one(field, directive, one) for one in values]
+    if field == "environment":
+        return dict(_variable(directive, one) for one in values)
+    if field == "load_credential":
+        return dict(_pair(directive, one) for one in values)
+    if len(values) != 1:
+        raise _CannotSay(f"{directive} stands there {len(values)} times; a field has one value")
+    return values[0].split() if field in _WORDS else _one(field, directive, values[0])
+
+
+def _one(field: str, directive: str, value: str) -> Any:
+    if field.startswith("exec_"):
+        words = value.split()
+        try:
+            return words if unit.exec_line(words) == value else value
+        except ValueError:
+            return value
+    convert = _CONVERT.get(field)
+    return convert(value) if convert is not None else _plain(directive, value)
+
+
+def _flag(value: str) -> bool | str:
+    return {"yes": True, "no": False}.get(value, value)
+
+
+def _number(value: str) -> int | str:
+    return int(value) if re.fullmatch(r"-?[0-9]{1,3}", value) else value
+
+
+_AS_IS = ("memory_max", "memory_high", "cpu_quota")
+_CONVERT: Mapping[str, Callable[[str], Any]] = {"remain_after_exit": _flag, "nice": _number, **dict.fromkeys(_AS_IS, str)}
+
+
+def _plain(directive: str, value: str) -> str:
+    """Text in which `%` is only itself."""
+    if "%" in value.replace("%%", ""):
+        raise _CannotSay(f"{directive} has a specifier (%): a field's text is taken as it is written")
+    return value.replace("%%", "%")
+
+
+def _variable(directive: str, value: str) -> tuple[str, str]:
+    inner = value[1:-1] if len(value) > 1 and value[0] == value[-1] == '"' else value
+    name, _, text = _plain(directive, inner).replace('\\"', '"').replace("\\\\", "\\").partition("=")
+    try:
+        if name and unit.environment_value(name, text) == value:
+            return name, text
+    except ValueError:
+        pass
+    raise _CannotSay(f"{directive}: write one NAME=VALUE per line, in quotes if there is a blank in it, and import again")
+
+
+def _pair(directive: str, value: str) -> tuple[str, str]:
+    name, _, path = _plain(directive, value).partition(":")
+    return name, path

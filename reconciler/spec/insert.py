@@ -1,0 +1,151 @@
+"""Adding one resource to a spec as text: every byte that was there stays, with its comments and its order.
+
+The place is looked for in ruamel's node tree; that nothing else changed is not believed but read back: the data of the file with the new
+lines must be that of the file before, and the new resource.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+from reconciler.spec.events import parse
+
+_PLAIN = re.compile(r"(?:-{1,2}[A-Za-z]|[A-Za-z/])[A-Za-z0-9_./+-]*(?: [A-Za-z0-9_./+-]+)*|[0-9]+(?:ms|s|min|h)")
+_NOT_PLAIN = re.compile(r"(?i)y|n|yes|no|on|off|true|false|null|none")
+_MOST_INDENT = 8
+
+
+class CannotInsert(Exception):
+    """The file is written in a way that no line can be added to; the text says what to do."""
+
+
+def scalar(value: Any) -> str:
+    """One value on one line: plain where nothing can take it for something else, else in double quotes; a list in brackets."""
+    if isinstance(value, list):
+        return f"[{', '.join(scalar(item) for item in value)}]"
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{scalar(name)}: {scalar(item)}" for name, item in value.items()) + "}"
+    if isinstance(value, int):
+        return json.dumps(value)
+    text = str(value)
+    return text if _PLAIN.fullmatch(text) and not _NOT_PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)
+
+
+def insert(data: bytes, section: str, name: str, fields: Sequence[tuple[str, Any, str]]) -> bytes:
+    """The file with the resource `name` at the end of `section`, which is made if it is not there. `fields` are key, value, comment.
+
+    Raises CannotInsert.
+    """
+    parsed = parse(data)
+    before = parsed.root
+    if before is None or parsed.problems:
+        raise CannotInsert("the file cannot be read as YAML; run `reconciler validate` on it")
+    if name in (before.get(section) or {}):
+        raise CannotInsert(f"{section}.{name} is in this file already")
+    wanted = _plain(before)
+    wanted[section] = {**(wanted.get(section) or {}), name: {key: value for key, value, _ in fields}}
+    for candidate in _candidates(data.decode("utf-8"), section, name, fields):
+        found = parse(candidate.encode())
+        if found.root is not None and not found.problems and _same(found.root, wanted, section):
+            return candidate.encode()
+    raise CannotInsert(f"no place was found in `{section}:` where lines could be added without changing anything else; add it by hand")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _same(found: Any, wanted: Any, section: str) -> bool:
+    """Equal, and in the same order; a new section may be the last one."""
+    data = _plain(found)
+    return bool(data == wanted) and list(data) == list(wanted) and list(data[section]) == list(wanted[section])
+
+
+def _candidates(text: str, section: str, name: str, fields: Sequence[tuple[str, Any, str]]) -> Iterator[str]:
+    """Texts with the new lines at each place that may be right, the best first. Raises CannotInsert."""
+    from ruamel.yaml import YAML
+
+    lines, root = _lines(text), YAML(typ="rt", pure=True).compose(text)
+    if root.flow_style:
+        raise CannotInsert("the file is written in braces, as JSON is; lines cannot be added to that. Write it in lines, or add it by hand")
+    entry = next((pair for pair in root.value if pair[0].value == section), None)
+    step = _step(root)
+    if entry is None:
+        block = [f"{section}:", *_block(name, fields, step, step)]
+        at = max((n for n, line in enumerate(lines, 1) if line.strip() and not line.startswith(("...", "---"))), default=len(lines))
+        for place in dict.fromkeys((at, len(lines))):
+            yield _with(text, lines, place, ["", *block])
+        return
+    key, value = entry
+    empty = value.id == "scalar" or not value.value  # what is there is valid, so a scalar can only be a null
+    braces = value.id == "mapping" and value.flow_style
+    if (braces and not empty) or value.start_mark.index < key.start_mark.index:
+        raise CannotInsert(
+            f"`{section}:` on line {key.start_mark.line + 1} is written in braces or is an alias; lines cannot be added to that. "
+            "Write each resource on lines of its own below it, or add the new one by hand"
+        )
+    if empty:
+        if value.start_mark.index != value.end_mark.index:  # an explicit null, or {}
+            start, end = value.start_mark.index, value.end_mark.index
+            lead = len(text[:start]) - len(text[:start].rstrip(" "))
+            text = text[: start - lead] + text[end:]
+            lines = _lines(text)
+        yield _with(text, lines, key.start_mark.line + 1, _block(name, fields, key.start_mark.column + step, step))
+        return
+    indent = value.value[0][0].start_mark.column
+    first = value.value[-1][0].start_mark.line + 1
+    end = value.end_mark.line if value.end_mark.index < len(text) else len(lines)
+    at = end
+    while at > first and _foreign(lines[at - 1], indent):
+        at -= 1
+    separated = _separated(lines, [pair[0].start_mark.line for pair in value.value])
+    for place in dict.fromkeys((at, end)):
+        yield _with(text, lines, place, ([""] if separated else []) + _block(name, fields, indent, step))
+
+
+def _foreign(line: str, indent: int) -> bool:
+    """Whether a line before the next section does not belong to this one: blank, or a comment further to the left."""
+    bare = line.strip()
+    return not bare or (bare.startswith("#") and len(line) - len(line.lstrip(" ")) < indent)
+
+
+def _separated(lines: Sequence[str], starts: Sequence[int]) -> bool:
+    """Whether resources are set apart by blank lines."""
+    return len(starts) > 1 and all(any(not line.strip() for line in lines[one:other]) for one, other in pairwise(starts))
+
+
+def _step(root: Any) -> int:
+    """How far the file indents."""
+    for _, value in root.value:
+        if value.id == "mapping" and not value.flow_style and value.value:
+            column: int = value.value[0][0].start_mark.column
+            return min(column, _MOST_INDENT) or 2
+    return 2
+
+
+def _block(name: str, fields: Sequence[tuple[str, Any, str]], indent: int, step: int) -> list[str]:
+    head, lead = " " * indent + f"{scalar(name)}:", " " * (indent + step)
+    texts = [(f"{lead}{key}: {scalar(value)}", comment) for key, value, comment in fields]
+    width = min(max((len(text) for text, comment in texts if comment), default=0), 60)
+    return [head, *(f"{text:<{width}}  # {comment}" if comment else text for text, comment in texts)]
+
+
+def _lines(text: str) -> list[str]:
+    """Lines without their ends (Windows ones are refused before); what follows the last end only if there is something."""
+    found = text.split("\n")
+    return found[:-1] if not found[-1] else found
+
+
+def _with(text: str, lines: Sequence[str], at: int, block: Sequence[str]) -> str:
+    """The text with these lines after line number `at`; a file without a line end at its end gets none."""
+    if at >= len(lines) and not text.endswith("\n"):
+        return "\n".join((text, *block))
+    return "".join(f"{line}\n" for line in (*lines[:at], *block)) + text[sum(len(line) + 1 for line in lines[:at]) :]
