@@ -37,6 +37,11 @@ def holds_private_key(text: str) -> bool:
     return _KEY_BLOCK.search(text) is not None
 
 
+def holds_secret(text: str) -> bool:
+    """Whether a text of any number of lines has a secret in it, told by the name before it or by its form."""
+    return holds_private_key(text) or any(masked(line) != line for line in text.splitlines())
+
+
 def masked(text: str, instead: str = HIDDEN) -> str:
     """The text of one line without what stands behind the name of a secret: `TOKEN=x`, `--password x`, `://user:x@`."""
     if _WORD.search(text):

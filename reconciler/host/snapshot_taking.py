@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from reconciler.core.address import Address
@@ -15,7 +16,8 @@ from reconciler.core.changes import Document
 from reconciler.core.digest import digest, keyed_digest
 from reconciler.core.host import FileType, HostError, HostView, UnitState
 from reconciler.core.kind import Kinds
-from reconciler.core.state import Memory
+from reconciler.core.masking import holds_secret
+from reconciler.core.state import LedgerRow, Memory
 from reconciler.formats import accounts, outline
 from reconciler.host.recorder import MOST_NAMES, Recorder
 from reconciler.host.snapshot import UNITS
@@ -80,7 +82,7 @@ def take(
         "units": None if states is None else {name: _state(state) for name, state in sorted(states.items()) if state != UnitState()},
         "paths": dict(sorted(found.recorder.known().items())),
         "unlisted": sorted(found.recorder.unlisted),
-        "memory": memory_data(memory),
+        "memory": memory_data(replace(memory, rows={**memory.rows, **found.rows()})),
     }
 
 
@@ -100,6 +102,7 @@ class _Taker:
         self._key = memory.key
         self._bytes = 0
         self._roots: set[str] = set()
+        self._untold: set[str] = set()
 
     def record(self) -> None:
         """Places first, then what may be said of their content."""
@@ -110,10 +113,11 @@ class _Taker:
         self._ours(homes)
         for path, depth, most in _SCANS:
             self.recorder.scan(path, depth, most, _SKIP)
+        self._withhold()
         secret, ours = self._paths(secret=True), self._paths(secret=False)
         keys = {f"{home}/.ssh/{name}": user for user, home in homes.items() for name in _KEYS}
         for path, said in self.recorder.paths.items():
-            if said is not None and "type" not in said:
+            if said is not None and "type" not in said and path not in self._untold:
                 if path in secret:
                     self._note_secret(path, said)
                 elif path in keys:
@@ -156,6 +160,26 @@ class _Taker:
         if directory and directory.split("/")[1] not in _NOT_LISTED:
             self.recorder.list(directory, _SOME)
         return directory
+
+    def _withhold(self) -> None:
+        """Of what shows by a name that it holds a secret, nothing is told: its part is unknown in a plan."""
+        for address, row in list(self._rows.items()):
+            paths = tuple(self._kinds[address.kind].paths(address))
+            texts = map(self._ours_at, paths)
+            if row.sensitive or not (any(map(holds_secret, texts)) or _names_secret(row.document) or _names_secret(row.pending)):
+                continue
+            self._untold.update(paths)
+            documents = {name: _withheld(getattr(row, name), self._key) for name in ("document", "pending")}
+            self._rows[address] = replace(row, sensitive=True, **documents)
+
+    def _ours_at(self, path: str) -> str:
+        said = self.recorder.paths.get(path)
+        content = None if said is None or "type" in said else self._read(path, said)
+        return "" if content is None else content.decode("utf-8", "replace")
+
+    def rows(self) -> Mapping[Address, LedgerRow]:
+        """The ledger as it may be told."""
+        return self._rows
 
     def _paths(self, *, secret: bool) -> frozenset[str]:
         rows = [address for address, row in self._rows.items() if row.sensitive is secret]
@@ -234,6 +258,24 @@ def _text(content: bytes) -> str | None:
 
 def _mode(said: Mapping[str, Any] | None) -> int:
     return int((said or {}).get("mode", "0"), 8)
+
+
+def _names_secret(data: Any, name: str = "") -> bool:
+    """Whether a document has a secret in the open, told by the name before it."""
+    if isinstance(data, Mapping):
+        return any(_names_secret(below, str(key)) for key, below in data.items())
+    if isinstance(data, list):
+        return any(_names_secret(below, name) for below in data)
+    return isinstance(data, str) and holds_secret(f"{name}={data}")
+
+
+def _withheld(data: Any, key: bytes) -> Any:
+    """A document of which only the host can tell whether it is the same."""
+    if isinstance(data, Mapping):
+        return {name: _withheld(below, key) for name, below in data.items()}
+    if isinstance(data, list):
+        return [_withheld(below, key) for below in data]
+    return keyed_digest(data.encode(), key) if isinstance(data, str) and key else data if not isinstance(data, str) else ""
 
 
 def _mentioned(document: Document) -> Iterator[str]:
