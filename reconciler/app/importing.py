@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from reconciler.app.planning import PlanOptions, plan_host
@@ -17,6 +17,7 @@ from reconciler.core.address import Address
 from reconciler.core.changes import Change
 from reconciler.core.diagnostic import Diagnostic, error, errors
 from reconciler.core.host import HostError, HostView
+from reconciler.core.masking import masked
 from reconciler.core.state import Memory
 from reconciler.host.hosts import open_host, static_hostname
 from reconciler.host.packages import packaged
@@ -24,6 +25,7 @@ from reconciler.host.source import StdinReader
 from reconciler.kinds import discover
 from reconciler.kinds.found import Found
 from reconciler.policy.lint import lint
+from reconciler.render.masking import mask
 from reconciler.spec.load import load
 
 IMPORTABLE = ("users", "ssh_keys", "services", "logrotate")
@@ -51,7 +53,7 @@ def import_host(kinds: Iterable[str], *, system: bool, root: str | None) -> Impo
     try:
         host = open_host(root)
         name = static_hostname(host)
-        found = [one for kind in wanted for one in _FINDERS[kind](host, system)]
+        found = [_without_secrets(one) for kind in wanted for one in _FINDERS[kind](host, system)]
     except HostError as problem:
         return Imported(problems=(error(problem.summary, problem.detail),))
     left_out = {Address(one.kind, one.name): why for one in found for why in ([one.why] if one.why else [])}
@@ -64,9 +66,26 @@ def import_host(kinds: Iterable[str], *, system: bool, root: str | None) -> Impo
             return Imported(problems=tuple(problems))
         if not wrong:
             return Imported(text, len(kept), left_out)
-        left_out |= {address: why for address, why in wrong.items() if address in kept}
+        left_out |= {address: masked(why) for address, why in wrong.items() if address in kept}
         kept = {address: fields for address, fields in kept.items() if address not in wrong}
     return Imported(problems=(error("the import does not come to an end", "This is a bug; please report it."),))
+
+
+def _without_secrets(one: Found) -> Found:
+    """What has a secret in the open is left out: a spec lies in Git. Nor do the reasons show one."""
+    why, partly = masked(one.why), tuple(map(masked, one.partly))
+    if not one.why and _has_secret(one.fields):
+        why = "a secret stands in it; put that into a file only root can read, name it by LoadCredential= or EnvironmentFile=, import again"
+    return replace(one, why=why, partly=partly)
+
+
+def _has_secret(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return mask(value) != value or any(map(_has_secret, value.values()))
+    if isinstance(value, list):
+        words = " ".join(one for one in value if isinstance(one, str))
+        return masked(words) != words or any(map(_has_secret, value))
+    return isinstance(value, str) and masked(value) != value
 
 
 def _users(host: HostView, system: bool) -> Iterable[Found]:

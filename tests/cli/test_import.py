@@ -166,3 +166,27 @@ def test_bad_requests(tree: Path, tmp_path: Path) -> None:
     assert "exists already" in run("import", "logrotate", "--root", tree, "--out", tmp_path / "there.yaml").said
     assert "mine\n" == (tmp_path / "there.yaml").read_text()
     assert 1 == run("import", "--root", tmp_path / "no").code
+
+
+SECRET = "c4n4ry-of-the-import"
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        f"ExecStart=/opt/x --api-token {SECRET}\n",
+        f"ExecStart=/opt/x --password={SECRET}\n",
+        f"ExecStart=/opt/x\nEnvironment=API_TOKEN={SECRET}\n",
+        f"ExecStart=/opt/x\nEnvironment=A=1 API_TOKEN={SECRET}\n",
+        f"ExecStart=/opt/x postgres://app:{SECRET}@db/x\n",
+        f"ExecStart=/opt/x\nSetCredential=db:{SECRET}\n",
+    ],
+)
+def test_a_secret_is_not_imported(unit: str, tree: Path) -> None:
+    """A unit with a secret in the open is left out with the reason, and neither the spec nor what is said shows it."""
+    (tree / "etc/systemd/system/leak.service").write_text(f"[Service]\nType=exec\n{unit}")
+    done = run("import", "services", "--root", tree)
+
+    assert SECRET not in done.out + done.err
+    assert "\n  leak:" not in done.out
+    assert "services.leak: " in done.out
