@@ -11,6 +11,7 @@ from reconciler.core.address import Address
 from reconciler.core.host import HostView, UnitState
 from reconciler.core.state import OwedRow, PastRun
 
+_MASK = "link:/dev/null"
 _RUNNING = ("active", "activating", "reloading", "refreshing")
 
 
@@ -32,7 +33,9 @@ def unit_steps(
         return found
     known: dict[str, dict[str, Any]] = (past.before or {}).get("units", {})
     states = view.units(sorted(known)) if known else {}
-    removed = {action.path.rpartition("/")[2] for action in restored if isinstance(action, RemovePath)}
+    # A mask that goes brings its unit back.
+    gone = (action for action in restored if isinstance(action, RemovePath) and action.expects != _MASK)
+    removed = {action.path.rpartition("/")[2] for action in gone}
     for unit, facts in known.items():
         causes = [one for one in map(Address.parse, facts["for"]) if one in addresses]
         rows = [row for row in owed if row.unit == unit and row.verb in (UnitVerb.RESTART, UnitVerb.RELOAD)]

@@ -68,7 +68,14 @@ def _protected(address: Address) -> Diagnostic:
 def _protected_ones(found: Reversal, wish: Wish, unprotect: Collection[str]) -> Iterable[Address]:
     for address in found.moving:
         row = wish.memory.rows.get(address)
-        if row and row.protect and row.created and found.past.rows.get(address) is None and str(address) not in unprotect:
+        if (
+            row
+            and row.protect
+            and row.created
+            and address in found.past.rows
+            and found.past.rows[address] is None
+            and str(address) not in unprotect
+        ):
             yield address
 
 
@@ -135,6 +142,8 @@ def _conclude(run: Run, planned: Rollback, settle: Settle) -> ApplyResult:
 def _rows(planned: Rollback, back: Collection[Address], view: HostView) -> tuple[list[LedgerRow], list[Address]]:
     """The ledger's rows as they were; of what the run made and what stays (an account, disabled), what it is now."""
     past, rows, kinds = planned.reversal.past, planned.plan.memory.rows, planned.request.kinds
+    # What the run only had an effect on (a service that watches a file) kept its row.
+    back = [address for address in back if address in past.rows]
     made = [address for address in back if past.rows.get(address) is None and (row := rows.get(address)) is not None and row.created]
     observed = _observe(made, kinds, view)
     put, drop = [], []

@@ -49,7 +49,8 @@ _WITH: dict[tuple[str, str], dict[str, Any]] = {("logrotate", "dateformat"): {"d
 _WITHOUT = {("files", "source"): ("content",), ("ssh_keys", "exactly"): ("keys",)}
 """Keys of the base that exclude a field."""
 
-_KNOWN = {
+_KNOWN: dict[tuple[str, str], tuple[str, ...]] = {
+    ("services", "unit"): ("own",),
     ("services", "directives"): ("Service", "OOMScoreAdjust", "5"),
     ("timers", "directives"): ("Service", "OOMScoreAdjust", "5"),
 }
