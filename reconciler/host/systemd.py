@@ -105,10 +105,15 @@ class Systemd:
         return Receipt("; ".join(notes), failed or None)
 
     def stop(self, names: Sequence[str]) -> Receipt:
-        """`stop`. A unit that is not loaded is stopped."""
+        """`stop`. A unit that is not loaded is stopped.
+
+        One that has failed since it was looked at, or fails while it stops, is reset: its trace would outlive its unit file.
+        """
         result = _systemctl(UnitVerb.STOP, names)
         self.forget()
-        left = {name: state for name, state in self.units(names).items() if state.active not in _STOPPED}
+        states = self.units(names)
+        self._reset_failed(name for name, state in states.items() if state.active == "failed")
+        left = {name: state for name, state in states.items() if state.active not in _STOPPED}
         return _receipt({name: f"still {state.active} ({state.sub}): {result.message}" for name, state in left.items()})
 
     def reload(self, names: Sequence[str]) -> Receipt:

@@ -327,7 +327,7 @@ def test_an_apply_ends_as_it_would_though_nobody_can_be_told(booted: BootedHost)
 
     assert 6 == failed.returncode
     assert "report: nobody was told: /usr/local/bin/tell: exit status 9; the next report tries again" in failed.stderr
-    assert 0 == works.returncode
+    assert 0 == works.returncode, works.stdout + works.stderr
     assert "" == works.stderr
 
 
