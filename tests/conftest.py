@@ -22,13 +22,14 @@ hypothesis.settings.load_profile("ours")
 SLOW = (
     *(
         f"tests/test_cases.py::test_{name}"
-        for name in ("a_crash", "a_failure", "apply_converges", "what_", "a_plan", "a_secret", "the_published")
+        for name in ("a_crash", "a_failure", "apply_converges", "what_", "a_plan", "a_secret", "the_published", "the_short_way")
     ),
     *(f"tests/cli/test_{name}" for name in ("bad_values", "bad_documents", "streams", "exit_codes", "ordinary_user", "secrets")),
     *(f"tests/state/test_{name}" for name in ("crash", "damage", "lock", "speed")),
     *(f"tests/spec/test_{name}" for name in ("schema", "events")),
     *(f"tests/executor/test_{name}" for name in ("homes", "writes", "contract", "edits_contract", "users")),
     *(f"tests/formats/test_{name}" for name in ("calendar", "logrotate", "sudoers", "unit_exec")),
+    *(f"tests/test_{name}" for name in ("rollback_cases", "snapshots", "tutorial")),
     *("tests/jobs/", "tests/kinds/", "tests/bench/", "tests/engine/test_properties", "tests/test_examples", "tests/test_imports"),
 )
 """Where the many stand that need patience: every case at every moment, every field with every character. `make test` has them."""
