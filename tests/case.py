@@ -30,7 +30,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -97,9 +97,7 @@ class Case:
 
     def loaded(self, spec: Mapping[str, Any] | None = None) -> Loaded:
         """The case's spec, or another one over the same sources, through the loader and the lint."""
-        reader = Reader(document(self.spec if spec is None else spec), self.sources)
-        found, diagnostics = load(reader, discover())
-        return Loaded(found, (*diagnostics, *(lint(found, discover()) if found else ())), reader)
+        return _loaded(document(self.spec if spec is None else spec), tuple(self.sources.items()))
 
 
 @dataclass(slots=True)
@@ -122,6 +120,14 @@ class Reader:
     def display(self, name: str) -> str:
         """The name itself."""
         return name
+
+
+@lru_cache(maxsize=64)
+def _loaded(text: str, sources: tuple[tuple[str, str], ...]) -> Loaded:
+    """What does not change is not loaded again for each of the hundreds of kills of a case."""
+    reader = Reader(text, dict(sources))
+    found, diagnostics = load(reader, discover())
+    return Loaded(found, (*diagnostics, *(lint(found, discover()) if found else ())), reader)
 
 
 def full(spec: Mapping[str, Any]) -> dict[str, Any]:

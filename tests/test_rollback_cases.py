@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,25 +21,18 @@ from reconciler.host.state_history import open_history
 from tests.case import Case, all_cases
 from tests.test_cases import place as place  # noqa: PLC0414  # a fixture
 from tests.test_cases import plan_of, world_of
-from tests.worlds import Crash, Moments, Picture, WatchedStore, World, Wrapped, picture
+from tests.worlds import Crash, Moments, Picture, WatchedStore, World, Wrapped, picture, swapped
 
 _FREE = [case for case in all_cases() if not case.refused]
 applying = pytest.mark.parametrize("case", _FREE, ids=lambda case: case.name)
 everywhere = pytest.mark.parametrize("running", [True, False], ids=["simulated", "tree"])
 
 
-@contextmanager
-def _patched(host: Any, state: str, store: Any) -> Iterator[None]:
-    with ExitStack() as stack:
-        stack.enter_context(mock.patch.object(rolling_back, "open_host", return_value=host))
-        stack.enter_context(mock.patch.object(rolling_back, "state_directory", return_value=state))
-        stack.enter_context(mock.patch.object(rolling_back, "Store", store))
-        yield
-
-
 def rolled_back(world: World, options: RollbackOptions | None = None, host: Any = None, store: Any = Store) -> RolledBack:
     """Roll back as the command does, on the host or on one that is wrapped."""
-    with _patched(host or world.host(), world.state, store):
+    there = host or world.host()
+    places = (("open_host", lambda *_: there), ("state_directory", lambda *_: world.state), ("Store", store))
+    with swapped(*((rolling_back, name, what) for name, what in places)):
         return roll_back(replace(options or RollbackOptions(), root="/"), lambda _: True, lambda _: None, 0)
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -135,7 +136,10 @@ class World:
 
     def copied(self, place: Path) -> World:
         """Another world, the same so far."""
-        subprocess.run(["/bin/cp", "-a", str(self.place), str(place)], check=True)
+        if self.simulated is not None:
+            shutil.copytree(self.place, place)  # our state alone, which is root's or whoever's we are
+        else:
+            subprocess.run(["/bin/cp", "-a", str(self.place), str(place)], check=True)
         return World(place, copy.deepcopy(self.simulated), self.sensitive)
 
     def plan(self, loaded: Loaded, options: PlanOptions) -> Planned:
@@ -155,13 +159,23 @@ class World:
 
 
 @contextmanager
+def swapped(*swaps: tuple[Any, str, Any]) -> Iterator[None]:
+    """With these attributes of these modules replaced; a hundred times faster than a mock for each, and there are a hundred thousand."""
+    before = [(module, name, getattr(module, name)) for module, name, _ in swaps]
+    for module, name, value in swaps:
+        setattr(module, name, value)
+    try:
+        yield
+    finally:
+        for module, name, value in before:
+            setattr(module, name, value)
+
+
+@contextmanager
 def _patched(host: Any, state: str, store: Any) -> Iterator[None]:
-    with ExitStack() as stack:
-        for module in (planning, applying, settled):
-            stack.enter_context(mock.patch.object(module, "open_host", return_value=host))
-        for remembering in (planning, settled):
-            stack.enter_context(mock.patch.object(remembering, "state_directory", return_value=state))
-        stack.enter_context(mock.patch.object(applying, "Store", store))
+    opening = [(module, "open_host", lambda *_: host) for module in (planning, applying, settled)]
+    remembering = [(module, "state_directory", lambda *_: state) for module in (planning, settled)]
+    with swapped(*opening, *remembering, (applying, "Store", store)):
         yield
 
 
