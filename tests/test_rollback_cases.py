@@ -21,7 +21,7 @@ from reconciler.host.state_history import open_history
 from tests.case import Case, all_cases
 from tests.test_cases import place as place  # noqa: PLC0414  # a fixture
 from tests.test_cases import plan_of, world_of
-from tests.worlds import Crash, Moments, Picture, WatchedStore, World, Wrapped, picture, swapped
+from tests.worlds import Crash, Moments, Picture, WatchedStore, World, Wrapped, picture, sample, swapped
 
 _FREE = [case for case in all_cases() if not case.refused]
 applying = pytest.mark.parametrize("case", _FREE, ids=lambda case: case.name)
@@ -160,7 +160,7 @@ def test_a_killed_rollback_is_finished_by_the_same_one(case: Case, place: Path) 
     undisturbed = start.copied(place / "undisturbed")
     moments = crashing(undisturbed, at=-1)
     expected = picture(undisturbed)
-    for at, name in enumerate(moments.names):
+    for at, name in sample(moments, case):
         world = start.copied(place / f"crash-{at}")
         crashing(world, at)
         done = rolled_back(world, RollbackOptions(run=undone))
@@ -186,7 +186,7 @@ def test_after_a_killed_rollback_an_apply_converges(case: Case, place: Path) -> 
     if start is None:
         return
     moments = crashing(start.copied(place / "undisturbed"), at=-1)
-    for at, name in enumerate(moments.names):
+    for at, name in sample(moments, case):
         if not name.startswith("after"):
             continue  # every moment at which the host is neither as before nor as after
         world = start.copied(place / f"crash-{at}")
