@@ -46,7 +46,8 @@ def _compare(part: Part, observed: Observed, row: LedgerRow | None, whole: bool,
 
     before = applied(row, observed.document)
     upgrade = row is not None and row.tool != tool and row.inputs == inputs(part)
-    found = classify(before, observed.document, part.document, whole=whole, upgrade=upgrade)
+    pending = row.pending if row is not None else None
+    found = classify(before, observed.document, part.document, whole=whole, upgrade=upgrade, pending=pending)
     policy = part.declared.resource.drift
     if policy is not DriftPolicy.ENFORCE:
         by_hand = tuple(item for item in found if item.origin is Origin.DRIFT)
