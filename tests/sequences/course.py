@@ -128,7 +128,9 @@ class Course:
         again = self.world.apply(loaded(spec), PlanOptions(allow=ALLOW))
         seen_again = self.look()
 
-        assert [] == complaints(seen, spec, frozenset(self.touched))
+        lacking = complaints(seen, spec, frozenset(self.touched))
+
+        assert [] == lacking, lacking
         assert [] == [step_words(step) for step in left.steps if not step.held]
         assert {} == {str(one.address): one.verb for one in left.changes if one.verb is not Verb.NONE}
         assert again.result is not None
@@ -141,7 +143,9 @@ class Course:
 
     def nothing_lost(self, seen: Seen) -> None:
         """What is somebody's is there, to the byte."""
-        assert self.theirs == {path: seen.text(path) for path in self.theirs}
+        found = {path: seen.text(path) for path in self.theirs}
+
+        assert self.theirs == found, _difference(self.theirs, found)
         for name, keys in self.keys.items():
             assert keys <= key_lines(seen, name), f"a key of {name} is lost"
 
