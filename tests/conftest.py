@@ -12,6 +12,7 @@ from tests.host import support
 from tests.host.booted import BootedHost
 
 pytest_plugins = ["tests.left_out"]
+pytest.register_assert_rewrite("tests.sequences.course")
 
 # No deadlines: how long an example takes says more about the machine than about the code. In CI the examples are always the same ones, so
 # that a change is judged by what it changes; on a developer's machine every run looks somewhere else.

@@ -46,7 +46,8 @@ def _compare(part: Part, observed: Observed, row: LedgerRow | None, whole: bool,
 
     before = applied(row, observed.document)
     upgrade = row is not None and row.tool != tool and row.inputs == inputs(part)
-    found = classify(before, observed.document, part.document, whole=whole, upgrade=upgrade)
+    pending = row.pending if row is not None else None
+    found = classify(before, observed.document, part.document, whole=whole, upgrade=upgrade, pending=pending)
     policy = part.declared.resource.drift
     if policy is not DriftPolicy.ENFORCE:
         by_hand = tuple(item for item in found if item.origin is Origin.DRIFT)
@@ -73,12 +74,15 @@ def removals(situation: Situation, kinds: Kinds, view: HostView) -> list[Change]
     # The deepest first, so that a directory is asked after what is in it; and parts before the whole.
     gone.sort(key=lambda item: (item[0].name, item[0].part), reverse=True)
     vanishing: set[str] = set()
+    elsewhere = {thing: address for address in situation.parts for thing in kinds[address.kind].stands_for(address)} if gone else {}
     result: list[Change] = []
     for address, row in gone:
         observed = situation.observed[address]
-        reason = _stays(row, observed, kinds[address.kind]) or kinds[address.kind].keep(view, address, frozenset(vanishing))
+        kind = kinds[address.kind]
+        moved = next((elsewhere[thing] for thing in kind.stands_for(address) if thing in elsewhere), None)
+        reason = f"declared as {moved} now" if moved else _stays(row, observed, kind) or kind.keep(view, address, frozenset(vanishing))
         if not reason:
-            vanishing.update(kinds[address.kind].paths(address))
+            vanishing.update(kind.paths(address))
         verb = Verb.FORGET if reason else Verb.DELETE
         before = applied(row, observed.document)
         result.append(Change(address, verb, Origin.REMOVED, (), None, observed, before, reason, row.sensitive))

@@ -96,25 +96,35 @@ def _at(document: Document | None, path: tuple[str, ...]) -> Any:
 
 
 def classify(
-    applied: Document | None, observed: Document | None, desired: Document, *, whole: bool, upgrade: bool
+    applied: Document | None, observed: Document | None, desired: Document, *, whole: bool, upgrade: bool, pending: Document | None = None
 ) -> tuple[FieldChange, ...]:
     """Every leaf that differs, with its origin.
 
-    `applied` is what we last applied (None: never). `upgrade`: the declaration is the one we applied with another version of the tool,
-    so a changed desire is ours.
+    `applied` is what we last applied (None: never). `pending` is what an apply that did not get through was about to make of it; the same
+    object as `applied` where it was about to create it. `upgrade`: the declaration is the one we applied with another version of the
+    tool, so a changed desire is ours.
     """
     return tuple(
-        FieldChange(path, _at(observed, path), _at(desired, path), _origin(applied, observed, desired, path, upgrade))
+        FieldChange(path, _at(observed, path), _at(desired, path), _origin(applied, observed, desired, path, upgrade, pending))
         for path in differences(observed, desired, whole=whole, ours=applied)
     )
 
 
-def _origin(applied: Document | None, observed: Document | None, desired: Document, path: tuple[str, ...], upgrade: bool) -> Origin:
+def _origin(
+    applied: Document | None,
+    observed: Document | None,
+    desired: Document,
+    path: tuple[str, ...],
+    upgrade: bool,
+    pending: Document | None,
+) -> Origin:
     if applied is None:
         return Origin.INTENT if observed is None else Origin.ADOPTION
     was, wanted = _at(applied, path), _at(desired, path)
     if was == wanted:
-        return Origin.DRIFT
+        # What we were interrupted in is nobody else's doing, whatever the policy about drift.
+        ours = pending is not None and (applied is pending or _at(observed, path) == _at(pending, path))
+        return Origin.INTENT if ours else Origin.DRIFT
     if was == _at(observed, path) or path[0] not in applied:
         # Nothing was said of it before: a field that is declared now.
         return Origin.UPGRADE if upgrade else Origin.INTENT

@@ -152,5 +152,6 @@ KIND = Kind(
     requires=requires,
     catch_up=catch_up,
     paths=paths,
+    stands_for=paths,
     lint=lint,
 )

@@ -97,4 +97,5 @@ KIND = Kind(
     references=references,
     requires=requires,
     paths=lambda address: (address.name,),
+    stands_for=lambda address: (address.name,),
 )

@@ -47,6 +47,12 @@ def paths(user: str) -> Iterator[str]:
         yield f"/home/{user}/.ssh/{name}"
 
 
+def stands_for(address: Address) -> Iterator[str]:
+    """The key of the user, wherever in the spec it is declared."""
+    if fingerprint_of(address):
+        yield f"{address.name} {fingerprint_of(address)}"
+
+
 def is_ours(address: Address, prefix: str = "") -> bool:
     """Whether the address is that of a part made here."""
     return address.part == prefix or fingerprint_of(address) != ""

@@ -136,6 +136,7 @@ KIND = Kind(
     references=references,
     requires=requires,
     paths=lambda address: (path_of(address),),
+    stands_for=lambda address: (path_of(address),),
     lint_together=logrotate_rules.lint,
     check=logrotate_rules.check,
 )

@@ -131,6 +131,7 @@ KIND = Kind(
     whole=False,
     keep=lambda _view, address, _vanishing: keys.keep(address),
     paths=lambda address: keys.paths(address.name),
+    stands_for=keys.stands_for,
     references=references,
     requires=requires,
     lint=lint,

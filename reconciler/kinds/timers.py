@@ -157,5 +157,6 @@ KIND = Kind(
     requires=requires,
     catch_up=schedule.catch_up,
     paths=lambda address: schedule.paths(address, unit_of),
+    stands_for=lambda address: schedule.paths(address, unit_of),
     lint=lint,
 )

@@ -272,6 +272,11 @@ def paths(address: Address) -> Iterable[str]:
     return keys.paths(address.name) if keys.is_ours(address, KEYS) else user_files.paths(address)
 
 
+def stands_for(address: Address) -> Iterable[str]:
+    """A key, or a file that could be declared as one."""
+    return keys.stands_for(address) if keys.is_ours(address, KEYS) else user_files.paths(address)
+
+
 def references(declared: Declared) -> Iterator[Address]:
     """The account comes before its parts; its groups, its shell and the directories above its home come before it."""
     user, name = _user(declared), declared.address.name
@@ -303,6 +308,7 @@ KIND = Kind(
     whole=False,
     keep=keep,
     paths=paths,
+    stands_for=stands_for,
     references=references,
     requires=requires,
     check=user_checks.check,
