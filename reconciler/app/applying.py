@@ -21,6 +21,7 @@ from reconciler.core.state import Memory
 from reconciler.engine.applier import apply, left_undone
 from reconciler.host.environment import is_root, monotonic, now, started_by
 from reconciler.host.hosts import machine_id, open_host
+from reconciler.host.live import LiveHost
 from reconciler.host.last_spec import remember_spec
 from reconciler.host.lock import Lock, LockBusy
 from reconciler.host.state import Store
@@ -57,7 +58,9 @@ class _Task:
 
     def plan(self, host: Host | None = None, memory: Memory | None = None) -> Planned:
         """Plan; what a saved plan does not approve is refused."""
-        planned = plan_host(self.loaded, self.options, host, memory)
+        host = host or open_host(self.options.root)
+        with _looking_twice(host):
+            planned = plan_host(self.loaded, self.options, host, memory)
         if self.approved is None or planned.plan is None:
             return planned
         from reconciler.policy.approval import check  # only for --approved
@@ -92,6 +95,19 @@ def apply_host(
         return Applied(Planned((error("another apply is running", str(busy)),)), busy=str(busy))
     except HostError as problem:
         return Applied(Planned((error(problem.summary, problem.detail),)))
+
+
+@contextmanager
+def _looking_twice(host: Host) -> Iterator[None]:
+    """What an apply finds as declared it calls so with its exit code: a plan may have a lucky look at what keeps crashing, an apply not."""
+    if not isinstance(host, LiveHost):
+        yield
+        return
+    host.look_twice()
+    try:
+        yield
+    finally:
+        host.look_twice(0)
 
 
 @contextmanager
