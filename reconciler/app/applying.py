@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from reconciler.app.planning import Planned, PlanOptions, plan_host
+from reconciler.app.processes import known_before, note_started
 from reconciler.app.settled import note_settled
 from reconciler.app.specs import Loaded
 from reconciler.core.diagnostic import error
@@ -161,6 +162,7 @@ def _apply_locked(task: _Task, tell: Callable[[Progress], None], directory: str,
     remember_spec(directory, task.loaded.path)
     if plan.empty and not plan.converged and not plan.settled and not memory.interrupted and not memory.damaged:
         note_settled(task.loaded, task.options, planned)
+        note_started(directory, planned)
         return Applied(planned, ApplyResult(plan, left_undone(plan), plan.owed))
     started = monotonic()
     with Store.open(directory, machine_id(host), now=now, replace_damaged=bool(memory.damaged)) as store:
@@ -170,7 +172,8 @@ def _apply_locked(task: _Task, tell: Callable[[Progress], None], directory: str,
             return Applied(planned)
         assert planned.situation is not None and planned.request is not None
         store.prune_undo()
-        request = replace(planned.request, about={"by": started_by()})
+        request = replace(planned.request, about={"by": started_by()}, started=known_before(planned))
         result = apply(planned.plan, planned.situation, request, host, store, tell, host.settle)
     note_settled(task.loaded, task.options, planned)
+    note_started(directory, replace(planned, request=request), result)
     return Applied(planned, replace(result, seconds=monotonic() - started))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from tests.host.booted import BootedHost
@@ -19,7 +21,11 @@ services:
 """
 
 
-@pytest.mark.parametrize(("lives", "pause"), [("0.05", "0"), ("0.1", "1ms"), ("0.02", "100ms")])
+RHYTHMS = [("0.05", "0"), ("0.1", "1ms"), ("0.02", "100ms")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("lives", "pause"), RHYTHMS if os.environ.get("RECONCILER_FAULTS") else RHYTHMS[:1])
 def test_no_apply_calls_a_crash_loop_converged(booted: BootedHost, lives: str, pause: str) -> None:
     """A service that ends every 50 to 120 ms and is started again: of twenty applies none exits 0, whenever they look."""
     write_spec(booted, LOOP.format(lives=lives, pause=pause))
