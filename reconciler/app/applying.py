@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from reconciler.app.planning import Planned, PlanOptions, plan_host
+from reconciler.app.processes import known_before, note_started
 from reconciler.app.settled import note_settled
 from reconciler.app.specs import Loaded
 from reconciler.core.diagnostic import error
@@ -21,6 +22,7 @@ from reconciler.core.state import Memory
 from reconciler.engine.applier import apply, left_undone
 from reconciler.host.environment import is_root, monotonic, now, started_by
 from reconciler.host.hosts import machine_id, open_host
+from reconciler.host.live import LiveHost
 from reconciler.host.last_spec import remember_spec
 from reconciler.host.lock import Lock, LockBusy
 from reconciler.host.state import Store
@@ -57,7 +59,9 @@ class _Task:
 
     def plan(self, host: Host | None = None, memory: Memory | None = None) -> Planned:
         """Plan; what a saved plan does not approve is refused."""
-        planned = plan_host(self.loaded, self.options, host, memory)
+        host = host or open_host(self.options.root)
+        with _looking_twice(host):
+            planned = plan_host(self.loaded, self.options, host, memory)
         if self.approved is None or planned.plan is None:
             return planned
         from reconciler.policy.approval import check  # only for --approved
@@ -92,6 +96,19 @@ def apply_host(
         return Applied(Planned((error("another apply is running", str(busy)),)), busy=str(busy))
     except HostError as problem:
         return Applied(Planned((error(problem.summary, problem.detail),)))
+
+
+@contextmanager
+def _looking_twice(host: Host) -> Iterator[None]:
+    """What an apply finds as declared it calls so with its exit code: a plan may have a lucky look at what keeps crashing, an apply not."""
+    if not isinstance(host, LiveHost):
+        yield
+        return
+    host.look_twice()
+    try:
+        yield
+    finally:
+        host.look_twice(0)
 
 
 @contextmanager
@@ -145,6 +162,7 @@ def _apply_locked(task: _Task, tell: Callable[[Progress], None], directory: str,
     remember_spec(directory, task.loaded.path)
     if plan.empty and not plan.converged and not plan.settled and not memory.interrupted and not memory.damaged:
         note_settled(task.loaded, task.options, planned)
+        note_started(directory, planned)
         return Applied(planned, ApplyResult(plan, left_undone(plan), plan.owed))
     started = monotonic()
     with Store.open(directory, machine_id(host), now=now, replace_damaged=bool(memory.damaged)) as store:
@@ -154,7 +172,8 @@ def _apply_locked(task: _Task, tell: Callable[[Progress], None], directory: str,
             return Applied(planned)
         assert planned.situation is not None and planned.request is not None
         store.prune_undo()
-        request = replace(planned.request, about={"by": started_by()})
+        request = replace(planned.request, about={"by": started_by()}, started=known_before(planned))
         result = apply(planned.plan, planned.situation, request, host, store, tell, host.settle)
     note_settled(task.loaded, task.options, planned)
+    note_started(directory, replace(planned, request=request), result)
     return Applied(planned, replace(result, seconds=monotonic() - started))

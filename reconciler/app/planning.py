@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from reconciler._version import __version__
+from reconciler.app.processes import read_started
 from reconciler.app.specs import Loaded
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Verb
@@ -16,9 +17,9 @@ from reconciler.core.host import Executor, HostError, HostView
 from reconciler.core.kind import Kinds
 from reconciler.core.plan import Plan
 from reconciler.core.spec import SourceReader
-from reconciler.core.state import Memory
+from reconciler.core.state import Memory, Started
 from reconciler.engine.situation import Request, Situation
-from reconciler.host.environment import throwaway_key
+from reconciler.host.environment import nanoseconds, throwaway_key
 from reconciler.host.hosts import machine_id, open_host, state_directory, static_hostname
 from reconciler.host.live import LiveHost
 from reconciler.host.state_read import read_memory
@@ -133,6 +134,8 @@ def plan_host(loaded: Loaded, options: PlanOptions, host: Host | SnapshotView | 
             options.excludes,
             options.adopt,
             options.unprotect,
+            started=_started(host, options, memory),
+            now_ns=nanoseconds() if host.running and not hasattr(host, "taken") else 0,
         )
         lost = _lost(request)
         if lost:
@@ -151,6 +154,14 @@ def plan_host(loaded: Loaded, options: PlanOptions, host: Host | SnapshotView | 
     itself = cast("Host", host) if snapshot is None else None
     planned = Planned(told, plan, situation, request, itself)
     return planned if snapshot is None else _with_unknown(planned, snapshot)
+
+
+def _started(host: HostView, options: PlanOptions, memory: Memory) -> Mapping[str, Started]:
+    """What is remembered of processes, on the host or in its snapshot."""
+    if hasattr(host, "taken"):
+        return cast("SnapshotView", host).started
+    found = read_started(options.state_directory, memory.key) if host.running else None
+    return found.started if found is not None else {}
 
 
 def _fingerprinted(plan: Plan, request: Request, situation: Situation) -> Plan:

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from reconciler.app.planning import Planned, PlanOptions, is_older_commit
+from reconciler.app.processes import runs_as_started
 from reconciler.app.specs import Loaded, SpecChoice, default_spec
 from reconciler.core.address import Address
 from reconciler.core.host import HostError, HostView
@@ -63,7 +64,9 @@ def _planned(record: Mapping[str, Any], path: str, choice: SpecChoice, options: 
     memory = read_memory(state_directory(options.root), machine_id(host))
     if not _same_ledger(record, memory) or record["running"] != host.running or static_hostname(host) not in ("", record["host"]):
         return None
-    if not _as_remembered(memory, host, record["whole"]) or is_older_commit(reader, reader.commit, memory):
+    if not _as_remembered(memory, host, record["whole"]) or not runs_as_started(state_directory(options.root), memory, host):
+        return None
+    if is_older_commit(reader, reader.commit, memory):
         return None
     return Planned((), Plan(record["host"], record["spec"], reader.commit, memory=memory), host=host)
 

@@ -23,7 +23,7 @@ class FileType(StrEnum):
 class Entry:
     """Facts about a path, of the thing itself and not of what a link points to.
 
-    `mode` is four octal digits, `mtime_ns` counts from the epoch.
+    `mode` is four octal digits, `mtime_ns` and `ctime_ns` count from the epoch; 0: not known.
     """
 
     type: FileType
@@ -34,6 +34,7 @@ class Entry:
     mtime_ns: int = 0
     nlink: int = 1
     target: str = ""
+    ctime_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)

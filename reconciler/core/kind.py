@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.core.actions import Step
 from reconciler.core.address import Address
-from reconciler.core.changes import Change, Observed, Part
+from reconciler.core.changes import Change, Document, Observed, Part
 from reconciler.core.diagnostic import Diagnostic
 from reconciler.core.host import HostView
 from reconciler.core.spec import Declared, Spec
@@ -37,6 +37,18 @@ class Requirement:
     fatal: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """A process that a part is to keep running: its unit, the files that are its configuration, and the paths that define the unit.
+
+    Of a directory among `defined` everything that is in it counts.
+    """
+
+    unit: str
+    files: tuple[str, ...] = ()
+    defined: tuple[str, ...] = ()
+
+
 class Impossible(Exception):
     """A difference that no action may remove (another thing is at the path, a number that must not change). The text says what to do."""
 
@@ -61,7 +73,8 @@ class Kind:
     answers for the host). `observe` is asked once for all addresses. `actions` turns one Change into steps and may not look at anything
     else. `references` lists addresses that come first if they are declared. `watches` lists paths whose content is this resource's
     configuration, `watched` says what a change of them means, `catch_up` what an effect still owed means
-    under today's declaration. `whole`: the object is entirely ours, so unknown fields are differences;
+    under today's declaration. `runs` says which process a part is to keep running, `settings` what of an observed document only a start
+    puts into force. `whole`: the object is entirely ours, so unknown fields are differences;
     otherwise only declared fields are compared. `carries` are the document keys that prove an object is still what we wrote.
     `order` places the kind in specs, plans and reference pages: what others build on comes first.
     `prunes_adopted`: removal from the spec also removes what existed before us. `keep` says why an object that left the spec must stay
@@ -92,6 +105,8 @@ class Kind:
     watches: Callable[[Declared], Iterable[str]] = _none
     watched: Callable[[Part, Observed, Sequence[str]], Iterable[Step]] = _none
     catch_up: Callable[[Part, Observed, OwedRow], Iterable[Step]] = _none
+    runs: Callable[[Part], Runs | None] = _no_part
+    settings: Callable[[Document], Any] = _no_part
     lint: Callable[[Declared], Iterable[Diagnostic]] = _none
     lint_together: Callable[[Spec], Iterable[Diagnostic]] = _none
     check: Callable[[HostView, Spec, Sequence[Change]], Iterable[Diagnostic]] = _none

@@ -38,6 +38,7 @@ class OwedRow:
 
     `unit` is empty for daemon-reload. `invocation` is the process that lacks the effect, once known: another one has it.
     `held`: due, but only a person may do it (`on_change: none`). `since` is seconds since the epoch, for display only.
+    `derived`: nobody wrote it down, what the process was started with is not what is on disk. It is derived anew each time.
     """
 
     verb: str
@@ -48,6 +49,20 @@ class OwedRow:
     invocation: str = ""
     run: int = 0
     since: int = 0
+    derived: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What the process of a unit was started with, as far as an apply has seen it.
+
+    `invocation` is empty where none ran. `marks` stand for the content of its files by path, and for its settings by address
+    (`engine.stale`). `stamps` say when its unit files were written, in nanoseconds since the epoch: of those systemd has been told.
+    """
+
+    invocation: str = ""
+    marks: Mapping[str, str] = field(default_factory=dict)
+    stamps: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

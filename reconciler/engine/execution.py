@@ -60,7 +60,10 @@ class Run:
         rows = {address: plan.memory.rows.get(address) for address in touched}
         said = {**about, "before": before.state_of(self.host, plan.steps)}
         self.number = self.journal.begin(plan.spec_digest, plan.spec_commit, plan.host, self.request.tool, steps, rows, said)
-        self.incurs = owed.incurred(plan.steps)
+        derived = {(key(row), row.why) for row in plan.owed if row.derived}
+        incurred = owed.incurred(plan.steps).items()
+        # What is derived is so anew each time: written down, it would outlive the reason for it.
+        self.incurs = {address: [row for row in rows if (key(row), row.why) not in derived] for address, rows in incurred}
 
     def perform(self) -> None:
         """Everything the plan says, after cleaning up behind a run that was killed."""

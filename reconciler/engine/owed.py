@@ -50,10 +50,14 @@ def steps(rows: Iterable[OwedRow], situation: Situation, kinds: Kinds) -> Iterat
     """What has to be done about effects still due, under today's declaration."""
     for row in rows:
         if not row.unit:
-            yield Step(Unit(UnitVerb.DAEMON_RELOAD), (Cause(row.address, f"still owed: {row.why}"),))
+            yield Step(Unit(UnitVerb.DAEMON_RELOAD), (Cause(row.address, _why(row, row.why)),))
         elif row.address in situation.parts:
             for step in kinds[row.address.kind].catch_up(situation.parts[row.address], situation.observed[row.address], row):
-                yield replace(step, causes=tuple(replace(cause, why=f"still owed: {cause.why}") for cause in step.causes))
+                yield replace(step, causes=tuple(replace(cause, why=_why(row, cause.why)) for cause in step.causes))
+
+
+def _why(row: OwedRow, why: str) -> str:
+    return why if row.derived else f"still owed: {why}"
 
 
 def incurred(steps: Iterable[Step]) -> dict[Address, list[OwedRow]]:

@@ -13,7 +13,7 @@ from reconciler.core.host import Executor, HostView
 from reconciler.core.kind import Impossible
 from reconciler.core.plan import Plan
 from reconciler.core.state import OwedRow
-from reconciler.engine import compare, order, owed
+from reconciler.engine import compare, order, owed, stale
 from reconciler.engine.situation import Request, Situation, survey
 
 Simulator = Callable[[HostView], Executor]
@@ -71,11 +71,20 @@ def _draft(request: Request, situation: Situation) -> _Draft:
     if not memory.damaged and not memory.unreadable:
         found += compare.removals(situation, request.kinds, request.view)
     pending, _ = owed.sort_out(_selected_rows(request), request.view, situation, request.kinds)
+    pending += _derived(request, situation, found, pending)
     draft = _Draft(request, situation, tuple(found), _needs(situation, found, request), pending)
     if found:
         _refuse_adoption(draft)
         _require(draft)
     return draft
+
+
+def _derived(request: Request, situation: Situation, changes: Iterable[Change], pending: Iterable[OwedRow]) -> list[OwedRow]:
+    """What is due though nobody wrote it down; what somebody did write down is said once, with what it is owed since."""
+    changing = {change.address for change in changes if change.verb is not Verb.NONE}
+    known = {(row.verb, row.unit, row.address) for row in pending}
+    rows = stale.derive(request, situation, stale.processes(request, situation), changing)
+    return [row for row in rows if (row.verb, row.unit, row.address) not in known]
 
 
 def _selected_rows(request: Request) -> list[OwedRow]:

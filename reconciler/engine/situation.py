@@ -12,7 +12,7 @@ from reconciler.core.digest import keyed_digest
 from reconciler.core.host import HostView
 from reconciler.core.kind import Kinds
 from reconciler.core.spec import Spec, nothing
-from reconciler.core.state import LedgerRow, Memory
+from reconciler.core.state import LedgerRow, Memory, Started
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,8 @@ class Request:
 
     `targets` and `excludes` are addresses, or names of kinds, as text; empty targets mean everything. `adopt` takes over existing objects
     that differ. `unprotect` are addresses whose protection is lifted for this run. `tool` is our version. `about` is what the
-    journal says of the run besides: who began it.
+    journal says of the run besides: who began it. `started` is what is remembered of processes, by unit; `now_ns` is the time in
+    nanoseconds since the epoch, 0 where there is none.
     """
 
     spec: Spec
@@ -34,6 +35,8 @@ class Request:
     adopt: bool = False
     unprotect: Collection[str] = ()
     about: Mapping[str, Any] = field(default_factory=nothing)
+    started: Mapping[str, Started] = field(default_factory=dict)
+    now_ns: int = 0
 
     def selects(self, address: Address) -> bool:
         """Whether `--target` and `--exclude` leave this address in the plan."""

@@ -36,6 +36,11 @@ def microseconds() -> int:
     return time.time_ns() // 1000
 
 
+def nanoseconds() -> int:
+    """Nanoseconds since the epoch, to be compared with the times of files."""
+    return time.time_ns()
+
+
 def random_hex(count: int) -> str:
     """This many random hex digits, an even number."""
     return os.urandom(count // 2).hex()

@@ -41,7 +41,7 @@ class Files:
         kind = _TYPES.get(stat.S_IFMT(found.st_mode), FileType.OTHER)
         target = self._target(path) if kind is FileType.LINK else ""
         mode, owner, group = self._ownership.describe(path, found)
-        return Entry(kind, mode, owner, group, found.st_size, found.st_mtime_ns, found.st_nlink, target)
+        return Entry(kind, mode, owner, group, found.st_size, found.st_mtime_ns, found.st_nlink, target, found.st_ctime_ns)
 
     def read(self, path: str) -> bytes:
         """As HostView.read."""

@@ -117,6 +117,14 @@ class LiveHost:
         """Watch units that were started until so long after that: those that do not stay up, with the reason. Raises Unreadable."""
         return self._systemd().settle(units, seconds) if self.running else {}
 
+    def look_twice(self, seconds: float = 0.4) -> None:
+        """From now on a service whose process is younger than that is watched until it is so old, before it is said to run. 0: no more.
+
+        With `settle` this is why an apply does not take one lucky look at a service between two crashes for success.
+        """
+        if self.running:
+            self._systemd().patience = seconds
+
     def leftovers(self, directories: Sequence[str]) -> tuple[str, ...]:
         """As Files.leftovers."""
         return self._files.leftovers(tuple(directories))

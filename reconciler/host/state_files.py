@@ -15,6 +15,7 @@ WITNESS = "witness"
 KEY = "key"
 LOCK = "lock"
 SPEC = "spec"
+PROCESSES = "processes"
 SETTLED = "settled"
 KEY_BYTES = 32
 

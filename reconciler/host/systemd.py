@@ -28,6 +28,9 @@ _GAVE_UP = 124
 
 _LIST_CAP = 64 << 20
 _POLL = 0.05
+_RESTARTING = "auto-restart"
+_WITH_PROCESS = frozenset({"running", "start-pre", "start", "start-post", "reload"})
+_OLD = float("inf")
 _MOST_JOURNALS = 5
 """Of how many failed units of one action the journal is asked: each is a process of its own."""
 
@@ -37,12 +40,17 @@ _PROPERTIES = (
 )
 _RUNNING = frozenset({"active", "reloading", "refreshing"})
 _STOPPED = frozenset({"inactive", "failed"})
+_UP = _RUNNING | {"activating"}
+"""What is taken for running, unless it is seen waiting for its restart."""
 
 
 class Systemd:
     """The system's systemd. What it lists is kept until `forget`."""
 
     def __init__(self) -> None:
+        self.patience = 0.0
+        """How many seconds old a process must be to be believed to keep running: a younger one is watched until then."""
+        self._steady: dict[str, str] = {}
         self._listed: Mapping[str, UnitState] | None = None
         self._started: Mapping[str, UnitState] = {}
         self._since = 0.0
@@ -55,7 +63,40 @@ class Systemd:
         """The state of these units. Raises Unreadable."""
         self._listed = _list_units() if self._listed is None else self._listed
         known = {name: self._listed.get(name, UnitState()) for name in names}
-        return _with_invocations(known)
+        found = _with_invocations(known)
+        return found | self._looked_at_again(found) if self.patience else found
+
+    def _looked_at_again(self, found: Mapping[str, UnitState]) -> dict[str, UnitState]:
+        """Those of the running services that were too young, and have fallen since. What loops is active between two crashes as well.
+
+        A look that found one active again, with another process, has seen it being restarted: that is told, and not the lucky moment.
+        """
+        running = {name: state for name, state in found.items() if name.endswith(".service") and state.active in _UP and state.sub != _RESTARTING}
+        young = {name: age for name, state in running.items() if (age := self._age(name, state)) < self.patience}
+        if not young or not os.path.isdir(_INVOCATIONS):
+            return {}
+        watched = {name: running[name].invocation for name in young}
+        replaced = _watch(watched, time.monotonic() + self.patience - max(0.0, min(young.values())))
+        self._steady |= {name: invocation for name, invocation in watched.items() if name not in replaced}
+        doubtful = [name for name, invocation in watched.items() if name in replaced or not invocation]
+        if not doubtful:
+            return {}
+        self.forget()
+        self._listed = _list_units()
+        now = _with_invocations({name: self._listed.get(name, UnitState()) for name in doubtful})
+        again = (name for name, state in now.items() if name in replaced and state.active in _UP)
+        looping = {name: replace(now[name], active="activating", sub=_RESTARTING) for name in again}
+        self._listed = {**self._listed, **looping}
+        return now | looping
+
+    def _age(self, name: str, state: UnitState) -> float:
+        """How many seconds old a unit's process is, if that is not known to be enough; 0 of one that has gone since it was listed."""
+        if self._steady.get(name) == state.invocation or (not state.invocation and state.sub not in _WITH_PROCESS):
+            return _OLD
+        try:
+            return time.time() - os.lstat(f"{_INVOCATIONS}/invocation:{name}").st_mtime
+        except FileNotFoundError:
+            return 0.0
 
     def loaded(self) -> tuple[str, ...]:
         """The names of all units that systemd has loaded. Raises Unreadable."""
@@ -83,10 +124,7 @@ class Systemd:
             self.forget()
             first, self._since = self.units(names), time.monotonic()
         watched = {name: first[name].invocation for name in names if first[name].active in _RUNNING}
-        deadline = self._since + seconds
-        while watched and time.monotonic() < deadline:
-            time.sleep(_POLL)
-            watched = {name: invocation for name, invocation in watched.items() if _invocation(name) in (invocation, None)}
+        _watch(watched, self._since + seconds)
         self.forget()
         now = self.units(names)
         replaced = frozenset(name for name in names if now[name].active in _RUNNING and now[name].invocation != first[name].invocation)
@@ -189,6 +227,15 @@ def _invocation(name: str) -> str | None:
         return os.readlink(f"{_INVOCATIONS}/invocation:{name}")
     except OSError as error:
         return "" if error.errno == errno.ENOENT and os.path.isdir(_INVOCATIONS) else None
+
+
+def _watch(units: Mapping[str, str], deadline: float) -> frozenset[str]:
+    """Wait until then, on the monotonic clock, or until none of these invocations is its unit's any more; whose is not."""
+    left = dict(units)
+    while left and time.monotonic() < deadline:
+        time.sleep(_POLL)
+        left = {name: invocation for name, invocation in left.items() if _invocation(name) in (invocation, None)}
+    return frozenset(units.keys() - left.keys())
 
 
 def _systemctl(verb: UnitVerb, names: Sequence[str]) -> Result:

@@ -124,6 +124,20 @@ def drop_in(service: Service) -> unit.Sections:
     return {section: names for section, names in result.items() if names}
 
 
+def at_start(found: unit.Sections) -> unit.Sections:
+    """Those directives of a unit file whose change costs a restart."""
+    told = {
+        section: {name: value for name, value in names.items() if not name.startswith("X-") and _cost(section, name) is Effect.RESTART}
+        for section, names in found.items()
+        if section != "Install" and not section.startswith("X-")
+    }
+    return {section: names for section, names in told.items() if names}
+
+
+def _cost(section: str, name: str) -> Effect:
+    return _effects().get((section, name), Effect.RESTART)
+
+
 def effect(differences: Iterable[FieldChange]) -> tuple[Effect, str]:
     """The greatest cost of these differences below `unit`, and the directive that makes it: (Effect.RESTART, "Service.ExecStart")."""
     worst, why = Effect.NONE, ""
@@ -133,7 +147,7 @@ def effect(differences: Iterable[FieldChange]) -> tuple[Effect, str]:
         section, name = change.path[1], change.path[2]
         if section == "Install" or section.startswith("X-") or name.startswith("X-"):
             continue
-        cost = _effects().get((section, name), Effect.RESTART)
+        cost = _cost(section, name)
         if cost > worst:
             worst, why = cost, f"{section}.{name}"
     return worst, why

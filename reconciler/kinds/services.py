@@ -12,7 +12,7 @@ from reconciler.core.address import Address
 from reconciler.core.changes import Change, Document, Observed, Part, Verb
 from reconciler.core.diagnostic import Diagnostic
 from reconciler.core.host import HostView
-from reconciler.core.kind import Kind, Requirement, RequirementType
+from reconciler.core.kind import Kind, Requirement, RequirementType, Runs
 from reconciler.core.resource import Effect
 from reconciler.core.spec import Declared, Spec
 from reconciler.core.state import OwedRow
@@ -130,6 +130,25 @@ def watched(part: Part, observed: Observed, paths: Sequence[str]) -> Iterator[St
             yield from _catch_up(part.address, service, cost, why)
 
 
+def runs(part: Part) -> Runs | None:
+    """The process that is to run, told by one part only."""
+    name = unit_of(part.address)
+    if part.address.part:
+        from reconciler.kinds import vendor
+
+        speaks, defined = vendor.keeps_running(part), units.drop_in(name)
+    else:
+        speaks, defined = part.document.get("state") == "running", units.path(name)
+    if not speaks:
+        return None
+    return Runs(name, tuple(dict.fromkeys(watches(part.declared))), tuple(dict.fromkeys((defined, units.drop_in(name).rpartition("/")[0]))))
+
+
+def settings(document: Document) -> object:
+    """What of a unit file only a start puts into force."""
+    return service_unit.at_start(document["unit"]) if isinstance(document.get("unit"), dict) else None
+
+
 def _costs(service: Service, paths: Sequence[str]) -> Iterator[tuple[Effect, str]]:
     at_start = set(_read_at_start(service)) if service.on_change is OnChange.RELOAD else set(paths)
     for cost, some in (
@@ -222,6 +241,8 @@ KIND = Kind(
     watches=watches,
     watched=watched,
     catch_up=catch_up,
+    runs=runs,
+    settings=settings,
     paths=paths,
     keep=keep,
     check=check,

@@ -183,6 +183,12 @@ def watched(part: Part, observed: Observed, costs: Sequence[tuple[Effect, str]])
         yield from _catch_up(part.address, service, _found(observed), cost, why)
 
 
+def keeps_running(part: Part) -> bool:
+    """Whether this part speaks for a process that may run; whether it does is the package's affair where nothing is said of it."""
+    service = _service(part)
+    return part.address.part == _speaker(service) and _wanted_state(service) != State.STOPPED
+
+
 def _speaker(service: Service) -> str:
     """The part that speaks for the files it watches."""
     if service_unit.drop_in(service):

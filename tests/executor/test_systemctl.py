@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -208,3 +210,88 @@ def test_a_unit_that_does_not_stop(monkeypatch: pytest.MonkeyPatch) -> None:
     found = Systemd().execute(Unit(UnitVerb.STOP, ("a.service", "b.service")))
 
     assert ["a.service"] == list(found.failed or {})
+
+
+# ---------------------------------------------------------------------------------------------------- one look is not enough
+
+
+@pytest.fixture
+def links(asked: list[list[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The links of systemd's invocations, in a directory; `a.service` has just been started."""
+    assert asked == []
+    monkeypatch.setattr(systemd, "_INVOCATIONS", str(tmp_path))
+    (tmp_path / "invocation:a.service").symlink_to("first")
+    return tmp_path
+
+
+def _meanwhile(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]) -> list[dict[str, str]]:
+    """What is watched from now on; instead of waiting, something happens."""
+    watched: list[dict[str, str]] = []
+
+    def watch(units: dict[str, str], _deadline: float) -> frozenset[str]:
+        watched.append(units)
+        happens()
+        return frozenset(name for name, invocation in units.items() if systemd._invocation(name) != invocation)
+
+    monkeypatch.setattr(systemd, "_watch", watch)
+    return watched
+
+
+def _patient() -> Systemd:
+    host = Systemd()
+    host.patience = 1e6
+    return host
+
+
+def _replace(link: Path) -> None:
+    link.unlink()
+    link.symlink_to("second")
+
+
+def test_a_service_between_two_crashes_is_not_running(links: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Active at both looks, but with another process: whoever is patient is told that it is being restarted, and that once."""
+    watched = _meanwhile(monkeypatch, lambda: _replace(links / "invocation:a.service"))
+    host = _patient()
+    found = [host.units(["a.service"])["a.service"] for _ in range(2)]
+
+    assert [UnitState("loaded", "activating", "auto-restart", "second")] * 2 == found
+    assert [{"a.service": "first"}] == watched
+
+
+def test_a_service_that_has_gone_since_it_was_listed_is_listed_again(links: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says that it runs and has no process: between the two it died. What comes after decides."""
+    link = links / "invocation:a.service"
+    link.unlink()
+    _meanwhile(monkeypatch, lambda: link.symlink_to("second"))
+
+    assert UnitState("loaded", "activating", "auto-restart", "second") == _patient().units(["a.service"])["a.service"]
+
+
+def test_a_service_of_which_systemd_keeps_no_link_is_believed(links: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It runs at both looks and nothing tells of another process: to restart it for that would be wrong."""
+    (links / "invocation:a.service").unlink()
+    watched = _meanwhile(monkeypatch, lambda: None)
+
+    assert UnitState("loaded", "active", "running") == _patient().units(["a.service"])["a.service"]
+    assert 1 == len(watched)
+
+
+def test_a_service_that_stays_up_is_watched_once(links: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A young process that is there at the end of the watch runs, and is not watched a second time."""
+    assert links.is_dir()
+    watched = _meanwhile(monkeypatch, lambda: None)
+    host = _patient()
+    found = [host.units(["a.service"])["a.service"] for _ in range(2)]
+
+    assert [UnitState("loaded", "active", "running", "first")] * 2 == found
+    assert 1 == len(watched)
+
+
+def test_a_plan_looks_once_and_an_old_process_is_not_watched(links: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits without patience, and nobody for what has run for long."""
+    watched = _meanwhile(monkeypatch, lambda: None)
+    Systemd().units(["a.service"])
+    os.utime(links / "invocation:a.service", (0, 0), follow_symlinks=False)
+    _patient().units(["a.service"])
+
+    assert [] == watched

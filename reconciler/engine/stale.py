@@ -1,0 +1,264 @@
+"""What runs with older configuration, derived from what is there: whoever changed a file, and whether or not anybody wrote it down.
+
+Of each process an apply remembers which invocation it was and what its files were (`Started`). As long as it is that invocation, contents
+are compared, and no clock counts. Of another one (somebody restarted it, it crashed, the host was booted) it is only known when it was
+started: then a file counts as changed since if it was written later, and is not what it was when the last apply looked. What was written
+in the future proves that a clock was wrong, and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from reconciler.core.actions import UnitVerb
+from reconciler.core.address import Address
+from reconciler.core.changes import Document, Observed, Part
+from reconciler.core.digest import canonical, keyed_digest
+from reconciler.core.host import Entry, FileType, HostError, HostView
+from reconciler.core.kind import Kind, Runs
+from reconciler.core.state import OwedRow, Started
+from reconciler.engine import owed
+from reconciler.engine.situation import Request, Situation
+
+SAME, OTHER = "same", "other"
+"""In the place of a mark, where only the host can make one (a snapshot): what comparing it came to."""
+
+LARGEST = 1 << 20
+"""Bytes of a file that is read to be compared; of a larger one size and time stand for the content."""
+
+_INVOCATIONS = "/run/systemd/units/invocation:"
+"""systemd makes this link when it starts a process: its time is the start's."""
+_RELOADED = "/run/systemd/generator"
+"""systemd makes this directory anew each time it reads its unit files."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Process:
+    """One process that is to run. `marks` are what its files and settings are now, as far as they were compared; None: not known."""
+
+    part: Part
+    observed: Observed
+    runs: Runs
+    invocation: str
+    marks: Mapping[str, str | None]
+    older: tuple[str, ...]
+
+
+# ---------------------------------------------------------------------------------------------------- marks
+
+
+def settings_key(address: Address) -> str:
+    """Under which name the settings of an address have their mark."""
+    return f"={address}"
+
+
+def settings_mark(kind: Kind, document: Document | None, key: bytes) -> str:
+    """Stands for what of a unit file only a start puts into force."""
+    return keyed_digest(canonical(kind.settings(document or {})), key)
+
+
+def mark(view: HostView, path: str, key: bytes) -> str | None:
+    """Stands for the content of a path. Keyed: in an environment file there may be a short secret. None: not known."""
+    try:
+        entry = view.entry(path)
+        if entry is None:
+            return "absent"
+        if entry.type is not FileType.FILE:
+            return f"{entry.type}:{entry.target}"
+        return f"size:{entry.size}:{entry.mtime_ns}" if entry.size > LARGEST else keyed_digest(view.read(path), key)
+    except (HostError, FileNotFoundError):
+        return None
+
+
+def compared(known: str, now: str | None) -> bool | None:
+    """Whether it is what it was; None: nobody can tell."""
+    if known in (SAME, OTHER):
+        return known == SAME
+    return None if now is None else known == now
+
+
+# ---------------------------------------------------------------------------------------------------- processes
+
+
+def processes(request: Request, situation: Situation) -> list[_Process]:
+    """Every process that a part is to keep running, with what it has older of. One question to systemd, one read of each file."""
+    if not request.view.running:
+        return []
+    found = [(part, runs) for part in situation.parts.values() if (runs := request.kinds[part.address.kind].runs(part)) is not None]
+    states = request.view.units([runs.unit for _, runs in found]) if found else {}
+    return [_process(request, situation, part, runs, states[runs.unit].invocation) for part, runs in found]
+
+
+def _process(request: Request, situation: Situation, part: Part, runs: Runs, invocation: str) -> _Process:
+    observed, key, known = situation.observed[part.address], request.memory.key, request.started.get(runs.unit)
+    exact = known is not None and known.invocation == invocation
+    remembered = known.marks if known is not None else {}
+    times = _Times.of(request, runs.unit)
+    marks: dict[str, str | None] = {}
+    older = []
+    for path in runs.files:
+        before, same = remembered.get(path, ""), None
+        if before:
+            marks[path] = mark(request.view, path, key) if before not in (SAME, OTHER) else before
+            same = compared(before, marks[path])
+        if invocation and (same is False if exact and before else times.written_since(path, same=same)):
+            older.append(path)
+    name = settings_key(part.address)
+    before = remembered.get(name, "")
+    kind = request.kinds[part.address.kind]
+    marks[name] = settings_mark(kind, observed.document, key) if before not in (SAME, OTHER) else before
+    unwritten = settings_mark(kind, None, key) if exact else ""
+    if invocation and (not compared(before or unwritten, marks[name]) if exact else times.defined_since(runs.defined[:1])):
+        older.append(name)
+    return _Process(part, observed, runs, invocation, marks, tuple(older))
+
+
+@dataclass(frozen=True, slots=True)
+class _Times:
+    """What clocks tell of one process: nothing, if it is not known when it was started."""
+
+    view: HostView
+    start: int
+    now: int
+
+    @classmethod
+    def of(cls, request: Request, unit: str) -> _Times:
+        entry = _entry(request.view, f"{_INVOCATIONS}{unit}")
+        return cls(request.view, entry.mtime_ns if entry is not None else 0, request.now_ns)
+
+    def written_since(self, path: str, *, same: bool | None) -> bool:
+        """Whether a file was written after the start. `same`: whether it is what it was when the last apply looked.
+
+        Then it was only touched, or written again as it was, which some programs do all day. If it is not, its inode tells of a file
+        with an older time that was moved or copied there; if nobody knows, only its own time counts: a mode may have been changed.
+        """
+        entry = _entry(self.view, path) if self.start and same is not True else None
+        return entry is not None and self._later(_changed(entry) if same is False else entry.mtime_ns)
+
+    def defined_since(self, paths: Iterable[str]) -> bool:
+        """Whether one of the unit's own files was written after the start: only we have business there."""
+        entries = (_entry(self.view, path) for path in paths) if self.start else ()
+        return any(self._later(_changed(entry)) for entry in entries if entry is not None)
+
+    def _later(self, moment: int) -> bool:
+        return self.start < moment and (not self.now or moment <= self.now)
+
+
+def _changed(entry: Entry) -> int:
+    return max(entry.mtime_ns, entry.ctime_ns)
+
+
+def _entry(view: HostView, path: str) -> Entry | None:
+    try:
+        return view.entry(path)
+    except HostError:
+        return None
+
+
+# ---------------------------------------------------------------------------------------------------- what follows
+
+
+def derive(request: Request, situation: Situation, found: Collection[_Process], changing: Collection[Address]) -> list[OwedRow]:
+    """What is due though nobody wrote it down. What this plan changes anyway (`changing`) is left to the change."""
+    touched = {path for address in changing for path in request.kinds[address.kind].paths(address)}
+    rows: dict[tuple[str, str, Address], OwedRow] = {}
+    for one in found:
+        for row in (*_untold(request, one, changing), *_rows(request, one, [path for path in one.older if path not in touched], changing)):
+            rows.setdefault((row.verb, row.unit, row.address), row)
+    return list(rows.values())
+
+
+def _rows(request: Request, one: _Process, older: Iterable[str], changing: Collection[Address]) -> Iterator[OwedRow]:
+    address, kind = one.part.address, request.kinds[one.part.address.kind]
+    name = settings_key(address)
+    paths = [path for path in older if path != name]
+    steps = [*kind.watched(one.part, one.observed, paths)] if paths else []
+    rows = [row for step in steps for row in owed.incurred([step]).get(address, ())]
+    if name in older and address not in changing:
+        why = f"{one.runs.defined[0]} was written after it was started"
+        wanted = OwedRow(UnitVerb.RESTART.value, one.runs.unit, address, why)
+        restarts = [row for step in kind.catch_up(one.part, one.observed, wanted) for row in owed.incurred([step]).get(address, ())]
+        # What systemd has read may be what was put back since.
+        rows += [*restarts, *(OwedRow(UnitVerb.DAEMON_RELOAD.value, "", address, why) for row in restarts if not row.held)]
+    yield from (replace(row, invocation=one.invocation if row.unit else "", derived=True) for row in rows)
+
+
+def _untold(request: Request, one: _Process, changing: Collection[Address]) -> Iterator[OwedRow]:
+    """A daemon-reload, if a unit file was written since the last apply looked, and since systemd has read them."""
+    if one.part.address in changing:
+        return
+    read = _entry(request.view, _RELOADED)
+    known = request.started.get(one.runs.unit, Started()).stamps
+    for path, stamp in stamps(request.view, one.runs).items() if read is not None else ():
+        assert read is not None
+        if stamp != known.get(path) and read.mtime_ns < stamp and (not request.now_ns or stamp <= request.now_ns):
+            why = f"{path} was written since systemd read its unit files"
+            yield OwedRow(UnitVerb.DAEMON_RELOAD.value, "", one.part.address, why, derived=True)
+            return
+
+
+def stamps(view: HostView, runs: Runs) -> dict[str, int]:
+    """When the files that define a unit were written, or moved there; 0 of what is not there."""
+    found: dict[str, int] = {}
+    for path in runs.defined:
+        entry = _entry(view, path)
+        found[path] = _changed(entry) if entry is not None else 0
+        if entry is not None and entry.type is FileType.DIRECTORY:
+            below = (f"{path}/{name}" for name in view.names(path))
+            found |= {at: _changed(inner) for at in below if (inner := _entry(view, at)) is not None}
+    return found
+
+
+# ---------------------------------------------------------------------------------------------------- what is remembered
+
+
+def seen(request: Request, found: Iterable[_Process], reloaded: Collection[str] = ()) -> dict[str, Started]:
+    """What is to be remembered now. Of what a process has older, what was remembered stays. `reloaded` have read what a reload reads."""
+    return {one.runs.unit: _seen(request, one, one.runs.unit in reloaded) for one in found}
+
+
+def _seen(request: Request, one: _Process, reloaded: bool) -> Started:
+    known = request.started.get(one.runs.unit, Started())
+    before = known.marks if known.invocation == one.invocation else {}
+    done = {path for path in one.older if not _still(request, one, path, reloaded)}
+    marks = {path: mark(request.view, path, request.memory.key) for path in one.runs.files if path not in one.marks} | dict(one.marks)
+    now = {path: found for path, found in marks.items() if found is not None and (path not in one.older or path in done)}
+    kept = {path: before[path] for path in one.older if path not in done and path in before}
+    return Started(one.invocation, {**kept, **now}, stamps(request.view, one.runs))
+
+
+def _still(request: Request, one: _Process, path: str, reloaded: bool) -> bool:
+    """Whether anything is left to be done about a path that the process has older."""
+    rows = list(_rows(request, one, [path], ()))
+    return any(row.unit and not (reloaded and row.verb == UnitVerb.RELOAD) for row in rows)
+
+
+def is_open(request: Request, found: Iterable[_Process], reloaded: Collection[str] = ()) -> bool:
+    """Whether any of these processes has something older than what is on disk."""
+    return any(_still(request, one, path, one.runs.unit in reloaded) for one in found for path in one.older)
+
+
+def unchanged(view: HostView, started: Mapping[str, Started], key: bytes) -> bool:
+    """Whether each of these is the process that was remembered, with the files that it was started with. Settings are not looked at."""
+    states = view.units(sorted(started)) if started else {}
+    for unit, one in started.items():
+        if states[unit].invocation != one.invocation:
+            return False
+        if any(not compared(known, mark(view, path, key)) for path, known in one.marks.items() if not path.startswith("=")):
+            return False
+        entries = ((known, _entry(view, path)) for path, known in one.stamps.items())
+        if any(known != (_changed(entry) if entry is not None else 0) for known, entry in entries):
+            return False
+    return True
+
+
+def as_data(started: Mapping[str, Started]) -> dict[str, Any]:
+    """As JSON-able data."""
+    return {unit: {"invocation": one.invocation, "marks": dict(one.marks), "stamps": dict(one.stamps)} for unit, one in started.items()}
+
+
+def from_data(data: Mapping[str, Any]) -> dict[str, Started]:
+    """The inverse of `as_data`. Raises KeyError, TypeError, AttributeError for something else."""
+    return {unit: Started(str(one["invocation"]), dict(one["marks"]), dict(one["stamps"])) for unit, one in data.items()}
