@@ -91,7 +91,7 @@ class Lock:
         pause = _PAUSE
         while not _try(descriptor, fcntl.LOCK_EX):
             left = end - time.monotonic()
-            if left <= 0:
+            if not left > 0:  # not a number is no time either
                 found = _believed(descriptor)
                 raise LockBusy(found, max(0.0, _now() - found.since) if found else 0.0)
             time.sleep(min(pause, left))
