@@ -18,7 +18,7 @@ from reconciler.app.specs import Loaded
 from reconciler.core.diagnostic import error
 from reconciler.core.host import HostError
 from reconciler.core.result import ApplyResult, Progress
-from reconciler.core.state import Memory
+from reconciler.core.state import LedgerRow, Memory, OwedRow
 from reconciler.engine.applier import apply, left_undone
 from reconciler.host.environment import is_root, monotonic, now, started_by
 from reconciler.host.hosts import machine_id, open_host
@@ -123,6 +123,15 @@ def _merged(remembered: Memory, memory: Memory) -> Memory:
     return replace(remembered, damaged=memory.damaged, rows=memory.rows, owed=memory.owed) if memory.damaged else remembered
 
 
+def _kept_of_damaged(planned: Planned) -> tuple[list[LedgerRow], list[OwedRow]]:
+    """What a ledger that is begun again must know of what is held: nothing about it changes, so no run will write it down."""
+    plan, situation = planned.plan, planned.situation
+    assert plan is not None and situation is not None
+    held = [address for address in plan.held if address in situation.parts]
+    rows = [plan.memory.rows[address] for address in held if address in plan.memory.rows]
+    return rows, [replace(row, run=0) for row in plan.memory.owed if row.address in held]
+
+
 def _kept(first: Planned | None, memory: Memory) -> Planned | None:
     """The plan that was made before the lock was held, if nothing has been applied yet and nothing was remembered then."""
     if first is None or first.request is None or memory.lineage:
@@ -160,7 +169,7 @@ def _apply_locked(task: _Task, tell: Callable[[Progress], None], directory: str,
         return Applied(planned, declined=True)
     plan = planned.plan
     remember_spec(directory, task.loaded.path)
-    if plan.empty and not plan.converged and not plan.settled and not memory.interrupted and not memory.damaged:
+    if plan.empty and not plan.converged and not plan.settled and not memory.interrupted and not memory.damaged and not memory.ended:
         note_settled(task.loaded, task.options, planned)
         note_started(directory, planned)
         return Applied(planned, ApplyResult(plan, left_undone(plan), plan.owed))
@@ -172,6 +181,10 @@ def _apply_locked(task: _Task, tell: Callable[[Progress], None], directory: str,
             return Applied(planned)
         assert planned.situation is not None and planned.request is not None
         store.prune_undo()
+        store.release(planned.plan.memory.ended)
+        if memory.damaged:
+            rows, owed = _kept_of_damaged(planned)
+            store.settle(0, put=rows, owe=owed)
         request = replace(planned.request, about={"by": started_by()}, started=known_before(planned))
         result = apply(planned.plan, planned.situation, request, host, store, tell, host.settle)
     note_settled(task.loaded, task.options, planned)

@@ -10,6 +10,7 @@ from reconciler.core.actions import as_data
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Origin, Verb
 from reconciler.render.masking import mask
+from reconciler.render.plan_json import hold_data
 
 
 def explain(planned: Planned, address: Address) -> dict[str, Any] | None:
@@ -35,6 +36,8 @@ def explain(planned: Planned, address: Address) -> dict[str, Any] | None:
         ],
         "owed": [{"verb": row.verb, "unit": row.unit, "why": row.why, "run": row.run} for row in plan.owed if row.address in every],
         "blocked": {str(one): plan.blocked[one] for one in every if one in plan.blocked},
+        "holds": [hold_data(hold) for hold in plan.memory.holds if any(hold.covers(one) for one in every)],
+        "held": {str(one): plan.held[one] for one in every if one in plan.held},
     }
 
 

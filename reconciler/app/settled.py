@@ -90,8 +90,8 @@ def _digest(reader: SourceReader, names: Iterable[str]) -> str:
 
 
 def _same_ledger(record: Mapping[str, Any], memory: Memory) -> bool:
-    """Whether it is the very ledger of then, sound, with nothing owed and no run in it that was killed."""
-    trouble = memory.damaged or memory.unreadable or memory.interrupted or memory.owed
+    """Whether it is the very ledger of then, sound, with nothing owed, nothing held and no run in it that was killed."""
+    trouble = memory.damaged or memory.unreadable or memory.interrupted or memory.owed or memory.holds
     return not trouble and (memory.lineage, memory.serial) == (record["lineage"], record["serial"])
 
 
@@ -153,7 +153,7 @@ def _is_all(situation: Situation, memory: Memory) -> bool:
     from reconciler.engine.compare import unrecorded
     from reconciler.engine.situation import with_rows
 
-    trouble = memory.damaged or memory.unreadable or memory.interrupted or memory.owed or situation.revealed
+    trouble = memory.damaged or memory.unreadable or memory.interrupted or memory.owed or memory.holds or situation.revealed
     if trouble or situation.parts.keys() != memory.rows.keys() or any(seen.unreadable for seen in situation.observed.values()):
         return False
     return not any(True for _ in unrecorded(with_rows(situation, memory), set(), anew=False))

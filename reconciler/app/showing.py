@@ -74,7 +74,7 @@ def public_run(run: dict[str, Any] | None) -> dict[str, Any] | None:
 
 def _summary(run: dict[str, Any]) -> dict[str, Any]:
     # A part that did not fare well is in the summary with the reason.
-    said = Counter(how if how in ("applied", "unchanged") else "failed" for how in run["summary"].values())
+    said = Counter(how if how in ("applied", "unchanged", "held") else "failed" for how in run["summary"].values())
     known = run["ended"] and run["status"] != "interrupted"
     return {
         "run": run["run"],

@@ -14,7 +14,7 @@ from reconciler.host.environment import now
 from reconciler.host.hosts import state_directory
 from reconciler.host.installation import own_units, unit_states
 from reconciler.host.state_history import open_history
-from reconciler.render.plan_json import drifted
+from reconciler.render.plan_json import drifted, hold_data
 
 
 def standing(planned: Planned, root: str | None) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def standing(planned: Planned, root: str | None) -> dict[str, Any]:
             last = public_run(history.last_run())
             good = last if last and last["status"] == "applied" else public_run(history.last_run("applied"))
     plan = planned.plan
-    changes = [change for change in plan.changes if change.verb is not Verb.NONE] if plan else []
+    changes = [change for change in plan.changes if change.verb is not Verb.NONE and change.address not in plan.held] if plan else []
     drift = [str(change.address) for change in plan.changes if drifted(change)] if plan else []
     problems = [found.summary for found in errors(planned.diagnostics)]
     return {
@@ -42,6 +42,8 @@ def standing(planned: Planned, root: str | None) -> dict[str, Any]:
             {"address": str(change.address), "change": change.verb.name.lower(), "origin": str(change.origin)} for change in changes
         ],
         "drift": drift,
+        "holds": [hold_data(row) for row in plan.memory.holds] if plan else [],
+        "held": {str(address): why for address, why in plan.held.items()} if plan else {},
         "owed": [{"address": str(row.address), "verb": row.verb, "unit": row.unit, "why": row.why, "held": row.held} for row in plan.owed]
         if plan
         else [],

@@ -27,6 +27,7 @@ COMMANDS = (
     "show",
     "history",
     "rollback",
+    "hold",
     "explain",
     "graph",
     "import",

@@ -20,6 +20,8 @@ class Plan:
     `changes` are all differences; those in `blocked` (with the reason) have no steps. `steps` are in the order of execution, held ones
     included. `owed` are effects still due from earlier runs, held ones included; `settled` are owed rows that turn out to be satisfied.
     `converged` are parts that already are as declared and that the ledger does not know so yet. `needs` orders the changed parts.
+    `held` are those parts with something due that is not done because somebody said so (`Memory.holds`), and what needs them, with the
+    reason: no steps either, but no failure.
     `unreadable` parts make the plan incomplete, and so do `unknown` facts: what else a snapshot was asked for in vain, in words.
     `approval` is what an approval covers, `fingerprint` its digest; both only where asked for.
     """
@@ -34,6 +36,7 @@ class Plan:
     converged: tuple[Part, ...] = ()
     needs: Mapping[Address, frozenset[Address]] = field(default_factory=dict)
     blocked: Mapping[Address, str] = field(default_factory=dict)
+    held: Mapping[Address, str] = field(default_factory=dict)
     unreadable: Mapping[Address, str] = field(default_factory=dict)
     unknown: tuple[str, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
@@ -49,4 +52,5 @@ class Plan:
     @property
     def empty(self) -> bool:
         """Whether apply would do nothing."""
-        return all(change.verb is Verb.NONE for change in self.changes) and all(step.held for step in self.steps)
+        nothing = all(change.verb is Verb.NONE or change.address in self.held for change in self.changes)
+        return nothing and all(step.held for step in self.steps)

@@ -14,17 +14,18 @@ from reconciler.core.state import OwedRow
 
 
 class Status(StrEnum):
-    """How one part fared. `unchanged` is for what turned out to need nothing."""
+    """How one part fared. `unchanged` is for what turned out to need nothing, `held` for what is left alone because somebody said so."""
 
     APPLIED = "applied"
     FAILED = "failed"
     SKIPPED = "skipped"
+    HELD = "held"
     UNCHANGED = "unchanged"
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The status of one part, and for `failed` and `skipped` the reason in words."""
+    """The status of one part, and for `failed`, `skipped` and `held` the reason in words."""
 
     status: Status
     reason: str = ""

@@ -66,16 +66,42 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True)
+class Hold:
+    """What no apply touches until it ends, whoever runs it: a resource with all its parts, or one part of it with what is below that.
+
+    `since` and `until` are seconds since the epoch. `boot` is the kernel's id of the boot in which it was made, and `ends` when it ends
+    on that boot's clock (CLOCK_BOOTTIME, in seconds): which of the two counts is decided in `host.holds`.
+    """
+
+    address: Address
+    why: str
+    by: str = ""
+    since: int = 0
+    until: int = 0
+    boot: str = ""
+    ends: int = 0
+
+    def covers(self, address: Address) -> bool:
+        """Whether this address is left alone because of it."""
+        mine, part = self.address, address.part
+        if (mine.kind, mine.name) != (address.kind, address.name):
+            return False
+        return not mine.part or part == mine.part or part.startswith(f"{mine.part}/")
+
+
+@dataclass(frozen=True, slots=True)
 class Memory:
     """Everything a plan needs to know of the past.
 
     `damaged` says why the state cannot be trusted: then nothing is pruned and everything else converges.
     `unreadable` says why it could not be read at all (an ordinary user). `interrupted` is the number of a run that was killed.
-    `key` is the host's secret for keyed digests.
+    `key` is the host's secret for keyed digests. `holds` are those in force, `ended` those that the next apply clears away.
     """
 
     rows: Mapping[Address, LedgerRow] = field(default_factory=dict)
     owed: tuple[OwedRow, ...] = ()
+    holds: tuple[Hold, ...] = ()
+    ended: tuple[Hold, ...] = ()
     key: bytes = b""
     lineage: str = ""
     serial: int = 0

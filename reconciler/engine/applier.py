@@ -26,7 +26,7 @@ def apply(plan: Plan, situation: Situation, request: Request, host: Executor, jo
     """Carry out the plan. Failures do not raise: they are outcomes, and everything that does not depend on them goes on."""
     if plan.empty and not plan.converged and not plan.settled and not plan.memory.interrupted:
         return ApplyResult(plan, left_undone(plan), plan.owed)
-    changes = {change.address: change for change in plan.changes if change.address not in plan.blocked and change.verb is not Verb.NONE}
+    changes = {change.address: change for change in plan.changes if _meant(change, plan)}
     run = Run(plan, situation, request, host, journal, tell, changes=changes, pending=_pending(changes, situation))
     run.begin(changes, request.about)
     run.perform()
@@ -35,10 +35,19 @@ def apply(plan: Plan, situation: Situation, request: Request, host: Executor, jo
     return result
 
 
+def _meant(change: Change, plan: Plan) -> bool:
+    return change.verb is not Verb.NONE and change.address not in plan.blocked and change.address not in plan.held
+
+
 def ending(result: ApplyResult) -> tuple[str, dict[str, Any]]:
     """What the journal says at the end of a run: its status, and how each part fared."""
     status = "partial" if result.failed and result.changed else "failed" if result.failed else "applied"
-    return status, {str(address): outcome.reason or str(outcome.status) for address, outcome in result.outcomes.items()}
+    return status, {str(address): _in_a_word(outcome) for address, outcome in result.outcomes.items()}
+
+
+def _in_a_word(outcome: Outcome) -> str:
+    """What went wrong; of what did not go wrong its status."""
+    return str(outcome.status) if outcome.status is Status.HELD else outcome.reason or str(outcome.status)
 
 
 def _pending(changes: Mapping[Address, Change], situation: Situation) -> dict[Address, LedgerRow]:
@@ -117,13 +126,14 @@ def still_owed(run: Run, restored: set[Address], dropped: set[Address]) -> tuple
 
 
 def left_undone(plan: Plan) -> dict[Address, Outcome]:
-    """What no apply of this plan brings about: what is blocked, and what could not even be looked at (a link in the way of its path)."""
+    """What no apply of this plan brings about: what is held or blocked, and what could not even be looked at (a link in the way)."""
 
     def outcome(reason: str) -> Outcome:
         return Outcome(Status.SKIPPED if reason.startswith("needs ") else Status.FAILED, reason)
 
     unseen = {address: Outcome(Status.FAILED, f"could not be read: {reason}") for address, reason in plan.unreadable.items()}
-    return unseen | {address: outcome(reason) for address, reason in plan.blocked.items()}
+    left = {address: Outcome(Status.HELD, reason) for address, reason in plan.held.items()}
+    return unseen | {address: outcome(reason) for address, reason in plan.blocked.items()} | left
 
 
 def _outcomes(run: Run) -> dict[Address, Outcome]:

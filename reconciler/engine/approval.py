@@ -25,7 +25,7 @@ SETTINGS = "settings"
 
 def with_fingerprint(plan: Plan, request: Request, situation: Situation, machine: str = "") -> Plan:
     """The plan with what an approval of it covers, and the digest of that. `machine` says which machine it is, as a digest."""
-    intended = {change.address: change for change in plan.changes if change.origin is not Origin.DRIFT and change.verb is not Verb.NONE}
+    intended = {change.address: change for change in plan.changes if _intended(change, plan)}
     known = bool(plan.memory.lineage)
     steps = _steps(plan.steps, intended)
     approval = Approval(
@@ -38,6 +38,11 @@ def with_fingerprint(plan: Plan, request: Request, situation: Situation, machine
         uncovered=() if known else tuple(sorted(str(address) for address, change in intended.items() if change.sensitive)),
     )
     return replace(plan, approval=approval, fingerprint=fingerprint(approval.as_data()))
+
+
+def _intended(change: Change, plan: Plan) -> bool:
+    """Whether it is what the plan would do. What is held is not: whoever approves the plan has not approved what comes after the hold."""
+    return change.origin is not Origin.DRIFT and change.verb is not Verb.NONE and change.address not in plan.held
 
 
 # ---------------------------------------------------------------------------------------------------- what is declared

@@ -28,14 +28,23 @@ class _Draft:
     changes: tuple[Change, ...]
     needs: dict[Address, frozenset[Address]]
     pending: list[OwedRow]
+    held: dict[Address, str]
     blocked: dict[Address, str] = field(default_factory=dict)
     diagnostics: list[Diagnostic] = field(default_factory=list)
 
     def block(self, address: Address, reason: str) -> None:
-        self.blocked.setdefault(address, reason)
+        if address not in self.held:  # nothing is to be done there
+            self.blocked.setdefault(address, reason)
+
+    @property
+    def idle(self) -> frozenset[Address]:
+        """What nothing is done about."""
+        return frozenset(self.blocked.keys() | self.held.keys())
 
     def note(self, found: Diagnostic) -> None:
-        """Tell it; an error blocks what it is about."""
+        """Tell it; an error blocks what it is about. What is wrong with something held does no harm before the hold ends."""
+        if found.severity is Severity.ERROR and found.address in self.held:
+            return
         self.diagnostics.append(found)
         if found.severity is Severity.ERROR and found.address is not None:
             self.block(found.address, found.summary)
@@ -46,6 +55,20 @@ class _Draft:
             culprit = next((need for need in sorted(needed) if need in self.blocked), None)
             if culprit is not None:
                 self.block(address, f"needs {culprit}, which is blocked")
+
+    def why_held(self, address: Address) -> str:
+        """Who holds it, or what it waits for; empty if it is free."""
+        from reconciler.engine import holds
+
+        return self.held.get(address) or holds.reason(self.request.memory.holds, address)
+
+    def hold_dependants(self) -> None:
+        """What changes and needs something held waits with it. What does not change is as good as it was."""
+        changing = {change.address for change in self.changes if change.verb is not Verb.NONE}
+        for address, needed in _by_need(self.needs):
+            culprit = next((need for need in sorted(needed) if need in self.held), None)
+            if culprit is not None and address in changing:
+                self.held.setdefault(address, f"needs {culprit}, which is held")
 
 
 def make_plan(request: Request, simulator: Simulator) -> tuple[Plan, Situation]:
@@ -58,7 +81,7 @@ def make_plan(request: Request, simulator: Simulator) -> tuple[Plan, Situation]:
 
     steps = _steps(draft)
     doing = {change.address for change in draft.changes if change.verb is not Verb.FORGET and change.verb is not Verb.NONE}
-    failures = simulate(steps, doing - draft.blocked.keys(), situation, request, simulator(request.view))
+    failures = simulate(steps, doing - draft.idle, situation, request, simulator(request.view))
     for address, reason in failures.items():
         draft.block(address, reason)
         draft.diagnostics.append(error("would not converge", reason, address=address, source=_source(situation.parts.get(address))))
@@ -72,7 +95,13 @@ def _draft(request: Request, situation: Situation) -> _Draft:
         found += compare.removals(situation, request.kinds, request.view)
     pending, _ = owed.sort_out(_selected_rows(request), request.view, situation, request.kinds)
     pending += _derived(request, situation, found, pending)
-    draft = _Draft(request, situation, tuple(found), _needs(situation, found, request), pending)
+    draft = _Draft(request, situation, tuple(found), _needs(situation, found, request), pending, {})
+    if memory.holds:
+        from reconciler.engine import holds  # rarely needed
+
+        draft.held = holds.held(memory.holds, found, pending)
+        draft.hold_dependants()
+        draft.held |= holds.waiting(found, draft.held, request)
     if found:
         _refuse_adoption(draft)
         _require(draft)
@@ -124,6 +153,8 @@ def _impossible(draft: _Draft, change: Change) -> bool:
 def _refuse_adoption(draft: _Draft) -> None:
     for change in draft.changes:
         part = change.part
+        if change.address in draft.held:
+            continue
         if change.origin is Origin.ADOPTION and part and not (part.declared.resource.adopt or draft.request.adopt):
             if _impossible(draft, change):
                 continue
@@ -144,7 +175,7 @@ def _require(draft: _Draft) -> None:
     host = Host(draft.request.view, draft.request.spec)
     known: set[tuple[Address, str]] = set()
     for change in draft.changes:
-        if change.verb is Verb.NONE:
+        if change.verb is Verb.NONE or change.address in draft.held:
             continue
         for found in missing(change, draft.request.kinds, host):
             # A warning is about the resource: once is enough, whichever of its parts change. An error blocks each of them.
@@ -152,9 +183,9 @@ def _require(draft: _Draft) -> None:
             if found.severity is Severity.ERROR or told not in known:
                 draft.note(found)
             known.add(told)
-    request = draft.request
-    for name in sorted({change.address.kind for change in draft.changes if change.part and change.verb is not Verb.NONE}):
-        for found in request.kinds[name].check(request.view, request.spec, draft.changes):
+    request, changes = draft.request, tuple(change for change in draft.changes if change.address not in draft.held)
+    for name in sorted({change.address.kind for change in changes if change.part and change.verb is not Verb.NONE}):
+        for found in request.kinds[name].check(request.view, request.spec, changes):
             draft.note(found)
 
 
@@ -164,7 +195,7 @@ def _steps(draft: _Draft) -> tuple[Step, ...]:
     draft.block_dependants()
     steps: list[Step] = []
     for change in draft.changes:
-        if change.address not in draft.blocked and change.verb not in (Verb.NONE, Verb.FORGET):
+        if change.address not in draft.idle and change.verb not in (Verb.NONE, Verb.FORGET):
             try:
                 steps += request.kinds[change.address.kind].actions(change)
             except Impossible as reason:
@@ -174,6 +205,12 @@ def _steps(draft: _Draft) -> tuple[Step, ...]:
     steps = [step for step in steps if step.causes[0].address not in draft.blocked]
     steps += _watchers(draft, steps)
     steps += owed.steps(draft.pending, situation, request.kinds)
+    if request.memory.holds:
+        from reconciler.engine import holds
+
+        steps = list(holds.owing(steps, draft.why_held))
+        owing = {cause.address for step in steps if step.held for cause in step.causes}
+        draft.held |= {address: why for address in sorted(owing) if (why := draft.why_held(address))}
     if not request.view.running:
         steps = [step for step in steps if not isinstance(step.action, Unit)]
     return order.in_order(steps, draft.needs)
@@ -206,13 +243,22 @@ def _finish(draft: _Draft, steps: tuple[Step, ...]) -> Plan:
         steps=steps,
         owed=tuple(draft.pending),
         settled=tuple(settled),
-        converged=tuple(compare.unrecorded(situation, changed, anew=bool(memory.damaged))) if not memory.unreadable else (),
+        converged=tuple(_unrecorded(draft, changed)) if not memory.unreadable else (),
         needs=draft.needs,
         blocked=draft.blocked,
+        held=draft.held,
         unreadable={address: seen.unreadable for address, seen in situation.observed.items() if seen.unreadable},
         diagnostics=(*draft.diagnostics, *_about_memory(request)),
         memory=memory,
     )
+
+
+def _unrecorded(draft: _Draft, changed: set[Address]) -> Iterable[Part]:
+    """What the ledger does not know so yet; of what is held it learns nothing, unless it is begun again."""
+    memory = draft.request.memory
+    for part in compare.unrecorded(draft.situation, changed, anew=bool(memory.damaged)):
+        if memory.damaged or not memory.holds or not draft.why_held(part.address):
+            yield part
 
 
 def _about_memory(request: Request) -> Iterable[Diagnostic]:

@@ -15,6 +15,7 @@ from reconciler.core.plan import Plan
 from reconciler.core.result import ApplyResult, Outcome, Status
 from reconciler.core.spec import Spec
 from reconciler.core.state import Journal, LedgerRow
+from reconciler.engine import holds
 from reconciler.engine.applier import ending, still_owed, unsettled
 from reconciler.engine.execution import Run, Settle, Tell, arm, unarmed
 from reconciler.engine.planner import Simulator
@@ -46,6 +47,7 @@ def plan_rollback(wish: Wish, view: HostView, kinds: Kinds, tool: str, simulator
     plan = Plan(memory.spec_host, spec_commit=memory.commit, steps=found.steps, memory=memory)
     request = Request(Spec(memory.spec_host), kinds, view, memory, tool)
     refusals = [_refusal(address, why) for address, why in sorted(found.refused.items())]
+    refusals += [_held(address, why) for address in found.moving if (why := holds.reason(memory.holds, address))]
     refusals += [_protected(address) for address in _protected_ones(found, wish, unprotect)]
     failures = {} if refusals or not found.steps else _simulate(found, wish, simulator(view))
     problems = [error("would not come back", why, address=address) for address, why in sorted(failures.items())]
@@ -58,6 +60,11 @@ def _refusal(address: Address, why: str) -> Diagnostic:
         f"{why}. --overwrite '{name}' gives up what was changed since, which is kept for another rollback; --exclude '{name}' leaves it."
     )
     return Diagnostic(Severity.ERROR, "not as the run left it", detail, address, rule="changed-since", refusal=True)
+
+
+def _held(address: Address, why: str) -> Diagnostic:
+    detail = f"{address} is {why}. `reconciler hold remove` ends that, and --exclude '{address}' leaves it as it is."
+    return Diagnostic(Severity.ERROR, "held resource would be changed", detail, address, rule="hold", refusal=True)
 
 
 def _protected(address: Address) -> Diagnostic:

@@ -36,6 +36,7 @@ _SECONDS = 30.0
 _MOST = 1 << 16
 """Bytes of what a child says about one action."""
 _ERRORS = {error.__name__: error for error in (ActionFailed, HostError, Unreadable, UnsafePath)}
+_PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 
 
@@ -144,6 +145,7 @@ class _Child:
         self._home = home
         # Of all his groups only that one, and only if he is in it.
         self._groups = [gid] if gid in home.groups else []
+        self._parent = 0
 
     def run(self, actions: Sequence[HomeAction]) -> list[HostError | None]:
         """Fork, wait, and tell of each action that was begun what the child said: None, or what to raise."""
@@ -151,6 +153,7 @@ class _Child:
         try:
             receiver, sender = os.pipe()
             deadline = time.monotonic() + _SECONDS * len(actions)
+            self._parent = os.getpid()
             pid = os.fork()
             if pid == 0:
                 self._live(_high(home), _high(sender), actions)
@@ -224,6 +227,10 @@ class _Child:
         os.setgroups(self._groups)
         os.setresgid(home.gid, home.gid, home.gid)
         os.setresuid(home.uid, home.uid, home.uid)
+        # Nor may it outlive us. Not before the rights are given up, for the kernel forgets it then; and our end may have come before it.
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != self._parent:
+            os._exit(1)
         # What we know must stay closed to the user whose process this now is: no tracing, no /proc/PID/mem.
         ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
         if os.getresuid() != (home.uid,) * 3 or os.getresgid() != (home.gid,) * 3 or os.getgroups() != self._groups:

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from reconciler.core.host import HostError
+from reconciler.host import keeper
 from reconciler.host.state_files import LOCK, StateError, file_facts, make_state_directory, open_directory
 
 _PATIENCE = 0.03
@@ -84,6 +85,7 @@ class Lock:
             _close(descriptor)
             raise
         self._descriptor = descriptor
+        keeper.arm()
         return self
 
     def _wait(self, descriptor: int, timeout_seconds: float) -> None:
@@ -91,7 +93,7 @@ class Lock:
         pause = _PAUSE
         while not _try(descriptor, fcntl.LOCK_EX):
             left = end - time.monotonic()
-            if left <= 0:
+            if not left > 0:  # not a number is no time either
                 found = _believed(descriptor)
                 raise LockBusy(found, max(0.0, _now() - found.since) if found else 0.0)
             time.sleep(min(pause, left))
@@ -102,6 +104,7 @@ class Lock:
         """Give it back. Harmless when it is not held."""
         if not self.held:
             return
+        keeper.disarm()
         descriptor, self._descriptor = self._descriptor, -1
         _write(descriptor, None)
         _close(descriptor)

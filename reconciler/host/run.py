@@ -16,6 +16,7 @@ from functools import cache
 from typing import IO, Any
 
 from reconciler.core.host import HostError
+from reconciler.host import keeper
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 ENVIRONMENT = {"PATH": _PATH, "LC_ALL": "C.UTF-8", "TZ": "UTC", "SYSTEMD_COLORS": "0", "SYSTEMD_PAGER": "", "PAGER": "cat"}
@@ -56,8 +57,10 @@ def run(  # all by keyword
 ) -> Result:
     """Run a program to its end. `timeout` is in seconds, `cap` bytes are kept of each output stream, `variables` join its environment.
 
-    The program gets no descriptor of ours, no terminal, no environment, umask 022 and `/` as its directory. It is not tied to our life:
-    a groupadd that is killed half-way with us leaves more damage than one that ends by itself. Raises ProgramMissing, TimedOut.
+    The program gets no descriptor of ours, no terminal, no environment, umask 022 and `/` as its directory. When its time is up, its process
+    group is killed. Under the lock of an apply more is promised: what it has started is killed too when its time is up, wherever it has gone,
+    and if we are killed it dies with all of that (`keeper`). Half an account is then left at worst, and the next apply completes it. What it
+    leaves running when it ends in time lives on. Raises ProgramMissing, TimedOut.
     """
     program = find_program(argv[0])
     process = subprocess.Popen(
@@ -65,7 +68,7 @@ def run(  # all by keyword
         stdin=subprocess.PIPE if input else subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env={**ENVIRONMENT, **(variables or {})},
+        env={**ENVIRONMENT, **(variables or {}), **keeper.mark()},
         cwd="/",
         umask=0o022,
         start_new_session=True,
@@ -73,7 +76,11 @@ def run(  # all by keyword
     try:
         out, err = _converse(process, input, time.monotonic() + timeout, cap)
     except TimeoutError:
+        _abandon(process)
         raise TimedOut("a program did not end in time", f"{program} was killed after {timeout:g} s") from None
+    except BaseException:  # a Ctrl-C for one
+        _abandon(process)
+        raise
     finally:
         _end(process)
     return Result(process.returncode, out, err)
@@ -144,6 +151,11 @@ def _wait(process: subprocess.Popen[bytes], deadline: float) -> None:
         process.wait(max(0.0, deadline - time.monotonic()))
     except subprocess.TimeoutExpired:
         raise TimeoutError from None
+
+
+def _abandon(process: subprocess.Popen[bytes]) -> None:
+    _end(process)
+    keeper.end_marked()
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -1,4 +1,4 @@
-"""The state of a host: ledger, owed actions, journal of runs and steps, undo store. DESIGN §3; the layout is in `state_schema`.
+"""The state of a host: ledger, owed actions, holds, journal of runs and steps, undo store. DESIGN §3; the layout is in `state_schema`.
 
 `read_memory` is for everybody and never writes. `Store` is for the one who holds the lock. What a Store method was asked to
 record is on disk when it returns; when it raises StateError it was not recorded, and the effect must not be carried out.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from types import MappingProxyType
@@ -16,7 +16,7 @@ from typing import Any, Self
 
 from reconciler.core.address import Address
 from reconciler.core.host import Saved
-from reconciler.core.state import LedgerRow, Memory, OwedRow
+from reconciler.core.state import Hold, LedgerRow, Memory, OwedRow
 from reconciler.host import state_schema as schema
 from reconciler.host.failpoints import hit
 from reconciler.host.state_files import StateDamaged, StateError, make_state_directory
@@ -44,15 +44,17 @@ class Store(History):
         """The name under which a damaged database was kept, if this open replaced one."""
 
     @classmethod
-    def open(cls, directory: str, machine_id: str, *, now: Callable[[], int], replace_damaged: bool = False) -> Self:
+    def open(cls, directory: str, machine_id: str, *, now: Callable[[], int], replace_damaged: bool = False, bury: bool = True) -> Self:
         """Open, recovering what a killed apply left, or create. Runs of the dead are closed as interrupted.
 
         `now` gives seconds since the epoch. Raises StateDamaged when the state does not verify and `replace_damaged` is false;
-        otherwise the damaged one is kept under another name and a new one is begun. Raises StateError.
+        otherwise the damaged one is kept under another name and a new one is begun. Without `bury` a run that was killed stays open:
+        for who does not clean up behind it. Raises StateError.
         """
         store = cls(open_state(directory, machine_id, replace_damaged=replace_damaged), machine_id, now)
         try:
-            store._bury_the_dead()
+            if bury:
+                store._bury_the_dead()
         except BaseException:
             store.close()
             raise
@@ -191,6 +193,24 @@ class Store(History):
         """Remember that the id (a uid, a gid) of a removed account must not be given to another."""
         with self._transaction("tombstone") as change:
             change.put("tombstones", {"kind": kind, "name": name, "id": identity})
+
+    def hold(self, rows: Iterable[Hold]) -> None:
+        """Keep these. One for the same address takes the place of what was there."""
+        with self._transaction("hold") as change:
+            for row in rows:
+                change.put("holds", schema.hold_data(row))
+
+    def release(self, rows: Iterable[Hold]) -> None:
+        """End these. One that was made anew for the same address meanwhile is another, and stays."""
+        with self._transaction("release") as change:
+            for row in rows:
+                known = change.get("holds", schema.hold_data(row))
+                if known is not None and (known["boot"], known["ends"]) == (row.boot, row.ends):
+                    change.drop("holds", schema.hold_data(row))
+
+    def holds(self) -> list[Hold]:
+        """All of them, those too that have ended."""
+        return [schema.hold_row(row) for row in self._rows("holds", "ORDER BY rowid")]
 
     def prune_undo(self, keep_runs: int = 50) -> None:
         """Forget what runs before the newest `keep_runs` replaced. The runs themselves stay."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from reconciler.core.state import Hold
 from reconciler.host import state_schema as schema
 from reconciler.host.failpoints import hit
 from reconciler.host.state_files import (
@@ -24,9 +25,9 @@ from reconciler.host.state_files import (
     open_directory,
     replace_small,
 )
-from reconciler.host.state_read import BROKEN, NEWER, Beside, connect, distrust, load, read_beside, trouble
+from reconciler.host.state_read import BROKEN, NEWER, Beside, connect, distrust, load, read_beside, read_memory, trouble
 from reconciler.host.state_schema import Meta
-from reconciler.host.state_write import write_meta, write_witness
+from reconciler.host.state_write import Transaction, write_meta, write_witness
 
 _PATIENCE = 30.0
 """Seconds that a commit waits for readers."""
@@ -62,7 +63,10 @@ def recover(directory: str) -> bool:
 
 
 def open_state(directory: str, machine_id: str, *, replace_damaged: bool) -> Opened:
-    """Open or create the state. Raises StateDamaged and StateError; see `Store.open`."""
+    """Open or create the state. Raises StateDamaged and StateError; see `Store.open`.
+
+    What was asked for by a person goes over from a damaged one: the holds that still prove themselves.
+    """
     make_state_directory(directory)
     recover(directory)
     try:
@@ -70,10 +74,11 @@ def open_state(directory: str, machine_id: str, *, replace_damaged: bool) -> Ope
     except StateDamaged:
         if not replace_damaged:
             raise
+    holds = read_memory(directory, machine_id).holds
     with at(directory) as opened:
         aside = move_aside(opened)
     hit("state.replace.moved")
-    fresh = _open(directory, machine_id)
+    fresh = _open(directory, machine_id, holds)
     return Opened(fresh.directory, fresh.connection, aside)
 
 
@@ -91,7 +96,7 @@ def at(directory: str) -> Iterator[int]:
             os.close(opened)
 
 
-def _open(directory: str, machine_id: str) -> Opened:
+def _open(directory: str, machine_id: str, holds: Iterable[Hold] = ()) -> Opened:
     with at(directory) as opened:
         facts = file_facts(opened, DATABASE)
         beside = read_beside(opened)
@@ -106,8 +111,9 @@ def _open(directory: str, machine_id: str) -> Opened:
     try:
         connection = _connect(directory)
         if new:
-            _lay_out(connection, Meta(lineage=_uuid(), machine_id=machine_id, key_id=schema.key_id(beside.key)))
+            _lay_out(connection, Meta(lineage=_uuid(), machine_id=machine_id, key_id=schema.key_id(beside.key)), holds)
         meta = _verified(connection, beside, machine_id)
+        _upgrade(connection)
         if beside.witness is None or beside.witness.serial < meta.serial:
             write_witness(kept, meta)  # killed between a commit and its witness
     except BROKEN as problem:
@@ -136,14 +142,30 @@ def _connect(directory: str) -> sqlite3.Connection:
     return connection
 
 
-def _lay_out(connection: sqlite3.Connection, meta: Meta) -> None:
+def _lay_out(connection: sqlite3.Connection, meta: Meta, holds: Iterable[Hold]) -> None:
     connection.execute("BEGIN IMMEDIATE")
     for statement in schema.CREATE:
         connection.execute(statement)
     write_meta(connection, meta, None)
+    change = Transaction(connection)
+    for row in holds:
+        change.put("holds", schema.hold_data(row))
+    write_meta(connection, replace(meta, digest=change.digest), meta)
     hit("state.create.written")
     connection.execute("COMMIT")
     hit("state.create.committed")
+
+
+def _upgrade(connection: sqlite3.Connection) -> None:
+    """Bring a database of an older version of the program up to this one's."""
+    if connection.execute("PRAGMA user_version").fetchone()[0] == schema.SCHEMA:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    for statement in schema.UPGRADE:
+        connection.execute(statement)
+    hit("state.upgrade.written")
+    connection.execute("COMMIT")
+    hit("state.upgrade.committed")
 
 
 def _verified(connection: sqlite3.Connection, beside: Beside, machine_id: str) -> Meta:
@@ -151,7 +173,8 @@ def _verified(connection: sqlite3.Connection, beside: Beside, machine_id: str) -
     if version > schema.SCHEMA:
         raise StateDamaged("The state cannot be used", NEWER)
     loaded = load(connection)
-    doubt = distrust(loaded, beside, machine_id) or next((said for table in schema.TABLES if (said := _broken(connection, table))), "")
+    broken = (said for table in schema.tables(version) if (said := _broken(connection, table)))
+    doubt = distrust(loaded, beside, machine_id) or next(broken, "")
     if doubt or loaded.meta is None:
         raise StateDamaged("The state is damaged", doubt)
     return loaded.meta

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Any, Generic, TypeVar
 
 from reconciler.core.address import Address
-from reconciler.core.state import LedgerRow, Memory, OwedRow
+from reconciler.core.state import Hold, LedgerRow, Memory, OwedRow
 from reconciler.host import state_schema as schema
 from reconciler.host.state_files import (
     DATABASE,
@@ -65,6 +65,7 @@ class Loaded:
     rows: Mapping[Address, LedgerRow] = field(default_factory=dict)
     owed: tuple[OwedRow, ...] = ()
     tombstones: tuple[schema.Row, ...] = ()
+    holds: tuple[Hold, ...] = ()
     problem: str = ""
 
 
@@ -160,6 +161,11 @@ def to_memory(loaded: Loaded, beside: Beside, machine_id: str) -> Memory:
     """The loaded rows as Memory, with the reason not to trust them if there is one."""
     meta = loaded.meta
     memory = Memory(rows=loaded.rows, owed=loaded.owed, key=beside.key, damaged=distrust(loaded, beside, machine_id))
+    if loaded.holds:
+        from reconciler.host.holds import clock, sort_out  # rarely needed
+
+        holds, ended = sort_out(loaded.holds, clock())
+        memory = replace(memory, holds=holds, ended=ended)
     if meta is None:
         return memory
     return replace(
@@ -273,11 +279,20 @@ def _load(connection: sqlite3.Connection) -> Loaded:
     ledger = _table(connection, "ledger", schema.ledger_row)
     owed = _table(connection, "owed", schema.owed_row)
     tombstones = _table(connection, "tombstones", dict)
-    problem = problem or ledger.problem or owed.problem or tombstones.problem
-    total = (ledger.total + owed.total + tombstones.total) % schema.MODULUS
+    holds = _table(connection, "holds", schema.hold_row) if _version(connection) >= schema.HOLDS else _Table[Hold]()
+    problem = problem or ledger.problem or owed.problem or tombstones.problem or holds.problem
+    total = (ledger.total + owed.total + tombstones.total + holds.total) % schema.MODULUS
     if meta and not problem and f"{total:064x}" != meta.digest:
         problem = "rows are missing or were changed (the digest over all rows differs)"
-    return Loaded(meta, {row.address: row for row in ledger.rows}, tuple(owed.rows), tuple(tombstones.rows), problem)
+    rows = {row.address: row for row in ledger.rows}
+    return Loaded(meta, rows, tuple(owed.rows), tuple(tombstones.rows), tuple(holds.rows), problem)
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    try:
+        return int(connection.execute("PRAGMA user_version").fetchone()[0])
+    except BROKEN:
+        return schema.SCHEMA
 
 
 def load_meta(connection: sqlite3.Connection) -> tuple[Meta | None, str]:

@@ -17,9 +17,12 @@ from typing import Any
 
 from reconciler.core.address import Address
 from reconciler.core.host import FileType, Saved
-from reconciler.core.state import LedgerRow, OwedRow
+from reconciler.core.state import Hold, LedgerRow, OwedRow
 
-SCHEMA = 1
+SCHEMA = 2
+"""SQLite's user_version. 1: without holds."""
+HOLDS = 2
+"""Since which version there is a table of holds."""
 APPLICATION_ID = 0x5245434F
 """SQLite's application_id: "RECO"."""
 
@@ -29,21 +32,28 @@ TABLES: Mapping[str, Mapping[str, str]] = {
     "ledger": {"kind": "TEXT", "name": "TEXT", "part": "TEXT"},
     "owed": {"verb": "TEXT", "unit": "TEXT", "kind": "TEXT", "name": "TEXT", "part": "TEXT"},
     "tombstones": {"kind": "TEXT", "name": "TEXT"},
+    "holds": {"kind": "TEXT", "name": "TEXT", "part": "TEXT"},
     "runs": {"run": "INTEGER"},
     "steps": {"run": "INTEGER", "step": "INTEGER"},
     "undo": {"run": "INTEGER", "step": "INTEGER", "path": "TEXT"},
 }
 """Each table and its key columns."""
 
-COUNTED = ("ledger", "owed", "tombstones")
+COUNTED = ("ledger", "owed", "tombstones", "holds")
 """Tables whose rows are part of `Meta.digest`: what moves the serial."""
 
 MODULUS = 1 << 256
 
 
+def tables(version: int) -> tuple[str, ...]:
+    """The tables of a database of this version."""
+    return tuple(table for table in TABLES if table != "holds" or version >= HOLDS)
+
+
 def _create(table: str) -> str:
     columns = ", ".join(f"{name} {kind} NOT NULL" for name, kind in TABLES[table].items())
-    return f"CREATE TABLE {table} ({columns}, row TEXT NOT NULL, sum BLOB NOT NULL, PRIMARY KEY ({', '.join(TABLES[table])}))"
+    keys = ", ".join(TABLES[table])
+    return f"CREATE TABLE IF NOT EXISTS {table} ({columns}, row TEXT NOT NULL, sum BLOB NOT NULL, PRIMARY KEY ({keys}))"
 
 
 def _upsert(table: str) -> str:
@@ -64,6 +74,8 @@ CREATE = (
     f"PRAGMA user_version = {SCHEMA}",
     f"PRAGMA application_id = {APPLICATION_ID}",
 )
+UPGRADE = (_create("holds"), f"PRAGMA user_version = {SCHEMA}")
+"""From version 1. IF NOT EXISTS: whoever turns the number of a newer file back must not make it unusable."""
 UPSERT = {table: _upsert(table) for table in TABLES}
 SELECT = {table: f"SELECT row, sum FROM {table} WHERE {_where(table)}" for table in TABLES}  # noqa: S608  # names from TABLES
 DELETE = {table: f"DELETE FROM {table} WHERE {_where(table)}" for table in TABLES}  # noqa: S608  # names from TABLES
@@ -200,6 +212,18 @@ def owed_row(data: Row) -> OwedRow:
     address = Address(data["kind"], data["name"], data.get("part", ""))
     rest: Row = {name: data.get(name, default) for name, default in _OWED_DEFAULTS.items()}
     return OwedRow(verb=data["verb"], address=address, why=data["why"], **rest)
+
+
+def hold_data(row: Hold) -> Row:
+    """A hold as JSON-able data."""
+    said = {item.name: getattr(row, item.name) for item in fields(Hold)[1:]}
+    return _address(row.address) | said
+
+
+def hold_row(data: Row) -> Hold:
+    """The inverse of `hold_data`."""
+    said = {item.name: data[item.name] for item in fields(Hold)[1:] if item.name in data}
+    return Hold(Address(data["kind"], data["name"], data.get("part", "")), **said)
 
 
 def saved_data(run: int, step: int, saved: Saved, blob: str) -> Row:

@@ -35,6 +35,11 @@ class Transaction:
         self._total = int(meta.digest, 16)
         self._wrote = False
 
+    @property
+    def digest(self) -> str:
+        """The digest over all counted rows as they are now."""
+        return f"{self._total:064x}"
+
     def get(self, table: str, key: Row) -> Row | None:
         """The row with this key. Raises StateDamaged when it does not verify."""
         stored = self._stored(table, schema.key_of(table, key))
@@ -77,9 +82,8 @@ class Transaction:
 
     def finish(self) -> tuple[Meta, bool]:
         """Write what changed in `meta`. The new meta, and whether anything at all was written."""
-        digest_now = f"{self._total:064x}"
-        if digest_now != self._before.digest:
-            self.meta = replace(self.meta, serial=self._before.serial + 1, digest=digest_now)
+        if self.digest != self._before.digest:
+            self.meta = replace(self.meta, serial=self._before.serial + 1, digest=self.digest)
         if self.meta != self._before:
             write_meta(self._connection, self.meta, self._before)
             self._wrote = True

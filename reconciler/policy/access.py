@@ -43,11 +43,11 @@ Found = Iterator[tuple[str, str, str]]
 
 
 def access_diff(plan: Plan, texts: Texts) -> list[Access]:
-    """Everything that the plan changes about access, in its order; what is blocked does not happen. `texts` as the plan document has it."""
+    """Everything that the plan changes about access, in its order; what is blocked or held does not happen. `texts` as in its document."""
     found: list[Access] = []
     for change in plan.changes:
         tell = _TELLERS.get(change.address.kind)
-        if tell is None or change.verb in (Verb.NONE, Verb.FORGET) or change.address in plan.blocked:
+        if tell is None or change.verb in (Verb.NONE, Verb.FORGET) or change.address in plan.blocked or change.address in plan.held:
             continue
         account = "" if change.address.kind == "files" else change.address.name
         drift = change.origin is Origin.DRIFT

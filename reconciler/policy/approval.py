@@ -33,9 +33,20 @@ def check(saved: Mapping[str, Any], plan: Plan) -> list[Diagnostic]:
             "Apply the rest first, planned and applied with --exclude, or apply without --approved."
         )
         return [_refusal("secret cannot be approved yet", detail, renew=False)]
-    if saved["approval_digest"] == plan.fingerprint and not _another_machine(approved, now):
+    approved = _but_held(approved, plan)
+    if fingerprint(approved) == plan.fingerprint and not _another_machine(approved, now):
         return []
     return [_refusal("approval is stale", "\n".join(_differences(approved, now)))]
+
+
+def _but_held(approved: Mapping[str, Any], plan: Plan) -> Mapping[str, Any]:
+    """What was approved, without what is held by now: less is done than was approved, and nothing else."""
+    held = {str(address) for address in plan.held}
+    if not held:
+        return approved
+    changes = {name: change for name, change in approved["changes"].items() if name not in held}
+    lists = {key: [name for name in approved[key] if name not in held] for key in ("blocked", "uncovered")}
+    return {**approved, "changes": changes, **lists}
 
 
 def _refusal(summary: str, detail: str, *, renew: bool = True) -> Diagnostic:

@@ -63,7 +63,7 @@ def empty_spec(plan: Plan, context: Context) -> Iterator[Diagnostic]:
 
 def many_destroyed(plan: Plan, context: Context) -> Iterator[Diagnostic]:
     """A large removal is more often a mistake than a decision. What is counted is resources, not the parts that each of them has."""
-    gone = {change.address.resource for change in plan.changes if _destroys(change, context)}
+    gone = {change.address.resource for change in plan.changes if change.address not in plan.held and _destroys(change, context)}
     # An account that left the spec long ago is remembered as disabled: it is none of those that there are.
     ours = {address.resource for address in plan.memory.rows if address.resource in gone or address.resource in context.declared}
     there = Counter(address.kind for address in ours)
@@ -99,7 +99,7 @@ def older_commit(plan: Plan, context: Context) -> Iterator[Diagnostic]:
 def protected(plan: Plan, context: Context) -> Iterator[Diagnostic]:
     """`protect: true` outlives its block."""
     for change in plan.changes:
-        row = plan.memory.rows.get(change.address)
+        row = None if change.address in plan.held else plan.memory.rows.get(change.address)
         if (change.verb is Verb.DELETE or _retired(change)) and row and row.protect and str(change.address) not in context.unprotect:
             detail = (
                 f"{change.address} is protected and would be {'destroyed' if change.verb is Verb.DELETE else 'disabled'}. "

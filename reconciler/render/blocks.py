@@ -50,7 +50,7 @@ def block(entry: Data, removals: Sequence[Data], look: Look, *, sign: str = "") 
     """All lines of one resource. `removals` are its steps that take something away, `sign` stands in the place of its symbol."""
     lines = [_heading(entry, sign or heading_symbol(entry), look.paint), *_why(entry, look.paint)]
     lines += _removed(entry, removals, look) if action_of(entry) in ("delete", "forget") else _differences(entry, look)
-    return [*lines, *effect_lines(entry["effects"], look.paint), *_blocked(entry, look.paint)]
+    return [*lines, *effect_lines(entry["effects"], look.paint), *_blocked(entry, look.paint), *_held(entry, look.paint)]
 
 
 def removals(steps: Sequence[Data]) -> dict[str, list[Data]]:
@@ -81,7 +81,8 @@ def effect_lines(effects: Sequence[Data], paint: Paint, *, indent: str = INDENT)
 
 def _effect_words(effect: Data) -> str:
     words = f"{visible(effect['kind'])} {visible(effect['unit'])}".rstrip()
-    return f"owed: {words} (on_change forbids it): runs with older configuration" if effect["held"] else words
+    why = "it is on hold" if effect.get("on_hold") else "on_change forbids it"
+    return f"owed: {words} ({why}): runs with older configuration" if effect["held"] else words
 
 
 def _heading(entry: Data, sign: str, paint: Paint) -> str:
@@ -94,7 +95,7 @@ def _heading(entry: Data, sign: str, paint: Paint) -> str:
 def _why(entry: Data, paint: Paint) -> list[str]:
     """In words why this is here, where the symbol alone does not say it."""
     words = _ORIGINS.get((entry["action_reason"], action_of(entry)), "")
-    if entry["blocked"]:
+    if entry["blocked"] or entry.get("held"):
         words = words.partition("; apply ")[0]
     outside = entry["action_reason"] in OUTSIDE
     sign, colour = (symbol("!", paint), "magenta") if outside else (paint("#", "dim"), "dim")
@@ -112,6 +113,11 @@ def _blocked(entry: Data, paint: Paint) -> list[str]:
     if entry["action_reason"] == "adopt" and "--adopt" not in reason:
         lines += paragraphs(_ADOPT_HINT, f"{INDENT}  ", f"{INDENT}  ")
     return [paint(line, "red") for line in lines]
+
+
+def _held(entry: Data, paint: Paint) -> list[str]:
+    lines = paragraphs(entry["held"], f"{INDENT}= not done: ", f"{INDENT}  ") if entry.get("held") else []
+    return [paint(line, "yellow") for line in lines]
 
 
 def _differences(entry: Data, look: Look) -> list[str]:

@@ -64,6 +64,7 @@ def planned_change(entry: Mapping[str, Any], *, now: str) -> Event:
     """One entry of `resource_changes`."""
     action = entry["change"]["actions"][0]
     change = {"resource": _resource(entry), "action": action, "reason": entry["action_reason"], "blocked": entry["blocked"]}
+    change |= {"held": entry["held"]} if entry.get("held") else {}
     return _event("planned_change", f"{entry['address']}: Plan to {action}", now, change=change)
 
 
@@ -94,10 +95,11 @@ def apply_complete(entry: Mapping[str, Any], *, now: str, seconds: float) -> Eve
 
 
 def apply_errored(entry: Mapping[str, Any], *, now: str, status: Status, reason: str) -> Event:
-    """One resource failed, or was skipped because another one did."""
+    """One resource failed, or was skipped because another one did; or it is held, which is no error."""
     hook = {"resource": _resource(entry), "action": entry["change"]["actions"][0], "status": status.value, "reason": reason}
-    level = "error" if status is Status.FAILED else "warn"
-    return _event("apply_errored", f"{entry['address']}: {status.value}: {reason}", now, level=level, hook=hook)
+    level = {Status.FAILED: "error", Status.SKIPPED: "warn"}.get(status, "info")
+    kind = "apply_held" if status is Status.HELD else "apply_errored"
+    return _event(kind, f"{entry['address']}: {status.value}: {reason}", now, level=level, hook=hook)
 
 
 def outcomes(result: ApplyResult, entries: Sequence[Mapping[str, Any]], *, now: str) -> list[Event]:
@@ -124,7 +126,7 @@ def _unplanned(address: Address) -> dict[str, Any]:
 def apply_summary(result: ApplyResult, *, now: str) -> Event:
     """The last event of an apply."""
     told = counts(result)
-    changes: Event = {name: told[name] for name in ("add", "change", "import", "forget", "failed", "skipped")}
+    changes: Event = {name: told[name] for name in ("add", "change", "import", "forget", "failed", "skipped", "held")}
     changes |= {"remove": told["destroy"], "operation": "apply"}
     level = "error" if result.failed else "info"
     return _event("change_summary", final_line(result), now, level=level, changes=changes, run=result.run, owed=len(result.owed))

@@ -7,7 +7,7 @@ from typing import Any
 
 from reconciler.render.term import visible
 from reconciler.render.values import dotted, leaves, scalar
-from reconciler.render.words import action_words
+from reconciler.render.words import action_words, hold_words
 
 _COLUMNS = ("declared", "applied", "observed")
 
@@ -22,6 +22,8 @@ def explanation(data: Mapping[str, Any]) -> str:
         lines += ["", f"  {visible(part['address'])}: {visible(part['state'])}; {_ownership(part)}", *_fields(part)]
     lines += _section("Owed", (f"{row['verb']} {row['unit']}  because {row['why']} (since run {row['run']})" for row in data["owed"]))
     lines += _section("Blocked", data["blocked"].values())
+    lines += _section("On hold", (f"{row['address']}  {hold_words(row)}" for row in data["holds"]))
+    lines += _section("Not done because of that", (f"{address}: {why}" for address, why in data["held"].items()))
     lines += _section("Apply would", (_step(step) for step in data["steps"]))
     return "\n".join(lines) + "\n"
 

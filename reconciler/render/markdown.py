@@ -10,6 +10,7 @@ from reconciler.render.diagnostics import diagnostics_from_data
 from reconciler.render.markdown_text import capped, code, cut, fenced, folded, host_name, link, marker, size
 from reconciler.render.term import SYMBOL_COLOURS, Look, count, painter
 from reconciler.render.text import final_line
+from reconciler.render.words import hold_words
 
 Data = Mapping[str, Any]
 
@@ -73,7 +74,7 @@ def failure_markdown(host: str, diagnostics: Sequence[Data], *, ci: str = "") ->
 
 
 def _summary(data: Data, meant: Sequence[Data], ci: str) -> list[list[str]]:
-    deleted = [entry for entry in meant if action_of(entry) == "delete" and not entry["blocked"]]
+    deleted = [entry for entry in meant if action_of(entry) == "delete" and not _idle(entry)]
     heading = f"### :warning: Resource Deletion will happen ({_objects(len(deleted))})"
     title = ":x: Plan Failed" if data["errored"] else "Plan Result"
     return [
@@ -86,6 +87,7 @@ def _summary(data: Data, meant: Sequence[Data], ci: str) -> list[list[str]]:
         _access(data.get("access", ())),
         _restarts(data),
         [_verdict(data)],
+        _holds(data),
         _held(data),
         _blocked(data["resource_changes"]),
         _unreadable([*data["unreadable"], *({"address": "", "reason": what} for what in data.get("unknown", ()))]),
@@ -114,10 +116,14 @@ def _place(entry: Data) -> str:
 def _lists(meant: Sequence[Data]) -> list[str]:
     lines: list[str] = []
     for action, title in _LISTED:
-        found = [entry for entry in meant if action_of(entry) == action and not entry["blocked"]]
+        found = [entry for entry in meant if action_of(entry) == action and not _idle(entry)]
         if found:
             lines += [f"**{title}** ({len(found):,})", "", *_rows(found, _notes), ""]
     return lines[:-1]
+
+
+def _idle(entry: Data) -> bool:
+    return bool(entry["blocked"] or entry.get("held"))
 
 
 def _notes(entry: Data) -> str:
@@ -163,11 +169,22 @@ def _verdict(data: Data) -> str:
     return f"**Policy** :x: refused by {', '.join(code(rule, 40) for rule in rules)}" if rules else "**Policy** pass"
 
 
+def _holds(data: Data) -> list[str]:
+    """What nobody touches until it ends, and what is therefore not done."""
+    told = [f"* {code(row['address'])}: {code(hold_words(row))}" for row in data.get("holds", ())]
+    if not told:
+        return []
+    waiting = [entry for entry in data["resource_changes"] if entry.get("held")]
+    rows = _rows(waiting, lambda entry: f": {code(entry['held'])}")
+    left = ["", f"Not done because of that ({len(waiting):,})", "", *rows] if waiting else []
+    return ["**On hold**, left alone until it ends", "", *capped(told, _LIST // 2, _MORE), *left]
+
+
 def _held(data: Data) -> list[str]:
     effects = [effect for entry in data["resource_changes"] for effect in entry["effects"] if effect["held"]]
     told = dict.fromkeys(_effect(row) for row in (*effects, *(row for row in data["owed"] if row["held"])))
     if not told:
-        return ["**Holds** none"]
+        return [] if data.get("holds") else ["**Holds** none"]
     return ["**Holds**: only a person does this, until then it runs with older configuration", "", *capped(list(told), _LIST // 2, _MORE)]
 
 
@@ -196,7 +213,7 @@ def _only_repairs(entry: Data) -> bool:
 
 
 def _has_block(entry: Data) -> bool:
-    return action_of(entry) != "no-op" or bool(entry["blocked"]) or bool(entry["effects"]) or is_drift(entry)
+    return action_of(entry) != "no-op" or _idle(entry) or bool(entry["effects"]) or is_drift(entry)
 
 
 def _deletions_first(entry: Data) -> bool:

@@ -16,7 +16,7 @@ from reconciler.core.address import Address
 from reconciler.core.changes import Change, Document, FieldChange, Origin, Verb
 from reconciler.core.diagnostic import Source, errors
 from reconciler.core.plan import Plan
-from reconciler.core.state import OwedRow
+from reconciler.core.state import Hold, OwedRow
 from reconciler.render.diagnostics import diagnostic_data
 from reconciler.render.diff import unified
 from reconciler.render.masking import mask, mask_diff
@@ -82,7 +82,7 @@ def plan_to_json(  # noqa: PLR0913  # all by keyword
     counts = _summary(plan)
     wrong = errors(plan.diagnostics)
     refused = any(item.refusal for item in wrong)
-    pending = any(change.verb is not Verb.NONE and not _blocked(plan, change.address) for change in plan.changes)
+    pending = any(change.verb is not Verb.NONE and not _idle(plan, change.address) for change in plan.changes)
     data = {
         "format_version": FORMAT_VERSION,
         "tool_version": tool,
@@ -97,6 +97,7 @@ def plan_to_json(  # noqa: PLR0913  # all by keyword
         "resource_drift": [_drift(change, sight) for change in plan.changes if drifted(change)],
         "access": [mask(dict(row)) for row in access],
         "owed": [_owed(row, plan) for row in plan.owed],
+        "holds": [hold_data(row) for row in plan.memory.holds],
         "unreadable": _unreadable(plan),
         "unknown": list(plan.unknown),
         "diagnostics": [diagnostic_data(item) for item in plan.diagnostics],
@@ -116,6 +117,12 @@ def plan_to_json(  # noqa: PLR0913  # all by keyword
 def dump(data: Mapping[str, Any]) -> str:
     """The document as indented JSON with a line end. Only ASCII, so that no terminal acts on what the host says."""
     return json.dumps(data, indent=2) + "\n"
+
+
+def hold_data(row: Hold) -> dict[str, Any]:
+    """A hold as JSON; the times are seconds since the epoch."""
+    said: dict[str, Any] = mask({"why": row.why})
+    return {"address": str(row.address), "by": row.by, "why": said["why"], "since": row.since, "until": row.until}
 
 
 def drifted(change: Change) -> bool:
@@ -144,15 +151,29 @@ def _past(plan: Plan) -> dict[str, Any]:
     return {"interrupted_run": plan.memory.interrupted or None, "state_damaged": plan.memory.damaged or None}
 
 
+def _held(plan: Plan, address: Address) -> str | None:
+    why = plan.held.get(address)
+    said: dict[str, Any] = mask({"why": why})
+    return said["why"] if why else None
+
+
 def _blocked(plan: Plan, address: Address) -> str | None:
     return plan.blocked.get(address) or plan.blocked.get(address.resource)
 
 
+def _idle(plan: Plan, address: Address) -> bool:
+    """Whether nothing is done about it, for whatever reason."""
+    return address in plan.held or bool(_blocked(plan, address))
+
+
 def _summary(plan: Plan) -> dict[str, int]:
-    """What apply would do: blocked changes are counted apart."""
-    counts = dict.fromkeys(("import", "add", "change", "destroy", "forget", "drifted", "blocked"), 0)
+    """What apply would do: blocked and held changes are counted apart."""
+    counts = dict.fromkeys(("import", "add", "change", "destroy", "forget", "drifted", "blocked", "held"), 0)
     for change in plan.changes:
         counts["drifted"] += drifted(change)
+        if change.address in plan.held:
+            counts["held"] += 1
+            continue
         if _blocked(plan, change.address):
             counts["blocked"] += 1
             continue
@@ -163,11 +184,12 @@ def _summary(plan: Plan) -> dict[str, int]:
 
 
 def _entries(plan: Plan, sight: _Sight) -> list[dict[str, Any]]:
-    """An entry for each change, then one without action for each part that is not changed but affected or blocked."""
+    """An entry for each change, then one without action for each part that is not changed but affected, blocked or held."""
     effects = _effects(plan)
     changed = [_entry(change, plan, sight, effects.pop(change.address, [])) for change in plan.changes]
     touched = {change.address for change in plan.changes} | {change.address.resource for change in plan.changes}
-    others = list(effects) + [address for address in plan.blocked if address not in touched and address not in effects]
+    idle = dict.fromkeys((*plan.blocked, *plan.held))
+    others = list(effects) + [address for address in idle if address not in touched and address not in effects]
     same = {part.address: part for part in plan.converged}
     for address in others:
         part = same.get(address)
@@ -175,7 +197,7 @@ def _entries(plan: Plan, sight: _Sight) -> list[dict[str, Any]]:
         entry = _named(address, sight.place(part.declared.source) if part else _remembered_place(plan, address))
         entry["change"] = _change_data(["no-op"], document, document)
         entry |= {"action_reason": None, "reason": "", "paths": [], "effects": effects.get(address, [])}
-        changed.append(entry | {"blocked": _blocked(plan, address)})
+        changed.append(entry | {"blocked": _blocked(plan, address), "held": _held(plan, address)})
     return changed
 
 
@@ -190,13 +212,14 @@ def _effects(plan: Plan) -> dict[Address, list[dict[str, Any]]]:
         verb = step.action.verb
         for cause in step.causes:
             home = parts.get(cause.address) or wholes.get(cause.address) or cause.address
-            effect = {
+            effect: dict[str, Any] = {
                 "kind": verb.value,
                 "unit": cause.unit,
                 "why": cause.why,
                 "disruptive": verb in _DISRUPTIVE and not step.held,
                 "held": step.held,
             }
+            effect |= {"on_hold": True} if step.held and cause.address in plan.held else {}
             rows = found.setdefault(home, [])
             if effect not in rows:
                 rows.append(effect)
@@ -233,7 +256,7 @@ def _entry(change: Change, plan: Plan, sight: _Sight, effects: list[dict[str, An
     entry["change"] = data
     entry |= {"action_reason": change.origin.value, "reason": change.reason}
     entry["paths"] = [_path(item, hidden=hidden, theirs=theirs) for item in change.fields]
-    return entry | {"effects": effects, "blocked": _blocked(plan, change.address)}
+    return entry | {"effects": effects, "blocked": _blocked(plan, change.address), "held": _held(plan, change.address)}
 
 
 def _change_data(actions: list[str], before: Document | None, after: Document | None) -> dict[str, Any]:
@@ -335,16 +358,17 @@ def _drift(change: Change, sight: _Sight) -> dict[str, Any]:
 
 
 def _owed(row: OwedRow, plan: Plan) -> dict[str, Any]:
+    now = any(_carries_out(step, row) for step in plan.steps)
     return {
         "kind": row.verb,
         "unit": row.unit,
         "address": str(row.address),
         "why": row.why,
-        "held": row.held,
-        "now": any(_carries_out(step, row) for step in plan.steps),
+        "held": (row.held and not now) or row.address in plan.held,
+        "now": now,
         "run": row.run,
         "since": row.since,
-    }
+    } | ({"on_hold": True} if row.address in plan.held else {})
 
 
 def _carries_out(step: Step, row: OwedRow) -> bool:

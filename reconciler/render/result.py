@@ -5,7 +5,6 @@ from __future__ import annotations
 from reconciler.core.address import Address
 from reconciler.core.changes import Origin, Verb
 from reconciler.core.result import ApplyResult, Status
-from reconciler.core.state import OwedRow
 from reconciler.render.blocks import effect_lines
 from reconciler.render.diagnostics import diagnostics_text
 from reconciler.render.term import SYMBOL_COLOURS, Paint, count, painter, paragraphs, visible
@@ -14,8 +13,8 @@ _COUNTED = {Verb.CREATE: "add", Verb.UPDATE: "change", Verb.DELETE: "destroy", V
 
 
 def counts(result: ApplyResult) -> dict[str, int]:
-    """How many resources were imported, added, changed, destroyed, forgotten; how many parts failed or were skipped."""
-    told = dict.fromkeys(("import", "add", "change", "destroy", "forget", "failed", "skipped"), 0)
+    """How many resources were imported, added, changed, destroyed, forgotten; how many parts failed, were skipped or are held."""
+    told = dict.fromkeys(("import", "add", "change", "destroy", "forget", "failed", "skipped", "held"), 0)
     done = set(result.having(Status.APPLIED))
     for change in result.plan.changes:
         if change.address in done and change.verb in _COUNTED:
@@ -23,6 +22,7 @@ def counts(result: ApplyResult) -> dict[str, int]:
             told["import"] += change.origin is Origin.ADOPTION
     told["failed"] = len(result.having(Status.FAILED))
     told["skipped"] = len(result.having(Status.SKIPPED))
+    told["held"] = len(result.having(Status.HELD))
     return told
 
 
@@ -33,7 +33,8 @@ def apply_text(result: ApplyResult, *, colour: bool = False) -> str:
         _blocked(result, paint),
         _bad(result, Status.FAILED, "Failed:", "x", paint),
         _bad(result, Status.SKIPPED, "Skipped:", "?", paint),
-        _owed(result.owed, paint),
+        _bad(result, Status.HELD, "Held, not done:", "=", paint),
+        _owed(result, paint),
         diagnostics_text(result.diagnostics, colour=colour).rstrip("\n").split("\n") if result.diagnostics else [],
         [paint(paint(final_line(result), "red" if result.failed else "green"), "bold")],
     ]
@@ -75,8 +76,12 @@ def _one(address: Address, reason: str, sign: str, paint: Paint) -> list[str]:
     return [head, *paragraphs(reason or "no reason was given", "      ", "      ")]
 
 
-def _owed(rows: tuple[OwedRow, ...], paint: Paint) -> list[str]:
-    if not rows:
+def _owed(result: ApplyResult, paint: Paint) -> list[str]:
+    if not result.owed:
         return []
-    held = [{"kind": row.verb, "unit": row.unit, "why": row.why, "held": row.held} for row in rows]
-    return ["Still owed:", *effect_lines(held, paint, indent="  ")]
+    on_hold = result.plan.held
+    rows = [
+        {"kind": row.verb, "unit": row.unit, "why": row.why, "held": row.held or row.address in on_hold, "on_hold": row.address in on_hold}
+        for row in result.owed
+    ]
+    return ["Still owed:", *effect_lines(rows, paint, indent="  ")]

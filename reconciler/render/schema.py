@@ -59,7 +59,7 @@ _DEFINITIONS: dict[str, Schema] = {
     "path": _object(
         {"path": _list(_TEXT), "before": _ANY, "after": _ANY, "origin": {"enum": _ORIGINS}}, {"sensitive": _FLAG, "before_hidden": _FLAG}
     ),
-    "effect": _object({"kind": _TEXT, "unit": _TEXT, "why": _TEXT, "disruptive": _FLAG, "held": _FLAG}),
+    "effect": _object({"kind": _TEXT, "unit": _TEXT, "why": _TEXT, "disruptive": _FLAG, "held": _FLAG}, {"on_hold": _FLAG}),
     "resource_change": _object(
         {
             **_NAMED,
@@ -67,7 +67,8 @@ _DEFINITIONS: dict[str, Schema] = {
             "reason": _TEXT,
             "effects": _list(_ref("effect")),
             "blocked": _TEXT_OR_NULL,
-        }
+        },
+        {"held": _TEXT_OR_NULL | {"description": "Who holds it, until when and why, or what held thing it needs: nothing is done here."}},
     ),
     "resource_drift": _object({**_NAMED, "policy": {"enum": ["enforce", "report"]}}),
     "access": _object(
@@ -90,6 +91,16 @@ _DEFINITIONS: dict[str, Schema] = {
             "now": _FLAG | {"description": "Whether this plan carries it out."},
             "run": _NUMBER,
             "since": _NUMBER | {"description": "Seconds since the epoch."},
+        },
+        {"on_hold": _FLAG | {"description": "Whether it is not done because of a hold."}},
+    ),
+    "hold": _object(
+        {
+            "address": _TEXT,
+            "by": _TEXT,
+            "why": _TEXT,
+            "since": {"type": "integer", "description": "Seconds since the epoch."},
+            "until": {"type": "integer", "description": "Seconds since the epoch."},
         }
     ),
     "step": _object(
@@ -179,11 +190,12 @@ def plan_schema() -> Schema:
             "diagnostics": _list(_ref("diagnostic")),
             "recorded": _list(_TEXT) | {"description": "Parts that are as declared already and not yet in the ledger."},
             "steps": _list(_ref("step")) | {"description": "Every action in the order of execution, held ones included."},
-            "summary": _object(dict.fromkeys(_SUMMARY, _NUMBER)),
+            "summary": _object(dict.fromkeys(_SUMMARY, _NUMBER), {"held": _NUMBER}),
             "approval_digest": _TEXT,
         },
         {
             "access": _list(_ref("access")),
+            "holds": _list(_ref("hold")) | {"description": "What nobody's apply touches until it ends, whether it differs or not."},
             "approval": _APPROVAL,
             "unknown": _list(_TEXT) | {"description": "What else a snapshot was asked for and does not have; then the plan is incomplete."},
         },

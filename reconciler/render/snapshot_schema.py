@@ -61,6 +61,8 @@ _ROW = _object(
 _OWED = _object(
     {"verb": _TEXT, "unit": _TEXT, "address": _TEXT, "why": _TEXT}, {"held": _FLAG, "invocation": _TEXT, "run": _NUMBER, "since": _NUMBER}
 )
+_MOMENT: Schema = {"type": "integer", "minimum": 0, "maximum": 253_402_300_799}
+_HOLD = _object({"address": _TEXT, "why": _TEXT, "by": _TEXT, "since": _MOMENT, "until": _MOMENT})
 _MEMORY = _object(
     {
         **dict.fromkeys(("lineage", "commit", "spec_host", "damaged", "unreadable"), _TEXT),
@@ -68,7 +70,8 @@ _MEMORY = _object(
         "interrupted": _NUMBER,
         "rows": {"type": "array", "items": _ROW},
         "owed": {"type": "array", "items": _OWED},
-    }
+    },
+    {"holds": _said("What was on hold when it was taken.", {"type": "array", "items": _HOLD})},
 )
 
 
@@ -95,7 +98,7 @@ def snapshot_schema() -> Schema:
                 "What is where; null: nothing.",
                 {"type": "object", "propertyNames": _PATH, "additionalProperties": {"anyOf": [{"type": "null"}, _AT_A_PATH]}},
             ),
-            "memory": _said("The ledger, and effects that are owed.", _MEMORY),
+            "memory": _said("The ledger, effects that are owed, and holds.", _MEMORY),
         },
         {
             "versions": _said("Versions of programs.", {"type": "object", "additionalProperties": _TEXT}),

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from reconciler.render.term import count, visible
+from reconciler.render.words import hold_words
 
 _SIGNS = {"create": "+", "update": "~", "delete": "-", "forget": "."}
 
@@ -31,6 +32,10 @@ def standing_text(data: Mapping[str, Any]) -> str:
             f"    {_SIGNS[row['change']]}{'!' if row['address'] in data['drift'] else ' '} {visible(row['address'])}"
             for row in data["pending"]
         ]
+    lines += [f"  on hold     {visible(row['address'])}  {hold_words(row)}" for row in data["holds"]]
+    if data["held"]:
+        lines.append(f"  waiting     {count(len(data['held']), 'object')}, until the hold ends")
+    lines += [f"    = {visible(address)}" for address in data["held"]]
     lines += [f"  owed        {row['verb']} {visible(row['unit'])}  because {visible(row['why'])}" for row in data["owed"]]
     return "\n".join([*lines, "", _next(data)]) + "\n"
 

@@ -14,7 +14,17 @@ _INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | {ch
 
 _ANSI = {"green": "32", "red": "31", "yellow": "33", "magenta": "35", "cyan": "36", "bold": "1", "dim": "2"}
 
-SYMBOL_COLOURS = {"+": "green", "-": "red", "~": "yellow", ".": "red", "!": "magenta", ">": "cyan", "x": "red", "?": "yellow"}
+SYMBOL_COLOURS = {
+    "+": "green",
+    "-": "red",
+    "~": "yellow",
+    ".": "red",
+    "!": "magenta",
+    ">": "cyan",
+    "x": "red",
+    "?": "yellow",
+    "=": "yellow",
+}
 
 Paint = Callable[[str, str], str]
 """(text, colour name) -> text with or without colour."""

@@ -10,7 +10,7 @@ from reconciler.render.diagnostics import diagnostics_from_data
 from reconciler.render.fields import OUTSIDE
 from reconciler.render.term import Look, Paint, columns, count, pad, painter, paragraphs, symbol, visible
 from reconciler.render.values import is_digest
-from reconciler.render.words import access_words, action_words, ago
+from reconciler.render.words import access_words, action_words, ago, hold_words
 
 Data = Mapping[str, Any]
 
@@ -22,6 +22,7 @@ _LEGEND = {
     "!": "changed outside of the spec",
     ">": "effect on running services",
     "x": "blocked, will not be done",
+    "=": "held, will not be done until the hold ends",
 }
 _CONVERGED = "No changes. Your host matches the configuration."
 _OLD = 86_400
@@ -39,6 +40,7 @@ def plan_text(data: Data, *, colour: bool = False, verbose: bool = False) -> str
         _introduction(data, entries, paint),
         *(block(entry, gone.get(entry["address"], []), Look(paint, verbose)) for entry in entries),
         _owed(data["owed"], paint),
+        _holds(data, paint),
         _steps(data["steps"], paint) if verbose else [],
         _unreadable(data, paint),
         *_trouble(data, paint),
@@ -60,6 +62,7 @@ def drift_text(data: Data, *, colour: bool = False, verbose: bool = False) -> st
             _age(data, paint),
             introduction,
             *(block(entry, [], Look(paint, verbose), sign="!") for entry in entries),
+            _holds(data, paint),
             _unreadable(data, paint),
             *_trouble(data, paint),
             [paint(_drift_line(data, len(entries)), "bold")],
@@ -75,7 +78,8 @@ def final_line(data: Data) -> str:
     line = f"Plan: {told['add']} to add, {told['change']} to change, {told['destroy']} to destroy"
     if told["import"]:
         line = line.replace("Plan: ", f"Plan: {told['import']} to import, ")
-    return line + (f", {told['forget']} to forget." if told["forget"] else ".")
+    line += f", {told['forget']} to forget" if told["forget"] else ""
+    return line + (f", {told['held']} held." if told.get("held") else ".")
 
 
 def _outside(entry: Data) -> Data:
@@ -111,7 +115,7 @@ def _told(data: Data) -> list[Data]:
 
 def _counts(entry: Data) -> bool:
     """Whether the object itself is not as it should be; otherwise it is only affected by others."""
-    return action_of(entry) != "no-op" or bool(entry["blocked"]) or is_drift(entry)
+    return action_of(entry) != "no-op" or bool(entry["blocked"] or entry.get("held")) or is_drift(entry)
 
 
 def _introduction(data: Data, entries: Sequence[Data], paint: Paint) -> list[str]:
@@ -126,6 +130,7 @@ def _introduction(data: Data, entries: Sequence[Data], paint: Paint) -> list[str
     used |= {"!"} if any(is_drift(entry) for entry in entries) else set()
     used |= {">"} if data["owed"] or any(entry["effects"] for entry in entries) else set()
     used |= {"x"} if any(entry["blocked"] for entry in entries) else set()
+    used |= {"="} if any(entry.get("held") for entry in entries) else set()
     legend = [f"  {symbol(sign, paint)} {words}" for sign, words in _LEGEND.items() if sign in used]
     then = "Nothing is done yet; apply will do this:" if data["applyable"] else "Apply would do nothing about this:"
     return [f"Plan for {paint(visible(data['host']['name']), 'bold')}{about}. {then}", *legend]
@@ -144,6 +149,13 @@ def _owed(rows: Sequence[Data], paint: Paint) -> list[str]:
     lines = effect_lines([dict(row, why=_since(row)) for row in rows], paint, indent="  ")
     undone = [paint("  (not in this plan)", "yellow") if not row["held"] and not row["now"] else "" for row in rows]
     return ["Owed from earlier runs:", *(line + note for line, note in zip(lines, undone, strict=True))]
+
+
+def _holds(data: Data, paint: Paint) -> list[str]:
+    """What is left alone, whether anything would be done there or not: nobody has to find out why nothing happens."""
+    rows = data.get("holds", ())
+    lines = [line for row in rows for line in paragraphs(f"{row['address']}  {hold_words(row)}", f"  {symbol('=', paint)} ", "    ")]
+    return ["On hold:", *lines] if lines else []
 
 
 def _since(row: Data) -> str:
@@ -206,13 +218,14 @@ def _notes(data: Data, paint: Paint) -> list[str]:
     wrong = [item for item in data["diagnostics"] if item["severity"] == "error"]
     refused = sum(item["refusal"] for item in wrong)
     failed = len(wrong) - refused
-    now = sum(row["now"] for row in data["owed"])
+    now, held = sum(row["now"] for row in data["owed"]), told.get("held", 0)
     notes = [
         (refused, "Refused: apply does nothing until this is resolved.", "red"),
         (failed, count(failed, "error") + ": what is blocked is left out" + ("." if refused else ", the rest is done."), "red"),
         (told["drifted"], count(told["drifted"], "object has", "objects have") + " changed outside of the spec, marked !.", "magenta"),
         (len(data["recorded"]), count(len(data["recorded"]), "object is", "objects are") + " as declared already; apply records this.", ""),
         (now, count(now, "owed effect") + " of earlier runs will be made good.", ""),
+        (held, count(held, "change is", "changes are") + " held and will not be made until the hold ends.", "yellow"),
         (told["blocked"], count(told["blocked"], "change is", "changes are") + " blocked and will not be made.", "red"),
     ]
     return [paint(text, colour) for number, text, colour in notes if number]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from reconciler.render.term import count, visible
@@ -66,6 +67,20 @@ def access_words(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
         again = " (put back)" if row.get("drift") else ""
         effects.setdefault(row["effect"], []).append(f"{visible(row['what'])} {visible(row['detail'])}{again}")
     return {who: [f"{effect} {', '.join(what)}" for effect, what in effects.items() if what] for who, effects in found.items()}
+
+
+def hold_words(row: Mapping[str, Any]) -> str:
+    """`held by alice until 2026-11-28 12:00 UTC: why`."""
+    by = f" by {visible(row['by'])}" if row["by"] else ""
+    return f"held{by} until {moment(row['until'])}: {visible(row['why'])}"
+
+
+def moment(seconds: int) -> str:
+    """Seconds since the epoch as date and time; what no calendar has, as it is."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    except (ValueError, OverflowError, OSError):
+        return f"{seconds} seconds after 1970"
 
 
 _UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))

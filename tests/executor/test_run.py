@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from reconciler.host.lock import Lock
 from reconciler.host.run import ProgramMissing, TimedOut, escape, find_program, run
+from tests.state.samples import child
 
 PYTHON = sys.executable
 
@@ -92,3 +97,157 @@ def test_programs_are_found_on_the_fixed_path(monkeypatch: pytest.MonkeyPatch, t
 def test_text_of_others_is_made_safe() -> None:
     """Control characters, C1 and bidirectional marks come out as escapes, other text as it is."""
     assert escape("a\x1b[1m\x9b\u202e\udcff ü") == "a\\x1b[1m\\x9b\\u202e\\udcff ü"
+
+
+# ---------------------------------------------------------------------------------------------------- nothing outlives an apply
+
+HOLDER = """
+import os, sys
+from reconciler.host.lock import Lock
+from reconciler.host.run import run
+with Lock(sys.argv[1]):
+    run(["/bin/sh", "-c", sys.argv[2]], timeout=float(sys.argv[3]))
+print("ended", flush=True)
+"""
+UNMARKED = "import reconciler.host.keeper as keeper; keeper._keep = lambda *_: __import__('os')._exit(0)\n"
+"""A keeper that keeps nothing: the planted bug."""
+PROGRAMS = {
+    "a child that sleeps for ever": "sleep 1000 & echo $! > {0}; wait",
+    "a child that ignores SIGTERM": "trap '' TERM HUP; echo $$ > {0}; while :; do sleep 1000; done",
+    "a daemon in a session of its own": "setsid sh -c 'echo $$ > {0}; exec sleep 1000' </dev/null >/dev/null 2>&1 & wait; sleep 1000",
+    "a daemon whose parents have ended": "(setsid sh -c '(echo $$ > {0}; exec sleep 1000) &' &) </dev/null >/dev/null 2>&1; sleep 1000",
+    "a flood": "echo $$ > {0}; exec cat /dev/zero",
+    "one that starts others all the time": "echo $$ > {0}; while :; do sleep 0.01 & sleep 1000 & done",
+}
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+
+
+def _soon(true: Callable[[], bool], seconds: float = 30) -> bool:
+    end = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def _marked() -> list[str]:
+    """The processes of any apply of this test."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if b"RECONCILER_APPLY=" in path.read_bytes():
+                found.append(path.parent.name)
+        except OSError:
+            continue
+    return found
+
+
+def _start(tmp_path: Path, program: str, *, timeout: float = 300, more: str = "") -> tuple[subprocess.Popen[str], int]:
+    """An apply that runs this program; and the process that the program wrote down."""
+    note = tmp_path / "pid"
+    holder = child(more + HOLDER, str(tmp_path / "state"), PROGRAMS[program].format(note), str(timeout))
+    assert _soon(lambda: note.exists() and note.read_text().strip() != "")
+    return holder, int(note.read_text())
+
+
+def _close(process: subprocess.Popen[str]) -> None:
+    for stream in (process.stdout, process.stderr):
+        if stream is not None:
+            stream.close()
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_program_dies_with_its_apply(program: str, tmp_path: Path) -> None:
+    """After the SIGKILL of an apply its program is gone in a moment, with everything it has started, and the lock is free at once."""
+    holder, pid = _start(tmp_path, program)
+    holder.send_signal(signal.SIGKILL)
+    holder.wait()
+    with Lock(str(tmp_path / "state")) as lock:
+        free = lock.held
+    _close(holder)
+
+    assert free
+    assert _soon(lambda: not _alive(pid))
+    assert _soon(lambda: not _of(tmp_path, _marked()))
+
+
+def _of(tmp_path: Path, pids: list[str]) -> list[str]:
+    """Those of these processes that this test has started."""
+    found = []
+    for pid in pids:
+        try:
+            if str(tmp_path).encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
+                found.append(pid)
+        except OSError:
+            continue
+    return found
+
+
+def test_the_harness_sees_one_that_lives_on(tmp_path: Path) -> None:
+    """Without a keeper the program outlives its apply, and the test above would tell."""
+    holder, pid = _start(tmp_path, "a child that ignores SIGTERM", more=UNMARKED)
+    holder.send_signal(signal.SIGKILL)
+    holder.wait()
+    _close(holder)
+    try:
+        assert not _soon(lambda: not _alive(pid), 1)
+    finally:
+        os.killpg(pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_any_other_end_takes_it_along_too(how: signal.Signals, tmp_path: Path) -> None:
+    """Killed by what a person or systemd sends first, an apply leaves no program either."""
+    holder, pid = _start(tmp_path, "a daemon in a session of its own")
+    holder.send_signal(how)
+    holder.wait()
+    _close(holder)
+
+    assert _soon(lambda: not _alive(pid))
+
+
+def test_a_daemon_does_not_survive_the_time_out(tmp_path: Path) -> None:
+    """Under the lock a time-out reaches what has left the process group."""
+    holder, pid = _start(tmp_path, "a daemon in a session of its own", timeout=1)
+    holder.wait()
+    _close(holder)
+
+    assert _soon(lambda: not _alive(pid))
+
+
+def test_what_is_left_after_an_apply_that_ended_lives_on(tmp_path: Path) -> None:
+    """Its keeper goes with it, and kills nothing."""
+    note = tmp_path / "pid"
+    holder = child(HOLDER, str(tmp_path / "state"), f"sleep 1000 >/dev/null 2>&1 & echo $! > {note}", "300")
+    out, err = holder.communicate()
+    pid = int(note.read_text())
+    try:
+        assert ("ended\n", "") == (out, err)
+        assert _alive(pid)
+    finally:
+        os.kill(pid, signal.SIGKILL)
+
+
+def test_a_flood_of_a_gigabyte_ends_and_is_not_kept() -> None:
+    """What a program says is read to its end and thrown away beyond the cap."""
+    result = run(["/bin/sh", "-c", "head -c 1073741824 /dev/zero"], timeout=300, cap=1000)
+
+    assert (0, 1000) == (result.rc, len(result.out))
+
+
+def test_a_program_of_an_apply_has_the_mark_and_no_descriptor(tmp_path: Path) -> None:
+    """Under the lock the mark is all that is added: no descriptor of the lock, or of the keeper's pipe. Without it nothing is."""
+    code = "import json, os; print(json.dumps([sorted(os.listdir('/proc/self/fd'))[:-1], 'RECONCILER_APPLY' in os.environ]))"
+    with Lock(str(tmp_path / "state")):
+        under = json.loads(run([PYTHON, "-I", "-c", code], timeout=30).out)
+    free = json.loads(run([PYTHON, "-I", "-c", code], timeout=30).out)
+
+    assert [["0", "1", "2"], True] == under
+    assert [["0", "1", "2"], False] == free

@@ -94,9 +94,36 @@ def test_actions_are_opentofus() -> None:
 
 def test_summary_counts_what_apply_would_do() -> None:
     """Adoption counts as import and change; what is blocked is counted apart."""
-    assert plans.ALL["trouble"]()["summary"] == {"import": 1, "add": 0, "change": 1, "destroy": 0, "forget": 0, "drifted": 0, "blocked": 2}
-    assert plans.ALL["update"]()["summary"] == {"import": 0, "add": 0, "change": 2, "destroy": 1, "forget": 1, "drifted": 1, "blocked": 0}
-    assert plans.ALL["drift"]()["summary"] == {"import": 0, "add": 1, "change": 2, "destroy": 0, "forget": 0, "drifted": 4, "blocked": 0}
+    assert plans.ALL["trouble"]()["summary"] == {
+        "import": 1,
+        "add": 0,
+        "change": 1,
+        "destroy": 0,
+        "forget": 0,
+        "drifted": 0,
+        "blocked": 2,
+        "held": 0,
+    }
+    assert plans.ALL["update"]()["summary"] == {
+        "import": 0,
+        "add": 0,
+        "change": 2,
+        "destroy": 1,
+        "forget": 1,
+        "drifted": 1,
+        "blocked": 0,
+        "held": 0,
+    }
+    assert plans.ALL["drift"]()["summary"] == {
+        "import": 0,
+        "add": 1,
+        "change": 2,
+        "destroy": 0,
+        "forget": 0,
+        "drifted": 4,
+        "blocked": 0,
+        "held": 0,
+    }
 
 
 def test_removed_resources_point_to_where_they_were() -> None:

@@ -1,0 +1,56 @@
+"""What a hold means for a plan: what is held is left alone, what needs it waits, and what others cause there is owed until it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from reconciler.core.actions import Step, Unit
+from reconciler.core.address import Address
+from reconciler.core.changes import Change, Verb
+from reconciler.core.state import Hold, OwedRow
+from reconciler.engine.situation import Request
+
+
+def words(hold: Hold) -> str:
+    """Who holds it, until when and why."""
+    until = datetime.fromtimestamp(hold.until, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    by = f" by {hold.by}" if hold.by else ""
+    return f"held{by} until {until}: {hold.why}"
+
+
+def reason(holds: Iterable[Hold], address: Address) -> str:
+    """Why this address is left alone; empty if it is not."""
+    return next((words(hold) for hold in holds if hold.covers(address)), "")
+
+
+def held(holds: Iterable[Hold], changes: Iterable[Change], owed: Iterable[OwedRow]) -> dict[Address, str]:
+    """The parts with something due that is not done, each with the reason. What is only told (`drift: report`) is told as ever."""
+    due = (*(change.address for change in changes if change.verb is not Verb.NONE), *(row.address for row in owed))
+    return {address: why for address in dict.fromkeys(due) if (why := reason(holds, address))}
+
+
+def waiting(changes: Iterable[Change], out: Mapping[Address, str], request: Request) -> dict[Address, str]:
+    """Removals that wait for a removal that is held: a directory goes when what is in it has gone."""
+    if not any(change.verb is Verb.DELETE and change.address in out for change in changes):
+        return {}
+    going = [change.address for change in changes if change.verb is Verb.DELETE]
+    found: dict[Address, str] = {}
+    for address in going:
+        kind = request.kinds[address.kind]
+        left = (one for one in going if one not in out and one not in found)
+        vanishing = frozenset(path for one in left for path in request.kinds[one.kind].paths(one))
+        if address not in out and kind.keep(request.view, address, vanishing):
+            found[address] = "waits for what is held in it"
+    return found
+
+
+def owing(steps: Iterable[Step], why_held: Callable[[Address], str]) -> Iterator[Step]:
+    """The steps, with what others would do to the process of something held as an effect that stays owed, like `on_change: none`."""
+    for step in steps:
+        every = frozenset(cause.address for cause in step.causes)
+        mine = frozenset(address for address in every if why_held(address)) if isinstance(step.action, Unit) else frozenset()
+        for part, waits in ((step.without(mine), step.held), (step.without(every - mine), True)):
+            if part is not None:
+                yield replace(part, held=waits)
