@@ -49,6 +49,10 @@ def _no_reason(*_: Any) -> str:
     return ""
 
 
+def _no(*_: Any) -> bool:
+    return False
+
+
 def _no_part(*_: Any) -> None:
     return None
 
@@ -70,7 +74,8 @@ class Kind:
     resources. `check` is asked once, if anything of the kind changes, with all changes: what the host's own facts forbid. Its errors
     block their addresses. `retire` gives the desired document of something of ours whose resource has left the spec and that is not
     simply removed (an account is disabled); None: it is removed, as usual. `beside` are kinds whose resource of the same name is in
-    `Declared.beside`: a user's keys have to know where the user's home will be.
+    `Declared.beside`: a user's keys have to know where the user's home will be. `goes` says that the block which the spec still has
+    wants this part gone, whatever `keep` says.
     """
 
     name: str
@@ -95,6 +100,7 @@ class Kind:
     check: Callable[[HostView, Spec, Sequence[Change]], Iterable[Diagnostic]] = _none
     retire: Callable[[Address, LedgerRow], Part | None] = _no_part
     beside: tuple[str, ...] = ()
+    goes: Callable[[Declared, Address], bool] = _no
 
 
 Kinds = Mapping[str, Kind]

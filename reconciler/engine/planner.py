@@ -69,7 +69,7 @@ def _draft(request: Request, situation: Situation) -> _Draft:
     memory = request.memory
     found = list(compare.changes(situation, request.kinds, request.tool))
     if not memory.damaged and not memory.unreadable:
-        found += compare.removals(situation, request.kinds, request.view)
+        found += compare.removals(situation, request.kinds, request.view, request.spec)
     pending, _ = owed.sort_out(_selected_rows(request), request.view, situation, request.kinds)
     draft = _Draft(request, situation, tuple(found), _needs(situation, found, request), pending)
     if found:
