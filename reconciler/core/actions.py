@@ -198,7 +198,7 @@ class RestoreTree:
 
 @dataclass(frozen=True, slots=True)
 class EndSessions:
-    """End the sessions and the user manager of an account; fails, with their names, while processes of it are left. None is killed singly."""
+    """End the sessions and the user manager of an account. Fails while processes of it are left, and names them; none is killed singly."""
 
     user: str
 
@@ -247,7 +247,9 @@ def phase(action: Action) -> Phase:
 
 def removes(action: Action) -> bool:
     """Whether the action takes something away: such actions run after those that create, in reverse order."""
-    return isinstance(action, RemovePath | RemoveTree) or (isinstance(action, Account) and action.op in (AccountOp.GROUPDEL, AccountOp.USERDEL))
+    return isinstance(action, RemovePath | RemoveTree) or (
+        isinstance(action, Account) and action.op in (AccountOp.GROUPDEL, AccountOp.USERDEL)
+    )
 
 
 def remnant(path: str, what: str = "gone") -> str:

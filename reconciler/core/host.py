@@ -128,7 +128,7 @@ class HostView(Protocol):
         """Sorted names in a directory; empty when it does not exist. Raises Unreadable."""
 
     def attributes(self, path: str) -> Attributes:
-        """The extended attributes and ACLs of a file or directory, sorted by name; none of a link and of what is not there. Raises as entry."""
+        """The extended attributes and ACLs of a file or directory, sorted by name; a link has none. Raises as entry."""
 
     def units(self, names: Sequence[str]) -> Mapping[str, UnitState]:
         """The state of all these units in one question."""

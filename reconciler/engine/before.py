@@ -34,8 +34,8 @@ def of_group(op: str, said: Collection[Any]) -> bool:
 def accounts_of(view: HostView) -> Accounts:
     """The account files as far as they can be read."""
     shadow, gshadow = _text(view, "/etc/shadow"), _text(view, "/etc/gshadow")
-    ranges = {name: _text(view, f"/etc/{name}") for name in ("subuid", "subgid")}
-    return Accounts(_text(view, "/etc/passwd") or "", _text(view, "/etc/group") or "", shadow=shadow, gshadow=gshadow, **ranges)
+    subuid, subgid = _text(view, "/etc/subuid"), _text(view, "/etc/subgid")
+    return Accounts(_text(view, "/etc/passwd") or "", _text(view, "/etc/group") or "", shadow, gshadow, subuid, subgid)
 
 
 def user_facts(accounts: Accounts, name: str) -> dict[str, Any] | None:

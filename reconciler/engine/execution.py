@@ -48,7 +48,8 @@ Key = tuple[str, str, Address]
 class Run:
     """One run under way. `owing` are the rows this run has written, `effected` those whose effect was carried out.
 
-    `reserved` are the numbers of accounts that went, `going` of those that go with this run. `pending` are the ledger's rows while their parts are being changed; `changes` are those that an apply makes.
+    `reserved` are the numbers of accounts that went, `going` of those that go with this run. `pending` are the ledger's rows while their
+    parts are being changed; `changes` are those that an apply makes.
     """
 
     plan: Plan

@@ -184,9 +184,7 @@ class _Found:
     within: str
 
 
-def _undoing(
-    draft: _Draft, path: str, actions: list[Mapping[str, Any]], found: _Found, addresses: tuple[Address, ...]
-) -> Action | None:
+def _undoing(draft: _Draft, path: str, actions: list[Mapping[str, Any]], found: _Found, addresses: tuple[Address, ...]) -> Action | None:
     """What makes the path what it was, if anything is to be done and may be done."""
     key, edited, now = draft.wish.memory.key, draft.wish.edited, found.now
     before = _named(draft, things.was(found.saved))
@@ -243,8 +241,10 @@ def _lines(actions: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class _How:
-    """`added` are the lines that the run added to a file that was not there. `archive` is that of a directory that went as a whole:
-    empty when none was made, None when nothing of that kind happened."""
+    """`added` are the lines that the run added to a file that was not there.
+
+    `archive` is that of a directory that went as a whole: empty when none was made, None when nothing of that kind happened.
+    """
 
     as_user: str
     secret: bool
@@ -254,30 +254,34 @@ class _How:
 
 
 def _put_back(draft: _Draft, path: str, before: Thing | None, now: Thing | None, how: _How) -> Action | None:
-    expects = things.expected(now)
     if before is None:
         return _remove(draft, path, now, how)
     if how.archive is not None and now is None:
         return _tree_back(draft, path, before, how)
-    in_home = bool(how.as_user) and before.type is FileType.FILE and before.content is not None
-    if (
-        now is not None
-        and not in_home
-        and before.type is now.type
-        and before.digest in ("", now.digest)
-        and before.type is not FileType.LINK
-        and not _lost_capability(before, now)
-    ):
-        attributes = None if before.attributes == now.attributes else _settable(before.attributes)
+    if _only_access(before, now, how):
+        attributes = None if now is None or before.attributes == now.attributes else _settable(before.attributes)
         return SetAccess(path, before.mode, before.owner, before.group, how.as_user, attributes)
     if before.type is FileType.DIRECTORY and now is None:
         return MakeDirectory(path, before.mode, before.owner, before.group, how.as_user, attributes=before.attributes)
     if FileType.DIRECTORY in (before.type, now.type if now else None):
         draft.refuse(how.addresses, f"{path} was changed since: {things.words(now)}; it was a {before.type}")
         return None
+    return _anew(path, before, things.expected(now), how)
+
+
+def _only_access(before: Thing, now: Thing | None, how: _How) -> bool:
+    """Whether mode, owner and attributes are all that has to come back. A capability comes with its content, in a new file."""
+    in_home = bool(how.as_user) and before.type is FileType.FILE and before.content is not None
+    if now is None or in_home or before.type is not now.type or before.type is FileType.LINK:
+        return False
+    return before.digest in ("", now.digest) and not _lost_capability(before, now)
+
+
+def _anew(path: str, before: Thing, expects: str, how: _How) -> Action:
+    """A file or link in place of what is there."""
     if before.type is FileType.LINK:
-        own = (before.owner, before.group) if before.owner not in ("", "root") or before.group not in ("", "root") else ("", "")
-        return MakeLink(path, before.target, expects, *own)
+        plain = {before.owner, before.group} <= {"", "root"}
+        return MakeLink(path, before.target, expects, *(("", "") if plain else (before.owner, before.group)))
     assert before.content is not None
     access = (before.mode, before.owner, before.group)
     return WriteFile(path, before.content, before.digest, *access, expects, how.secret, how.as_user, attributes=before.attributes)
@@ -316,7 +320,7 @@ def _of_a_home(draft: _Draft, path: str, before: Thing, addresses: tuple[Address
     own = things.in_a_home(before.attributes or ())
     lost = [name for name, _ in before.attributes or () if name not in dict(own)]
     if lost:
-        draft.keep(addresses, f"{path} comes back without {', '.join(lost)}: in a home nothing is done with more than the user's own rights")
+        draft.keep(addresses, f"{path} comes back without {', '.join(lost)}: in a home only the user's own rights are used")
     return replace(before, attributes=own)
 
 

@@ -77,19 +77,21 @@ def after(thing: Thing | None, action: Mapping[str, Any], edited: Edited) -> Thi
             return Thing(FileType.FILE, *access, digest=action.get("digest") or action.get("left", ""))
         case "EditLines":
             return _edited(thing, action, access, edited)
-        case "MakeDirectory":
-            return Thing(FileType.DIRECTORY, *access)
-        case "SetAccess":
-            # A change of owner takes a capability away, and a change of mode bends an ACL.
-            return replace(thing, mode=access[0], owner=access[1], group=access[2], attributes=None) if thing else None
-        case "ArchiveTree":
-            return thing
-        case "RestoreTree":
+        case "MakeDirectory" | "RestoreTree":
             return Thing(FileType.DIRECTORY, *access)
         case "MakeLink":
             return Thing(FileType.LINK, target=action["target"])
+        case "SetAccess" | "ArchiveTree":
+            return _with_access(thing, action, access)
         case _:
             return None
+
+
+def _with_access(thing: Thing | None, action: Mapping[str, Any], access: tuple[str, str, str]) -> Thing | None:
+    if thing is None or action["action"] == "ArchiveTree":
+        return thing
+    # A change of owner takes a capability away, and a change of mode bends an ACL.
+    return replace(thing, mode=access[0], owner=access[1], group=access[2], attributes=None)
 
 
 def _edited(thing: Thing | None, action: Mapping[str, Any], access: tuple[str, str, str], edited: Edited) -> Thing | None:

@@ -243,9 +243,13 @@ def remove_user(accounts: Accounts, name: str) -> Accounts:
 def _without_administrator(accounts: Accounts, name: str) -> Accounts:
     for group in accounts.group_shadows.values():
         if name in group.administrators and accounts.gshadow is not None:
-            left = ",".join(one for one in group.administrators if one != name)
-            accounts = replace(accounts, gshadow=_edit_line(accounts.gshadow, group.name, 4, lambda row, left=left: [*row[:2], left, row[3]]))  # type: ignore[misc]  # bound now
+            text = _with_administrators(accounts.gshadow, group.name, [one for one in group.administrators if one != name])
+            accounts = replace(accounts, gshadow=text)
     return accounts
+
+
+def _with_administrators(text: str, group: str, names: Sequence[str]) -> str:
+    return _edit_line(text, group, 4, lambda row: [*row[:2], ",".join(names), row[3]])
 
 
 def complete(accounts: Accounts, name: str, today: int) -> Accounts:
@@ -297,7 +301,7 @@ def give_back(accounts: Accounts, name: str, said: Mapping[str, Sequence[str]]) 
     for group in said.get("administers", ()):
         known = accounts.group_shadows.get(group)
         if accounts.gshadow is not None and known is not None and name not in known.administrators:
-            text = _edit_line(accounts.gshadow, group, 4, lambda row: [row[0], row[1], _with(row[2], name), row[3]])
+            text = _with_administrators(accounts.gshadow, group, (*known.administrators, name))
             accounts = replace(accounts, gshadow=text)
     return accounts
 
@@ -320,10 +324,6 @@ def _known_members(accounts: Accounts, line: str) -> str:
     members = accounts.groups[row[0]].members if row[0] in accounts.groups else ()
     administrators = [one for one in row[2].split(",") if one in accounts.users]
     return ":".join([row[0], row[1], ",".join(administrators), ",".join(one for one in row[3].split(",") if one in members)])
-
-
-def _with(said: str, name: str) -> str:
-    return ",".join([*filter(None, said.split(",")), name])
 
 
 def _lines_of(text: str | None, name: str) -> list[str]:

@@ -18,7 +18,10 @@ _LOCKED = b"cannot lock"
 
 
 def run_unlocked(argv: list[str], feed: bytes = b"") -> Result:
-    """Run it, with `feed` on its standard input; again, after a pause, while another program holds a lock on the account files. A lock of a dead process it removes itself."""
+    """Run it, with `feed` on its standard input; again, after a pause, while another program holds a lock on the account files.
+
+    A lock of a dead process it removes itself.
+    """
     for pause in _PAUSES:
         result = run(argv, timeout=_TIMEOUT, input=feed)
         if not _is_locked(result):

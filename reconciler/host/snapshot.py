@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reconciler.core.digest import digest
 from reconciler.core.actions import Attributes
+from reconciler.core.digest import digest
 from reconciler.core.host import Entry, FileType, NotInSnapshot, UnitState, UnsafePath
 from reconciler.host.safe_path import check_plain, through_link
 

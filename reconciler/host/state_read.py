@@ -165,7 +165,11 @@ def to_memory(loaded: Loaded, beside: Beside, machine_id: str) -> Memory:
     return replace(
         memory,
         tombstones={(str(row["kind"]), str(row["name"])): str(row["id"]) for row in loaded.tombstones},
-        lineage=meta.lineage, serial=meta.serial, commit=meta.commit, spec_host=meta.spec_host, interrupted=meta.open_run
+        lineage=meta.lineage,
+        serial=meta.serial,
+        commit=meta.commit,
+        spec_host=meta.spec_host,
+        interrupted=meta.open_run,
     )
 
 

@@ -17,7 +17,7 @@ from reconciler.core.host import ActionFailed, HostError, UnsafePath
 from reconciler.host import archive, failpoints, writes
 from reconciler.host.mounts import mount_points
 from reconciler.host.owners import Ownership
-from reconciler.host.place import Place, explain
+from reconciler.host.place import Place
 from reconciler.host.rename import rename_new
 from reconciler.host.safe_path import SafeRoot, kind_of
 
@@ -86,7 +86,8 @@ def _write(store: int, name: str, top: int) -> int:
 
 def _refuse_differences(found: Sequence[str]) -> None:
     if found:
-        raise ActionFailed("the archive is not what is there", f"{found[0]} (changed while it was read?); it was thrown away, nothing is removed")
+        detail = f"{found[0]} (changed while it was read?); it was thrown away, and nothing is removed"
+        raise ActionFailed("the archive is not what is there", detail)
 
 
 def _differences(store: int, name: str, top: int) -> Sequence[str]:
@@ -249,8 +250,7 @@ def _unpack(parent: int, temporary: str, archives: str, ownership: Ownership, ac
         as_directory = MakeDirectory(action.path, action.mode, action.owner, action.group)
         writes.hold_with(top, ownership, as_directory, action.attributes or ())
         if ctypes.CDLL(None, use_errno=True).syncfs(top) != 0:
-            error = OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-            raise explain(action.path, error)
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
 # ---------------------------------------------------------------------------------------------------- parts

@@ -291,6 +291,7 @@ def _prune_parent(root: SafeRoot, ownership: Ownership, path: str) -> None:
 
 
 def record(place: Place, ownership: Ownership, mode: int, owner: str, group: str) -> None:
+    """Remember mode and owner of what is in place now, where the kernel does not hold them."""
     found = place.stat()
     if found is not None:
         ownership.record(place.path, found, mode, owner, group)

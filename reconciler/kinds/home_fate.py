@@ -30,10 +30,9 @@ def fate_of(declared: Declared | None) -> str:
 
 def others_in(home: str, name: str, users: Mapping[str, Line]) -> list[str]:
     """The accounts whose home is this one, in it, or around it."""
-    below = f"{home}/"
-    found = (user for user in users.values() if user.name != name and user.home.startswith("/"))
-    same = (user.name for user in found if f"{user.home.rstrip('/')}/".startswith(below) or below.startswith(f"{user.home.rstrip('/') or '/'}/"))
-    return sorted(same)
+    here = f"{home.rstrip('/')}/"
+    homes = {user.name: f"{user.home.rstrip('/')}/" for user in users.values() if user.name != name and user.home.count("/") >= _SHALLOW}
+    return sorted(other for other, there in homes.items() if there.startswith(here) or here.startswith(there))
 
 
 def why_not(home: str, name: str, private: Mapping[str, Any], applied_home: str) -> str:

@@ -130,7 +130,7 @@ class User(Resource):
     shell: Shell | None = None
     """The login shell. When left out, a new account gets /bin/bash (nologin if `system`); later it is the user's own business (chsh)."""
     home: HomePath | HomeFate | None = None
-    """The home; /home/NAME when left out, none if `system`. With `state: absent` what becomes of it: keep, archive, or delete (for good)."""
+    """The home; /home/NAME when left out, none if `system`. With `state: absent` what becomes of it: keep, archive or delete."""
     home_mode: Mode | None = None
     """Permissions of the home. When left out, it is made with 0700, and later it is the user's own business."""
     uid: Annotated[int | None, Field(ge=1, le=4_294_967_294, strict=True)] = None
