@@ -290,7 +290,7 @@ def _reported(case: Case, *, running: bool) -> set[str]:
 
 
 def _state_files(world: World) -> dict[str, tuple[int, int, bytes]]:
-    files = {path: path.stat() for path in Path(world.state).iterdir() if path.name != "lock"}
+    files = {path: path.stat() for path in Path(world.state).rglob("*") if path.name != "lock" and path.is_file()}
     return {path.name: (facts.st_ino, facts.st_mtime_ns, path.read_bytes()) for path, facts in files.items()}
 
 

@@ -57,6 +57,7 @@ def exceptions(before: Picture, after: Picture, done: RolledBack) -> set[str]:
             # Somebody's file of keys: its lines are gone, the empty file is his.
             assert digest(b"") == after.paths[path][-1], path
             found.add(path)
+    found |= {path for path in before.paths if any(f"{at} does not come back: " in told for at in (path, *parents(path)))}
     if "user " in told or "group " in told:
         found |= ACCOUNT_FILES
     if "stays complete" in told:

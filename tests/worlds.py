@@ -289,7 +289,7 @@ class Picture:
 
 
 def picture(world: World) -> Picture:
-    """The host, to the byte, and our memory of it, without times, run numbers, processes' ids and the order of groups.
+    """The host, to the byte, and our memory of it, without times, run numbers, processes' ids and the order of accounts.
 
     Every state has a key of its own, so keyed digests are told by what they are keyed digests of.
     """
@@ -297,8 +297,9 @@ def picture(world: World) -> Picture:
     assert not memory.damaged, memory.damaged
     owed = frozenset(_owed(row) for row in memory.owed)
     paths = dict(walk(world.host(), "/"))
-    for path in ("/etc/group", "/etc/gshadow"):
-        paths[path] = (*paths[path][:-1], *sorted(world.host().read(path).decode().splitlines()))
+    for path in ACCOUNTS:
+        if path in paths and paths[path][0] == "file":
+            paths[path] = (*paths[path][:-1], *sorted(world.host().read(path).decode().splitlines()))
     keyed = {keyed_digest(said[-1].encode(), memory.key): f"keyed {said[-1]}" for said in paths.values()} if memory.key else {}
     ledger = {address: _told(row, keyed) for address, row in memory.rows.items()}
     if world.simulated is None:

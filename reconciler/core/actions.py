@@ -10,6 +10,7 @@ from enum import IntEnum, StrEnum
 from typing import Any, assert_never
 
 from reconciler.core.address import Address
+from reconciler.core.digest import digest
 
 
 class Phase(IntEnum):
@@ -41,6 +42,8 @@ class AccountOp(StrEnum):
     USERADD = "useradd"
     USERMOD = "usermod"
     USERDEL = "userdel"
+    RESTORE = "restore"
+    """No command of its own: chpasswd, chage, usermod and gpasswd give an account that came back what no other option says."""
 
 
 class Check(StrEnum):
@@ -54,6 +57,9 @@ class Check(StrEnum):
 ABSENT = "absent"
 """`expects` of a path at which nothing was seen."""
 
+Attributes = tuple[tuple[str, bytes], ...]
+"""Extended attributes by name, POSIX ACLs among them in the kernel's form (acl(5)). In plans and the journal only their names."""
+
 
 @dataclass(frozen=True, slots=True)
 class WriteFile:
@@ -63,6 +69,7 @@ class WriteFile:
     `mode` is four octal digits. `expects` is the digest of what was seen there (`link:TARGET` for a link), or ABSENT: it is
     checked at the last moment. `sensitive`: not even the digests leave the process. `as_user`: below that user's home, written with
     that user's rights and nobody else's; an empty `group` is then that user's own. `check` must agree before the file is put in place.
+    `attributes`: exactly these (what a rollback puts back); None: those of the file that is replaced, but for what belongs to its content.
     """
 
     path: str
@@ -75,6 +82,7 @@ class WriteFile:
     sensitive: bool = False
     as_user: str = ""
     check: Check = Check.NONE
+    attributes: Attributes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +109,7 @@ class MakeDirectory:
     """Create one directory; its parent must be there. `as_user` as in WriteFile.
 
     `skeleton` is a directory whose content is copied into the new one and given to its owner (/etc/skel into a home); the copy that a
-    killed run left unfinished, still root's, is finished.
+    killed run left unfinished, still root's, is finished. `attributes`: exactly these; None: what it gets from its parent.
     """
 
     path: str
@@ -110,26 +118,36 @@ class MakeDirectory:
     group: str
     as_user: str = ""
     skeleton: str = ""
+    attributes: Attributes | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SetAccess:
-    """Set mode and owner of what is at `path`; its content is not touched. `as_user` as in WriteFile: then root's directory becomes his."""
+    """Set mode and owner of what is at `path`; its content is not touched. `as_user` as in WriteFile: then root's directory becomes his.
+
+    `attributes`: exactly these besides; never a file capability, which belongs to a content. None: they are left as they are.
+    """
 
     path: str
     mode: str
     owner: str
     group: str
     as_user: str = ""
+    attributes: Attributes | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class MakeLink:
-    """Make `path` a symbolic link to `target` (enablement, masks), replacing a file or link; a missing containing directory is made."""
+    """Make `path` a symbolic link to `target` (enablement, masks), replacing a file or link; a missing containing directory is made.
+
+    `owner` and `group` are the link's own; when empty, root.
+    """
 
     path: str
     target: str
     expects: str = ABSENT
+    owner: str = ""
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,12 +161,62 @@ class RemovePath:
 
 
 @dataclass(frozen=True, slots=True)
+class ArchiveTree:
+    """Keep a whole directory, a home that is about to go, as an archive of that name in our own directory of archives.
+
+    Everything below `path` on the same file system, with numeric owners, ACLs and extended attributes; complete, durable and compared with
+    what it was made from, or not there at all. Another archive of that name is moved aside, never replaced. It changes nothing at `path`.
+    """
+
+    path: str
+    archive: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveTree:
+    """Remove a directory and everything below it. No link is followed and no mount crossed; what is gone already is success.
+
+    It vanishes from `path` as a whole and is taken apart under another name; a killed one is finished by the next. `archive` names what
+    ArchiveTree made of it before: without one this is the one action that nothing undoes (`irreversible`).
+    """
+
+    path: str
+    archive: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreTree:
+    """Unpack an archive that ArchiveTree made to `path`, where nothing must be: whole or not at all. The top has this mode and owner."""
+
+    path: str
+    archive: str
+    mode: str
+    owner: str
+    group: str
+    attributes: Attributes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EndSessions:
+    """End the sessions and the user manager of an account. Fails while processes of it are left, and names them; none is killed singly."""
+
+    user: str
+
+
+@dataclass(frozen=True, slots=True)
 class Account:
-    """One account command; `fields` are its options by long name."""
+    """One account command; `fields` are its options by long name.
+
+    `content`, of RESTORE only, are lines of the account files as the undo store has them: passwords, which no plan and no journal sees.
+    """
 
     op: AccountOp
     name: str
     fields: tuple[tuple[str, str], ...] = ()
+    content: bytes = b""
+
+    def __repr__(self) -> str:
+        return f"Account(op={self.op!r}, name={self.name!r}, fields={self.fields!r})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +227,8 @@ class Unit:
     units: tuple[str, ...] = ()
 
 
-Action = WriteFile | EditLines | MakeDirectory | SetAccess | MakeLink | RemovePath | Account | Unit
+Tree = ArchiveTree | RemoveTree | RestoreTree
+Action = WriteFile | EditLines | MakeDirectory | SetAccess | MakeLink | RemovePath | Tree | EndSessions | Account | Unit
 
 _UNIT_PHASE = {
     UnitVerb.STOP: Phase.STOP,
@@ -178,7 +247,20 @@ def phase(action: Action) -> Phase:
 
 def removes(action: Action) -> bool:
     """Whether the action takes something away: such actions run after those that create, in reverse order."""
-    return isinstance(action, RemovePath) or (isinstance(action, Account) and action.op in (AccountOp.GROUPDEL, AccountOp.USERDEL))
+    return isinstance(action, RemovePath | RemoveTree) or (
+        isinstance(action, Account) and action.op in (AccountOp.GROUPDEL, AccountOp.USERDEL)
+    )
+
+
+def remnant(path: str, what: str = "gone") -> str:
+    """Where RemoveTree takes a directory apart (`gone`) and RestoreTree puts one together (`back`): beside it, under a name of ours."""
+    parent = path.rpartition("/")[0]
+    return f"{parent}/.reconciler.{digest(path.encode('utf-8', 'surrogateescape'))[-16:]}.{what}"
+
+
+def irreversible(action: Action) -> bool:
+    """Whether nothing brings back what this takes away."""
+    return isinstance(action, RemoveTree) and not action.archive
 
 
 def path_of(action: Action) -> str | None:
@@ -186,20 +268,28 @@ def path_of(action: Action) -> str | None:
     match action:
         case WriteFile() | EditLines() | MakeDirectory() | SetAccess() | MakeLink() | RemovePath():
             return action.path
-        case Account() | Unit():
+        case ArchiveTree() | RemoveTree() | RestoreTree():
+            return action.path
+        case Account() | Unit() | EndSessions():
             return None
         case _:
             assert_never(action)
 
 
 def as_data(action: Action) -> dict[str, Any]:
-    """The action as JSON-able data, without file content. The form of plans, journal and fingerprint."""
+    """The action as JSON-able data, without file content. The form of plans, journal and fingerprint.
+
+    Of attributes only their names, and nothing where none are asked for.
+    """
     hidden = {"content", "digest", "expects"} if getattr(action, "sensitive", False) else {"content"}
     data: dict[str, Any] = {"action": type(action).__name__}
+    attributes: Attributes | None = getattr(action, "attributes", None)
+    hidden |= {"attributes"} | ({"owner", "group"} if isinstance(action, MakeLink) and not action.owner else set())
     for name in (field.name for field in fields(action) if field.name not in hidden):
         value = getattr(action, name)
         data[name] = dict(value) if name == "fields" else list(value) if isinstance(value, tuple) else value
-    return data
+    data |= {} if attributes is None else {"attributes": [name for name, _ in attributes]}
+    return data | ({"irreversible": irreversible(action)} if isinstance(action, RemoveTree) else {})
 
 
 @dataclass(frozen=True, slots=True)

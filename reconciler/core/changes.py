@@ -80,7 +80,10 @@ class FieldChange:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One part that is not as it should be, and what is to be done about it."""
+    """One part that is not as it should be, and what is to be done about it.
+
+    `declared`, of a part that goes, is the block of its resource that the spec still has: it may say how it goes.
+    """
 
     address: Address
     verb: Verb
@@ -91,6 +94,7 @@ class Change:
     applied: Document | None = None
     reason: str = ""
     sensitive: bool = False
+    declared: Declared | None = None
 
     @property
     def before(self) -> Document | None:

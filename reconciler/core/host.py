@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from reconciler.core.actions import Action
+from reconciler.core.actions import Action, Attributes
 
 
 class FileType(StrEnum):
@@ -52,7 +52,10 @@ class UnitState:
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """What was at a path before an action, bit for bit: a row of the undo store. `type` None: nothing was there."""
+    """What was at a path before an action, bit for bit: a row of the undo store. `type` None: nothing was there.
+
+    Of an account that goes, `path` is `user:NAME` or `group:NAME`, `type` is OTHER and `content` are its lines (`formats.belongings`).
+    """
 
     path: str
     type: FileType | None
@@ -61,7 +64,7 @@ class Saved:
     group: str = ""
     target: str = ""
     content: bytes | None = None
-    xattrs: tuple[tuple[str, bytes], ...] = ()
+    xattrs: Attributes = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +128,9 @@ class HostView(Protocol):
     def names(self, path: str) -> tuple[str, ...]:
         """Sorted names in a directory; empty when it does not exist. Raises Unreadable."""
 
+    def attributes(self, path: str) -> Attributes:
+        """The extended attributes and ACLs of a file or directory, sorted by name; a link has none. Raises as entry."""
+
     def units(self, names: Sequence[str]) -> Mapping[str, UnitState]:
         """The state of all these units in one question."""
 
@@ -133,7 +139,7 @@ class Executor(HostView, Protocol):
     """A host that can be changed."""
 
     def capture(self, action: Action) -> Saved | None:
-        """What the action is about to replace or remove, for the undo store; None for actions that touch no path."""
+        """What the action is about to replace or remove, for the undo store; None for actions that take nothing away. Raises HostError."""
 
     def prepare(self, actions: Sequence[Action]) -> None:
         """These are executed next, in this order, up to `finish`: what can be done for all of them at once may be. Changes nothing."""

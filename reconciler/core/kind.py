@@ -61,6 +61,10 @@ def _no_reason(*_: Any) -> str:
     return ""
 
 
+def _no(*_: Any) -> bool:
+    return False
+
+
 def _no_part(*_: Any) -> None:
     return None
 
@@ -84,8 +88,8 @@ class Kind:
     block their addresses. `retire` gives the desired document of something of ours whose resource has left the spec and that is not
     simply removed (an account is disabled); None: it is removed, as usual. `stands_for` names what an address stands for, where another
     one could stand for the very same thing (a key under `ssh_keys` or under `users`): what is declared is not removed because it has left
-    another place of the spec. `beside` are kinds whose resource of the same name is in
-    `Declared.beside`: a user's keys have to know where the user's home will be.
+    another place of the spec. `beside` are kinds whose resource of the same name is in `Declared.beside`: a user's keys have to know
+    where the user's home will be. `goes` says that the block which the spec still has wants this part gone, whatever `keep` says.
     """
 
     name: str
@@ -113,6 +117,7 @@ class Kind:
     retire: Callable[[Address, LedgerRow], Part | None] = _no_part
     stands_for: Callable[[Address], Iterable[str]] = _none
     beside: tuple[str, ...] = ()
+    goes: Callable[[Declared, Address], bool] = _no
 
 
 Kinds = Mapping[str, Kind]

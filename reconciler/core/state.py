@@ -96,6 +96,7 @@ class Memory:
     `damaged` says why the state cannot be trusted: then nothing is pruned and everything else converges.
     `unreadable` says why it could not be read at all (an ordinary user). `interrupted` is the number of a run that was killed.
     `key` is the host's secret for keyed digests. `holds` are those in force, `ended` those that the next apply clears away.
+    `tombstones` are the numbers of accounts that went, by kind (`users`, `groups`) and name.
     """
 
     rows: Mapping[Address, LedgerRow] = field(default_factory=dict)
@@ -110,6 +111,7 @@ class Memory:
     damaged: str = ""
     unreadable: str = ""
     interrupted: int = 0
+    tombstones: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +167,9 @@ class Journal(Protocol):
         self, run: int, steps: Sequence[int], rows: Sequence[LedgerRow], owed: Sequence[OwedRow], saved: Sequence[tuple[int, Saved]]
     ) -> None:
         """Before the effects: what is about to be written, what it will owe, what it replaces."""
+
+    def tombstone(self, kind: str, name: str, identity: str) -> None:
+        """The number of an account that is about to go: nobody else gets it."""
 
     def done(self, run: int, results: Mapping[int, str]) -> None:
         """These steps were executed."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from reconciler.core.actions import Account, AccountOp, Step, Unit
@@ -16,19 +16,26 @@ GROUP_OPS = (AccountOp.GROUPADD, AccountOp.GROUPDEL)
 def state_of(view: HostView, steps: Sequence[Step]) -> dict[str, Any]:
     """`units`, `users` and `groups` by name: what the steps are about. Of a password only whether it is locked."""
     accounts = [step.action for step in steps if isinstance(step.action, Account)]
+    users, groups = ([one.name for one in accounts if of_group(one.op, one.fields) is which] for which in (False, True))
     found = accounts_of(view) if accounts else Accounts()
     said: dict[str, Any] = {
         "units": _units(view, steps) if view.running else {},
-        "users": {one.name: user_facts(found, one.name) for one in accounts if one.op not in GROUP_OPS},
-        "groups": {one.name: group_facts(found, one.name) for one in accounts if one.op in GROUP_OPS},
+        "users": {name: user_facts(found, name) for name in users},
+        "groups": {name: group_facts(found, name) for name in groups},
     }
     return {name: facts for name, facts in said.items() if facts}
+
+
+def of_group(op: str, said: Collection[Any]) -> bool:
+    """Whether an account action is about a group. `said` are its fields, or their names."""
+    return op in GROUP_OPS or (op == AccountOp.RESTORE and "group" in {one[0] if isinstance(one, tuple) else one for one in said})
 
 
 def accounts_of(view: HostView) -> Accounts:
     """The account files as far as they can be read."""
     shadow, gshadow = _text(view, "/etc/shadow"), _text(view, "/etc/gshadow")
-    return Accounts(_text(view, "/etc/passwd") or "", _text(view, "/etc/group") or "", shadow=shadow, gshadow=gshadow)
+    subuid, subgid = _text(view, "/etc/subuid"), _text(view, "/etc/subgid")
+    return Accounts(_text(view, "/etc/passwd") or "", _text(view, "/etc/group") or "", shadow, gshadow, subuid, subgid)
 
 
 def user_facts(accounts: Accounts, name: str) -> dict[str, Any] | None:

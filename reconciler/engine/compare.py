@@ -9,6 +9,7 @@ from reconciler.core.changes import Change, Document, FieldChange, Observed, Ori
 from reconciler.core.digest import data_digest
 from reconciler.core.host import HostView
 from reconciler.core.kind import Kind, Kinds
+from reconciler.core.spec import Spec
 from reconciler.core.state import LedgerRow
 from reconciler.engine.situation import Situation
 
@@ -67,25 +68,28 @@ def _change(
     return Change(part.address, verb, strongest(fields), fields, part, observed, before, reason, part.sensitive)
 
 
-def removals(situation: Situation, kinds: Kinds, view: HostView) -> list[Change]:
+def removals(situation: Situation, kinds: Kinds, view: HostView, spec: Spec) -> list[Change]:
     """One Change for everything that is ours and has left the spec: removed if it still is what we wrote, else forgotten."""
     gone = [(address, row) for address, row in situation.rows.items() if address not in situation.parts]
     gone = [(address, row) for address, row in gone if not situation.observed[address].unreadable]
     # The deepest first, so that a directory is asked after what is in it; and parts before the whole.
     gone.sort(key=lambda item: (item[0].name, item[0].part), reverse=True)
+    declared = {one.address: one for one in spec.resources}
     vanishing: set[str] = set()
     elsewhere = {thing: address for address in situation.parts for thing in kinds[address.kind].stands_for(address)} if gone else {}
     result: list[Change] = []
     for address, row in gone:
         observed = situation.observed[address]
-        kind = kinds[address.kind]
+        kind, block = kinds[address.kind], declared.get(address.resource)
         moved = next((elsewhere[thing] for thing in kind.stands_for(address) if thing in elsewhere), None)
-        reason = f"declared as {moved} now" if moved else _stays(row, observed, kind) or kind.keep(view, address, frozenset(vanishing))
+        goes = block is not None and observed.document is not None and kind.goes(block, address)
+        stays = "" if goes else _stays(row, observed, kind) or kind.keep(view, address, frozenset(vanishing))
+        reason = f"declared as {moved} now" if moved else stays
         if not reason:
             vanishing.update(kind.paths(address))
         verb = Verb.FORGET if reason else Verb.DELETE
         before = applied(row, observed.document)
-        result.append(Change(address, verb, Origin.REMOVED, (), None, observed, before, reason, row.sensitive))
+        result.append(Change(address, verb, Origin.REMOVED, (), None, observed, before, reason, row.sensitive, block))
     return result
 
 

@@ -10,7 +10,21 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from reconciler.core.actions import ABSENT, MakeLink, Phase, RemovePath, Step, Unit, UnitVerb, WriteFile, as_data, path_of
+from reconciler.core.actions import (
+    ABSENT,
+    Account,
+    AccountOp,
+    Action,
+    MakeLink,
+    Phase,
+    RemovePath,
+    Step,
+    Unit,
+    UnitVerb,
+    WriteFile,
+    as_data,
+    path_of,
+)
 from reconciler.core.address import Address
 from reconciler.core.changes import Change
 from reconciler.core.digest import digest, keyed_digest
@@ -34,7 +48,8 @@ Key = tuple[str, str, Address]
 class Run:
     """One run under way. `owing` are the rows this run has written, `effected` those whose effect was carried out.
 
-    `pending` are the ledger's rows while their parts are being changed; `changes` are those that an apply makes.
+    `reserved` are the numbers of accounts that went, `going` of those that go with this run. `pending` are the ledger's rows while their
+    parts are being changed; `changes` are those that an apply makes.
     """
 
     plan: Plan
@@ -52,13 +67,18 @@ class Run:
     effected: set[Key] = field(default_factory=set)
     started: set[str] = field(default_factory=set)
     incurs: Mapping[Address, Sequence[OwedRow]] = field(default_factory=dict)
+    reserved: dict[tuple[str, str], str] = field(default_factory=dict)
+    going: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     def begin(self, touched: Iterable[Address], about: Mapping[str, Any]) -> None:
         """Open the run in the journal, with all its steps and with what is so before it. `about` says more about the run."""
         plan = self.plan
         steps = [_noted(step, self.request.memory.key) for step in plan.steps]
         rows = {address: plan.memory.rows.get(address) for address in touched}
-        said = {**about, "before": before.state_of(self.host, plan.steps)}
+        known = before.state_of(self.host, plan.steps)
+        said = {**about, "before": known}
+        self.reserved = {**plan.memory.tombstones}
+        self.going = dict(_numbers(known, plan.steps))
         self.number = self.journal.begin(plan.spec_digest, plan.spec_commit, plan.host, self.request.tool, steps, rows, said)
         derived = {(key(row), row.why) for row in plan.owed if row.derived}
         incurred = owed.incurred(plan.steps).items()
@@ -207,6 +227,7 @@ def _intend(run: Run, batch: Sequence[tuple[int, Step]], saved: Sequence[tuple[i
     owing = {key(row): row for address in affected for row in run.incurs.get(address, ()) if key(row) not in run.owing}
     rows = [run.pending[address] for address in sorted(addresses) if address in run.pending]
     try:
+        _bury(run, [step.action for _, step in batch])
         run.journal.intend(run.number, [n for n, _ in batch], rows, [replace(row, run=run.number) for row in owing.values()], saved)
     except HostError as problem:
         for n, step in batch:
@@ -214,6 +235,38 @@ def _intend(run: Run, batch: Sequence[tuple[int, Step]], saved: Sequence[tuple[i
         return False
     run.owing.update(owing)
     return True
+
+
+def _numbers(known: Mapping[str, Any], steps: Sequence[Step]) -> Iterator[tuple[tuple[str, str], str]]:
+    """The numbers of the accounts that a run takes away; that of the group of a user's own name too, which goes with him."""
+    for action in (step.action for step in steps):
+        if isinstance(action, Account) and action.op in (AccountOp.USERDEL, AccountOp.GROUPDEL):
+            kind = "users" if action.op is AccountOp.USERDEL else "groups"
+            facts = known.get(kind, {}).get(action.name)
+            if facts:
+                yield (kind, action.name), str(facts["uid" if kind == "users" else "gid"])
+            if facts and kind == "users" and facts["gid"] == action.name:
+                yield ("groups", action.name), str(facts["gid_number"])
+
+
+def _bury(run: Run, actions: Sequence[Action]) -> None:
+    """Before an account goes: its number is nobody's from now on. Raises HostError."""
+    names = {action.name for action in actions if isinstance(action, Account) and action.op in (AccountOp.USERDEL, AccountOp.GROUPDEL)}
+    for (kind, name), number in run.going.items():
+        if name in names and run.reserved.get((kind, name)) != number:
+            run.journal.tombstone(kind, name, number)
+            run.reserved[kind, name] = number
+
+
+def _as_executed(run: Run, action: Action) -> Action:
+    """The action with what only this host knows: which free numbers a new account must not get."""
+    if not isinstance(action, Account) or action.op not in (AccountOp.USERADD, AccountOp.GROUPADD):
+        return action
+    kind, number = ("users", "uid") if action.op is AccountOp.USERADD else ("groups", "gid")
+    numbers = sorted({int(one) for (of, name), one in run.reserved.items() if of == kind and name != action.name})
+    if not numbers or number in dict(action.fields):
+        return action
+    return replace(action, fields=(*action.fields, ("avoid", ",".join(map(str, numbers)))))
 
 
 def key(row: OwedRow) -> Key:
@@ -225,7 +278,7 @@ def _one(run: Run, n: int, step: Step, results: dict[int, str]) -> None:
     total = len(run.plan.steps)
     run.tell(Progress(Stage.STARTED, n + 1, total, step))
     try:
-        receipt = run.host.execute(step.action)
+        receipt = run.host.execute(_as_executed(run, step.action))
     except (ActionFailed, HostError) as failed:
         _told_failure(run, n, step, str(failed))
         return

@@ -92,7 +92,7 @@ def _draft(request: Request, situation: Situation) -> _Draft:
     memory = request.memory
     found = list(compare.changes(situation, request.kinds, request.tool))
     if not memory.damaged and not memory.unreadable:
-        found += compare.removals(situation, request.kinds, request.view)
+        found += compare.removals(situation, request.kinds, request.view, request.spec)
     pending, _ = owed.sort_out(_selected_rows(request), request.view, situation, request.kinds)
     pending += _derived(request, situation, found, pending)
     draft = _Draft(request, situation, tuple(found), _needs(situation, found, request), pending, {})

@@ -10,7 +10,20 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from reconciler.core.actions import Action, Cause, EditLines, MakeDirectory, MakeLink, RemovePath, SetAccess, Step, WriteFile, path_of
+from reconciler.core.actions import (
+    Action,
+    Attributes,
+    Cause,
+    EditLines,
+    MakeDirectory,
+    MakeLink,
+    RemovePath,
+    RestoreTree,
+    SetAccess,
+    Step,
+    WriteFile,
+    path_of,
+)
 from reconciler.core.address import Address
 from reconciler.core.host import FileType, HostError, HostView, Saved
 from reconciler.core.state import Memory, OwedRow, PastRun, PastStep
@@ -20,7 +33,7 @@ from reconciler.engine.reversed_accounts import Accounting, account_steps
 from reconciler.engine.reversed_units import unit_steps
 from reconciler.engine.things import Edited, Thing
 
-_PATHS = ("WriteFile", "EditLines", "MakeDirectory", "SetAccess", "MakeLink", "RemovePath")
+_PATHS = ("WriteFile", "EditLines", "MakeDirectory", "SetAccess", "MakeLink", "RemovePath", "ArchiveTree", "RemoveTree", "RestoreTree")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +139,21 @@ def _paths(draft: _Draft, steps: Collection[PastStep]) -> Iterator[Step]:
         if step.action["action"] in _PATHS:
             for path in dict.fromkeys((step.action["path"], *(saved.path for saved in step.saved))):
                 by_path.setdefault(path, []).append(step)
-    found = [step for path, mine in by_path.items() for step in _path(draft, path, mine)]
-    yield from sorted(found, key=lambda step: (not isinstance(step.action, MakeDirectory), (path_of(step.action) or "").count("/")))
+    trees = {path: kept for path, mine in by_path.items() if (kept := _removed_tree(mine)) is not None}
+    found = [step for path, mine in by_path.items() for step in _path(draft, path, mine, trees)]
+    yield from sorted(found, key=lambda step: (not isinstance(step.action, _FIRST), (path_of(step.action) or "").count("/")))
 
 
-def _path(draft: _Draft, path: str, steps: list[PastStep]) -> Iterator[Step]:
+_FIRST = (MakeDirectory, RestoreTree)
+"""What other things are in."""
+
+
+def _removed_tree(steps: Iterable[PastStep]) -> str | None:
+    """The archive of a directory that was removed with everything in it, empty when none was made; None when it was not."""
+    return next((str(step.action.get("archive", "")) for step in steps if step.action["action"] == "RemoveTree"), None)
+
+
+def _path(draft: _Draft, path: str, steps: list[PastStep], trees: Mapping[str, str]) -> Iterator[Step]:
     addresses = tuple(dict.fromkeys(address for step in steps for address in step.addresses))
     others = [address for address in addresses if not draft.wish.selects(address)]
     if others:
@@ -145,29 +168,47 @@ def _path(draft: _Draft, path: str, steps: list[PastStep]) -> Iterator[Step]:
     except HostError as problem:
         draft.refuse(addresses, str(problem))
         return
-    action = _undoing(draft, path, [step.action for step in steps], saved, now, addresses)
+    found = _Found(saved, now, trees, next((top for top in trees if path.startswith(f"{top}/")), ""))
+    action = _undoing(draft, path, [step.action for step in steps], found, addresses)
     if action is not None:
         yield Step(action, tuple(Cause(address) for address in addresses))
 
 
-def _undoing(
-    draft: _Draft, path: str, actions: list[Mapping[str, Any]], saved: Saved, now: Thing | None, addresses: tuple[Address, ...]
-) -> Action | None:
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What was at a path and what is there now. `trees` are the directories that went as a whole, `within` the one that the path was in."""
+
+    saved: Saved
+    now: Thing | None
+    trees: Mapping[str, str]
+    within: str
+
+
+def _undoing(draft: _Draft, path: str, actions: list[Mapping[str, Any]], found: _Found, addresses: tuple[Address, ...]) -> Action | None:
     """What makes the path what it was, if anything is to be done and may be done."""
-    key, edited = draft.wish.memory.key, draft.wish.edited
-    before = _named(draft, things.was(saved))
+    key, edited, now = draft.wish.memory.key, draft.wish.edited, found.now
+    before = _named(draft, things.was(found.saved))
+    as_user = next((action["as_user"] for action in actions if action.get("as_user")), "")
+    if as_user and before is not None and before.attributes:
+        before = _of_a_home(draft, path, before, addresses)
+    elif as_user and before is not None and now is not None and now.attributes:
+        now = replace(now, attributes=things.in_a_home(now.attributes))
     if all(action["action"] == "SetAccess" for action in actions) and not (before and before.content and actions[0].get("as_user")):
-        before = replace(before, digest="", content=None) if before else None
+        before = _access_only(draft, path, before, now, addresses)
     if things.same(before, now, key):
         return None
     chain = [before]
     for action in actions:
         chain.append(_left(chain[-1], action, path, edited))
-    as_user = next((action["as_user"] for action in actions if action.get("as_user")), "")
+    if found.within and now is None:
+        if not found.trees[found.within]:
+            return None  # it went for good with the directory that it was in, which says so
+        draft.keep(addresses, f"{path} comes back with {found.within}, as the run had left it by then")
+        return None
     rows = [draft.wish.past.rows.get(address) for address in addresses]
     secret = any(action.get("sensitive") for action in actions) or any(row.sensitive for row in rows if row)
     if any(things.same(one, now, key) for one in chain[1:]) or draft.wish.overwrites(addresses):
-        return _put_back(draft, path, before, now, _How(as_user, secret, addresses, _lines(actions)))
+        return _put_back(draft, path, before, now, _How(as_user, secret, addresses, _lines(actions), found.trees.get(path)))
     left = chain[-1]
     if now and left and now.content is not None and left.content is not None and actions[-1]["action"] == "EditLines":
         return _lines_back(path, before, left, now, as_user, edited)
@@ -200,37 +241,87 @@ def _lines(actions: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class _How:
-    """`added` are the lines that the run added to a file that was not there."""
+    """`added` are the lines that the run added to a file that was not there.
+
+    `archive` is that of a directory that went as a whole: empty when none was made, None when nothing of that kind happened.
+    """
 
     as_user: str
     secret: bool
     addresses: tuple[Address, ...]
     added: tuple[str, ...]
+    archive: str | None = None
 
 
 def _put_back(draft: _Draft, path: str, before: Thing | None, now: Thing | None, how: _How) -> Action | None:
-    expects = things.expected(now)
     if before is None:
         return _remove(draft, path, now, how)
-    in_home = bool(how.as_user) and before.type is FileType.FILE and before.content is not None
-    if (
-        now is not None
-        and not in_home
-        and before.type is now.type
-        and before.digest in ("", now.digest)
-        and before.type is not FileType.LINK
-    ):
-        return SetAccess(path, before.mode, before.owner, before.group, how.as_user)
+    if how.archive is not None and now is None:
+        return _tree_back(draft, path, before, how)
+    if _only_access(before, now, how):
+        attributes = None if now is None or before.attributes == now.attributes else _settable(before.attributes)
+        return SetAccess(path, before.mode, before.owner, before.group, how.as_user, attributes)
     if before.type is FileType.DIRECTORY and now is None:
-        return MakeDirectory(path, before.mode, before.owner, before.group, how.as_user)
+        return MakeDirectory(path, before.mode, before.owner, before.group, how.as_user, attributes=before.attributes)
     if FileType.DIRECTORY in (before.type, now.type if now else None):
         draft.refuse(how.addresses, f"{path} was changed since: {things.words(now)}; it was a {before.type}")
         return None
+    return _anew(path, before, things.expected(now), how)
+
+
+def _only_access(before: Thing, now: Thing | None, how: _How) -> bool:
+    """Whether mode, owner and attributes are all that has to come back. A capability comes with its content, in a new file."""
+    in_home = bool(how.as_user) and before.type is FileType.FILE and before.content is not None
+    if now is None or in_home or before.type is not now.type or before.type is FileType.LINK:
+        return False
+    return before.digest in ("", now.digest) and not _lost_capability(before, now)
+
+
+def _anew(path: str, before: Thing, expects: str, how: _How) -> Action:
+    """A file or link in place of what is there."""
     if before.type is FileType.LINK:
-        return MakeLink(path, before.target, expects)
+        plain = {before.owner, before.group} <= {"", "root"}
+        return MakeLink(path, before.target, expects, *(("", "") if plain else (before.owner, before.group)))
     assert before.content is not None
     access = (before.mode, before.owner, before.group)
-    return WriteFile(path, before.content, before.digest, *access, expects, how.secret, how.as_user)
+    return WriteFile(path, before.content, before.digest, *access, expects, how.secret, how.as_user, attributes=before.attributes)
+
+
+def _tree_back(draft: _Draft, path: str, before: Thing, how: _How) -> Action | None:
+    """A home that went as a whole: from its archive, where there is one."""
+    if how.archive:
+        return RestoreTree(path, how.archive, before.mode, before.owner, before.group, before.attributes)
+    draft.keep(how.addresses, f"{path} does not come back: `home: delete` is irreversible")
+    return None
+
+
+def _lost_capability(before: Thing, now: Thing) -> bool:
+    """Whether a file capability has to come back: then with its content, in a new file, so that it is never on another one."""
+    value = dict(before.attributes or ()).get(things.CAPABILITY)
+    return before.content is not None and value is not None and dict(now.attributes or ()).get(things.CAPABILITY) != value
+
+
+def _settable(attributes: Attributes | None) -> Attributes | None:
+    return None if attributes is None else tuple((name, value) for name, value in attributes if name != things.CAPABILITY)
+
+
+def _access_only(draft: _Draft, path: str, before: Thing | None, now: Thing | None, addresses: tuple[Address, ...]) -> Thing | None:
+    """Of what only its mode and owner were changed: whatever is in it by now is as it should be."""
+    if before is None or now is None or not _lost_capability(before, now):
+        return before and replace(before, digest="", content=None)
+    if before.digest == now.digest:
+        return before
+    draft.keep(addresses, f"{path} comes back without its file capability: that belongs to the content that it had")
+    return replace(before, digest="", content=None, attributes=_settable(before.attributes))
+
+
+def _of_a_home(draft: _Draft, path: str, before: Thing, addresses: tuple[Address, ...]) -> Thing:
+    """As much of a thing as its owner can bring back."""
+    own = things.in_a_home(before.attributes or ())
+    lost = [name for name, _ in before.attributes or () if name not in dict(own)]
+    if lost:
+        draft.keep(addresses, f"{path} comes back without {', '.join(lost)}: in a home only the user's own rights are used")
+    return replace(before, attributes=own)
 
 
 def _remove(draft: _Draft, path: str, now: Thing | None, how: _How) -> Action | None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+import json
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from reconciler.core.actions import Account, AccountOp, Cause, Step
 from reconciler.core.address import Address
 from reconciler.core.state import PastStep
-from reconciler.engine.before import GROUP_OPS, group_facts, user_facts
-from reconciler.formats.users import DISABLED, Accounts
+from reconciler.engine.before import group_facts, of_group, user_facts
+from reconciler.formats.users import DISABLED, NO_PASSWORD, Accounts, give_back, overlapping
 
 Facts = Mapping[str, Any]
 Say = Callable[[Iterable[Address], str], None]
+_EXPIRES = 7
+"""The field of shadow(5)."""
 _OPTIONS = (("gid", "gid"), ("comment", "comment"), ("shell", "shell"))
 
 
@@ -49,7 +52,7 @@ def _fields(step: Step) -> dict[str, str]:
 def _by_name(steps: Collection[PastStep], *, groups: bool) -> dict[str, list[PastStep]]:
     found: dict[str, list[PastStep]] = {}
     for step in steps:
-        if (step.action["op"] in GROUP_OPS) is groups:
+        if of_group(step.action["op"], step.action["fields"]) is groups:
             found.setdefault(step.action["name"], []).append(step)
     return found
 
@@ -72,7 +75,9 @@ def _user(name: str, steps: list[PastStep], known: Accounting) -> Iterator[Step]
         yield from _disabled(name, now, addresses, known)
     elif now is None:
         yield from _made_again(name, before, addresses, known)
+        yield from _given_back("user", name, steps, known)
     else:
+        yield from _given_back("user", name, steps, known)
         fields = list(_fields_back(name, before, now, _said(steps), addresses, known))
         if fields:
             yield _step(AccountOp.USERMOD, name, fields, addresses)
@@ -99,8 +104,62 @@ def _made_again(name: str, before: Facts, addresses: tuple[Address, ...], known:
     fields += [("shell", before["shell"]), *([("system", "yes")] if known.now.is_system(before["uid"]) else [])]
     fields += [("groups", ",".join(groups))] if groups else []
     fields += [("expiredate", str(before["expires"]))] if before["expires"] is not None else []
-    known.keep(addresses, f"user {name} comes back without a password: passwords are not kept")
     yield _step(AccountOp.USERADD, name, ((key, value) for key, value in fields if value), addresses)
+
+
+def _kept(steps: Collection[PastStep], key: str) -> dict[str, list[str]]:
+    """What the undo store has of an account that was deleted, by file; nothing of one that was not."""
+    content = next((saved.content for step in steps for saved in step.saved if saved.path == key and saved.content), b"{}")
+    found: dict[str, list[str]] = json.loads(content)
+    return found
+
+
+def _given_back(what: str, name: str, steps: Collection[PastStep], known: Accounting) -> Iterator[Step]:
+    """What neither useradd nor groupadd can say: password, aging, subordinate ids, what gshadow had."""
+    gone = AccountOp.USERDEL if what == "user" else AccountOp.GROUPDEL
+    if not any(step.action["op"] == gone for step in steps):
+        return
+    addresses, kept = _addresses(steps), _kept(steps, f"{what}:{name}")
+    if what == "user":
+        kept |= {"shadow": [_as_before(line, known.before["users"][name]) for line in kept.get("shadow", ())]} if kept else {}
+    if not kept:
+        known.keep(addresses, f"{what} {name} comes back without a password: the version that deleted it did not keep it")
+        return
+    for file in ("subuid", "subgid"):
+        other = next((who for line in kept.get(file, ()) if (who := overlapping(known.now, file, name, line))), "")
+        if other:
+            known.keep(addresses, f"{name} gets other {file} numbers: some of the old ones belong to {other} now")
+            kept.pop(file)
+    there = (known.now.users if what == "user" else known.now.groups).get(name)
+    if there is not None:
+        if give_back(known.now, name, kept) == known.now:
+            return
+        if not _untouched(known.now, name, kept) and not known.overwrites(addresses):
+            known.refuse(addresses, f"{what} {name} was made anew since, with a password of its own")
+            return
+    content = json.dumps(kept, sort_keys=True).encode("ascii")
+    yield Step(Account(AccountOp.RESTORE, name, ((what, ",".join(sorted(kept))),), content), tuple(Cause(one) for one in addresses))
+
+
+def _as_before(line: str, before: Facts) -> str:
+    """The line in shadow without what disabled the account in the same run."""
+    row = line.split(":")
+    if not before["locked"] and row[1].startswith("!"):
+        row[1] = row[1][1:]
+    if len(row) > _EXPIRES:
+        row[_EXPIRES] = "" if before["expires"] is None else str(before["expires"])
+    return ":".join(row)
+
+
+def _untouched(now: Accounts, name: str, kept: Mapping[str, Sequence[str]]) -> bool:
+    """Whether the account has no other password than a new one has, or the one that it is to have: nobody has used it since."""
+    there = [line.split(":")[1] for line in _lines(now.shadow, name)]
+    had = [line.split(":")[1] for line in kept.get("shadow", ())]
+    return all(password in (*had, NO_PASSWORD) for password in there)
+
+
+def _lines(text: str | None, name: str) -> list[str]:
+    return [line for line in (text or "").split("\n") if line.startswith(f"{name}:")]
 
 
 def _said(steps: Collection[PastStep]) -> dict[str, str]:
@@ -168,8 +227,11 @@ def _group_back(name: str, steps: list[PastStep], known: Accounting) -> Iterator
         for member in before["members"]:
             if member in known.now.users:
                 yield _step(AccountOp.USERMOD, member, (("append", name),), addresses)
+        yield from _given_back("group", name, steps, known)
     elif now["gid"] != before["gid"]:
         known.refuse(addresses, f"group {name} was made anew since, with gid {now['gid']} instead of {before['gid']}")
+    else:
+        yield from _given_back("group", name, steps, known)
 
 
 def _group_gone(name: str, steps: list[PastStep], known: Accounting, leaving: Mapping[str, set[str]]) -> Iterator[Step]:

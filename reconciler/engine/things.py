@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from reconciler.core.actions import ABSENT
+from reconciler.core.actions import ABSENT, Attributes
 from reconciler.core.digest import digest, keyed_digest
 from reconciler.core.host import FileType, HostView, Saved
 
@@ -18,7 +18,7 @@ _DIRECTORY = "directory"
 
 @dataclass(frozen=True, slots=True)
 class Thing:
-    """A file, directory or link. An empty field is not known and fits any.
+    """A file, directory or link. An empty field, and None for `attributes`, is not known and fits any.
 
     `digest` is of a file's content, with the host's key if it begins with `hmac:`; `content` is the content itself, where it is known.
     """
@@ -30,6 +30,23 @@ class Thing:
     digest: str = ""
     target: str = ""
     content: bytes | None = None
+    attributes: Attributes | None = None
+
+
+LABELS = ("security.selinux", "security.SMACK64", "security.apparmor", "security.ima", "security.evm")
+"""Attributes that a policy or the kernel sets: they say nothing about what somebody has made of a file."""
+CAPABILITY = "security.capability"
+_OF_USERS = ("user.", "system.posix_acl_")
+
+
+def told(attributes: Attributes) -> Attributes:
+    """The attributes that a thing is compared by."""
+    return tuple((name, value) for name, value in attributes if name not in LABELS)
+
+
+def in_a_home(attributes: Attributes) -> Attributes:
+    """Those that somebody can set on what is his own."""
+    return tuple((name, value) for name, value in attributes if name.startswith(_OF_USERS))
 
 
 def seen(view: HostView, path: str) -> Thing | None:
@@ -38,7 +55,9 @@ def seen(view: HostView, path: str) -> Thing | None:
     if entry is None:
         return None
     content = view.read(path) if entry.type is FileType.FILE else None
-    return Thing(entry.type, entry.mode, entry.owner, entry.group, digest(content) if content is not None else "", entry.target, content)
+    name = digest(content) if content is not None else ""
+    attributes = told(view.attributes(path))
+    return Thing(entry.type, entry.mode, entry.owner, entry.group, name, entry.target, content, attributes)
 
 
 def was(saved: Saved) -> Thing | None:
@@ -47,7 +66,7 @@ def was(saved: Saved) -> Thing | None:
         return None
     content = saved.content
     name = digest(content) if content is not None else ""
-    return Thing(saved.type, saved.mode, saved.owner, saved.group, name, saved.target, content)
+    return Thing(saved.type, saved.mode, saved.owner, saved.group, name, saved.target, content, told(saved.xattrs))
 
 
 def after(thing: Thing | None, action: Mapping[str, Any], edited: Edited) -> Thing | None:
@@ -58,14 +77,21 @@ def after(thing: Thing | None, action: Mapping[str, Any], edited: Edited) -> Thi
             return Thing(FileType.FILE, *access, digest=action.get("digest") or action.get("left", ""))
         case "EditLines":
             return _edited(thing, action, access, edited)
-        case "MakeDirectory":
+        case "MakeDirectory" | "RestoreTree":
             return Thing(FileType.DIRECTORY, *access)
-        case "SetAccess":
-            return replace(thing, mode=access[0], owner=access[1], group=access[2]) if thing else None
         case "MakeLink":
             return Thing(FileType.LINK, target=action["target"])
+        case "SetAccess" | "ArchiveTree":
+            return _with_access(thing, action, access)
         case _:
             return None
+
+
+def _with_access(thing: Thing | None, action: Mapping[str, Any], access: tuple[str, str, str]) -> Thing | None:
+    if thing is None or action["action"] == "ArchiveTree":
+        return thing
+    # A change of owner takes a capability away, and a change of mode bends an ACL.
+    return replace(thing, mode=access[0], owner=access[1], group=access[2], attributes=None)
 
 
 def _edited(thing: Thing | None, action: Mapping[str, Any], access: tuple[str, str, str], edited: Edited) -> Thing | None:
@@ -84,7 +110,9 @@ def same(wanted: Thing | None, found: Thing | None, key: bytes) -> bool:
     if wanted.type is not found.type:
         return False
     if wanted.type is FileType.LINK:
-        return wanted.target == found.target
+        return wanted.target == found.target and all(getattr(wanted, name) in ("", getattr(found, name)) for name in ("owner", "group"))
+    if None not in (wanted.attributes, found.attributes) and wanted.attributes != found.attributes:
+        return False
     return same_access(wanted, found) and (not wanted.digest or wanted.digest == _digest_like(wanted.digest, found, key))
 
 

@@ -7,7 +7,7 @@ bytes). Lines that are not ours are kept to the byte: blank lines, comments, NIS
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
@@ -96,12 +96,12 @@ def parse_gid_range(text: str) -> GidRange:
     return GidRange(least, said.get("GID_MAX", 60000), said.get("SYS_GID_MIN", 101), said.get("SYS_GID_MAX", least - 1))
 
 
-def free_gid(groups: Iterable[Group], within: GidRange, *, system: bool) -> int:
+def free_gid(groups: Iterable[Group], within: GidRange, *, system: bool, avoid: Collection[int] = ()) -> int:
     """The gid that groupadd would take: the highest used plus one, for system groups the first free one from above.
 
-    Raises AccountConflict when the range is full.
+    `avoid` count as used. Raises AccountConflict when the range is full.
     """
-    used = {group.gid for group in groups}
+    used = {group.gid for group in groups} | set(avoid)
     if system:
         candidates: Iterable[int] = range(within.system_most, within.system_least - 1, -1)
     else:

@@ -7,7 +7,7 @@ them). Passwords are not handled: a new account has none that works (`!`), and o
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from itertools import chain
@@ -159,7 +159,8 @@ class Accounts:
 class Wanted:
     """What an account command asks for, None and empty: nothing. `expires` is in days since 1970, -1: never.
 
-    `groups` are added to those that the account has, `leave` are taken away. An empty `group` is one of the user's own name.
+    `groups` are added to those that the account has, `leave` are taken away. An empty `group` is one of the user's own name. `avoid` are
+    numbers that a new account does not get, free as they may be.
     """
 
     uid: int | None = None
@@ -173,6 +174,7 @@ class Wanted:
     leave: tuple[str, ...] = ()
     lock: bool = False
     unlock: bool = False
+    avoid: frozenset[int] = frozenset()
 
 
 def parse_shadows(text: str) -> tuple[Shadow, ...]:
@@ -231,10 +233,23 @@ def remove_user(accounts: Accounts, name: str) -> Accounts:
         _without(accounts.subgid, name),
         accounts.login_defs,
     )
+    accounts = _without_administrator(accounts, name)
     used = {other.gid for other in accounts.users.values()}
     if user is None or own is None or own.gid != user.gid or own.gid in used or set(own.members) - {name}:
         return accounts
     return replace(accounts, group=_without(accounts.group, name) or "", gshadow=_without(accounts.gshadow, name))
+
+
+def _without_administrator(accounts: Accounts, name: str) -> Accounts:
+    for group in accounts.group_shadows.values():
+        if name in group.administrators and accounts.gshadow is not None:
+            text = _with_administrators(accounts.gshadow, group.name, [one for one in group.administrators if one != name])
+            accounts = replace(accounts, gshadow=text)
+    return accounts
+
+
+def _with_administrators(text: str, group: str, names: Sequence[str]) -> str:
+    return _edit_line(text, group, 4, lambda row: [*row[:2], ",".join(names), row[3]])
 
 
 def complete(accounts: Accounts, name: str, today: int) -> Accounts:
@@ -252,6 +267,67 @@ def complete(accounts: Accounts, name: str, today: int) -> Accounts:
             line = f"{name}:{free_range(accounts, file)}:{count}"
             accounts = replace(accounts, **{file: append_line(getattr(accounts, file), line)})
     return accounts
+
+
+def belongings(accounts: Accounts, name: str) -> dict[str, list[str]]:
+    """What userdel takes away of an account besides its line in passwd, whole lines by file, passwords among them.
+
+    `shadow`, `subuid`, `subgid`; `gshadow`: the line of the group of its name; `administers`: the groups that it may administer.
+    """
+    found = {file: _lines_of(getattr(accounts, file), name) for file in ("shadow", "gshadow", "subuid", "subgid")}
+    found["administers"] = [group.name for group in accounts.group_shadows.values() if name in group.administrators and group.name != name]
+    return {file: lines for file, lines in found.items() if lines}
+
+
+def group_belongings(accounts: Accounts, name: str) -> dict[str, list[str]]:
+    """The same of a group: its line in gshadow, with password, administrators and members."""
+    lines = _lines_of(accounts.gshadow, name)
+    return {"gshadow": lines} if lines else {}
+
+
+def give_back(accounts: Accounts, name: str, said: Mapping[str, Sequence[str]]) -> Accounts:
+    """The files with what `belongings` said of a name, as far as there is a place for it: who is gone or taken otherwise stays so."""
+    for file in ("shadow", "gshadow", "subuid", "subgid"):
+        text = getattr(accounts, file)
+        lines = [line for line in said.get(file, ()) if file not in ("subuid", "subgid") or not overlapping(accounts, file, name, line)]
+        if text is None or file not in said or len(lines) < len(said[file]) or sorted(_lines_of(text, name)) == sorted(lines):
+            continue
+        if file == "gshadow" and name not in accounts.groups:
+            continue
+        new = _without(text, name) or ""
+        for line in lines:
+            new = append_line(new, _known_members(accounts, line) if file == "gshadow" else line)
+        accounts = replace(accounts, **{file: new}) if new != text else accounts
+    for group in said.get("administers", ()):
+        known = accounts.group_shadows.get(group)
+        if accounts.gshadow is not None and known is not None and name not in known.administrators:
+            text = _with_administrators(accounts.gshadow, group, (*known.administrators, name))
+            accounts = replace(accounts, gshadow=text)
+    return accounts
+
+
+def overlapping(accounts: Accounts, file: str, name: str, line: str) -> str:
+    """Who has some of the subordinate ids of a line by now; empty when nobody else does."""
+    wanted = _range(line)
+    if wanted is None:
+        return ""
+    others = (row for row in parse_ranges(getattr(accounts, file) or "") if row.name != name)
+    last = wanted.first + wanted.count
+    return next((row.name for row in others if row.first < last and wanted.first < row.first + row.count), "")
+
+
+def _known_members(accounts: Accounts, line: str) -> str:
+    """A line of gshadow without those who are gone."""
+    row = line.split(":")
+    if len(row) < 4:
+        return line
+    members = accounts.groups[row[0]].members if row[0] in accounts.groups else ()
+    administrators = [one for one in row[2].split(",") if one in accounts.users]
+    return ":".join([row[0], row[1], ",".join(administrators), ",".join(one for one in row[3].split(",") if one in members)])
+
+
+def _lines_of(text: str | None, name: str) -> list[str]:
+    return [line for line in (text or "").split("\n") if line.split(":", 1)[0] == name and ":" in line]
 
 
 def free_range(accounts: Accounts, file: str) -> int:
@@ -298,8 +374,13 @@ def _shadow(line: str) -> Shadow:
 def _uid(accounts: Accounts, wanted: Wanted) -> int:
     if wanted.uid is not None:
         return wanted.uid
-    used = {user.uid for user in accounts.users.values()}
+    used = {user.uid for user in accounts.users.values()} | wanted.avoid
     return _free(accounts, used, "UID", system=wanted.system)
+
+
+def uid_of(accounts: Accounts, wanted: Wanted) -> int:
+    """The uid that a new account gets. Raises AccountConflict."""
+    return _uid(accounts, wanted)
 
 
 def _free(accounts: Accounts, used: set[int], prefix: str, *, system: bool) -> int:

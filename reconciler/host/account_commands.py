@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from reconciler.core.actions import Account, AccountOp
 from reconciler.core.host import ActionFailed, HostError, HostView, Receipt
+from reconciler.host.account_restore import restore
 from reconciler.host.group_commands import groupadd, groupdel
 from reconciler.host.user_commands import useradd, userdel, usermod
 
@@ -15,6 +16,7 @@ _EXECUTE = {
     AccountOp.USERADD: useradd,
     AccountOp.USERMOD: usermod,
     AccountOp.USERDEL: userdel,
+    AccountOp.RESTORE: restore,
 }
 
 

@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 from reconciler.core.actions import Account, AccountOp
-from reconciler.core.host import ActionFailed, Unreadable
+from reconciler.core.host import ActionFailed, FileType, Saved, Unreadable
 from reconciler.formats.accounts import AccountConflict, add_group, free_gid, parse_gid_range, parse_groups, remove_group
-from reconciler.formats.users import Accounts, Wanted, add_user, complete, modify_user, remove_user
+from reconciler.formats.users import (
+    Accounts,
+    Wanted,
+    add_user,
+    belongings,
+    complete,
+    give_back,
+    group_belongings,
+    modify_user,
+    remove_user,
+)
 
 _TEXT = ("utf-8", "surrogateescape")
 _YES = frozenset({"", "true", "yes"})
 _MOST_ID = 2**32 - 2
 _FILES = ("passwd", "shadow", "group", "gshadow", "subuid", "subgid")
 """In the order in which useradd writes them."""
+AVOID = "avoid"
+"""The option of useradd and groupadd for numbers that are free and must not be given away: files on disk still carry them."""
 _OPTIONS = {
-    AccountOp.GROUPADD: {"gid", "system"},
+    AccountOp.GROUPADD: {"gid", "system", AVOID},
     AccountOp.GROUPDEL: set(),
-    AccountOp.USERADD: {"uid", "gid", "comment", "home-dir", "shell", "system", "expiredate", "groups"},
+    AccountOp.USERADD: {"uid", "gid", "comment", "home-dir", "shell", "system", "expiredate", "groups", AVOID},
     AccountOp.USERMOD: {"gid", "comment", "shell", "expiredate", "append", "remove", "lock", "unlock", "complete"},
     AccountOp.USERDEL: set(),
+    AccountOp.RESTORE: {"user", "group"},
 }
 _SECONDS_A_DAY = 86_400
 
@@ -48,6 +62,7 @@ def wanted_of(action: Account) -> Wanted:
         leave=_names(said.get("remove", "")),
         lock=said.get("lock", "no") in _YES,
         unlock=said.get("unlock", "no") in _YES,
+        avoid=_numbers(action),
     )
 
 
@@ -56,6 +71,30 @@ def accounts_of(view: _Reader) -> Accounts:
     texts = {name: _text(view, f"/etc/{name}") for name in _FILES}
     optional = {name: texts[name] for name in ("shadow", "gshadow", "subuid", "subgid")}
     return Accounts(texts["passwd"] or "", texts["group"] or "", **optional, login_defs=_text(view, "/etc/login.defs") or "")
+
+
+def kept_of(action: Account) -> dict[str, list[str]]:
+    """What a RESTORE gives back (`formats.belongings`). Raises ActionFailed."""
+    _said(action)
+    try:
+        said = json.loads(action.content)
+        return {str(file): [str(line) for line in lines] for file, lines in said.items()}
+    except (ValueError, AttributeError, TypeError) as error:
+        raise ActionFailed("not what the undo store holds", f"{action.op.value} {action.name}") from error
+
+
+def captured(view: _Reader, action: Account, *, simulated: bool = False) -> Saved | None:
+    """What goes with an account or a group, passwords among it, for the undo store alone. Raises HostError."""
+    if action.op not in (AccountOp.USERDEL, AccountOp.GROUPDEL):
+        return None
+    accounts = accounts_of(_Lenient(view) if simulated else view)
+    if action.op is AccountOp.USERDEL:
+        return _saved(f"user:{action.name}", belongings(accounts, action.name))
+    return _saved(f"group:{action.name}", group_belongings(accounts, action.name))
+
+
+def _saved(name: str, lines: Mapping[str, Sequence[str]]) -> Saved | None:
+    return Saved(name, FileType.OTHER, content=json.dumps(lines, sort_keys=True).encode("ascii")) if lines else None
 
 
 def today() -> int:
@@ -92,6 +131,8 @@ def _edits(view: _Reader, action: Account) -> Iterator[tuple[str, str | None, st
 def _edit_users(accounts: Accounts, action: Account) -> Accounts:
     if action.op is AccountOp.USERDEL:
         return remove_user(accounts, action.name)
+    if action.op is AccountOp.RESTORE:
+        return give_back(accounts, action.name, kept_of(action))
     if action.op is AccountOp.USERADD:
         return add_user(accounts, action.name, wanted_of(action), today())
     if action.name in accounts.users:
@@ -102,8 +143,7 @@ def _edit_users(accounts: Accounts, action: Account) -> Accounts:
 def _edit_groups(view: _Reader, action: Account, groups: str, shadow: str | None) -> tuple[str, str | None]:
     if action.op is AccountOp.GROUPDEL:
         return remove_group(groups, shadow, _text(view, "/etc/passwd") or "", action.name)
-    gid, system = fields_of(action)
-    return add_group(groups, shadow, action.name, _gid(view, groups, action.name, gid, system=system))
+    return add_group(groups, shadow, action.name, gid_of(view, action, groups))
 
 
 def _said(action: Account) -> dict[str, str]:
@@ -120,16 +160,25 @@ def _number(action: Account, what: str, text: str | None) -> int | None:
     return None if text is None else int(text)
 
 
+def _numbers(action: Account) -> frozenset[int]:
+    """The numbers of `avoid`."""
+    return frozenset(number for one in _names(_said(action).get(AVOID, "")) if (number := _number(action, "number", one)) is not None)
+
+
 def _names(text: str) -> tuple[str, ...]:
     return tuple(name for name in text.split(",") if name)
 
 
-def _gid(view: _Reader, groups: str, name: str, asked: int | None, *, system: bool) -> int:
+def gid_of(view: _Reader, action: Account, groups: str) -> int:
+    """The number that groupadd gives, of which `groups` is the text of /etc/group. Raises AccountConflict, ActionFailed."""
+    asked, system = fields_of(action)
     if asked is not None:
         return asked
     parsed = parse_groups(groups)
-    there = next((group.gid for group in parsed if group.name == name), None)
-    return free_gid(parsed, parse_gid_range(_text(view, "/etc/login.defs") or ""), system=system) if there is None else there
+    there = next((group.gid for group in parsed if group.name == action.name), None)
+    if there is not None:
+        return there
+    return free_gid(parsed, parse_gid_range(_text(view, "/etc/login.defs") or ""), system=system, avoid=_numbers(action))
 
 
 def _text(view: _Reader, path: str) -> str | None:

@@ -76,6 +76,31 @@ def create(fd: int, contents: Contents) -> Written:
     return Written(writer.bytes, writer.sum.hexdigest(), tar.said[:_KEPT])
 
 
+def create_of(fd: int, directory: int) -> Written:
+    """Write an archive of everything in an open directory on its file system to `fd`, and make it durable.
+
+    Raises ArchiveError, also when something changed while it was read; TargetError.
+    """
+    argv = [*_CREATE, "--one-file-system", f"--directory=/proc/self/fd/{directory}", "--", "."]
+    writer = _Writer(fd)
+    for ended in pipe([argv, _COMPRESS["gzip"]], writer.take, pass_fds=(directory,)):
+        if ended.rc != 0:
+            raise ArchiveError("the archive could not be made", _reasons(ended))
+    writer.sync()
+    return Written(writer.bytes, writer.sum.hexdigest(), ())
+
+
+def compare_with(fd: int, directory: int) -> tuple[str, ...]:
+    """What differs between an archive that `create_of` made and an open directory. Raises ArchiveError."""
+    lines: list[bytes] = []
+    argv = ["tar", "--compare", "--file=-", *_METADATA, f"--directory=/proc/self/fd/{directory}"]
+    decompressor, tar = _read(fd, "gzip", argv, lines.append, (directory,))
+    if decompressor.rc != 0 or tar.rc not in (0, 1):
+        raise ArchiveError("the archive could not be compared", decompressor.reason if decompressor.rc else _reasons(tar))
+    found = [line for line in b"".join(lines).decode("utf-8", "backslashreplace").splitlines() if line]
+    return (*found, *tar.said) if tar.rc else ()
+
+
 def copy(source: int, target: int) -> Written:
     """Copy a whole archive and make it durable. Raises ArchiveError, TargetError."""
     writer = _Writer(target)
@@ -134,10 +159,11 @@ def extract(fd: int, compress: str, directory: int, members: Sequence[str], *, a
 
 
 _METADATA = ("--numeric-owner", "--acls", "--xattrs")
+_CREATE = ("tar", "--create", "--file=-", "--format=posix", *_METADATA, "--xattrs-include=*", "--sparse")
 
 
 def _create_argv(contents: Contents) -> list[str]:
-    options = ["tar", "--create", "--file=-", "--format=posix", *_METADATA, "--xattrs-include=*", "--sparse"]
+    options = [*_CREATE]
     options += ["--one-file-system"] if contents.one_file_system else []
     options += ["--no-wildcards", "--anchored", *(f"--exclude={_member(path)}" for path in contents.literal)]
     options += ["--wildcards", "--no-wildcards-match-slash"]

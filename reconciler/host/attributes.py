@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
+from contextlib import suppress
 
 _ACL = "system.posix_acl_access"
+_DEFAULT_ACL = "system.posix_acl_default"
+_CAPABILITY = "security.capability"
 _KEPT = ("user.", "trusted.")
 _BEST_EFFORT = ("security.selinux", "security.SMACK64")
 """Labels: a policy may refuse to set them, and sets its own. Never copied: file capabilities and signatures, they belong to the content."""
@@ -15,12 +19,77 @@ _ACL_ENTRY = struct.Struct("<HHI")
 _USER_OBJECT, _GROUP_OBJECT, _MASK, _OTHER = 0x01, 0x04, 0x10, 0x20
 
 
+_NONE_HERE = (errno.ENOTSUP, errno.ENODATA)
+
+
 def read_attributes(fd: int) -> tuple[tuple[str, bytes], ...]:
-    """All extended attributes of an open file, sorted; none where the file system has none."""
+    """All extended attributes of an open file, sorted; none where the file system has none. Raises OSError."""
+    found = []
+    for name in _names(fd):
+        with suppress(_Gone):
+            found.append((name, _value(fd, name)))
+    return tuple(found)
+
+
+class _Gone(Exception):
+    """An attribute that vanished between its name and its value."""
+
+
+def _names(fd: int) -> list[str]:
     try:
-        return tuple((name, os.getxattr(fd, name)) for name in sorted(os.listxattr(fd)))
-    except OSError:
-        return ()
+        return sorted(os.listxattr(fd))
+    except OSError as error:
+        if error.errno in _NONE_HERE:
+            return []
+        raise
+
+
+def _value(fd: int, name: str) -> bytes:
+    try:
+        return os.getxattr(fd, name)
+    except OSError as error:
+        if error.errno in _NONE_HERE:
+            raise _Gone from error
+        raise
+
+
+def restorable(name: str, *, as_user: bool = False) -> bool:
+    """Whether an attribute can be put back: by root, or with a user's own rights in his home. The others a policy sets anew."""
+    if as_user:
+        return name.startswith("user.") or name in (_ACL, _DEFAULT_ACL)
+    return name.startswith(_KEPT) or name in (_ACL, _DEFAULT_ACL, _CAPABILITY)
+
+
+def set_attributes(fd: int, wanted: tuple[tuple[str, bytes], ...]) -> None:
+    """Give an open file or directory exactly these attributes, but for capabilities (`set_capability`). Raises OSError.
+
+    Labels of a security policy stay as they are. An ACL brings the mode of the group and of the others with it.
+    """
+    asked = {name: value for name, value in wanted if restorable(name) and name != _CAPABILITY}
+    there = dict(read_attributes(fd))
+    for name in there:
+        if restorable(name) and name not in asked and name != _CAPABILITY:
+            os.removexattr(fd, name)
+    for name, value in asked.items():
+        if there.get(name) != value:
+            os.setxattr(fd, name, value)
+
+
+def set_capability(fd: int, wanted: tuple[tuple[str, bytes], ...]) -> None:
+    """Give an open file the capability that is among these: last of all, for each change of owner and content takes it away."""
+    value = dict(wanted).get(_CAPABILITY)
+    if value is not None:
+        os.setxattr(fd, _CAPABILITY, value)
+
+
+def without_capability(attributes: tuple[tuple[str, bytes], ...]) -> tuple[tuple[str, bytes], ...]:
+    """What may be set on a file whose content is not known to be the one that the capability belongs to."""
+    return tuple((name, value) for name, value in attributes if name != _CAPABILITY)
+
+
+def narrowed(attributes: tuple[tuple[str, bytes], ...], mode: int) -> int:
+    """The mode that a new file may have until its ACL is set: with one, what the mode says of the group is the mask."""
+    return mode & ~0o077 if any(name == _ACL for name, _ in attributes) else mode
 
 
 def copy_attributes(source: int, target: int, mode: int) -> None:

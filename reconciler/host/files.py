@@ -7,18 +7,30 @@ import stat
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from reconciler.core.actions import Action, EditLines, MakeDirectory, MakeLink, RemovePath, SetAccess, WriteFile
+from reconciler.core.actions import (
+    Action,
+    ArchiveTree,
+    Attributes,
+    EditLines,
+    MakeDirectory,
+    MakeLink,
+    RemovePath,
+    RemoveTree,
+    RestoreTree,
+    SetAccess,
+    WriteFile,
+)
 from reconciler.core.host import Entry, FileType, HostError, Saved, UnsafePath
 from reconciler.host.attributes import read_attributes
 from reconciler.host.owners import Ids, Ownership
 from reconciler.host.place import Place, explain, not_durable
-from reconciler.host.safe_path import SafeRoot
+from reconciler.host.safe_path import SafeRoot, unreadable
 from reconciler.host.unsynced import Unsynced
 
 if TYPE_CHECKING:
     from reconciler.host.homes import HomeAction
 
-PathAction = WriteFile | EditLines | MakeDirectory | SetAccess | MakeLink | RemovePath
+PathAction = WriteFile | EditLines | MakeDirectory | SetAccess | MakeLink | RemovePath | ArchiveTree | RemoveTree | RestoreTree
 
 _TYPES = {stat.S_IFREG: FileType.FILE, stat.S_IFDIR: FileType.DIRECTORY, stat.S_IFLNK: FileType.LINK}
 
@@ -26,8 +38,10 @@ _TYPES = {stat.S_IFREG: FileType.FILE, stat.S_IFDIR: FileType.DIRECTORY, stat.S_
 class Files:
     """HostView's and Executor's methods for paths, beneath one root."""
 
-    def __init__(self, root: SafeRoot, ownership: Ownership, ids: Ids) -> None:
+    def __init__(self, root: SafeRoot, ownership: Ownership, ids: Ids, archives: str) -> None:
+        """`archives` is the directory of this machine that archives of homes are kept in."""
         self._root = root
+        self._archives = archives
         self._ids = ids
         self._ownership = ownership
         self._coming: list[PathAction] = []
@@ -59,8 +73,17 @@ class Files:
         if entry.type is FileType.OTHER:
             raise UnsafePath("not a file, directory or link", f"{path} is a FIFO, socket or device; it is left alone")
         content = self.read(path) if entry.type is FileType.FILE else None
-        attributes = () if entry.type is FileType.LINK else self._attributes(path)
-        return Saved(path, entry.type, entry.mode, entry.owner, entry.group, entry.target, content, attributes)
+        return Saved(path, entry.type, entry.mode, entry.owner, entry.group, entry.target, content, self.attributes(path))
+
+    def attributes(self, path: str) -> Attributes:
+        """As HostView.attributes."""
+        entry = self.entry(path)
+        if entry is None or entry.type not in (FileType.FILE, FileType.DIRECTORY):
+            return ()
+        try:
+            return self._attributes(path)
+        except OSError as error:
+            raise unreadable(path, error) from error
 
     def prepare(self, actions: Sequence[Action]) -> None:
         """As Executor.prepare: one process with a user's rights does what comes next to each other in his home.
@@ -82,13 +105,13 @@ class Files:
         failed = batch.end() if batch else {}
         return {path: str(not_durable(path, reason)) for path, reason in failed.items()}
 
-    def execute(self, action: PathAction) -> None:
-        """Do a path action. Raises ActionFailed, UnsafePath; then what is at the path is as it was."""
+    def execute(self, action: PathAction) -> str:
+        """Do a path action; what there is to say of it. Raises ActionFailed, UnsafePath; then what is at the path is as it was."""
         self._root.forget()
-        if isinstance(action, RemovePath):
+        if isinstance(action, RemovePath | RemoveTree):
             self.sync()  # what takes the place of something is there for good before that goes
         try:
-            self._execute(action)
+            return self._execute(action)
         except OSError as error:
             raise explain(action.path, error) from error
         finally:
@@ -101,10 +124,14 @@ class Files:
         """
         return tuple(f"{at.rstrip('/')}/{name}" for at in directories for name in self._root.names(at) if Place.is_temporary(name))
 
-    def _execute(self, action: PathAction) -> None:
-        if not isinstance(action, MakeLink | RemovePath) and action.as_user:
+    def _execute(self, action: PathAction) -> str:
+        if isinstance(action, WriteFile | EditLines | MakeDirectory | SetAccess) and action.as_user:
             self._execute_as_user(action)
-            return
+            return ""
+        if isinstance(action, ArchiveTree | RemoveTree | RestoreTree):
+            from reconciler.host import trees  # starts programs, and only where a home goes
+
+            return trees.execute(self._root, self._ownership, self._archives, action)
         from reconciler.host import edits, writes  # a plan never writes
 
         match action:
@@ -120,6 +147,7 @@ class Files:
                 writes.make_link(self._root, self._ownership, action)
             case RemovePath():
                 writes.remove_path(self._root, self._ownership, action)
+        return ""
 
     def _execute_as_user(self, action: HomeAction) -> None:
         from reconciler.host import as_user  # only where there are homes
@@ -135,7 +163,7 @@ class Files:
         """What comes next, as far as it is done as the same user."""
         at = self._coming.index(action) + 1 if action in self._coming else len(self._coming)
         for one in self._coming[at:]:
-            if isinstance(one, MakeLink | RemovePath) or one.as_user != action.as_user:
+            if not isinstance(one, WriteFile | EditLines | MakeDirectory | SetAccess) or one.as_user != action.as_user:
                 return
             yield one
 
@@ -146,12 +174,9 @@ class Files:
         except OSError as error:
             raise UnsafePath("changes while it is read", f"{path}: {error.strerror}") from error
 
-    def _attributes(self, path: str) -> tuple[tuple[str, bytes], ...]:
+    def _attributes(self, path: str) -> Attributes:
         directory, name = self._root.parent(path)
-        try:
-            fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
-        except OSError:
-            return ()
+        fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
         try:
             return read_attributes(fd)
         finally:

@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 from reconciler.core.actions import Account
 from reconciler.core.host import ActionFailed, HostView, Receipt
-from reconciler.formats.accounts import Group, parse_group_shadows, parse_groups
+from reconciler.formats.accounts import AccountConflict, Group, parse_group_shadows, parse_groups
 from reconciler.formats.users import NO_PASSWORD
-from reconciler.host.account_edits import fields_of
+from reconciler.host.account_edits import AVOID, fields_of, gid_of
 from reconciler.host.shadow_utils import check, options_of, run_unlocked
 
 _TEXT = ("utf-8", "surrogateescape")
@@ -25,6 +25,7 @@ def groupadd(view: HostView, prefix: str, action: Account, changed: Callable[[],
     if there is not None and gid is not None and there.gid != gid:
         raise ActionFailed("groupadd failed", f"group '{action.name}' already exists with gid {there.gid}")
     if there is None:
+        gid = _spelled_out(view, action, gid)
         wanted = [*(["--gid", str(gid)] if gid is not None else []), *(["--system"] if system else [])]
         result = run_unlocked(["groupadd", *options_of(prefix), *wanted, "--", action.name])
         changed()
@@ -36,6 +37,16 @@ def groupadd(view: HostView, prefix: str, action: Account, changed: Callable[[],
         check(result, "groupmod", _shadow_is_complete(view, action.name))
         return Receipt("completed /etc/gshadow")
     return Receipt("" if there is None else "was there already")
+
+
+def _spelled_out(view: HostView, action: Account, gid: int | None) -> int | None:
+    """The number, where groupadd, which takes the next free one, could take one that must not be given away."""
+    if gid is not None or AVOID not in dict(action.fields):
+        return gid
+    try:
+        return gid_of(view, action, _text(view, "/etc/group") or "")
+    except AccountConflict as error:
+        raise ActionFailed("groupadd failed", str(error)) from error
 
 
 def groupdel(view: HostView, prefix: str, action: Account, changed: Callable[[], None]) -> Receipt:

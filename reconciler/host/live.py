@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from reconciler.core.actions import Account, Action, Unit, WriteFile, path_of
+from reconciler.core.actions import Account, Action, Attributes, EndSessions, Unit, WriteFile, path_of
 from reconciler.core.digest import digest
 from reconciler.core.host import ActionFailed, Entry, Receipt, Saved, UnitState
 from reconciler.host.files import Files
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _BOOTED = "/run/systemd/system"
 """sd_booted(3): this directory exists exactly when systemd is the init system."""
+_ARCHIVES = "/var/lib/reconciler/archive"
+"""Where the homes of accounts that went are kept: in our own state, which is root's alone."""
 
 
 class LiveHost:
@@ -33,7 +35,7 @@ class LiveHost:
         self.running = root == "/" and os.path.isdir(_BOOTED)
         self._paths = SafeRoot(root)
         self._ids = Ids(self._paths)
-        self._files = Files(self._paths, KernelOwnership(self._ids), self._ids)
+        self._files = Files(self._paths, KernelOwnership(self._ids), self._ids, f"{root.rstrip('/')}{_ARCHIVES}")
         self._asked: Systemd | None = None
         self._accepted: frozenset[WriteFile] = frozenset()
 
@@ -58,6 +60,10 @@ class LiveHost:
         """As HostView.names."""
         return self._files.names(path)
 
+    def attributes(self, path: str) -> Attributes:
+        """As HostView.attributes."""
+        return self._files.attributes(path)
+
     def units(self, names: Sequence[str]) -> Mapping[str, UnitState]:
         """As HostView.units. Raises Unreadable."""
         return self._systemd().units(names) if self.running else {name: UnitState() for name in names}
@@ -68,6 +74,10 @@ class LiveHost:
 
     def capture(self, action: Action) -> Saved | None:
         """As Executor.capture. Raises Unreadable, UnsafePath."""
+        if isinstance(action, Account):
+            from reconciler.host.account_edits import captured  # a plan keeps nothing
+
+            return captured(self, action)
         path = path_of(action)
         return None if path is None else self._files.capture(path)
 
@@ -105,13 +115,16 @@ class LiveHost:
 
                 self._files.sync()  # as before a removal: an account may be shut
                 return execute_account(self, self.root, action, self._accounts_changed)
+            case EndSessions():
+                from reconciler.host.sessions import end_sessions  # starts programs
+
+                return end_sessions(self._ids, action, running=self.running) if self.root == "/" else Receipt()
             case _:
                 if isinstance(action, WriteFile) and action.check and self.root == "/" and action not in self._accepted:
                     from reconciler.host.checks import judge  # starts a program
 
                     judge(action)
-                self._files.execute(action)
-                return Receipt()
+                return Receipt(self._files.execute(action))
 
     def settle(self, units: Sequence[str], seconds: float = 0.4) -> Mapping[str, str]:
         """Watch units that were started until so long after that: those that do not stay up, with the reason. Raises Unreadable."""

@@ -6,7 +6,20 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from reconciler.core.actions import ABSENT, EditLines, MakeDirectory, MakeLink, RemovePath, SetAccess, WriteFile
+from reconciler.core.actions import (
+    ABSENT,
+    ArchiveTree,
+    Attributes,
+    EditLines,
+    MakeDirectory,
+    MakeLink,
+    RemovePath,
+    RemoveTree,
+    RestoreTree,
+    SetAccess,
+    WriteFile,
+    remnant,
+)
 from reconciler.core.digest import digest
 from reconciler.core.host import ActionFailed, Entry, FileType, HostView, Saved, UnsafePath
 from reconciler.host.expects import DIRECTORY, OTHER, mismatch, missing_directory, not_replaceable, state_of
@@ -16,10 +29,11 @@ from reconciler.host.safe_path import check_plain
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """What is at a path now. `content` None of a file: as in the tree below."""
+    """What is at a path now. `content` None of a file, and `attributes` None: as in the tree below."""
 
     entry: Entry
     content: bytes | None = None
+    attributes: Attributes | None = ()
 
 
 class Overlay:
@@ -29,6 +43,7 @@ class Overlay:
         self._base = base
         self._nodes: dict[str, Node | None] = {}
         self._children: dict[str, set[str]] = {}
+        self._archives: dict[str, dict[str, Node]] = {}
 
     def entry(self, path: str) -> Entry | None:
         """As HostView.entry."""
@@ -53,6 +68,13 @@ class Overlay:
         """As HostView.digest."""
         content = self._written(path)
         return self._base.digest(path) if content is None else digest(content)
+
+    def attributes(self, path: str) -> Attributes:
+        """As HostView.attributes."""
+        if self.entry(path) is None:
+            return ()
+        kept = self._kept(path)
+        return self._base.attributes(path) if kept is None else kept
 
     def _written(self, path: str) -> bytes | None:
         """A file's content if it was changed here. Raises as read."""
@@ -80,12 +102,12 @@ class Overlay:
         return iter(self._nodes)
 
     def capture(self, path: str) -> Saved:
-        """As Executor.capture; attributes of memory there are none."""
+        """As Executor.capture."""
         entry = self.entry(path)
         if entry is None:
             return Saved(path, None)
         content = self.read(path) if entry.type is FileType.FILE else None
-        return Saved(path, entry.type, entry.mode, entry.owner, entry.group, entry.target, content)
+        return Saved(path, entry.type, entry.mode, entry.owner, entry.group, entry.target, content, self.attributes(path))
 
     def put(self, path: str, node: Node | None) -> None:
         """Set or remove what is at a path, whatever was there."""
@@ -93,7 +115,9 @@ class Overlay:
         parent, _, name = path.rpartition("/")
         self._children.setdefault(parent or "/", set()).add(name)
 
-    def execute(self, action: WriteFile | EditLines | MakeDirectory | SetAccess | MakeLink | RemovePath) -> None:
+    def execute(
+        self, action: WriteFile | EditLines | MakeDirectory | SetAccess | MakeLink | RemovePath | ArchiveTree | RemoveTree | RestoreTree
+    ) -> None:
         """Do a path action. Raises ActionFailed, UnsafePath."""
         check_plain(action.path)
         match action:
@@ -109,12 +133,19 @@ class Overlay:
                 self._link(action)
             case RemovePath():
                 self._remove(action)
+            case ArchiveTree():
+                self._archive_tree(action)
+            case RemoveTree():
+                self._remove_tree(action)
+            case RestoreTree():
+                self._restore_tree(action)
 
     def _write(self, action: WriteFile) -> None:
         self._need_parent(action.path)
         self._expect(action.path, action.expects)
         entry = Entry(FileType.FILE, action.mode, action.owner, action.group, len(action.content), time.time_ns())
-        self.put(action.path, Node(entry, action.content))
+        kept = self._kept(action.path) if action.attributes is None else action.attributes
+        self.put(action.path, Node(entry, action.content, kept))
 
     def _edit(self, action: EditLines) -> None:
         self._need_parent(action.path)
@@ -127,7 +158,14 @@ class Overlay:
         if entry is not None and new == content and (entry.mode, entry.owner, entry.group) == (action.mode, action.owner, action.group):
             return
         whole = Entry(FileType.FILE, action.mode, action.owner, action.group, len(new), time.time_ns())
-        self.put(action.path, Node(whole, new))
+        self.put(action.path, Node(whole, new, self._kept(action.path)))
+
+    def _kept(self, path: str) -> Attributes | None:
+        """The attributes that what is at a path keeps when it is replaced. Not looked up: a snapshot has none."""
+        node = self._nodes.get(path)
+        if node is None:
+            return () if path in self._nodes or self.entry(path) is None else None
+        return node.attributes
 
     def _make_directory(self, action: MakeDirectory) -> None:
         self._need_parent(action.path)
@@ -135,7 +173,7 @@ class Overlay:
         allowed = set(self.names(action.skeleton)) if action.skeleton else set()
         if found != ABSENT and (found != DIRECTORY or set(self.names(action.path)) - allowed):
             raise mismatch(action.path, ABSENT, found)
-        self.put(action.path, Node(_directory(action.mode, action.owner, action.group)))
+        self.put(action.path, Node(_directory(action.mode, action.owner, action.group), attributes=action.attributes or ()))
         for name in sorted(allowed):
             self._copy(_join(action.skeleton, name), _join(action.path, name), action.owner, action.group)
 
@@ -159,7 +197,8 @@ class Overlay:
             raise UnsafePath("the file has other names", f"{action.path} is one of {entry.nlink} hard links, a change would hit all")
         node = self._nodes.get(action.path)
         changed = replace(entry, mode=action.mode, owner=action.owner, group=action.group)
-        self.put(action.path, Node(changed, node.content if node else None))
+        kept = self._kept(action.path) if action.attributes is None else action.attributes
+        self.put(action.path, Node(changed, node.content if node else None, kept))
 
     def _link(self, action: MakeLink) -> None:
         parent = _parent(action.path)
@@ -170,7 +209,8 @@ class Overlay:
         if missing:
             self.put(parent, Node(_directory("0755", "root", "root")))
         self._need_parent(action.path)
-        entry = Entry(FileType.LINK, "0777", "root", "root", len(action.target.encode()), time.time_ns(), target=action.target)
+        owner = (action.owner or "root", action.group or "root")
+        entry = Entry(FileType.LINK, "0777", *owner, len(action.target.encode()), time.time_ns(), target=action.target)
         self.put(action.path, Node(entry))
 
     def _remove(self, action: RemovePath) -> None:
@@ -187,6 +227,42 @@ class Overlay:
         if found == DIRECTORY and self.names(action.path):
             raise ActionFailed("the change could not be made", f"{action.path}: the directory is not empty")
         self.put(action.path, None)
+
+    def _archive_tree(self, action: ArchiveTree) -> None:
+        """Only what was changed here is kept: a plan does not read through a home."""
+        self._need_directory(action.path)
+        below = f"{action.path}/"
+        kept = {path: node for path, node in self._nodes.items() if node is not None and (path == action.path or path.startswith(below))}
+        self._archives[action.archive] = kept
+
+    def _remove_tree(self, action: RemoveTree) -> None:
+        for path in (action.path, remnant(action.path)):
+            if self.entry(path) is not None:
+                self._need_directory(path)
+                self._vanish(path)
+
+    def _vanish(self, path: str) -> None:
+        below = f"{path}/"
+        for inner in [inner for inner in self._nodes if inner.startswith(below)]:
+            del self._nodes[inner]
+        for inner in [inner for inner in self._children if inner == path or inner.startswith(below)]:
+            del self._children[inner]
+        self.put(path, None)
+
+    def _restore_tree(self, action: RestoreTree) -> None:
+        self._need_parent(action.path)
+        self._expect(action.path, ABSENT)
+        for path, node in sorted(self._archives.get(action.archive, {}).items()):
+            self.put(path, node)
+        top = _directory(action.mode, action.owner, action.group)
+        self.put(action.path, Node(top, attributes=action.attributes or ()))
+
+    def _need_directory(self, path: str) -> None:
+        entry = self.entry(path)
+        if entry is None:
+            raise ActionFailed("nothing is there", f"{path} is gone; plan again")
+        if entry.type is not FileType.DIRECTORY:
+            raise UnsafePath("not a directory", f"{path} is a {entry.type.value}; it is left alone")
 
     def _expect(self, path: str, expects: str) -> None:
         found = self._state(path)

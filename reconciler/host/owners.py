@@ -111,8 +111,14 @@ class Ownership(Protocol):
     def record(self, path: str, found: os.stat_result, mode: int, owner: str, group: str) -> None:
         """Remember what the kernel could not hold for what is now at `path`."""
 
+    def own_link(self, directory: int, name: str, owner: str, group: str) -> None:
+        """Give a new symbolic link to somebody. Raises ActionFailed, OSError."""
+
     def drop(self, path: str) -> None:
         """Forget what was remembered of a path that is gone."""
+
+    def drop_below(self, path: str) -> None:
+        """Forget what was remembered of a directory that is gone, and of everything in it."""
 
 
 class KernelOwnership:
@@ -147,7 +153,14 @@ class KernelOwnership:
     def record(self, path: str, found: os.stat_result, mode: int, owner: str, group: str) -> None:
         """Nothing to remember."""
 
+    def own_link(self, directory: int, name: str, owner: str, group: str) -> None:
+        """As Ownership.own_link."""
+        os.chown(name, self._ids.uid(owner), self._ids.gid(group or owner), dir_fd=directory, follow_symlinks=False)
+
     def drop(self, path: str) -> None:
+        """Nothing to forget."""
+
+    def drop_below(self, path: str) -> None:
         """Nothing to forget."""
 
 
@@ -214,10 +227,18 @@ class RecordedOwnership:
         rows[path] = row
         self._append({"path": path, **asdict(row)})
 
+    def own_link(self, directory: int, name: str, owner: str, group: str) -> None:
+        """Who owns a link is not recorded: it says nothing."""
+
     def drop(self, path: str) -> None:
         """As Ownership.drop."""
         if self._load().pop(path, None) is not None:
             self._append({"path": path, "gone": True})
+
+    def drop_below(self, path: str) -> None:
+        """As Ownership.drop_below."""
+        for known in [known for known in self._load() if known == path or known.startswith(f"{path}/")]:
+            self.drop(known)
 
     def _load(self) -> dict[str, _Row]:
         if self._rows is None:

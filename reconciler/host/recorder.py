@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from reconciler.core.actions import Attributes
 from reconciler.core.host import Entry, FileType, HostError, HostView, UnitState
 
 MOST_NAMES = 2000
@@ -46,6 +47,10 @@ class Recorder:
         """As HostView.names."""
         self.list(path)
         return self._host.names(path)
+
+    def attributes(self, path: str) -> Attributes:
+        """As HostView.attributes."""
+        return self._host.attributes(path)
 
     def units(self, names: Sequence[str]) -> Mapping[str, UnitState]:
         """As HostView.units."""

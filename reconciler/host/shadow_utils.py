@@ -17,14 +17,17 @@ _PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0, 4.0)
 _LOCKED = b"cannot lock"
 
 
-def run_unlocked(argv: list[str]) -> Result:
-    """Run it; again, after a pause, while another program holds a lock on the account files. A lock of a dead process it removes itself."""
+def run_unlocked(argv: list[str], feed: bytes = b"") -> Result:
+    """Run it, with `feed` on its standard input; again, after a pause, while another program holds a lock on the account files.
+
+    A lock of a dead process it removes itself.
+    """
     for pause in _PAUSES:
-        result = run(argv, timeout=_TIMEOUT)
+        result = run(argv, timeout=_TIMEOUT, input=feed)
         if not _is_locked(result):
             return result
         time.sleep(pause)
-    return run(argv, timeout=_TIMEOUT)
+    return run(argv, timeout=_TIMEOUT, input=feed)
 
 
 def check(result: Result, program: str, done: bool) -> None:

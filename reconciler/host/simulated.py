@@ -5,11 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from reconciler.core.actions import Account, Action, EditLines, MakeDirectory, SetAccess, Unit, WriteFile, path_of
+from reconciler.core.actions import (
+    Account,
+    Action,
+    Attributes,
+    EditLines,
+    EndSessions,
+    MakeDirectory,
+    RestoreTree,
+    SetAccess,
+    Unit,
+    WriteFile,
+    path_of,
+)
 from reconciler.core.digest import digest
 from reconciler.core.host import ActionFailed, Entry, FileType, HostView, Receipt, Saved, UnitState
 from reconciler.formats.accounts import parse_groups, parse_users
-from reconciler.host.account_edits import account_edits
+from reconciler.host.account_edits import account_edits, captured
 from reconciler.host.homes import HomeAction, check_below, check_entry, home_of, is_a_directory
 from reconciler.host.overlay import Node, Overlay
 from reconciler.host.safe_path import check_plain
@@ -70,6 +82,10 @@ class SimulatedHost:
         """As HostView.names."""
         return self._files.names(path)
 
+    def attributes(self, path: str) -> Attributes:
+        """As HostView.attributes."""
+        return self._files.attributes(path)
+
     def units(self, names: Sequence[str]) -> Mapping[str, UnitState]:
         """As HostView.units."""
         return self._units.units(names)
@@ -80,6 +96,8 @@ class SimulatedHost:
 
     def capture(self, action: Action) -> Saved | None:
         """As Executor.capture."""
+        if isinstance(action, Account):
+            return captured(self, action, simulated=True)
         path = path_of(action)
         return None if path is None else self._files.capture(path)
 
@@ -92,9 +110,12 @@ class SimulatedHost:
                 return self._units.execute(action)
             case Account():
                 self._edit_accounts(action)
+            case EndSessions():
+                return Receipt()
             case _:
                 if isinstance(action, WriteFile | EditLines | MakeDirectory | SetAccess):
                     action = self._in_home(action) if action.as_user else action
+                if isinstance(action, WriteFile | EditLines | MakeDirectory | SetAccess | RestoreTree):
                     self._check_owner(action)
                 self._files.execute(action)
                 self._names = None if path_of(action) in ("/etc/passwd", "/etc/group") else self._names
@@ -139,7 +160,7 @@ class SimulatedHost:
         check_entry(action.path, found, home.user, directory=is_directory)
         return replace(action, group=action.group or home.group)
 
-    def _check_owner(self, action: HomeAction) -> None:
+    def _check_owner(self, action: HomeAction | RestoreTree) -> None:
         if self._names is None:
             users = parse_users(self._text("/etc/passwd"))
             groups = parse_groups(self._text("/etc/group"))
@@ -195,6 +216,10 @@ class EmptyView:
 
     def names(self, path: str) -> tuple[str, ...]:  # as HostView has it
         """As HostView.names."""
+        return ()
+
+    def attributes(self, path: str) -> Attributes:  # as HostView has it
+        """As HostView.attributes."""
         return ()
 
     def units(self, names: Sequence[str]) -> Mapping[str, UnitState]:

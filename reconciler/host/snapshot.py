@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from reconciler.core.actions import Attributes
 from reconciler.core.digest import digest
 from reconciler.core.host import Entry, FileType, NotInSnapshot, UnitState, UnsafePath
 from reconciler.host.safe_path import check_plain, through_link
@@ -71,6 +72,10 @@ class SnapshotView:
         if not said.get("listed"):
             raise self._not_known(f"{path}/", f"what is in {path}")
         return tuple(sorted(self._children.get(path, ())))
+
+    def attributes(self, path: str) -> Attributes:
+        """As HostView.attributes: none is in a snapshot. Raises NotInSnapshot."""
+        raise self._not_known(path, f"the attributes of {path}")
 
     def units(self, names: Sequence[str]) -> Mapping[str, UnitState]:
         """As HostView.units. Raises NotInSnapshot."""

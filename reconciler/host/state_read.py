@@ -169,7 +169,13 @@ def to_memory(loaded: Loaded, beside: Beside, machine_id: str) -> Memory:
     if meta is None:
         return memory
     return replace(
-        memory, lineage=meta.lineage, serial=meta.serial, commit=meta.commit, spec_host=meta.spec_host, interrupted=meta.open_run
+        memory,
+        tombstones={(str(row["kind"]), str(row["name"])): str(row["id"]) for row in loaded.tombstones},
+        lineage=meta.lineage,
+        serial=meta.serial,
+        commit=meta.commit,
+        spec_host=meta.spec_host,
+        interrupted=meta.open_run,
     )
 
 

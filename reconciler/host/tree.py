@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 
-from reconciler.core.actions import ABSENT, Account, Action, Unit, WriteFile, path_of
+from reconciler.core.actions import ABSENT, Account, Action, Attributes, EndSessions, Unit, WriteFile, path_of
 from reconciler.core.digest import digest
 from reconciler.core.host import ActionFailed, Entry, HostError, Receipt, Saved, UnitState
-from reconciler.host.account_edits import account_edits
+from reconciler.host.account_edits import account_edits, captured
 from reconciler.host.files import Files
 from reconciler.host.owners import Ids, KernelOwnership, Ownership, RecordedOwnership
 from reconciler.host.safe_path import SafeRoot
 
 OWNERS = "owners.jsonl"
 """The record of owners, in the state directory beside the tree."""
+ARCHIVES = "archive"
+"""The directory of archived homes, there as well."""
 
 _NEW_MODES = {"/etc/group": "0644", "/etc/gshadow": "0640"}
 
@@ -36,7 +38,7 @@ class TreeHost:
         ownership: Ownership = KernelOwnership(self._ids)
         if os.geteuid() != 0:
             ownership = RecordedOwnership(self._ids, self._paths, f"{state}/{OWNERS}")
-        self._files = Files(self._paths, ownership, self._ids)
+        self._files = Files(self._paths, ownership, self._ids, f"{os.path.abspath(state)}/{ARCHIVES}")
 
     def entry(self, path: str) -> Entry | None:
         """As HostView.entry."""
@@ -59,6 +61,10 @@ class TreeHost:
         """As HostView.names."""
         return self._files.names(path)
 
+    def attributes(self, path: str) -> Attributes:
+        """As HostView.attributes."""
+        return self._files.attributes(path)
+
     def units(self, names: Sequence[str]) -> Mapping[str, UnitState]:
         """Nothing runs here."""
         return {name: UnitState() for name in names}
@@ -69,6 +75,8 @@ class TreeHost:
 
     def capture(self, action: Action) -> Saved | None:
         """As Executor.capture. Raises Unreadable, UnsafePath."""
+        if isinstance(action, Account):
+            return captured(self, action)
         path = path_of(action)
         return None if path is None else self._files.capture(path)
 
@@ -79,8 +87,10 @@ class TreeHost:
                 raise ActionFailed("no systemd is running", f"{action.verb.value}: a tree has no running units")
             case Account():
                 self._edit_accounts(action)
+            case EndSessions():
+                return Receipt()  # nothing runs here
             case _:
-                self._files.execute(action)
+                return Receipt(self._files.execute(action))
         return Receipt()
 
     def prepare(self, actions: Sequence[Action]) -> None:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 
 from reconciler.core.actions import Account
 from reconciler.core.host import ActionFailed, HostView, Receipt
 from reconciler.formats.accounts import AccountConflict
-from reconciler.formats.users import NO_PASSWORD, Accounts, Wanted, free_range
+from reconciler.formats.users import NO_PASSWORD, Accounts, Wanted, free_range, uid_of
 from reconciler.host.account_edits import accounts_of, wanted_of
 from reconciler.host.shadow_utils import check, options_of, run_unlocked
 
@@ -49,6 +50,7 @@ def useradd(view: HostView, prefix: str, action: Account, changed: Callable[[], 
         _complete(command)
         _modify(command, wanted)
         return Receipt("was there already")
+    wanted = _numbered(command.now, wanted)
     group = wanted.group or (action.name if action.name in command.now.groups else "")
     options = [
         "--no-create-home",
@@ -64,6 +66,16 @@ def useradd(view: HostView, prefix: str, action: Account, changed: Callable[[], 
     command.run("useradd", *options, done=lambda now: action.name in now.users)
     _complete(command)
     return Receipt()
+
+
+def _numbered(accounts: Accounts, wanted: Wanted) -> Wanted:
+    """With the number spelled out where useradd, which takes the next free one, could take one that must not be given away."""
+    if wanted.uid is not None or not wanted.avoid:
+        return wanted
+    try:
+        return replace(wanted, uid=uid_of(accounts, wanted))
+    except AccountConflict as error:
+        raise ActionFailed("useradd failed", str(error)) from error
 
 
 def usermod(view: HostView, prefix: str, action: Account, changed: Callable[[], None]) -> Receipt:

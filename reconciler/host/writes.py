@@ -6,11 +6,11 @@ import os
 import stat
 from collections.abc import Callable
 
-from reconciler.core.actions import ABSENT, MakeDirectory, MakeLink, RemovePath, SetAccess, WriteFile
+from reconciler.core.actions import ABSENT, Attributes, MakeDirectory, MakeLink, RemovePath, SetAccess, WriteFile
 from reconciler.core.digest import digest
 from reconciler.core.host import ActionFailed, UnsafePath
 from reconciler.host import failpoints, skeleton
-from reconciler.host.attributes import copy_attributes
+from reconciler.host.attributes import copy_attributes, narrowed, read_attributes, set_attributes, set_capability, without_capability
 from reconciler.host.expects import DIRECTORY, not_replaceable
 from reconciler.host.owners import Ownership, write_all
 from reconciler.host.place import Place
@@ -32,7 +32,7 @@ def write_file(root: SafeRoot, ownership: Ownership, action: WriteFile) -> None:
         publish(place, temporary, action.expects, digest(action.content))
         failpoints.hit("write.renamed")
         place.sync()
-        _record(place, ownership, mode, action.owner, action.group)
+        record(place, ownership, mode, action.owner, action.group)
     failpoints.hit("write.done")
 
 
@@ -53,7 +53,7 @@ def make_directory(root: SafeRoot, ownership: Ownership, action: MakeDirectory) 
             raise
         failpoints.hit("mkdir.access")
         place.sync()
-        _record(place, ownership, mode, action.owner, action.group)
+        record(place, ownership, mode, action.owner, action.group)
     failpoints.hit("mkdir.done")
 
 
@@ -73,7 +73,7 @@ def set_access(root: SafeRoot, ownership: Ownership, action: SetAccess) -> None:
             _change(ownership, fd, mode, action)
         finally:
             os.close(fd)
-        _record(place, ownership, mode, action.owner, action.group)
+        record(place, ownership, mode, action.owner, action.group)
     failpoints.hit("access.done")
 
 
@@ -117,15 +117,18 @@ def _expect_replaceable(place: Place, expects: str) -> None:
 
 def _write_temporary(place: Place, temporary: str, ownership: Ownership, action: WriteFile) -> None:
     """The finished, durable file under its temporary name; nothing when this raises."""
-    mode = int(action.mode, 8)
-    fd = os.open(temporary, _NEW, 0o600 & mode, dir_fd=place.fd)
+    fd = os.open(temporary, _NEW, 0o600 & int(action.mode, 8), dir_fd=place.fd)
     try:
         failpoints.hit("write.temporary")
         write_all(fd, action.content)
         failpoints.hit("write.content")
-        ownership.hold(fd, mode, action.owner, action.group)
-        failpoints.hit("write.access")
-        _keep_attributes(place, fd)
+        if action.attributes is None:
+            ownership.hold(fd, int(action.mode, 8), action.owner, action.group)
+            failpoints.hit("write.access")
+            _keep_attributes(place, fd)
+        else:
+            hold_with(fd, ownership, action, action.attributes)
+            set_capability(fd, action.attributes)
         failpoints.hit("write.attributes")
         os.fsync(fd)
     except BaseException:
@@ -133,6 +136,16 @@ def _write_temporary(place: Place, temporary: str, ownership: Ownership, action:
         raise
     finally:
         os.close(fd)
+
+
+def hold_with(fd: int, ownership: Ownership, action: WriteFile | MakeDirectory, attributes: Attributes) -> None:
+    """Mode and owner of something new that has exactly these attributes; at no moment is it open to more than it will be."""
+    mode = int(action.mode, 8)
+    ownership.hold(fd, narrowed(attributes, mode), action.owner, action.group)
+    failpoints.hit("write.access")
+    set_attributes(fd, attributes)
+    # With its ACL the bits of the group are the mask, and set-user-id is back after everything that takes it away.
+    ownership.hold(fd, mode, action.owner, action.group)
 
 
 def _keep_attributes(place: Place, fd: int) -> None:
@@ -172,7 +185,10 @@ def _own_directory(place: Place, ownership: Ownership, mode: int, action: MakeDi
     try:
         if not action.skeleton and os.listdir(fd):
             raise place.changed(ABSENT, DIRECTORY)
-        (ownership.hold if made else ownership.change)(fd, mode, action.owner, action.group)
+        if action.attributes is None:
+            (ownership.hold if made else ownership.change)(fd, mode, action.owner, action.group)
+        else:
+            hold_with(fd, ownership, action, action.attributes)
         os.fsync(fd)
     finally:
         os.close(fd)
@@ -203,14 +219,27 @@ def _open_for_access(place: Place) -> int:
 
 
 def _change(ownership: Ownership, fd: int, mode: int, action: SetAccess) -> None:
-    before = os.fstat(fd)
+    before, known = os.fstat(fd), () if action.attributes is None else read_attributes(fd)
     try:
-        ownership.change(fd, mode, action.owner, action.group)
+        _change_all(ownership, fd, mode, action)
     except BaseException:
+        if action.attributes is not None:
+            _attempt(lambda: set_attributes(fd, known))
         _attempt(lambda: os.fchown(fd, before.st_uid, before.st_gid))
         _attempt(lambda: os.fchmod(fd, stat.S_IMODE(before.st_mode)))
         raise
     os.fsync(fd)
+
+
+def _change_all(ownership: Ownership, fd: int, mode: int, action: SetAccess) -> None:
+    if action.attributes is None:
+        ownership.change(fd, mode, action.owner, action.group)
+        return
+    # Only its owner may use it while neither the old ACL nor the new one says who may.
+    os.fchmod(fd, stat.S_IMODE(os.fstat(fd).st_mode) & 0o700)
+    ownership.change(fd, mode & ~0o077, action.owner, action.group)
+    set_attributes(fd, without_capability(action.attributes))
+    ownership.change(fd, mode, action.owner, action.group)
 
 
 def _attempt(step: Callable[[], None]) -> None:
@@ -239,6 +268,8 @@ def _make_link(root: SafeRoot, ownership: Ownership, action: MakeLink) -> None:
         _expect_replaceable(place, action.expects)
         temporary = place.temporary()
         os.symlink(action.target, temporary, dir_fd=place.fd)
+        if action.owner:
+            ownership.own_link(place.fd, temporary, action.owner, action.group)
         publish(place, temporary, action.expects, f"link:{action.target}")
         failpoints.hit("link.renamed")
         place.sync()
@@ -259,7 +290,8 @@ def _prune_parent(root: SafeRoot, ownership: Ownership, path: str) -> None:
         ownership.drop(parent)
 
 
-def _record(place: Place, ownership: Ownership, mode: int, owner: str, group: str) -> None:
+def record(place: Place, ownership: Ownership, mode: int, owner: str, group: str) -> None:
+    """Remember mode and owner of what is in place now, where the kernel does not hold them."""
     found = place.stat()
     if found is not None:
         ownership.record(place.path, found, mode, owner, group)

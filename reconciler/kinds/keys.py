@@ -278,9 +278,9 @@ def actions(change: Change, user: str, home: str = "") -> Iterator[Step]:
         yield from (edit(name) for name in _FILES[1:] if lines.get(name))
         return
     if private.get("directory") is None:
-        yield Step(MakeDirectory(place, "0700", **mine), cause)
+        yield Step(MakeDirectory(place, "0700", attributes=None, **mine), cause)
     elif private["directory"] != change.part.document["directory"]:
-        yield Step(SetAccess(place, "0700", **mine), cause)
+        yield Step(SetAccess(place, "0700", attributes=None, **mine), cause)
     exactly = "others" in change.part.document
     if exactly:
         yield from (edit(name) for name in _FILES[1:] if lines.get(name))

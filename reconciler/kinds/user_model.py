@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from reconciler.core.fields import AbsolutePath, AccountName, Flag, Mode, Text
 from reconciler.core.resource import RefersTo, Resource
 from reconciler.formats import profile, sudoers
+from reconciler.kinds.home_fate import FATES
 from reconciler.kinds.key_entries import KeyList
 from reconciler.kinds.user_words import EPOCH, NO_HOME, NOLOGIN, State
 
@@ -18,12 +19,6 @@ def _not_root(name: str) -> str:
     if name == "root":
         raise ValueError("leave root out: that account is not managed here, a mistake would shut everybody out")
     return name
-
-
-def _home(value: str) -> str:
-    if value in ("archive", "delete"):
-        raise ValueError(f"`home: {value}` comes in a later version; `home: keep` leaves it where it is, closed to all but root")
-    return value
 
 
 def _relative(path: str) -> str:
@@ -72,7 +67,7 @@ AliasName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+-]{0,63}\z"
 Entry = Annotated[AbsolutePath, AfterValidator(_no_colon)]
 Shell = Annotated[AbsolutePath, AfterValidator(_no_colon)]
 HomePath = Annotated[AbsolutePath, Field(pattern=r"^/[^:]+\z")]
-HomeFate = Annotated[Literal["keep", "archive", "delete"], AfterValidator(_home)]
+HomeFate = Literal["keep", "archive", "delete"]
 Below = Annotated[Text, Field(min_length=1, max_length=1024), AfterValidator(_relative)]
 Expiry = Annotated[str, Field(pattern=r"^[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])\z"), AfterValidator(_day)]
 GroupName = Annotated[AccountName, RefersTo("groups")]
@@ -135,7 +130,7 @@ class User(Resource):
     shell: Shell | None = None
     """The login shell. When left out, a new account gets /bin/bash (nologin if `system`); later it is the user's own business (chsh)."""
     home: HomePath | HomeFate | None = None
-    """The home; /home/NAME when left out, none if `system`. With `state: absent` what becomes of it: `keep`."""
+    """The home; /home/NAME when left out, none if `system`. With `state: absent` what becomes of it: keep, archive or delete."""
     home_mode: Mode | None = None
     """Permissions of the home. When left out, it is made with 0700, and later it is the user's own business."""
     uid: Annotated[int | None, Field(ge=1, le=4_294_967_294, strict=True)] = None
@@ -147,7 +142,7 @@ class User(Resource):
     system: Flag = False
     """An account of a service: a number from the range for system accounts, no home, no shell, unless they are given."""
     state: State = State.PRESENT
-    """present, disabled (nobody can log in; home, number and groups are kept) or absent (with `home: keep`)."""
+    """present, disabled (nobody can log in; home, number and groups are kept) or absent (with `home: keep`, `archive` or `delete`)."""
     environment: Environment = Environment()
     """Variables for login shells and interactive shells."""
     aliases: dict[AliasName, Text] = {}
@@ -159,11 +154,11 @@ class User(Resource):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        fate = self.home == "keep"
+        fate = self.home in FATES
         if self.state is State.ABSENT and not fate:
-            raise ValueError("say what becomes of the home: `state: absent` needs `home: keep`")
+            raise ValueError("say what becomes of the home: `state: absent` needs `home: keep`, `home: archive` or `home: delete`")
         if self.state is not State.ABSENT and fate:
-            raise ValueError("`home: keep` belongs to `state: absent`; otherwise `home` is a path")
+            raise ValueError(f"`home: {self.home}` belongs to `state: absent`; otherwise `home` is a path")
         if (self.directories or self.ssh_keys is not None) and self.system and self.home is None:
             raise ValueError("`directories` and `ssh_keys` are below the home, and a system account has none: give `home` a path")
         return self

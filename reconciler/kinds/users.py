@@ -18,10 +18,10 @@ from reconciler.core.kind import Impossible, Kind, Requirement, RequirementType
 from reconciler.core.spec import Declared
 from reconciler.core.state import LedgerRow
 from reconciler.formats.users import DISABLED
-from reconciler.kinds import access, keys, user_checks, user_files
+from reconciler.kinds import access, home_fate, keys, user_checks, user_files
 from reconciler.kinds.key_entries import keys_of
 from reconciler.kinds.user_model import ExactGroups, ExactKeys, User, UserName, has_home, home_of, shell_of
-from reconciler.kinds.user_words import NEVER, NO_HOME, SYSTEM_BELOW, State, day, days
+from reconciler.kinds.user_words import NEVER, SYSTEM_BELOW, State, day, days
 from reconciler.kinds.users_observed import DIRECTORIES, KEYS, SKELETON, observe
 
 HOME_MODE = "0700"
@@ -113,6 +113,8 @@ def retire(address: Address, row: LedgerRow) -> Part | None:
 def actions(change: Change) -> Iterator[Step]:
     """What to do about one part."""
     part = change.address.part
+    if change.verb is Verb.DELETE and change.declared is not None and goes(change.declared, change.address):
+        return  # with the home, which the account has a step for
     if not part:
         yield from _remove_account(change) if change.verb is Verb.DELETE else _account_steps(change)
     elif part == "home":
@@ -221,13 +223,12 @@ def _memberships(change: Change) -> tuple[list[str], list[str]]:
 
 
 def _remove_account(change: Change) -> Iterator[Step]:
-    """The account goes, its home stays: closed, since the next account may get the number that owns what is in it."""
+    """The account goes, after what becomes of its home. One that stays is closed: its number must open nothing."""
     name, before, cause = change.address.name, change.before or {}, (Cause(change.address),)
     if before.get("uid", 0) < SYSTEM_BELOW and not (change.applied or {}).get("system"):
         raise Impossible(f"user {name} is a system account that was not declared as one; remove it by hand (userdel)")
-    home = before.get("home", NO_HOME)
-    if change.observed.private.get("home") == name:
-        yield Step(SetAccess(home, HOME_MODE, "root", "root"), cause)
+    for action in home_fate.steps(change, name):
+        yield Step(action, cause)
     yield Step(Account(AccountOp.USERDEL, name), cause)
 
 
@@ -265,6 +266,12 @@ def keep(view: HostView, address: Address, vanishing: frozenset[str]) -> str:
     if keys.is_ours(address, KEYS):
         return keys.keep(address)
     return "data kept" if address.part == "home" or address.part.startswith(DIRECTORIES) else ""
+
+
+def goes(declared: Declared, address: Address) -> bool:
+    """What is in a home goes with it, if it is not kept."""
+    inside = address.part == "home" or address.part.startswith(DIRECTORIES) or keys.is_ours(address, KEYS)
+    return inside and home_fate.fate_of(declared) != "keep"
 
 
 def paths(address: Address) -> Iterable[str]:
@@ -313,4 +320,5 @@ KIND = Kind(
     requires=requires,
     check=user_checks.check,
     retire=retire,
+    goes=goes,
 )

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
+from reconciler.core.actions import remnant
 from reconciler.core.address import Address
 from reconciler.core.changes import Document, Observed
 from reconciler.core.host import FileType, HostView, Unreadable, UnsafePath
+from reconciler.formats.accounts import User
 from reconciler.formats.users import DISABLED, Accounts
 from reconciler.kinds import access, keys, user_files
+from reconciler.kinds.home_fate import others_in
 from reconciler.kinds.user_words import SYSTEM_BELOW, day
 
 DIRECTORIES = "directories:"
@@ -85,7 +89,7 @@ class _Observer:
             "groups": dict(sorted(groups.items())),
             "exact_groups": sorted(group if whole else f"{group} (incomplete)" for group, whole in groups.items()),
         }
-        return Observed(document, {"hidden": shadow is not None and shadow.hidden, "home": self._owner_of_home(user.home)})
+        return Observed(document, {"hidden": shadow is not None and shadow.hidden, **self._about_home(user)})
 
     def _with_shadow(self) -> Accounts:
         if self._whole is None:
@@ -98,13 +102,22 @@ class _Observer:
             raise Unreadable(self._whole)
         return self._whole
 
-    def _owner_of_home(self, path: str) -> str:
-        """Who owns the home, if it is a directory; empty otherwise."""
+    def _about_home(self, user: User) -> dict[str, Any]:
+        """What has to be known before the account goes: who owns its home, if it is a directory, and who else lives there.
+
+        `remnant`: a home that was being removed is still there in part. `not_a_home`: why what the account names is none.
+        """
+        path = user.home
+        if not path.startswith("/"):
+            return {"home": "", "not_a_home": f"{path!r} is no absolute path"}
         try:
-            entry = self._view.entry(path) if path.startswith("/") else None
-        except (Unreadable, UnsafePath):
-            return ""
-        return entry.owner if entry is not None and entry.type is FileType.DIRECTORY else ""
+            entry, rest = self._view.entry(path), self._view.entry(remnant(path))
+        except (Unreadable, UnsafePath) as problem:
+            return {"home": "", "not_a_home": str(problem)}
+        found = {"remnant": rest is not None, "others": others_in(path, user.name, self._accounts.users)}
+        if entry is None or entry.type is not FileType.DIRECTORY:
+            return {**found, "home": "", "not_a_home": "" if entry is None else f"{path} is a {entry.type}"}
+        return {**found, "home": entry.owner, "home_mode": entry.mode}
 
     def _home_path(self, name: str) -> str:
         user = self._accounts.users.get(name)

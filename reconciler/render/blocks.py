@@ -57,7 +57,7 @@ def removals(steps: Sequence[Data]) -> dict[str, list[Data]]:
     """The steps of a plan that take away a path, an account or lines of a file, by the address that asked for it."""
     found: dict[str, list[Data]] = {}
     for step in steps:
-        if step["action"] in ("RemovePath", "EditLines") or step.get("op") in ("groupdel", "userdel"):
+        if step["action"] in ("RemovePath", "RemoveTree", "EditLines") or step.get("op") in ("groupdel", "userdel"):
             for cause in step["causes"]:
                 found.setdefault(cause["address"], []).append(step)
     return found

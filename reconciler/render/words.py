@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,6 +26,14 @@ _ACCOUNT_VERBS = {
     "usermod": "change user",
     "userdel": "delete user",
 }
+_ATTRIBUTES = {"system.posix_acl_access": "ACL", "system.posix_acl_default": "default ACL", "security.capability": "file capability"}
+_KEPT = {
+    "shadow": "password and aging",
+    "gshadow": "group password",
+    "subuid": "subuid",
+    "subgid": "subgid",
+    "administers": "groups to administer",
+}
 
 
 def action_words(action: Mapping[str, Any], *, all_units: bool = False) -> str:
@@ -33,12 +41,56 @@ def action_words(action: Mapping[str, Any], *, all_units: bool = False) -> str:
     kind = action["action"]
     if kind in _PATH_VERBS:
         target = f" -> {visible(action['target'])}" if kind == "MakeLink" else ""
-        return f"{_PATH_VERBS[kind]} {visible(action['path'])}{target}"
-    if kind == "Account":
-        return f"{_ACCOUNT_VERBS.get(action['op'], visible(action['op']))} {visible(action['name'])}{_account_fields(action)}"
+        return f"{_PATH_VERBS[kind]} {visible(action['path'])}{target}{_attribute_words(action)}"
+    if kind in _OTHER_WORDS:
+        return _OTHER_WORDS[kind](action)
     if kind == "Unit":
         return f"{visible(action['verb'])} {units_words(action['units'], all_units=all_units)}".rstrip()
     return visible(str(kind))
+
+
+def _attribute_words(action: Mapping[str, Any]) -> str:
+    """Which attributes it gets, by name; what they hold is not told."""
+    names = [_ATTRIBUTES.get(name, name) for name in action.get("attributes") or ()]
+    return f" with {visible(', '.join(names))}" if names else ""
+
+
+def _tree_words(action: Mapping[str, Any]) -> str:
+    path, archive = visible(action["path"]), visible(action.get("archive") or "")
+    match action["action"]:
+        case "ArchiveTree":
+            return f"archive {path} as {archive}"
+        case "RestoreTree":
+            return f"restore {path} from the archive {archive}{_attribute_words(action)}"
+        case _:
+            return f"remove {path} and everything in it" + (f", kept as {archive}" if archive else ": irreversible")
+
+
+def _restore_words(action: Mapping[str, Any]) -> str:
+    """What an account that came back is given; never what that is."""
+    fields: Mapping[str, str] = action.get("fields") or {}
+    what = next(iter(fields), "user")
+    names = [_KEPT.get(name, name) for name in fields.get(what, "").split(",") if name]
+    return f"give {what} {visible(action['name'])} back: {visible(', '.join(names))}"
+
+
+def _account_words(action: Mapping[str, Any]) -> str:
+    if action["op"] == "restore":
+        return _restore_words(action)
+    return f"{_ACCOUNT_VERBS.get(action['op'], visible(action['op']))} {visible(action['name'])}{_account_fields(action)}"
+
+
+def _session_words(action: Mapping[str, Any]) -> str:
+    return f"end the sessions of {visible(action['user'])}"
+
+
+_OTHER_WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "Account": _account_words,
+    "ArchiveTree": _tree_words,
+    "RemoveTree": _tree_words,
+    "RestoreTree": _tree_words,
+    "EndSessions": _session_words,
+}
 
 
 def _account_fields(action: Mapping[str, Any]) -> str:

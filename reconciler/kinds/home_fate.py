@@ -1,0 +1,79 @@
+"""What becomes of the home of an account that shall be absent: kept, archived or deleted, and which homes nothing here takes away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from reconciler.core.actions import Account, AccountOp, Action, ArchiveTree, EndSessions, RemoveTree, SetAccess
+from reconciler.core.changes import Change
+from reconciler.core.kind import Impossible
+from reconciler.core.spec import Declared
+from reconciler.formats.accounts import User as Line
+from reconciler.formats.users import DISABLED
+from reconciler.kinds.user_words import NO_HOME, State
+
+FATES = ("keep", "archive", "delete")
+CLOSED = "0700"
+_SYSTEM = frozenset("bin boot dev etc lib lib32 lib64 libx32 proc root run sbin sys usr".split())  # noqa: SIM905
+"""Trees of the system: no home in them is taken away, whatever an account says."""
+_ITS_OWN = frozenset(("/var/lib/reconciler", "/var/lib/dpkg", "/var/lib/apt", "/var/lib/systemd", "/var/lib/private", "/var/cache/private"))
+_SHALLOW = 2
+_VAR_SHALLOW = 3
+
+
+def fate_of(declared: Declared | None) -> str:
+    """`keep`, unless the block that the spec still has says otherwise."""
+    said = getattr(declared.resource, "home", None) if declared and getattr(declared.resource, "state", None) is State.ABSENT else None
+    return said if said in FATES else "keep"
+
+
+def others_in(home: str, name: str, users: Mapping[str, Line]) -> list[str]:
+    """The accounts whose home is this one, in it, or around it."""
+    here = f"{home.rstrip('/')}/"
+    homes = {user.name: f"{user.home.rstrip('/')}/" for user in users.values() if user.name != name and user.home.count("/") >= _SHALLOW}
+    return sorted(other for other, there in homes.items() if there.startswith(here) or here.startswith(there))
+
+
+def why_not(home: str, name: str, private: Mapping[str, Any], applied_home: str) -> str:
+    """Why this directory is not taken away; empty if it may be."""
+    if applied_home and applied_home != home:
+        return f"the home of {name} is {home} by now, and was {applied_home} when it was applied"
+    parts = home.split("/")[1:]
+    deep = _VAR_SHALLOW if parts[0] == "var" else _SHALLOW
+    if len(parts) < deep or parts[0] in _SYSTEM or any(f"{home}/".startswith(f"{own}/") for own in _ITS_OWN):
+        return f"{home} is a directory of the system"
+    others = private.get("others", ())
+    if others:
+        return f"{home} is also where {', '.join(others)} live"
+    owner, mode = private.get("home", ""), private.get("home_mode", "")
+    if owner and owner != name and (owner, mode) != ("root", CLOSED):
+        return f"{home} belongs to {owner}"
+    return ""
+
+
+def steps(change: Change, name: str) -> Iterator[Action]:
+    """Everything until the account itself can go. Raises Impossible."""
+    before, private, fate = change.before or {}, change.observed.private, fate_of(change.declared)
+    home, owner = before.get("home", NO_HOME), private.get("home", "")
+    if fate == "keep":
+        if owner == name:
+            yield SetAccess(home, CLOSED, "root", "root")
+        return
+    if private.get("not_a_home"):
+        raise Impossible(f"the home of {name} stays: {private['not_a_home']}. Write `home: keep`, and move it away by hand")
+    if not owner and not private.get("remnant"):
+        return
+    reason = why_not(home, name, private, (change.applied or {}).get("home", ""))
+    if reason:
+        raise Impossible(f"the home of {name} stays: {reason}. Write `home: keep`, and look after it by hand")
+    archive = f"{name}-{before['uid']}.tar.gz" if fate == "archive" else ""
+    if before.get("state") != State.DISABLED:
+        yield Account(AccountOp.USERMOD, name, (("expiredate", str(DISABLED)), ("lock", "yes")))
+    yield EndSessions(name)
+    if owner:
+        # Nobody gets in any more, also not a service that starts as him meanwhile.
+        yield SetAccess(home, CLOSED, "root", "root")
+        if archive:
+            yield ArchiveTree(home, archive)
+    yield RemoveTree(home, archive)
