@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from reconciler.core.host import HostError
+from reconciler.host.failpoints import hit
 from reconciler.host.state_files import LOCK, StateError, file_facts, make_state_directory, open_directory
 
 _PATIENCE = 0.03
@@ -97,12 +98,14 @@ class Lock:
             time.sleep(min(pause, left))
             pause = min(pause * 2, _LONGEST_PAUSE)
         _write(descriptor, Holder(os.getpid(), _start_of(os.getpid()), _now(), self._command))
+        hit("lock.held")
 
     def release(self) -> None:
         """Give it back. Harmless when it is not held."""
         if not self.held:
             return
         descriptor, self._descriptor = self._descriptor, -1
+        hit("lock.releasing")
         _write(descriptor, None)
         _close(descriptor)
 

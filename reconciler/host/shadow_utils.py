@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from reconciler.core.host import ActionFailed
+from reconciler.host import failpoints
 from reconciler.host.run import Result, run
 
 _TIMEOUT = 60.0
@@ -20,7 +21,9 @@ _LOCKED = b"cannot lock"
 def run_unlocked(argv: list[str]) -> Result:
     """Run it; again, after a pause, while another program holds a lock on the account files. A lock of a dead process it removes itself."""
     for pause in _PAUSES:
+        failpoints.hit("account.asking")
         result = run(argv, timeout=_TIMEOUT)
+        failpoints.hit("account.answered")
         if not _is_locked(result):
             return result
         time.sleep(pause)

@@ -64,6 +64,7 @@ def recover(directory: str) -> bool:
 def open_state(directory: str, machine_id: str, *, replace_damaged: bool) -> Opened:
     """Open or create the state. Raises StateDamaged and StateError; see `Store.open`."""
     make_state_directory(directory)
+    hit("state.open.begun")
     recover(directory)
     try:
         return _open(directory, machine_id)
@@ -109,6 +110,7 @@ def _open(directory: str, machine_id: str) -> Opened:
             _lay_out(connection, Meta(lineage=_uuid(), machine_id=machine_id, key_id=schema.key_id(beside.key)))
         meta = _verified(connection, beside, machine_id)
         if beside.witness is None or beside.witness.serial < meta.serial:
+            hit("state.witness.behind")
             write_witness(kept, meta)  # killed between a commit and its witness
     except BROKEN as problem:
         _close(kept, connection)
