@@ -28,7 +28,7 @@ from reconciler.core.actions import (
 from reconciler.core.address import Address
 from reconciler.core.changes import Change
 from reconciler.core.digest import digest, keyed_digest
-from reconciler.core.host import ActionFailed, Executor, HostError, Saved, UnitState, Unreadable, UnsafePath
+from reconciler.core.host import ActionFailed, Executor, FileType, HostError, Saved, UnitState, Unreadable, UnsafePath
 from reconciler.core.plan import Plan
 from reconciler.core.result import Progress, Stage
 from reconciler.core.state import Journal, LedgerRow, OwedRow
@@ -38,6 +38,7 @@ from reconciler.engine.situation import Request, Situation
 
 BATCH = 64
 """Writes that share one journal transaction: each transaction costs several fsyncs."""
+_ACCOUNTS = "/etc/passwd"
 
 Tell = Callable[[Progress], None]
 Settle = Callable[[Sequence[str]], Mapping[str, str]]
@@ -123,15 +124,32 @@ def _noted(step: Step, key: bytes) -> dict[str, Any]:
 def sweep(run: Run) -> None:
     """Remove what a killed run left half-written. One of these files may hold what stood at its target a moment before: it is kept."""
     kinds, addresses = run.request.kinds, run.situation.observed
-    directories = {path.rpartition("/")[0] or "/" for address in addresses for path in kinds[address.kind].paths(address)}
+    paths = {path for address in addresses for path in kinds[address.kind].paths(address)}
+    # Of what was done in whose name the kinds do not say it all: links, parents, and what is no longer declared.
+    paths |= {path for action in run.journal.unfinished(run.number) for path in _touched(action)}
+    directories = {path.rpartition("/")[0] or "/" for path in paths}
     for path in (path for directory in sorted(directories) for path in _leftovers(run.host, directory)):
         try:
             found = run.host.capture(RemovePath(path, ABSENT))
             if found is not None:
                 run.journal.intend(run.number, [], [], [], [(-1, found)])
-                run.host.execute(RemovePath(path, f"link:{found.target}" if found.content is None else digest(found.content)))
+                run.host.execute(RemovePath(path, _is(found)))
         except (ActionFailed, Unreadable, UnsafePath):
             continue  # in a user's directory anything may have such a name; it is his
+
+
+def _is(found: Saved) -> str:
+    """What was found, in the words of `expects`."""
+    if found.type is FileType.DIRECTORY:
+        return FileType.DIRECTORY
+    return f"link:{found.target}" if found.content is None else digest(found.content)
+
+
+def _touched(action: Mapping[str, Any]) -> Iterable[str]:
+    """The path of an action as the journal has it. In a tree an account is edited in its files."""
+    if action.get("action") == Account.__name__:
+        return (_ACCOUNTS,)
+    return (str(action["path"]),) if "path" in action else ()
 
 
 def _leftovers(host: Executor, directory: str) -> tuple[str, ...]:

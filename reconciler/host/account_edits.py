@@ -25,8 +25,8 @@ from reconciler.formats.users import (
 _TEXT = ("utf-8", "surrogateescape")
 _YES = frozenset({"", "true", "yes"})
 _MOST_ID = 2**32 - 2
-_FILES = ("passwd", "shadow", "group", "gshadow", "subuid", "subgid")
-"""In the order in which useradd writes them."""
+_FILES = ("subuid", "subgid", "shadow", "gshadow", "group", "passwd")
+"""In the order in which they are written: last the one that says that the account is there, or gone. Killed before, all of it is done again."""
 AVOID = "avoid"
 """The option of useradd and groupadd for numbers that are free and must not be given away: files on disk still carry them."""
 _OPTIONS = {
@@ -120,7 +120,7 @@ def _edits(view: _Reader, action: Account) -> Iterator[tuple[str, str | None, st
     if action.op in (AccountOp.GROUPADD, AccountOp.GROUPDEL):
         groups, shadow = _text(view, "/etc/group"), _text(view, "/etc/gshadow")
         edited = _edit_groups(view, action, groups or "", shadow)
-        yield from (("/etc/group", groups, edited[0]), ("/etc/gshadow", shadow, edited[1]))
+        yield from (("/etc/gshadow", shadow, edited[1]), ("/etc/group", groups, edited[0]))
         return
     before = accounts_of(view)
     after = _edit_users(before, action)

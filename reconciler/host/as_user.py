@@ -130,6 +130,7 @@ def _take_over(walk: HomeRoot, ownership: Ownership, action: SetAccess) -> bool:
             detail = f"{action.path} is root's, with mode {stat.S_IMODE(found.st_mode):04o}; if it is meant to be {user}'s: chown {user}"
             raise UnsafePath("root's own directory is in the way", f"{detail} {action.path}")
         ownership.change(fd, int(action.mode, 8), action.owner, action.group)
+        failpoints.hit("user.taken")
         os.fsync(fd)
     finally:
         os.close(fd)
@@ -165,7 +166,9 @@ class _Child:
                 status = _reap(pid, deadline)
         finally:
             os.close(home)
-        failpoints.follow(-os.waitstatus_to_exitcode(status), said[-1].get("failpoint") if said else None)
+        for answer in said or [{}]:
+            failpoints.follow(-os.waitstatus_to_exitcode(status), answer.get("failpoint"))
+        failpoints.hit("user.ended")
         found = [self._judged(action, answer) for action, answer in zip(actions, said, strict=False)]
         if len(found) < len(actions) and not any(found):
             found.append(self._judged(actions[len(found)], {}))  # it was at this one when it was killed
@@ -216,7 +219,7 @@ class _Child:
             answer["error"] = [type(failed).__name__, failed.summary, failed.detail]
         except BaseException as error:  # noqa: BLE001  # whatever it is, it must not leave the child
             answer["error"] = ["ActionFailed", "the change could not be made", f"{action.path}: {type(error).__name__}"]
-        answer["failpoint"] = failpoints.left()
+        answer["failpoint"] = failpoints.told()
         return answer
 
     def _drop(self) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from reconciler.core.actions import Account, Action, Attributes, EndSessions, Unit, WriteFile, path_of
 from reconciler.core.digest import digest
 from reconciler.core.host import ActionFailed, Entry, Receipt, Saved, UnitState
+from reconciler.host import failpoints
 from reconciler.host.files import Files
 from reconciler.host.owners import Ids, KernelOwnership
 from reconciler.host.safe_path import SafeRoot
@@ -109,7 +110,10 @@ class LiveHost:
             case Unit():
                 if not self.running:
                     raise ActionFailed("no systemd is running", f"{action.verb.value}: boot with systemd, or use --root for a tree")
-                return self._systemd().execute(action)
+                failpoints.hit("unit.asking")
+                receipt = self._systemd().execute(action)
+                failpoints.hit("unit.answered")
+                return receipt
             case Account():
                 from reconciler.host.account_commands import execute_account  # a plan runs no account command
 
@@ -124,11 +128,14 @@ class LiveHost:
                     from reconciler.host.checks import judge  # starts a program
 
                     judge(action)
+                    failpoints.hit("write.judged")
                 return Receipt(self._files.execute(action))
 
     def settle(self, units: Sequence[str], seconds: float = 0.4) -> Mapping[str, str]:
         """Watch units that were started until so long after that: those that do not stay up, with the reason. Raises Unreadable."""
-        return self._systemd().settle(units, seconds) if self.running else {}
+        found = self._systemd().settle(units, seconds) if self.running else {}
+        failpoints.hit("probe.seen")
+        return found
 
     def look_twice(self, seconds: float = 0.4) -> None:
         """From now on a service whose process is younger than that is watched until it is so old, before it is said to run. 0: no more.

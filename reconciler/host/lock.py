@@ -12,6 +12,7 @@ from typing import Self
 
 from reconciler.core.host import HostError
 from reconciler.host import keeper
+from reconciler.host.failpoints import hit
 from reconciler.host.state_files import LOCK, StateError, file_facts, make_state_directory, open_directory
 
 _PATIENCE = 0.03
@@ -99,6 +100,7 @@ class Lock:
             time.sleep(min(pause, left))
             pause = min(pause * 2, _LONGEST_PAUSE)
         _write(descriptor, Holder(os.getpid(), _start_of(os.getpid()), _now(), self._command))
+        hit("lock.held")
 
     def release(self) -> None:
         """Give it back. Harmless when it is not held."""
@@ -106,6 +108,7 @@ class Lock:
             return
         keeper.disarm()
         descriptor, self._descriptor = self._descriptor, -1
+        hit("lock.releasing")
         _write(descriptor, None)
         _close(descriptor)
 

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from reconciler.core.host import ActionFailed, HostError
 from reconciler.formats.accounts import Group, User, parse_groups, parse_users
+from reconciler.host import failpoints
 from reconciler.host.safe_path import SafeRoot
 
 _TEXT = ("utf-8", "surrogateescape")
@@ -139,6 +140,7 @@ class KernelOwnership:
     def hold(self, fd: int, mode: int, owner: str, group: str) -> None:
         """As Ownership.hold. The order matters: chown takes away set-user-id."""
         os.fchown(fd, self._ids.uid(owner), self._ids.gid(group))
+        failpoints.hit("owner.given")
         os.fchmod(fd, mode)
 
     def change(self, fd: int, mode: int, owner: str, group: str) -> None:
@@ -147,7 +149,9 @@ class KernelOwnership:
         before = os.fstat(fd)
         if (before.st_uid, before.st_gid) != (uid, gid):
             os.fchmod(fd, stat.S_IMODE(before.st_mode) & mode & 0o777)
+            failpoints.hit("owner.narrowed")
             os.fchown(fd, uid, gid)
+            failpoints.hit("owner.changed")
         os.fchmod(fd, mode)
 
     def record(self, path: str, found: os.stat_result, mode: int, owner: str, group: str) -> None:
@@ -281,6 +285,7 @@ class RecordedOwnership:
             return
         # The leading newline ends a line that a power cut tore.
         self._write(self._file, os.O_APPEND, "\n" + json.dumps(line))
+        failpoints.hit("owners.appended")
 
     def _prune(self) -> None:
         """Once per run that writes: drop rows of paths that are gone from the tree."""
@@ -302,6 +307,7 @@ class RecordedOwnership:
         rows = self._load()
         lines = (json.dumps({"path": path, **asdict(row)}) for path, row in rows.items())
         self._write(f"{self._file}.new", os.O_TRUNC, "\n".join(lines))
+        failpoints.hit("owners.rewritten")
         os.rename(f"{self._file}.new", self._file)
         self._lines = len(rows)
 

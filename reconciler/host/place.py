@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 from types import TracebackType
 from typing import Self
@@ -17,6 +18,7 @@ from reconciler.host.safe_path import SafeRoot, kind_of, read_at
 _TEMPORARY = (".reconciler.", ".tmp")
 _READS_DOTFILES = ("/etc/logrotate.d",)
 _TEMPORARY_THERE = ("reconciler.", ".tmp~")
+_MADE = re.compile(r"\.reconciler\.[0-9a-f]{16}\.tmp|reconciler\.[0-9a-f]{16}\.tmp~")
 """logrotate skips names that end in `~`, but not if they begin with a dot."""
 
 
@@ -46,8 +48,8 @@ class Place:
 
     @staticmethod
     def is_temporary(name: str) -> bool:
-        """Whether `temporary` may have made this name."""
-        return any(name.startswith(before) and name.endswith(after) for before, after in (_TEMPORARY, _TEMPORARY_THERE))
+        """Whether `temporary` may have made this name. Exactly that: what somebody calls `.reconciler.tmp` is his."""
+        return _MADE.fullmatch(name) is not None
 
     def stat(self, name: str = "") -> os.stat_result | None:
         """What `lstat` says of a name in the directory; None when nothing is there."""

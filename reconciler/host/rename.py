@@ -29,6 +29,11 @@ def rename_new(directory: int, old: str, new: str) -> None:
     os.unlink(old, dir_fd=directory)
 
 
+def rename_directory(directory: int, old: str, new: str) -> bool:
+    """Rename a directory to a free name. False when this file system cannot tell; then nothing happened. Raises FileExistsError, OSError."""
+    return _rename(directory, old, new, _NOREPLACE)
+
+
 def _rename(directory: int, old: str, new: str, flags: int) -> bool:
     if _function() is None:
         return False

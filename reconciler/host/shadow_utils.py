@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from reconciler.core.host import ActionFailed
+from reconciler.host import failpoints
 from reconciler.host.run import Result, run
 
 _TIMEOUT = 60.0
@@ -23,7 +24,9 @@ def run_unlocked(argv: list[str], feed: bytes = b"") -> Result:
     A lock of a dead process it removes itself.
     """
     for pause in _PAUSES:
+        failpoints.hit("account.asking")
         result = run(argv, timeout=_TIMEOUT, input=feed)
+        failpoints.hit("account.answered")
         if not _is_locked(result):
             return result
         time.sleep(pause)

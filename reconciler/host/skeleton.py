@@ -91,6 +91,7 @@ class _Copy:
         with os.fdopen(fd, "wb") as stream:
             stream.write(content)
             stream.flush()
+            failpoints.hit("skeleton.written")
             self._ownership.hold(fd, mode, self._action.owner, self._action.group)
             os.fsync(fd)
         self._record(place, mode)

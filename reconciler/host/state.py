@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from itertools import takewhile
 from types import MappingProxyType
 from typing import Any, Self
 
@@ -115,6 +116,12 @@ class Store(History):
                 change.put("steps", {"run": number, "step": index, "action": action, "state": "planned", "detail": ""})
         return number
 
+    def unfinished(self, run: int) -> list[Row]:
+        """The actions of the steps of the runs that were killed one after the other up to this one."""
+        before = self._rows("runs", "WHERE run < ? ORDER BY run DESC", (run,))
+        killed = [row["run"] for row in takewhile(lambda row: row["status"] == "interrupted", before)]
+        return [step["action"] for number in killed for step in self.steps(number)]
+
     def intend(
         self, run: int, steps: Sequence[int], rows: Sequence[LedgerRow], owed: Sequence[OwedRow], saved: Sequence[tuple[int, Saved]]
     ) -> None:
@@ -122,6 +129,7 @@ class Store(History):
         with self._transaction("intend") as change:
             for step, content in saved:
                 change.save(run, step, content)
+                hit("state.saved")
             for row in rows:
                 change.put("ledger", schema.ledger_data(row))
             for owing in owed:

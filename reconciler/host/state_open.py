@@ -68,6 +68,7 @@ def open_state(directory: str, machine_id: str, *, replace_damaged: bool) -> Ope
     What was asked for by a person goes over from a damaged one: the holds that still prove themselves.
     """
     make_state_directory(directory)
+    hit("state.open.begun")
     recover(directory)
     try:
         return _open(directory, machine_id)
@@ -115,6 +116,7 @@ def _open(directory: str, machine_id: str, holds: Iterable[Hold] = ()) -> Opened
         meta = _verified(connection, beside, machine_id)
         _upgrade(connection)
         if beside.witness is None or beside.witness.serial < meta.serial:
+            hit("state.witness.behind")
             write_witness(kept, meta)  # killed between a commit and its witness
     except BROKEN as problem:
         _close(kept, connection)

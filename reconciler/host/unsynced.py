@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from reconciler.host import failpoints
+
 
 class Unsynced:
     """A batch. What was renamed in it may not survive a power cut before `sync` has said so."""
@@ -25,6 +27,7 @@ class Unsynced:
         """Make all of it durable."""
         for key, fd in self._open.items():
             try:
+                failpoints.hit("batch.unsynced")
                 os.fsync(fd)
             except OSError as error:
                 self._failed.update(dict.fromkeys(self._paths[key], error.strerror or str(error)))

@@ -15,6 +15,7 @@ from reconciler.host.expects import DIRECTORY, not_replaceable
 from reconciler.host.owners import Ownership, write_all
 from reconciler.host.place import Place
 from reconciler.host.publish import publish, take_out
+from reconciler.host.rename import rename_directory
 from reconciler.host.safe_path import SafeRoot, kind_of
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -29,24 +30,30 @@ def write_file(root: SafeRoot, ownership: Ownership, action: WriteFile) -> None:
         _expect_replaceable(place, action.expects)
         temporary = place.temporary()
         _write_temporary(place, temporary, ownership, action)
-        publish(place, temporary, action.expects, digest(action.content))
+        _publish_owned(place, temporary, ownership, action)
         failpoints.hit("write.renamed")
         place.sync()
+        failpoints.hit("write.durable")
         record(place, ownership, mode, action.owner, action.group)
     failpoints.hit("write.done")
 
 
 def make_directory(root: SafeRoot, ownership: Ownership, action: MakeDirectory) -> None:
-    """MakeDirectory. An empty directory that is there already (an interrupted run) is brought to the asked mode and owner."""
+    """MakeDirectory. An empty directory that is there already (an interrupted run) is brought to the asked mode and owner.
+
+    It comes into being with its mode and owner; but a home, which is closed until it is full.
+    """
     mode = int(action.mode, 8)
     ownership.check(action.owner, action.group)
     with Place(root, action.path) as place:
+        if not action.skeleton and place.stat() is None and _make_whole(place, ownership, action):
+            return
         made = _mkdir(place, 0o700)
         failpoints.hit("mkdir.made")
         try:
             if action.skeleton:
                 skeleton.fill(root, ownership, action)
-            _own_directory(place, ownership, mode, action, made=made)
+            _own_directory(place, place.name, ownership, mode, action, made=made)
         except BaseException:
             if made:
                 _attempt(lambda: os.rmdir(place.name, dir_fd=place.fd))
@@ -131,6 +138,7 @@ def _write_temporary(place: Place, temporary: str, ownership: Ownership, action:
             set_capability(fd, action.attributes)
         failpoints.hit("write.attributes")
         os.fsync(fd)
+        failpoints.hit("write.synced")
     except BaseException:
         place.unlink(temporary)
         raise
@@ -169,6 +177,42 @@ def _try_open(place: Place) -> int | None:
         return None
 
 
+def _publish_owned(place: Place, temporary: str, ownership: Ownership, action: WriteFile) -> None:
+    """Publish. Of a new file its owner is recorded before: killed in between, one that is not recorded would be root's."""
+    new = action.expects == ABSENT
+    if new:
+        record(place, ownership, int(action.mode, 8), action.owner, action.group, temporary)
+    try:
+        publish(place, temporary, action.expects, digest(action.content))
+    except BaseException:
+        if new:
+            ownership.drop(action.path)
+        raise
+
+
+def _make_whole(place: Place, ownership: Ownership, action: MakeDirectory) -> bool:
+    """Make the directory under a temporary name and give it its own when it is as it shall be. False where that cannot be done."""
+    mode, temporary = int(action.mode, 8), place.temporary()
+    os.mkdir(temporary, 0o700, dir_fd=place.fd)
+    failpoints.hit("mkdir.temporary")
+    try:
+        _own_directory(place, temporary, ownership, mode, action, made=True)
+        published = rename_directory(place.fd, temporary, place.name)
+    except FileExistsError:
+        published = False
+    except BaseException:
+        _attempt(lambda: os.rmdir(temporary, dir_fd=place.fd))
+        raise
+    if not published:
+        os.rmdir(temporary, dir_fd=place.fd)
+        return False
+    failpoints.hit("mkdir.renamed")
+    place.sync()
+    record(place, ownership, mode, action.owner, action.group)
+    failpoints.hit("mkdir.done")
+    return True
+
+
 def _mkdir(place: Place, mode: int) -> bool:
     """Make the directory; False when an empty one is there already."""
     try:
@@ -180,8 +224,8 @@ def _mkdir(place: Place, mode: int) -> bool:
     return True
 
 
-def _own_directory(place: Place, ownership: Ownership, mode: int, action: MakeDirectory, *, made: bool) -> None:
-    fd = os.open(place.name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=place.fd)
+def _own_directory(place: Place, name: str, ownership: Ownership, mode: int, action: MakeDirectory, *, made: bool) -> None:
+    fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=place.fd)
     try:
         if not action.skeleton and os.listdir(fd):
             raise place.changed(ABSENT, DIRECTORY)
@@ -189,6 +233,7 @@ def _own_directory(place: Place, ownership: Ownership, mode: int, action: MakeDi
             (ownership.hold if made else ownership.change)(fd, mode, action.owner, action.group)
         else:
             hold_with(fd, ownership, action, action.attributes)
+        failpoints.hit("mkdir.owned")
         os.fsync(fd)
     finally:
         os.close(fd)
@@ -228,6 +273,7 @@ def _change(ownership: Ownership, fd: int, mode: int, action: SetAccess) -> None
         _attempt(lambda: os.fchown(fd, before.st_uid, before.st_gid))
         _attempt(lambda: os.fchmod(fd, stat.S_IMODE(before.st_mode)))
         raise
+    failpoints.hit("access.changed")
     os.fsync(fd)
 
 
@@ -270,6 +316,7 @@ def _make_link(root: SafeRoot, ownership: Ownership, action: MakeLink) -> None:
         os.symlink(action.target, temporary, dir_fd=place.fd)
         if action.owner:
             ownership.own_link(place.fd, temporary, action.owner, action.group)
+        failpoints.hit("link.temporary")
         publish(place, temporary, action.expects, f"link:{action.target}")
         failpoints.hit("link.renamed")
         place.sync()
@@ -290,8 +337,8 @@ def _prune_parent(root: SafeRoot, ownership: Ownership, path: str) -> None:
         ownership.drop(parent)
 
 
-def record(place: Place, ownership: Ownership, mode: int, owner: str, group: str) -> None:
-    """Remember mode and owner of what is in place now, where the kernel does not hold them."""
-    found = place.stat()
+def record(place: Place, ownership: Ownership, mode: int, owner: str, group: str, name: str = "") -> None:
+    """Remember mode and owner of what is in place now, or will be (now it has another name there), where the kernel does not hold them."""
+    found = place.stat(name)
     if found is not None:
         ownership.record(place.path, found, mode, owner, group)
