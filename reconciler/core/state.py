@@ -120,6 +120,9 @@ class Journal(Protocol):
     ) -> int:
         """Open a run with all its steps planned; its number. `rows` are the ledger's rows of what it is about, as they were before."""
 
+    def unfinished(self) -> Sequence[str]:
+        """The paths that runs were about which were killed since one last came to its end."""
+
     def intend(
         self, run: int, steps: Sequence[int], rows: Sequence[LedgerRow], owed: Sequence[OwedRow], saved: Sequence[tuple[int, Saved]]
     ) -> None:

@@ -98,9 +98,13 @@ def _noted(step: Step, key: bytes) -> dict[str, Any]:
 
 
 def sweep(run: Run) -> None:
-    """Remove what a killed run left half-written. One of these files may hold what stood at its target a moment before: it is kept."""
+    """Remove what a killed run left half-written. One of these files may hold what stood at its target a moment before: it is kept.
+
+    A killed run had more in hand than what kinds name: links in other directories, and what neither the spec nor the ledger speaks of now.
+    """
     kinds, addresses = run.request.kinds, run.situation.observed
-    directories = {path.rpartition("/")[0] or "/" for address in addresses for path in kinds[address.kind].paths(address)}
+    named = {path for address in addresses for path in kinds[address.kind].paths(address)}
+    directories = {path.rpartition("/")[0] or "/" for path in {*named, *run.journal.unfinished()}}
     for path in (path for directory in sorted(directories) for path in _leftovers(run.host, directory)):
         try:
             found = run.host.capture(RemovePath(path, ABSENT))

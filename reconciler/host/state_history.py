@@ -63,6 +63,12 @@ class History:
             undoes=run.get("undoes", 0),
         )
 
+    def unfinished(self) -> list[str]:
+        """The paths that runs were about which were killed since one last came to its end."""
+        ended = "(SELECT coalesce(max(run), 0) FROM runs WHERE json_extract(row, '$.status') NOT IN ('interrupted', 'running'))"
+        paths = {row["action"].get("path") for row in self._rows("steps", f"WHERE run > {ended}")}
+        return sorted(path for path in paths if path)
+
     def last_changing(self) -> int:
         """The newest run that did anything, or may have; 0 when there is none."""
         done = "WHERE json_extract(row, '$.state') IN ('done', 'started') AND NOT coalesce(json_extract(row, '$.action.held'), 0)"

@@ -186,6 +186,22 @@ def test_steps_say_what_became_of_them(directory: Path) -> None:
         assert said == [("done", "ok"), ("failed", "no such user"), ("started", ""), ("skipped", "files./etc/x failed"), ("planned", "")]
 
 
+def test_what_killed_runs_had_in_hand(directory: Path) -> None:
+    """The paths of all runs that were killed one after the other are told until a run comes to its end."""
+    fill(directory)
+    told = []
+    for path in ("/etc/one", "/etc/two"):
+        with store(directory) as state:
+            state.begin("", "", "", "", [{"action": "RemovePath", "path": path}, {"action": "Unit", "verb": "daemon-reload"}])
+        with store(directory) as state:
+            told.append(state.unfinished())
+    with store(directory) as state:
+        state.end(state.begin("", "", "", "", []), "failed", {})
+        told.append(state.unfinished())
+
+    assert [["/etc/one"], ["/etc/one", "/etc/two"], []] == told
+
+
 def test_an_open_run_is_interrupted(directory: Path) -> None:
     """A run that was never ended reads as interrupted, and the next open closes it and says so once."""
     state = store(directory)
