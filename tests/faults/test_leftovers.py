@@ -13,7 +13,7 @@ from tests.cli.command import Tree, fresh, make_tree
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: the command in a fresh process applies to a tree with real owners")
 WEB = "services:\n  web: {exec_start: [/usr/bin/true], state: stopped}\n"
-WITHOUT = "directories:\n  /srv/x: {mode: \"0755\"}\n"
+WITHOUT = 'directories:\n  /srv/x: {mode: "0755"}\n'
 
 
 def _temporary(tree: Tree) -> list[str]:

@@ -92,7 +92,7 @@ def _outside(stage: Stage) -> dict[str, tuple[object, ...]]:
     return found | {path.name: () for path in stage.root.iterdir()}
 
 
-def _race(stage: Stage, rounds: int, act: Callable[[int], None]) -> tuple[int, int, int]:
+def _race(stage: Stage, rounds: int, act: Callable[[int], object]) -> tuple[int, int, int]:
     """Rounds, how many were refused, and how many of root's things were made in the home or changed outside."""
     stage.give(content=b"")
     for name, target in (("bait", stage.canary), ("bait2", stage.canary / "secret")):
@@ -143,7 +143,7 @@ def _empty(fd: int) -> None:
 def test_a_user_who_swaps_wins_nothing(stage: Stage) -> None:
     """Directories and files of a home are exchanged for links to root's during each action: root's stay, and nothing is made as root."""
     started = time.monotonic()
-    rounds, refused, wrong = _race(stage, SWAPS[full()], lambda number: stage.host.execute(_actions(number)) and None)
+    rounds, refused, wrong = _race(stage, SWAPS[full()], lambda number: stage.host.execute(_actions(number)))
     note("race swap", points=rounds, refused=refused, violations=wrong, seconds=round(time.monotonic() - started))
 
     assert 0 == wrong
