@@ -41,7 +41,7 @@ POWER = ("power cut", "tests/faults/test_power.py::test_nothing_is_lost[ext4]")
 # Whatever ext4 and XFS flush for the ledger flushes the names as well: here the calls themselves are looked at.
 SYNCED = ("what is made durable, and when", "tests/executor/test_batches.py")
 BATCH = ("power cut of a batch", "tests/executor/test_power_cut.py")
-KILLS = ("two kills anywhere (hypothesis)", "tests/engine/test_properties.py::test_two_kills_on_the_way_do_not_matter")
+KILLS = ("killed at every moment", "tests/faults/test_every_moment.py")
 LEFT = ("leftovers of a killed run", "tests/faults/test_leftovers.py")
 DAMAGE = ("ledger damage", "tests/state/test_damage.py::test_damage_is_noticed_or_harmless")
 SWAPS = ("paths through links", "tests/executor/test_safe_paths.py", "tests/executor/test_homes.py::test_refused_and_nothing_changes")
