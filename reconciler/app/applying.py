@@ -26,7 +26,7 @@ from reconciler.host.live import LiveHost
 from reconciler.host.last_spec import remember_spec
 from reconciler.host.lock import Lock, LockBusy
 from reconciler.host.state import Store
-from reconciler.host.state_files import make_state_directory
+from reconciler.host.state_files import StateDamaged, make_state_directory
 from reconciler.host.state_open import recover
 from reconciler.host.state_read import NEWER, read_memory
 
@@ -155,12 +155,13 @@ def _under(planned: Planned, memory: Memory, remembered: Memory) -> Planned | No
     return replace(planned, plan=replace(planned.plan, memory=remembered), request=replace(planned.request, memory=remembered))
 
 
-def _apply_locked(task: _Task, tell: Callable[[Progress], None], directory: str, first: Planned | None) -> Applied:
+def _apply_locked(task: _Task, tell: Callable[[Progress], None], directory: str, first: Planned | None, *, damaged: str = "") -> Applied:
     recover(directory)
     host = first.host if first and first.host else open_host(task.options.root)
     host.forget()
     memory = read_memory(directory, machine_id(host))
-    if memory.damaged == NEWER:
+    memory = replace(memory, damaged=memory.damaged or damaged)
+    if memory.damaged.endswith(NEWER):
         return Applied(Planned((error("the state is newer than this program", f"{directory}: {NEWER}."),)))
     planned = _kept(first, memory) or task.plan(host, memory)
     if planned.plan is None or planned.refused:
@@ -173,8 +174,20 @@ def _apply_locked(task: _Task, tell: Callable[[Progress], None], directory: str,
         note_settled(task.loaded, task.options, planned)
         note_started(directory, planned)
         return Applied(planned, ApplyResult(plan, left_undone(plan), plan.owed))
+    return _carry_out(task, tell, directory, host, memory, planned)
+
+
+def _carry_out(task: _Task, tell: Callable[[Progress], None], directory: str, host: Host, memory: Memory, planned: Planned) -> Applied:
+    """Open the state and do what is planned."""
     started = monotonic()
-    with Store.open(directory, machine_id(host), now=now, replace_damaged=bool(memory.damaged)) as store:
+    try:
+        store = Store.open(directory, machine_id(host), now=now, replace_damaged=bool(memory.damaged))
+    except StateDamaged as problem:
+        if memory.damaged:
+            raise
+        # Opening verifies more than reading does, journal and undo store: nothing is done yet, so all of it once more, without removals.
+        return _apply_locked(task, tell, directory, None, damaged=f"{directory}: {problem.detail}")
+    with store:
         remembered = store.memory()
         planned = _under(planned, memory, remembered) or task.plan(host, _merged(remembered, memory))
         if planned.plan is None or planned.refused:

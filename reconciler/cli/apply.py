@@ -149,6 +149,7 @@ class _Text:
         """Show the plan and ask for the literal yes; without a terminal there is nobody to ask."""
 
         def approve(planned: Planned) -> bool:
+            self._shown = False  # asked again: it is another plan
             self._show(planned)
             return auto_approve or ask("apply")
 
@@ -210,6 +211,7 @@ class _Json:
         """A program cannot be asked."""
 
         def approve(planned: Planned) -> bool:
+            self._shown = False  # asked again: it is another plan
             self._show(planned)
             return auto_approve
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -51,3 +52,24 @@ def test_without_any_ledger_nothing_is_ours(tmp_path: Path, capsys: pytest.Captu
     assert "changed\n" == (tree / "etc/a").read_text()
     assert "b\n" == (tree / "etc/b").read_text()
     assert "No changes." in capsys.readouterr().out
+
+
+def test_a_newer_state_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What a newer version has written is neither replaced nor put aside: the apply is refused and says what to do."""
+    spec, tree = tmp_path / "host.yaml", tmp_path / "tree"
+    minimal_tree(tree, "demo")
+    spec.write_text(ONE)
+    run(["apply", str(spec), "--root", str(tree), "--auto-approve"])
+    state = tmp_path / "tree.reconciler"
+    with sqlite3.connect(state / "state.db") as raw:
+        raw.execute("PRAGMA user_version = 2")
+    raw.close()
+    before = {path.name: path.read_bytes() for path in state.iterdir() if path.name != "lock"}
+    spec.write_text('version: 1\nhost: demo\nfiles:\n  /etc/a: {content: "changed\\n", mode: "0644"}\n')
+    capsys.readouterr()
+    refused = run(["apply", str(spec), "--root", str(tree), "--auto-approve", "--adopt"])
+
+    assert 1 == refused
+    assert "update the tool" in capsys.readouterr().err
+    assert before == {path.name: path.read_bytes() for path in state.iterdir() if path.name != "lock"}
+    assert "A\n" == (tree / "etc/a").read_text()

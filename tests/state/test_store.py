@@ -186,6 +186,21 @@ def test_steps_say_what_became_of_them(directory: Path) -> None:
         assert said == [("done", "ok"), ("failed", "no such user"), ("started", ""), ("skipped", "files./etc/x failed"), ("planned", "")]
 
 
+def test_what_killed_runs_had_in_hand(directory: Path) -> None:
+    """The actions of all runs that were killed one after the other are told until a run comes to its end."""
+    fill(directory)
+    told = []
+    for path in ("/etc/one", "/etc/two", "/etc/three"):
+        with store(directory) as state:
+            run = state.begin("", "", "", "", [{"action": "RemovePath", "path": path}])
+            told.append(sorted(action["path"] for action in state.unfinished(run)))
+    with store(directory) as state:
+        state.end(state.begin("", "", "", "", []), "failed", {})
+        told.append(state.unfinished(state.begin("", "", "", "", [])))
+
+    assert [[], ["/etc/one"], ["/etc/one", "/etc/two"], []] == told
+
+
 def test_an_open_run_is_interrupted(directory: Path) -> None:
     """A run that was never ended reads as interrupted, and the next open closes it and says so once."""
     state = store(directory)

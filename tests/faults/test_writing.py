@@ -1,0 +1,128 @@
+"""There is no other way to write: what can change a file stands in the functions listed here, each with its reason."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.faults.writing import Effect, effects, effects_of
+
+BENEATH = {
+    # What a spec asks for. The walk to the directory is safe_path's: each component by openat(O_NOFOLLOW), as HomeRoot also by its owner.
+    "host.writes": "_write_temporary _mkdir make_directory _make_link _change _open_for_access _remove_parent _prune_parent",
+    "host.publish": "_replace take_out",
+    "host.rename": "rename_new",
+    "host.place": "Place.unlink",
+    "host.skeleton": "_Copy._one _Copy._clear _Copy._file",
+    "host.owners": "KernelOwnership.hold KernelOwnership.change RecordedOwnership.hold",
+    "host.attributes": "copy_attributes",
+    # Our own state, in a directory that is opened without following and must belong to us, 0700.
+    "host.state_files": "make_state_directory _make replace_small make_private move_aside",
+    "host.lock": "_open _write",
+    "host.job_lock": "job_lock",
+    "host.report_files": "report_lock _publish",
+    # Archives: the destination is walked by safe_path, and refused when others may write to it.
+    "host.destination": "Directory.create Directory.replace Directory.remove _open",
+    "host.restore_target": "restore_target _make",
+    # Reads: its flags are O_RDONLY, put together by the function.
+    "host.source": "_directory",
+    # By path in BY_PATH; here what they do to the file they have open.
+    "host.documents": "save_private",
+    "host.spec_file": "rewrite",
+    "host.logrotate": "_put",
+}
+"""Functions that change a file beneath a directory that is open, or one that is open itself."""
+
+BY_PATH = {
+    ("host.attributes", "copy_attributes"): "setxattr on an open file: the name is a number",
+    ("host.attributes", "_try_to_set"): "likewise",
+    ("host.as_user", "_Child._drop"): "prctl: nothing is written",
+    ("host.as_user", "_close_all_but"): "/dev/null",
+    ("host.rename", "_function"): "renameat2, which is only called with a directory's descriptor",
+    ("host.streams", "Output._give_up"): "/dev/null",
+    ("host.streams", "_open_missing"): "/dev/null",
+    ("host.state_files", "_make"): "the state directory itself, and its parents if missing: fixed, below /var/lib",
+    ("host.source", "_directory"): "O_RDONLY: where a spec's relative path begins",
+    ("host.owners", "RecordedOwnership._write"): "an ordinary user's own record, beside his tree: never as root",
+    ("host.owners", "RecordedOwnership._compact"): "likewise",
+    ("host.documents", "save_private"): "a plan that somebody saves, where he says, O_EXCL",
+    ("host.documents", "save_new"): "a spec that somebody imports, where he says, O_EXCL",
+    ("host.spec_file", "rewrite"): "the spec that `service create` is told to extend",
+    ("host.logrotate", "_stage"): "a directory of ours below /run, 0700, thrown away afterwards",
+    ("host.logrotate", "_put"): "in that directory",
+}
+"""Functions that name what they change by its path, with the reason why no user can put anything in its way."""
+
+
+def _allowed(effect: Effect) -> bool:
+    if effect.held:
+        return effect.function in BENEATH.get(effect.module, "").split()
+    return (effect.module, effect.function) in BY_PATH
+
+
+def test_there_is_no_other_way_to_write() -> None:
+    """Whatever can change a file is where it is listed, in the whole package."""
+    strange = [f"{effect.module}:{effect.line} {effect.function}: {effect.call}" for effect in effects() if not _allowed(effect)]
+
+    assert [] == strange
+
+
+def test_the_lists_have_nothing_that_is_gone() -> None:
+    """A function that no longer changes a file may not begin to do so again unseen."""
+    found = effects()
+    held = {(effect.module, effect.function) for effect in found if effect.held}
+    by_path = {(effect.module, effect.function) for effect in found if not effect.held}
+
+    assert {(module, function) for module, functions in BENEATH.items() for function in functions.split()} == held
+    assert set(BY_PATH) == by_path
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        "open(path, 'w')",
+        "open(path, mode='ab')",
+        "open(path, how)",
+        "io.open(path, 'x')",
+        "os.open(path, os.O_RDWR | os.O_CREAT)",
+        "os.open(path, flags)",
+        "os.open(path, _NEW)",
+        "os.rename(one, other)",
+        "os.replace(one, other)",
+        "os.unlink(path)",
+        "os.chmod(path, 0o777)",
+        "os.lchown(path, 0, 0)",
+        "os.symlink(one, other)",
+        "os.truncate(path, 0)",
+        "shutil.copy(one, other)",
+        "tempfile.NamedTemporaryFile()",
+        "ctypes.CDLL(None).rename(one, other)",
+        "Path(path).write_text('x')",
+        "path.touch()",
+        "from os import unlink",
+        "from shutil import copy",
+    ],
+)
+def test_a_planted_write_is_found(planted: str) -> None:
+    """Each way to write is seen, in a function, a method or at the top, and belongs to no list."""
+    source = f"import os\n_MORE = os.O_CREAT\n_NEW = os.O_WRONLY | _MORE\nclass A:\n    def write_file(self):\n        {planted}\n"
+    found = effects_of(source, "host.writes")
+
+    assert found
+    assert not any(_allowed(effect) for effect in found)
+    assert "A.write_file" == found[0].function
+
+
+def test_looking_is_no_writing() -> None:
+    """What only reads is passed over."""
+    source = "open(p)\nopen(p, 'rb')\nos.open(p, os.O_RDONLY | os.O_NOFOLLOW)\nos.stat(p)\nos.listdir(p)\nre.sub(a, b, c)\n"
+
+    assert [] == effects_of(source, "host.files")
+
+
+def test_holding_is_seen() -> None:
+    """By path and beneath an open directory are told apart: what may do the one may not do the other."""
+    beneath = effects_of("def take_out(place):\n    os.rmdir(place.name, dir_fd=place.fd)", "host.publish")
+    by_path = effects_of("def take_out(place):\n    os.rmdir(place.path)", "host.publish")
+
+    assert [True] == [_allowed(effect) for effect in beneath]
+    assert [False] == [_allowed(effect) for effect in by_path]
