@@ -5,7 +5,6 @@ The table behind it costs a few milliseconds: import this module in the function
 
 from __future__ import annotations
 
-import re
 from functools import cache
 
 from reconciler.formats import _directives_data as data
@@ -13,27 +12,6 @@ from reconciler.formats.unit import ACCUMULATING
 
 OLDEST, NEWEST = data.OLD, data.NEW
 """The releases of systemd that the table tells apart: those of Debian 12 and Debian 13."""
-
-_UNITS = "seconds?|sec|s|minutes?|min|months?|msec|ms|m|M|hours?|hr|h|days?|d|weeks?|w|years?|y|usec|us|\u00b5s|\u03bcs"
-_BOOLEAN = (re.compile(r"(?i:1|0|yes|no|y|n|true|false|t|f|on|off)"), "yes or no")
-_SPAN = (
-    re.compile(rf"(?:(?:[0-9]++(?:\.[0-9]*+)?+|\.[0-9]++)[ \t]*+(?:{_UNITS})?+[ \t]*+)++|infinity"),
-    "a time span as in systemd.time(7): 10s, 5min, 1h 30min",
-)
-_MODE = (re.compile("0?[0-7]{1,4}"), "a file mode in octal: 0644")
-_WHOLE = (re.compile(r"[0-9]+|0x[0-9a-fA-F]+"), "a whole number, not negative")
-_INTEGER = (re.compile(r"-?(?:[0-9]+|0x[0-9a-fA-F]+)"), "a whole number")
-_CHECKS = {
-    "BOOLEAN": _BOOLEAN,
-    "SECONDS": _SPAN,
-    "MODE": _MODE,
-    "UNSIGNED": _WHOLE,
-    "INTEGER": _INTEGER,
-    "LONG": _INTEGER,
-    "NICE": (re.compile(r"\+?(?:1?[0-9])|-(?:1?[0-9]|20)"), "a number from -20 to 19"),
-    "OOMSCOREADJUST": (re.compile(r"-?(?:[0-9]{1,3}|1000)"), "a number from -1000 to 1000"),
-    "WEIGHT": (re.compile(r"[1-9][0-9]{0,3}|10000"), "a number from 1 to 10000"),
-}
 
 
 @cache
@@ -47,11 +25,6 @@ def _table() -> dict[str, dict[str, str]]:
 @cache
 def _added() -> frozenset[str]:
     return frozenset(data.ADDED["ADDED"].split())
-
-
-@cache
-def _former_types() -> dict[str, str]:
-    return {name: kind for kind, names in data.CHANGED.items() for name in names.split()}
 
 
 def section(name: str) -> frozenset[str] | None:
@@ -124,17 +97,25 @@ def _closest(name: str, candidates: dict[str, str] | dict[str, dict[str, str]]) 
     return next(iter(difflib.get_close_matches(name, candidates, 1, 0.75)), None)
 
 
-def _type(section_name: str, name: str, version: int | None) -> str:
-    kind = _table()[section_name][name]
-    if name.endswith("JobMode"):  # systemd's list says MODE of these too
-        return "JOBMODE"
-    if kind == "OTHER" and name.endswith("Sec"):
-        return "SECONDS"
-    return _former_types().get(name, kind) if version is not None and version < NEWEST else kind
-
-
 def _wrong_value(section_name: str, name: str, value: str, version: int | None) -> str | None:
-    check = _CHECKS.get(_type(section_name, name, version))
-    if not value or check is None or check[0].fullmatch(value):
+    from reconciler.formats import directive_values as values
+
+    old = version is not None and version < NEWEST
+    specifier = values.wrong_specifier(name, value, oldest=old)
+    if specifier:
+        return f"%{specifier[1]} in {name} is no specifier, and systemd would ignore the assignment: write %%{specifier[1]} if it is meant so"
+    rule = values.rule_for(name, _table()[section_name][name])
+    if not value or rule is None:
         return None
-    return f"{name} takes {check[1]}, not {value!r}"
+    if not rule.test(value):
+        return f"{name} takes {rule.text}, not {value!r}"
+    if old and value in rule.newer:
+        return f"{name}={value} is not known to systemd {OLDEST}, which would ignore it: systemd {NEWEST} has it"
+    return None
+
+
+def deprecated(name: str, value: str) -> str:
+    """What is said of an assignment that still works but should not be written any more; empty for all others."""
+    from reconciler.formats import directive_values
+
+    return directive_values.deprecated(name, value)
