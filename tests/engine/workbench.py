@@ -73,7 +73,7 @@ class Notes:
         self.story.append("begin")
         return self.run
 
-    def unfinished(self) -> Sequence[str]:
+    def unfinished(self, run: int) -> Sequence[dict[str, Any]]:
         """As Journal.unfinished: steps are not kept here."""
         return ()
 
