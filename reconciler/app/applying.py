@@ -24,7 +24,7 @@ from reconciler.host.hosts import machine_id, open_host
 from reconciler.host.last_spec import remember_spec
 from reconciler.host.lock import Lock, LockBusy
 from reconciler.host.state import Store
-from reconciler.host.state_files import make_state_directory
+from reconciler.host.state_files import StateDamaged, make_state_directory
 from reconciler.host.state_open import recover
 from reconciler.host.state_read import NEWER, read_memory
 
@@ -129,6 +129,14 @@ def _under(planned: Planned, memory: Memory, remembered: Memory) -> Planned | No
     return replace(planned, plan=replace(planned.plan, memory=remembered), request=replace(planned.request, memory=remembered))
 
 
+def _opened(directory: str, machine: str, memory: Memory) -> tuple[Store, Memory]:
+    """The store, and what is remembered. Damage that only writing meets makes the ledger no more to be believed than any other damage."""
+    try:
+        return Store.open(directory, machine, now=now, replace_damaged=bool(memory.damaged)), memory
+    except StateDamaged as found:
+        return Store.open(directory, machine, now=now, replace_damaged=True), replace(memory, damaged=found.detail)
+
+
 def _apply_locked(task: _Task, tell: Callable[[Progress], None], directory: str, first: Planned | None) -> Applied:
     recover(directory)
     host = first.host if first and first.host else open_host(task.options.root)
@@ -147,7 +155,8 @@ def _apply_locked(task: _Task, tell: Callable[[Progress], None], directory: str,
         note_settled(task.loaded, task.options, planned)
         return Applied(planned, ApplyResult(plan, left_undone(plan), plan.owed))
     started = monotonic()
-    with Store.open(directory, machine_id(host), now=now, replace_damaged=bool(memory.damaged)) as store:
+    opened, memory = _opened(directory, machine_id(host), memory)
+    with opened as store:
         remembered = store.memory()
         planned = _under(planned, memory, remembered) or task.plan(host, _merged(remembered, memory))
         if planned.plan is None or planned.refused:

@@ -38,6 +38,7 @@ class Course:
     certain: bool = True
     ours: set[str] = field(default_factory=set)
     protected: set[str] = field(default_factory=set)
+    once_protected: set[str] = field(default_factory=set)
     touched: set[str] = field(default_factory=set)
     theirs: dict[str, str] = field(default_factory=dict)
     keys: dict[str, set[str]] = field(default_factory=dict)
@@ -116,6 +117,7 @@ class Course:
         self.touched = stays
         self.protected = {name for name in self.protected & declared if said(spec, name).get("protect") is not False}
         self.protected |= {name for name in declared if said(spec, name).get("protect")}
+        self.once_protected |= self.protected
         self.ours |= declared
         self.spec, self.certain = spec, True
         for name in {name.partition(".")[2] for name in declared if "exactly" in keys_said(spec, name)}:
@@ -188,6 +190,7 @@ class Course:
         declared = addresses(step.spec)
         self.ours |= declared
         self.protected |= {name for name in declared if said(step.spec, name).get("protect")}
+        self.once_protected |= self.protected
         self.theirs |= {path: text for path, text in self.edited.items() if OF_FILES.get(path) not in declared}
         self.edited = {path: text for path, text in self.edited.items() if path in self.theirs}
         self.theirs = {path: text for path, text in self.theirs.items() if OF_FILES.get(path) not in declared}
@@ -216,6 +219,7 @@ class Course:
         assert not bad, bad
         # What the ledger says is as before that run; the model only knows that less may be ours than it thought.
         self.certain = False
+        self.protected = set(self.once_protected)
         self.touched |= addresses(self.spec) | (addresses(self.before.spec) if self.before else set())
         self.theirs = {path: text for path, text in self.theirs.items() if path in hands_only()}
         self.edited = {}

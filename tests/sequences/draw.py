@@ -338,14 +338,28 @@ OF_UNITS = {
 FOREIGN = ("/srv/a/theirs", "/srv/c/theirs", "/srv/a/b/theirs", "/home/alice/diary", "/home/bob/diary")
 
 
+def by_hand(path: str) -> str:
+    """What somebody adds to a file of ours. Remarks do not count in what is parsed: there it is something that does."""
+    if path.endswith((".service", ".timer")):
+        return "[Unit]\nDocumentation=man:sleep(1)\n"
+    if path.startswith("/etc/logrotate.d/"):
+        return "/var/log/by-hand.log {\n    weekly\n    missingok\n}\n"
+    return "BY=hand\n" if path.startswith("/etc/cron.d/") else "# by hand\n"
+
+
+def _an_edit(random: Random) -> Hand:
+    path = random.choice(list(OF_FILES))
+    return Hand("append", path, (by_hand(path),))
+
+
 def a_hand(random: Random) -> Hand:
     """Somebody's doing."""
     return random.choice(_HANDS)(random)
 
 
 _HANDS = (
-    lambda random: Hand("append", random.choice(list(OF_FILES)), ("# by hand\n",)),
-    lambda random: Hand("append", random.choice(list(OF_FILES)), ("# by hand\n",)),
+    _an_edit,
+    _an_edit,
     lambda random: Hand("chmod", random.choice([*OF_FILES, *OF_DIRECTORIES]), (random.choice(["0600", "0777"]),)),
     lambda random: Hand("chown", random.choice([*OF_FILES, *OF_DIRECTORIES]), ("decoy", "decoy")),
     lambda random: Hand("remove", random.choice(list(OF_FILES))),
