@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
@@ -19,6 +19,7 @@ from reconciler.app.planning import PlanOptions
 from reconciler.render.words import action_words
 from reconciler.core.actions import RemovePath
 from reconciler.core.digest import digest
+from reconciler.formats import users
 from tests import worlds
 from tests.case import Host, document
 from tests.host.booted import BootedHost
@@ -122,7 +123,10 @@ class Pair:
 
         assert enabled == self.enabled, different(enabled, self.enabled)
         if restarts:
-            new = [{unit for unit in OF_UNITS if one.process[unit] not in ("", old.process[unit])} for old, one in zip(before, now, strict=True)]
+            new = [
+                {unit for unit in OF_UNITS if one.process[unit] not in ("", old.process[unit])}
+                for old, one in zip(before, now, strict=True)
+            ]
 
             assert new[1] == new[0], f"new processes: {new[1]} simulated, {new[0]} on the booted host"
 
@@ -131,7 +135,9 @@ class Pair:
     def step(self, step: Step) -> None:
         """Let one thing happen on both."""
         before = self.real(), self.simulated()
-        options = self.plan(step.spec, compared=not self.killed or step.do == "plan") if step.do in ("apply", "kill", "plan") else PlanOptions()
+        options = (
+            self.plan(step.spec, compared=not self.killed or step.do == "plan") if step.do in ("apply", "kill", "plan") else PlanOptions()
+        )
         recovering, self.killed = self.killed, step.do == "kill"
         possible = step.hand is not None and hands.possible(self.course.world, step.hand)
         self.course.step(step)
@@ -192,7 +198,9 @@ class Pair:
 
 def changed(start: Seen, now: Seen) -> dict[str, Any]:
     """Every path that is not as it was at the start, and every account."""
-    found: dict[str, Any] = {path: now.paths.get(path) for path in {*start.paths, *now.paths} if start.paths.get(path) != now.paths.get(path)}
+    found: dict[str, Any] = {
+        path: now.paths.get(path) for path in {*start.paths, *now.paths} if start.paths.get(path) != now.paths.get(path)
+    }
     found = {path: fact for path, fact in found.items() if path not in ACCOUNTS and not noise(path)}
     return found | {path: {name: account(path, row) for name, row in now.rows(path).items()} for path in ACCOUNTS}
 
@@ -209,7 +217,7 @@ def account(path: str, row: list[str]) -> list[str]:
 
 def different(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
     """Only what differs: simulated, booted."""
-    found = {key: (one.get(key), other.get(key)) for key in {*one, *other} if one.get(key) != other.get(key)}
+    found: dict[str, Any] = {key: (one.get(key), other.get(key)) for key in {*one, *other} if one.get(key) != other.get(key)}
     return {key: different(*both) if all(isinstance(side, dict) for side in both) else both for key, both in found.items()}
 
 
@@ -238,7 +246,7 @@ def by_hand(host: BootedHost, hand: Hand) -> None:
     commands[hand.verb]()
 
 
-_USERMOD = {
+_USERMOD: dict[str, Callable[[str, str], tuple[str, ...]]] = {
     "shell": lambda user, value: ("usermod", "--shell", value, user),
     "comment": lambda user, value: ("usermod", "--comment", value, user),
     "append": lambda user, value: ("gpasswd", "--add", user, value),
@@ -249,7 +257,7 @@ _USERMOD = {
 def events(seed: int, length: int = 8) -> list[Step]:
     """A course for both hosts: what was killed is applied again at once, and then no run is rolled back: they were not killed alike."""
     found: list[Step] = []
-    for step in draw.steps(Random(seed), length):
+    for step in draw.steps(draw.seeded(seed), length):
         if step.do == "rollback" and any(one.do == "kill" for one in found):
             continue
         found.append(step)
@@ -275,3 +283,13 @@ def played(seed: int, host: BootedHost) -> None:
 def test_the_simulated_host_is_the_real_one(seed: int, booted: BootedHost) -> None:
     """After each event accounts, files, links, units and which processes are new are the same on both, and so was each plan."""
     played(seed, booted)
+
+
+def test_a_simulated_host_that_counts_otherwise_is_found(booted: BootedHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a mistake planted in the simulation (another number for a new account) the comparison fails."""
+    free = users._free
+    monkeypatch.setattr(users, "_free", lambda accounts, used, prefix, *, system: free(accounts, {*used, 1502}, prefix, system=system))
+    with a_place() as place:
+        pair = Pair.begin(booted, place)
+        with pytest.raises(AssertionError, match="alice"):
+            pair.step(Step("apply", {"users": {"alice": {"groups": []}}}))

@@ -71,7 +71,7 @@ class Course:
         {"apply": self.apply, "kill": self.kill, "plan": self.plan, "rollback": self.roll_back, "hand": self.hand}[step.do](step)
         now = decoys_of(self.look())
 
-        assert self.decoys == now, _difference(self.decoys, now)
+        assert self.decoys == now, difference(self.decoys, now)
 
     # ------------------------------------------------------------------------------------------------ what happens
 
@@ -102,7 +102,7 @@ class Course:
             name = f"{found.address.kind}.{found.address.name}"
 
             assert found.rule in ("adoption", "protected"), found
-            assert found.rule != "adoption" or name not in self.ours or not self.certain or name in self.touched, found.detail
+            assert found.rule != "adoption" or found.address.part or name not in self.ours | self.touched or not self.certain, found.detail
             assert found.rule != "protected" or name in self.protected, found.detail
         unprotect = tuple(str(found.address) for found in refusals if found.rule == "protected")
         return PlanOptions(allow=ALLOW, adopt=any(found.rule == "adoption" for found in refusals), unprotect=unprotect)
@@ -137,7 +137,7 @@ class Course:
         assert {} == {str(one.address): one.verb for one in left.changes if one.verb is not Verb.NONE}
         assert again.result is not None
         assert not again.result.changed
-        assert seen == seen_again, _difference(seen.paths, seen_again.paths)
+        assert seen == seen_again, difference(seen.paths, seen_again.paths)
         assert state == state_files(self.world)
         self.nothing_lost(seen)
         self.nothing_left(seen)
@@ -147,7 +147,7 @@ class Course:
         """What is somebody's is there, to the byte."""
         found = {path: seen.text(path) for path in self.theirs}
 
-        assert self.theirs == found, _difference(self.theirs, found)
+        assert self.theirs == found, difference(self.theirs, found)
         for name, keys in self.keys.items():
             assert keys <= key_lines(seen, name), f"a key of {name} is lost"
 
@@ -278,7 +278,7 @@ def loaded(spec: Spec) -> Any:
     """The spec through the loader and the lint."""
     found = _NOTHING.loaded(spec)
 
-    assert found.spec is not None and found.ok, [f"{one.summary}: {one.detail}" for one in errors(found.diagnostics)]
+    assert found.ok, [f"{one.summary}: {one.detail}" for one in errors(found.diagnostics)]
     return found
 
 
@@ -296,7 +296,11 @@ def step_words(step: Any) -> str:
 
 def state_files(world: World) -> dict[str, tuple[int, int, bytes]]:
     """Our own state, but for the lock, and for the copy of figures that may be deleted at any time."""
-    files = {path: path.stat() for path in Path(world.state).iterdir() if path.is_file() and path.name != "lock"} if Path(world.state).exists() else {}
+    files = (
+        {path: path.stat() for path in Path(world.state).iterdir() if path.is_file() and path.name != "lock"}
+        if Path(world.state).exists()
+        else {}
+    )
     return {path.name: (facts.st_ino, facts.st_mtime_ns, path.read_bytes()) for path, facts in files.items()}
 
 
@@ -309,5 +313,6 @@ def decoys_of(seen: Seen) -> dict[str, Any]:
     return found
 
 
-def _difference(one: Any, other: Any) -> dict[str, Any]:
+def difference(one: Any, other: Any) -> dict[str, Any]:
+    """Only what differs."""
     return {key: (one.get(key), other.get(key)) for key in {*one, *other} if one.get(key) != other.get(key)}

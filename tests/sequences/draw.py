@@ -98,6 +98,11 @@ class Step:
         return str({key: value for key, value in asdict(self).items() if value})
 
 
+def seeded(seed: int) -> Random:
+    """What everything is drawn from: the same for the same seed."""
+    return Random(seed)  # noqa: S311  # it must be the same every time
+
+
 def steps(random: Random, number: int) -> list[Step]:
     """A course of events that ends with an apply."""
     found: list[Step] = []
@@ -195,8 +200,7 @@ def _user(random: Random, name: str) -> dict[str, Any]:
         ("environment", {"set": {"ML": random.choice(["1", "2"])}}),
         ("sudo", [{"run": ["/usr/bin/true"], "password": random.random() < 0.5}]),
     ):
-        if random.random() < 0.35:
-            found[key] = value
+        found |= {key: value} if random.random() < 0.35 else {}
     if name != "svc":
         if random.random() < 0.4:
             found["directories"] = random.choice([["work"], ["work/deep"], ["data"]])
@@ -256,8 +260,7 @@ def _service(random: Random, name: str) -> dict[str, Any]:
         ("limit_nofile", random.choice([4096, 8192])),
         ("state", "stopped"),
     ):
-        if random.random() < 0.35:
-            found[key] = value
+        found |= {key: value} if random.random() < 0.35 else {}
     if found["enabled"] == "masked" and random.random() < 0.5:
         found["state"] = "stopped"
     return found
