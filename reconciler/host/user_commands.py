@@ -65,6 +65,8 @@ def useradd(view: HostView, prefix: str, action: Account, changed: Callable[[], 
     ]
     command.run("useradd", *options, done=lambda now: action.name in now.users)
     _complete(command)
+    # useradd takes --expiredate of a system account without a word, and leaves it out.
+    _modify(command, wanted)
     return Receipt()
 
 

@@ -55,10 +55,9 @@ def empty_spec(plan: Plan, context: Context) -> Iterator[Diagnostic]:
     """An empty or truncated file must not remove everything, nor begin a damaged ledger again with nothing in it."""
     ours = plan.memory.rows if plan.memory.damaged else (change.address for change in plan.changes)
     number = len({address.resource for address in ours})
-    if not context.declared and number:
-        yield _overridable(
-            "empty-spec", "spec declares nothing", f"The spec is empty; {number} objects on this host are ours and would go."
-        )
+    if not context.declared and (number or plan.memory.damaged):
+        ours_are = f"{number} objects on this host are ours and would go" if number else "what on this host is ours is not known any more"
+        yield _overridable("empty-spec", "spec declares nothing", f"The spec is empty; {ours_are}.")
 
 
 def many_destroyed(plan: Plan, context: Context) -> Iterator[Diagnostic]:

@@ -38,6 +38,7 @@ class Course:
     certain: bool = True
     ours: set[str] = field(default_factory=set)
     protected: set[str] = field(default_factory=set)
+    once_protected: set[str] = field(default_factory=set)
     touched: set[str] = field(default_factory=set)
     theirs: dict[str, str] = field(default_factory=dict)
     keys: dict[str, set[str]] = field(default_factory=dict)
@@ -70,7 +71,7 @@ class Course:
         {"apply": self.apply, "kill": self.kill, "plan": self.plan, "rollback": self.roll_back, "hand": self.hand}[step.do](step)
         now = decoys_of(self.look())
 
-        assert self.decoys == now, _difference(self.decoys, now)
+        assert self.decoys == now, difference(self.decoys, now)
 
     # ------------------------------------------------------------------------------------------------ what happens
 
@@ -101,7 +102,7 @@ class Course:
             name = f"{found.address.kind}.{found.address.name}"
 
             assert found.rule in ("adoption", "protected"), found
-            assert found.rule != "adoption" or name not in self.ours or not self.certain or name in self.touched, found.detail
+            assert found.rule != "adoption" or found.address.part or name not in self.ours | self.touched or not self.certain, found.detail
             assert found.rule != "protected" or name in self.protected, found.detail
         unprotect = tuple(str(found.address) for found in refusals if found.rule == "protected")
         return PlanOptions(allow=ALLOW, adopt=any(found.rule == "adoption" for found in refusals), unprotect=unprotect)
@@ -116,6 +117,7 @@ class Course:
         self.touched = stays
         self.protected = {name for name in self.protected & declared if said(spec, name).get("protect") is not False}
         self.protected |= {name for name in declared if said(spec, name).get("protect")}
+        self.once_protected |= self.protected
         self.ours |= declared
         self.spec, self.certain = spec, True
         for name in {name.partition(".")[2] for name in declared if "exactly" in keys_said(spec, name)}:
@@ -135,7 +137,7 @@ class Course:
         assert {} == {str(one.address): one.verb for one in left.changes if one.verb is not Verb.NONE}
         assert again.result is not None
         assert not again.result.changed
-        assert seen == seen_again, _difference(seen.paths, seen_again.paths)
+        assert seen == seen_again, difference(seen.paths, seen_again.paths)
         assert state == state_files(self.world)
         self.nothing_lost(seen)
         self.nothing_left(seen)
@@ -145,7 +147,7 @@ class Course:
         """What is somebody's is there, to the byte."""
         found = {path: seen.text(path) for path in self.theirs}
 
-        assert self.theirs == found, _difference(self.theirs, found)
+        assert self.theirs == found, difference(self.theirs, found)
         for name, keys in self.keys.items():
             assert keys <= key_lines(seen, name), f"a key of {name} is lost"
 
@@ -188,6 +190,7 @@ class Course:
         declared = addresses(step.spec)
         self.ours |= declared
         self.protected |= {name for name in declared if said(step.spec, name).get("protect")}
+        self.once_protected |= self.protected
         self.theirs |= {path: text for path, text in self.edited.items() if OF_FILES.get(path) not in declared}
         self.edited = {path: text for path, text in self.edited.items() if path in self.theirs}
         self.theirs = {path: text for path, text in self.theirs.items() if OF_FILES.get(path) not in declared}
@@ -216,6 +219,7 @@ class Course:
         assert not bad, bad
         # What the ledger says is as before that run; the model only knows that less may be ours than it thought.
         self.certain = False
+        self.protected = set(self.once_protected)
         self.touched |= addresses(self.spec) | (addresses(self.before.spec) if self.before else set())
         self.theirs = {path: text for path, text in self.theirs.items() if path in hands_only()}
         self.edited = {}
@@ -274,7 +278,7 @@ def loaded(spec: Spec) -> Any:
     """The spec through the loader and the lint."""
     found = _NOTHING.loaded(spec)
 
-    assert found.spec is not None and found.ok, [f"{one.summary}: {one.detail}" for one in errors(found.diagnostics)]
+    assert found.ok, [f"{one.summary}: {one.detail}" for one in errors(found.diagnostics)]
     return found
 
 
@@ -292,7 +296,11 @@ def step_words(step: Any) -> str:
 
 def state_files(world: World) -> dict[str, tuple[int, int, bytes]]:
     """Our own state, but for the lock, and for the copy of figures that may be deleted at any time."""
-    files = {path: path.stat() for path in Path(world.state).iterdir() if path.is_file() and path.name != "lock"} if Path(world.state).exists() else {}
+    files = (
+        {path: path.stat() for path in Path(world.state).iterdir() if path.is_file() and path.name != "lock"}
+        if Path(world.state).exists()
+        else {}
+    )
     return {path.name: (facts.st_ino, facts.st_mtime_ns, path.read_bytes()) for path, facts in files.items()}
 
 
@@ -305,5 +313,6 @@ def decoys_of(seen: Seen) -> dict[str, Any]:
     return found
 
 
-def _difference(one: Any, other: Any) -> dict[str, Any]:
+def difference(one: Any, other: Any) -> dict[str, Any]:
+    """Only what differs."""
     return {key: (one.get(key), other.get(key)) for key in {*one, *other} if one.get(key) != other.get(key)}

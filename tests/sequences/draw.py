@@ -98,6 +98,11 @@ class Step:
         return str({key: value for key, value in asdict(self).items() if value})
 
 
+def seeded(seed: int) -> Random:
+    """What everything is drawn from: the same for the same seed."""
+    return Random(seed)  # noqa: S311  # it must be the same every time
+
+
 def steps(random: Random, number: int) -> list[Step]:
     """A course of events that ends with an apply."""
     found: list[Step] = []
@@ -195,8 +200,7 @@ def _user(random: Random, name: str) -> dict[str, Any]:
         ("environment", {"set": {"ML": random.choice(["1", "2"])}}),
         ("sudo", [{"run": ["/usr/bin/true"], "password": random.random() < 0.5}]),
     ):
-        if random.random() < 0.35:
-            found[key] = value
+        found |= {key: value} if random.random() < 0.35 else {}
     if name != "svc":
         if random.random() < 0.4:
             found["directories"] = random.choice([["work"], ["work/deep"], ["data"]])
@@ -256,8 +260,7 @@ def _service(random: Random, name: str) -> dict[str, Any]:
         ("limit_nofile", random.choice([4096, 8192])),
         ("state", "stopped"),
     ):
-        if random.random() < 0.35:
-            found[key] = value
+        found |= {key: value} if random.random() < 0.35 else {}
     if found["enabled"] == "masked" and random.random() < 0.5:
         found["state"] = "stopped"
     return found
@@ -338,14 +341,28 @@ OF_UNITS = {
 FOREIGN = ("/srv/a/theirs", "/srv/c/theirs", "/srv/a/b/theirs", "/home/alice/diary", "/home/bob/diary")
 
 
+def by_hand(path: str) -> str:
+    """What somebody adds to a file of ours. Remarks do not count in what is parsed: there it is something that does."""
+    if path.endswith((".service", ".timer")):
+        return "[Unit]\nDocumentation=man:sleep(1)\n"
+    if path.startswith("/etc/logrotate.d/"):
+        return "/var/log/by-hand.log {\n    weekly\n    missingok\n}\n"
+    return "BY=hand\n" if path.startswith("/etc/cron.d/") else "# by hand\n"
+
+
+def _an_edit(random: Random) -> Hand:
+    path = random.choice(list(OF_FILES))
+    return Hand("append", path, (by_hand(path),))
+
+
 def a_hand(random: Random) -> Hand:
     """Somebody's doing."""
     return random.choice(_HANDS)(random)
 
 
 _HANDS = (
-    lambda random: Hand("append", random.choice(list(OF_FILES)), ("# by hand\n",)),
-    lambda random: Hand("append", random.choice(list(OF_FILES)), ("# by hand\n",)),
+    _an_edit,
+    _an_edit,
     lambda random: Hand("chmod", random.choice([*OF_FILES, *OF_DIRECTORIES]), (random.choice(["0600", "0777"]),)),
     lambda random: Hand("chown", random.choice([*OF_FILES, *OF_DIRECTORIES]), ("decoy", "decoy")),
     lambda random: Hand("remove", random.choice(list(OF_FILES))),

@@ -56,25 +56,30 @@ def addresses(hand: Hand) -> frozenset[str]:
 
 def possible(world: World, hand: Hand) -> bool:
     """Whether what it is about is there, and of the kind that it takes."""
-    host = world.host()
-    if hand.verb in ("unit", "disable"):
-        if not world.running:
-            return False
-        state = host.units([hand.target])[hand.target]
-        if hand.verb == "disable":
-            return _is_file(host, f"{UNITS}/{hand.target}")
-        return state.load == "loaded" if hand.more[0] == "stop" else _is_file(host, f"{UNITS}/{hand.target}") and state.load == "loaded"
-    if hand.verb == "usermod":
-        return _line_of(host, "/etc/passwd", hand.target) is not None and (
-            hand.more[0] not in ("append", "remove") or _group_fits(host, hand.target, *hand.more)
-        )
-    if hand.verb == "put":
-        above = host.entry(hand.target.rpartition("/")[0])
-        return above is not None and above.type is FileType.DIRECTORY
+    return (world.running or hand.verb not in ("unit", "disable")) and _POSSIBLE.get(hand.verb, _is_there)(world.host(), hand)
+
+
+def _is_unit(host: Any, hand: Hand) -> bool:
+    loaded = host.units([hand.target])[hand.target].load == "loaded"
+    return _is_file(host, f"{UNITS}/{hand.target}") if hand.verb == "disable" else loaded and _is_file(host, f"{UNITS}/{hand.target}")
+
+
+def _is_user(host: Any, hand: Hand) -> bool:
+    grouping = hand.more[0] in ("append", "remove")
+    return _line_of(host, "/etc/passwd", hand.target) is not None and (not grouping or _group_fits(host, hand.target, *hand.more))
+
+
+def _is_below(host: Any, hand: Hand) -> bool:
+    above = host.entry(hand.target.rpartition("/")[0])
+    return above is not None and above.type is FileType.DIRECTORY
+
+
+def _is_there(host: Any, hand: Hand) -> bool:
     entry = host.entry(hand.target)
-    if entry is None or entry.type is FileType.LINK:
-        return False
-    return entry.type is FileType.FILE or hand.verb in ("chmod", "chown")
+    return entry is not None and (entry.type is FileType.FILE or (entry.type is FileType.DIRECTORY and hand.verb in ("chmod", "chown")))
+
+
+_POSSIBLE = {"unit": _is_unit, "disable": _is_unit, "usermod": _is_user, "put": _is_below}
 
 
 def _group_fits(host: Any, user: str, verb: str, group: str) -> bool:
@@ -155,4 +160,3 @@ _DO = {
     "disable": _disable,
     "usermod": _usermod,
 }
-

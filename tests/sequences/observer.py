@@ -88,8 +88,9 @@ def _in_tree(root: Path) -> Iterator[tuple[str, Fact]]:
         mode = "" if kind == "link" else f"{stat.S_IMODE(found.st_mode):04o}"
         owner, group = (known.get(str(number), str(number)) for known, number in zip(names, (found.st_uid, found.st_gid), strict=True))
         stamp = (found.st_ino, found.st_mtime_ns, found.st_ctime_ns)
-        yield f"/{path.relative_to(root)}".replace("/.", "/") if path == root else f"/{path.relative_to(root)}", Fact(
-            kind, mode, owner, group, text, stamp
+        yield (
+            f"/{path.relative_to(root)}".replace("/.", "/") if path == root else f"/{path.relative_to(root)}",
+            Fact(kind, mode, owner, group, text, stamp),
         )
 
 
@@ -156,7 +157,7 @@ def _user(seen: Seen, name: str, said: Mapping[str, Any]) -> Iterator[str]:
     lines = [f"alias {key}='{value}'" for key, value in said.get("aliases", {}).items()]
     lines += [f"export {key}='{value}'" for key, value in said.get("environment", {}).get("set", {}).items()]
     yield from _differs("profile", sorted(lines), sorted(line for line in seen.text(profile).splitlines() if not line.startswith("#")))
-    rules = [f"{name} ALL=(root) {'' if rule['password'] else 'NO'}PASSWD: /usr/bin/true \"\"" for rule in said.get("sudo", ())]
+    rules = [f'{name} ALL=(root) {"" if rule["password"] else "NO"}PASSWD: /usr/bin/true ""' for rule in said.get("sudo", ())]
     sudoers = f"/etc/sudoers.d/{name}"
     there = [line for line in seen.text(sudoers).splitlines() if not line.startswith("#")]
     yield from _differs("sudo rules", [] if disabled else rules, there)

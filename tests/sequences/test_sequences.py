@@ -1,27 +1,159 @@
-"""Any course of events: specs, edits by hand, kills, plans and rollbacks, on a simulated host and in a tree."""
+"""Any course of events, on a simulated host and in a tree: specs, edits by hand, kills, plans and rollbacks, in any order.
+
+`RECONCILER_SEED=17` replays one course; with `RECONCILER_FAULTS=1` there are a thousand of them.
+"""
 
 from __future__ import annotations
 
 import os
+import tempfile
+from collections.abc import Container, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 from random import Random
 
 import pytest
+from hypothesis import HealthCheck, note, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
 from tests.sequences import draw
-from tests.sequences.course import Course
-from tests.test_cases import place as place  # noqa: PLC0414  # a fixture
+from tests.sequences.course import Course, addresses, difference
+from tests.sequences.draw import BEFORE, OF_DIRECTORIES, OF_FILES, OF_UNITS, UNITS, Spec, Step
+from tests.sequences.observer import Seen
+
+FAULTS = os.environ.get("RECONCILER_FAULTS") == "1"
+LENGTH = 8
+SEED = os.environ.get("RECONCILER_SEED", "")
+SEEDS = [int(SEED)] if SEED else range(500 if FAULTS else 3)
 
 everywhere = pytest.mark.parametrize("running", [True, False], ids=["simulated", "tree"])
-SEEDS = [int(os.environ["RECONCILER_SEED"])] if "RECONCILER_SEED" in os.environ else range(int(os.environ.get("N", "5")))
+randoms = st.randoms(use_true_random=False)
+
+
+@contextmanager
+def a_place() -> Iterator[Path]:
+    """A directory in memory, where there is such a file system: each transaction waits for the disk."""
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    with tempfile.TemporaryDirectory(dir=memory) as directory:
+        yield Path(directory) / "world"
+
+
+def played(seed: int, *, running: bool, length: int = LENGTH) -> None:
+    """One course; a failure tells its seed and what happened."""
+    with a_place() as place:
+        course = Course.begin(place, running=running)
+        try:
+            for step in draw.steps(draw.seeded(seed), length):
+                course.step(step)
+        except BaseException:
+            print(f"RECONCILER_SEED={seed}", *course.story, sep="\n")
+            raise
 
 
 @everywhere
 @pytest.mark.parametrize("seed", SEEDS)
-def test_a_seed(place, seed, running):
-    course = Course.begin(place / "world", running=running)
-    try:
-        for step in draw.steps(Random(seed), 8):
-            course.step(step)
-    except BaseException:
-        print("\n".join(course.story))
-        raise
+def test_whatever_happens_nothing_is_lost(seed: int, running: bool) -> None:
+    """After each apply: as the spec says, nothing left to do, a second one changes nothing, and what is not ours is as it was."""
+    played(seed, running=running)
+
+
+class Events(RuleBasedStateMachine):
+    """The same by hypothesis, which shrinks what it finds."""
+
+    running = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.directory = a_place()
+        self.course = Course.begin(self.directory.__enter__(), running=self.running)
+        self.spec: Spec = {}
+
+    def teardown(self) -> None:
+        """The world goes."""
+        self.directory.__exit__(None, None, None)
+
+    def happens(self, step: Step) -> None:
+        """One thing more."""
+        note(str(step))
+        self.course.step(step)
+        self.spec = step.spec or self.spec
+
+    @rule(random=randoms)
+    def apply(self, random: Random) -> None:
+        """Apply another spec."""
+        self.happens(Step("apply", draw.a_spec(random, self.spec)))
+
+    @rule(random=randoms, at=st.integers(0, 40), another=st.booleans())
+    def kill(self, random: Random, at: int, another: bool) -> None:
+        """Begin to apply the same spec again, or another."""
+        self.happens(Step("kill", draw.a_spec(random, self.spec) if another else self.spec, at))
+
+    @precondition(lambda self: self.spec)
+    @rule()
+    def again(self) -> None:
+        """Apply the last spec, to its end."""
+        self.happens(Step("apply", self.spec))
+
+    @rule(random=randoms)
+    def hand(self, random: Random) -> None:
+        """Somebody does something."""
+        self.happens(Step("hand", hand=draw.a_hand(random)))
+
+    @rule(random=randoms)
+    def plan(self, random: Random) -> None:
+        """Plan another spec, and leave it."""
+        self.course.step(Step("plan", draw.a_spec(random, self.spec)))
+
+    @rule()
+    def roll_back(self) -> None:
+        """Undo the last run."""
+        self.happens(Step("rollback"))
+
+
+@everywhere
+@pytest.mark.skipif(bool(SEED), reason="one seed was asked for")
+def test_any_course_of_events(running: bool) -> None:
+    """As above, and what fails is told with the fewest events that it takes."""
+    machine = type("Machine", (Events,), {"running": running})
+    bounded = settings(
+        max_examples=200 if FAULTS else 3,
+        stateful_step_count=12 if FAULTS else 8,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
+    )
+    run_state_machine_as_test(machine, settings=bounded)
+
+
+# ---------------------------------------------------------------------------------------------------- the way there
+
+
+def after(way: list[Spec], *, running: bool) -> Seen:
+    """The host after these specs, one after the other."""
+    with a_place() as place:
+        course = Course.begin(place, running=running)
+        for spec in way:
+            course.step(Step("apply", spec))
+        return course.look()
+
+
+@everywhere
+@pytest.mark.parametrize("seed", SEEDS if SEED else range(250 if FAULTS else 2))
+def test_the_way_does_not_matter(seed: int, running: bool) -> None:
+    """A, B, C ends where A, C ends, in every file, directory, link and unit that is wholly ours."""
+    random = draw.seeded(seed)
+    one = draw.a_spec(random, {})
+    two = draw.a_spec(random, one)
+    three = draw.a_spec(random, two)
+    there, straight = (essence(after(way, running=running), addresses(one) | addresses(three)) for way in ([one, two, three], [one, three]))
+
+    assert straight == there, f"RECONCILER_SEED={seed}: {difference(straight, there)}"
+
+
+def essence(seen: Seen, names: Container[str]) -> dict[str, object]:
+    """What two ways must agree on. Accounts keep what nothing is said of, and what was there before us stays as B has left it."""
+    ours = {**OF_FILES, **OF_DIRECTORIES}
+    known = {path for path, name in ours.items() if path not in BEFORE or name in names}
+    known |= {path for path in seen.paths if path.startswith(f"{UNITS}/") and path.rpartition("/")[2] in OF_UNITS}
+    paths = {path: replace(seen.paths[path], stamp=()) for path in known if path in seen.paths}
+    return {**paths, "active": {name: state for name, state in seen.active.items() if state == "active"}}
