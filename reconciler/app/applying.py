@@ -22,8 +22,8 @@ from reconciler.core.state import Memory
 from reconciler.engine.applier import apply, left_undone
 from reconciler.host.environment import is_root, monotonic, now, started_by
 from reconciler.host.hosts import machine_id, open_host
-from reconciler.host.live import LiveHost
 from reconciler.host.last_spec import remember_spec
+from reconciler.host.live import LiveHost
 from reconciler.host.lock import Lock, LockBusy
 from reconciler.host.state import Store
 from reconciler.host.state_files import make_state_directory

@@ -341,6 +341,7 @@ def _owed(row: OwedRow, plan: Plan) -> dict[str, Any]:
         "address": str(row.address),
         "why": row.why,
         "held": row.held,
+        "derived": row.derived,
         "now": any(_carries_out(step, row) for step in plan.steps),
         "run": row.run,
         "since": row.since,

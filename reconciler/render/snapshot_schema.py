@@ -32,6 +32,8 @@ _AT_A_PATH = _object(
         "owner": _said("Left out: root.", _TEXT),
         "group": _said("Left out: root.", _TEXT),
         "size": _said("Bytes of a regular file.", _NUMBER),
+        "mtime": _said("Nanoseconds since the epoch; left out: before the oldest of the running processes was started.", _NUMBER),
+        "ctime": _said("The same, of the last change of the inode.", _NUMBER),
         "links": _said("How many names a regular file has; left out: one.", _NUMBER),
         "target": _said("Of a symbolic link.", _TEXT),
         "listed": _said("A directory of which every entry is in the snapshot: what is not, is not there.", _FLAG),
@@ -60,6 +62,16 @@ _ROW = _object(
 )
 _OWED = _object(
     {"verb": _TEXT, "unit": _TEXT, "address": _TEXT, "why": _TEXT}, {"held": _FLAG, "invocation": _TEXT, "run": _NUMBER, "since": _NUMBER}
+)
+_STARTED = _object(
+    {
+        "invocation": _TEXT,
+        "marks": _said(
+            "By path, and by address of a unit's settings: whether it is what the process was started with.",
+            {"type": "object", "additionalProperties": {"enum": ["same", "other"]}},
+        ),
+        "stamps": _said("When unit files were written, by path; 0: not there.", {"type": "object", "additionalProperties": _NUMBER}),
+    }
 )
 _MEMORY = _object(
     {
@@ -100,6 +112,9 @@ def snapshot_schema() -> Schema:
         {
             "versions": _said("Versions of programs.", {"type": "object", "additionalProperties": _TEXT}),
             "mounts": _said("Where something is mounted.", {"type": "array", "items": _PATH}),
+            "started": _said(
+                "What the last apply saw of the processes of services, by unit.", {"type": "object", "additionalProperties": _STARTED}
+            ),
             "unlisted": _said("Directories with too much in them to be listed.", {"type": "array", "items": _PATH}),
         },
     )
