@@ -172,6 +172,8 @@ def _apply_locked(task: _Task, tell: Callable[[Progress], None], directory: str,
             return Applied(planned)
         assert planned.situation is not None and planned.request is not None
         store.prune_undo()
+        if memory.interrupted and isinstance(host, LiveHost):
+            host.remove_stale_locks()  # of the account commands that were killed with it
         request = replace(planned.request, about={"by": started_by()}, started=known_before(planned))
         result = apply(planned.plan, planned.situation, request, host, store, tell, host.settle)
     note_settled(task.loaded, task.options, planned)

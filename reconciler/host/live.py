@@ -104,6 +104,7 @@ class LiveHost:
                 from reconciler.host.account_commands import execute_account  # a plan runs no account command
 
                 self._files.sync()  # as before a removal: an account may be shut
+                self.remove_stale_locks()
                 return execute_account(self, self.root, action, self._accounts_changed)
             case _:
                 if isinstance(action, WriteFile) and action.check and self.root == "/" and action not in self._accepted:
@@ -116,6 +117,12 @@ class LiveHost:
     def settle(self, units: Sequence[str], seconds: float = 0.4) -> Mapping[str, str]:
         """Watch units that were started until so long after that: those that do not stay up, with the reason. Raises Unreadable."""
         return self._systemd().settle(units, seconds) if self.running else {}
+
+    def remove_stale_locks(self) -> None:
+        """Remove locks on the account files whose owners were killed."""
+        from reconciler.host.account_locks import remove_stale_locks  # a plan removes nothing
+
+        remove_stale_locks(self.root)
 
     def look_twice(self, seconds: float = 0.4) -> None:
         """From now on a service whose process is younger than that is watched until it is so old, before it is said to run. 0: no more.

@@ -13,7 +13,7 @@ from reconciler.core.marks import INVOCATIONS, LARGEST, RELOADED, changed_ns, ma
 from reconciler.core.state import Memory, Started
 from reconciler.engine import stale
 from reconciler.engine.situation import Request, survey
-from reconciler.host.simulated import SimulatedHost
+from reconciler.host.simulated import Said, SimulatedHost
 from reconciler.kinds import discover
 from reconciler.kinds.units import text
 from tests.case import Case, Expected
@@ -50,7 +50,7 @@ def situation(times: Mapping[str, Times], started: Mapping[str, Started], conten
     assert loaded.spec is not None
     kinds = discover()
     (part,) = kinds["services"].expand(loaded.spec.resources[0], bool(loaded.ok))
-    paths = {
+    paths: dict[str, Said] = {
         UNIT: text(part.address, part.document["unit"]),
         FILE: content,
         "/etc/systemd/system/multi-user.target.wants/api.service": {"target": UNIT},

@@ -143,7 +143,9 @@ def test_a_kill_between_the_file_and_the_restart_loses_nothing(host: BootedHost)
     """An apply that is killed at the restart of what somebody edited: the next plan is not empty, and the next apply restarts."""
     host.write(FILE, "A=7\n")
     host.run("mv", "/usr/bin/systemctl", "/usr/bin/systemctl.real")
-    host.write("/usr/bin/systemctl", '#!/bin/sh\ncase "$*" in *" restart "*) kill -9 $PPID;; esac\nexec systemctl.real "$@"\n', mode="0755")
+    host.write(
+        "/usr/bin/systemctl", '#!/bin/sh\ncase "$*" in *" restart "*) kill -9 $PPID; exit 1;; esac\nexec systemctl.real "$@"\n', mode="0755"
+    )
     killed = host.reconciler("apply", "/root/host.yaml", "--auto-approve", check=False).returncode
     host.run("mv", "/usr/bin/systemctl.real", "/usr/bin/systemctl")
     before = lives(host)
