@@ -257,7 +257,7 @@ def test_what_runs_has_what_is_on_disk(case: Case, place: Path) -> None:
     world = world_of(case, place / "world", running=True)
     world.apply(case.loaded(), case.options)
     host, after = world.host(), picture(world)
-    owed = {unit for _, unit, _, _ in after.owed}
+    owed = {unit for _, unit, _, _ in after.owed} | {row.unit for row in plan_of(world, case).owed if row.held}
     theirs = set(case.meanwhile.paths) - {word for step in case.running.steps for word in step.split()}
     on_disk = {unit: file for unit in after.loaded if (file := unit_file(host, unit)) and file not in theirs}
 
@@ -266,7 +266,8 @@ def test_what_runs_has_what_is_on_disk(case: Case, place: Path) -> None:
     for unit, process in after.processes.items():
         if unit not in owed:
             name = unit.removesuffix(".service")
-            assert files_read(case, name, process.at_start, "environment_file") == files_read(case, name, host, "environment_file")
+            for field in ("environment_file", "load_credential"):
+                assert files_read(case, name, process.at_start, field) == files_read(case, name, host, field)
             assert files_read(case, name, process.at_reload, "watch") == files_read(case, name, host, "watch")
 
 
@@ -278,7 +279,8 @@ def unit_file(host: Any, unit: str) -> str:
 
 def files_read(case: Case, service: str, source: Any, field: str) -> list[bytes | None]:
     """The content of the files that a service reads, as they are on a host, or as a process has them."""
-    paths = [path.removeprefix("-") for path in (case.spec.get("services") or {}).get(service, {}).get(field, ())]
+    said = (case.spec.get("services") or {}).get(service, {}).get(field, ())
+    paths = [path.removeprefix("-") for path in (said.values() if isinstance(said, dict) else said)]
     if isinstance(source, dict):
         return [source.get(path) for path in paths]
     return [source.read(path) if source.entry(path) else None for path in paths]

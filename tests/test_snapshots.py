@@ -12,6 +12,7 @@ import pytest
 
 from reconciler.app import snapshots
 from reconciler.app.planning import Planned, basis, plan_host, texts
+from reconciler.app.processes import read_started
 from reconciler.core.diagnostic import errors
 from reconciler.host.snapshot_taking import take
 from reconciler.host.state_read import read_memory
@@ -47,7 +48,10 @@ def taken(world: World) -> Any:
     names = [name for name in host.names("/etc/systemd/system") if "." in name] if world.running else []
     names += list(world.simulated._units._states) if world.simulated else []
     memory = read_memory(world.state, "")
-    data = take(host, discover(), memory, who={"name": "testhost", "machine": ""}, units=sorted(set(names)), now=NOW, tool="0")
+    known = read_started(world.state, memory.key) if world.running else None
+    started = known.started if known else {}
+    who = {"name": "testhost", "machine": ""}
+    data = take(host, discover(), memory, who=who, units=sorted(set(names)), now=NOW, tool_version="0", started=started)
     return json.loads(json.dumps(data))
 
 

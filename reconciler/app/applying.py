@@ -22,8 +22,8 @@ from reconciler.core.state import LedgerRow, Memory, OwedRow
 from reconciler.engine.applier import apply, left_undone
 from reconciler.host.environment import is_root, monotonic, now, started_by
 from reconciler.host.hosts import machine_id, open_host
-from reconciler.host.live import LiveHost
 from reconciler.host.last_spec import remember_spec
+from reconciler.host.live import LiveHost
 from reconciler.host.lock import Lock, LockBusy
 from reconciler.host.state import Store
 from reconciler.host.state_files import StateDamaged, make_state_directory
@@ -198,6 +198,8 @@ def _carry_out(task: _Task, tell: Callable[[Progress], None], directory: str, ho
         if memory.damaged:
             rows, owed = _kept_of_damaged(planned)
             store.settle(0, put=rows, owe=owed)
+        if memory.interrupted and isinstance(host, LiveHost):
+            host.remove_stale_locks()  # of the account commands that were killed with it
         request = replace(planned.request, about={"by": started_by()}, started=known_before(planned))
         result = apply(planned.plan, planned.situation, request, host, store, tell, host.settle)
     note_settled(task.loaded, task.options, planned)

@@ -159,7 +159,8 @@ def plan_host(loaded: Loaded, options: PlanOptions, host: Host | SnapshotView | 
 def _started(host: HostView, options: PlanOptions, memory: Memory) -> Mapping[str, Started]:
     """What is remembered of processes, on the host or in its snapshot."""
     if hasattr(host, "taken"):
-        return cast("SnapshotView", host).started
+        view = cast("SnapshotView", host)
+        return view.started
     found = read_started(options.state_directory, memory.key) if host.running else None
     return found.started if found is not None else {}
 

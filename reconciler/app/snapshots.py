@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from reconciler._version import __version__
+from reconciler.app.processes import read_started
 from reconciler.core.actions import WriteFile
 from reconciler.core.changes import Change, Origin, Verb
 from reconciler.core.diagnostic import Diagnostic, error
@@ -48,7 +49,9 @@ def take_snapshot(root: str | None, now: str) -> dict[str, Any]:
     memory = read_memory(state_directory(root), machine)
     more = {"versions": versions(), "mounts": mounts()} if root is None else {"versions": {}, "mounts": []}
     who = {"name": static_hostname(host), "machine": machine_digest(machine)}
-    return take(host, discover(), memory, who=who, units=host.loaded_units(), now=now, tool=__version__, **more)
+    known = read_started(state_directory(root), memory.key) if host.running else None
+    started = known.started if known is not None else {}
+    return take(host, discover(), memory, who=who, units=host.loaded_units(), now=now, tool_version=__version__, started=started, **more)
 
 
 def load_snapshot(path: str, spec: Spec, allow: Collection[str]) -> Loaded:

@@ -117,7 +117,11 @@ def _restored(run: Run) -> Iterable[Address]:
 def still_owed(run: Run, restored: set[Address], dropped: set[Address]) -> tuple[list[OwedRow], list[OwedRow]]:
     """What is due after this run, and which rows go."""
     known: dict[Key, OwedRow] = {key(row): row for row in run.plan.memory.owed} | run.owing
-    void = {one for one, row in run.owing.items() if row.address in restored and row.address not in {r.address for r in run.plan.owed if not r.derived}}
+    void = {
+        one
+        for one, row in run.owing.items()
+        if row.address in restored and row.address not in {r.address for r in run.plan.owed if not r.derived}
+    }
     gone = run.effected | void | {one for one, row in known.items() if row.address in dropped}
     pending, _ = owed.sort_out([row for one, row in known.items() if one not in gone], run.host, run.situation, run.request.kinds)
     derived = [row for row in run.plan.owed if row.derived and key(row) not in known and key(row) not in run.effected]

@@ -14,24 +14,25 @@ from typing import Any
 
 from reconciler.core.actions import UnitVerb
 from reconciler.core.address import Address
-from reconciler.core.changes import Document, Observed, Part
-from reconciler.core.digest import canonical, keyed_digest
-from reconciler.core.host import Entry, FileType, HostError, HostView
-from reconciler.core.kind import Kind, Runs
+from reconciler.core.changes import Observed, Part
+from reconciler.core.host import HostView
+from reconciler.core.kind import Runs
+from reconciler.core.marks import (
+    INVOCATIONS,
+    OTHER,
+    RELOADED,
+    SAME,
+    changed_ns,
+    compared,
+    entry_of,
+    mark,
+    settings_key,
+    settings_mark,
+    stamps,
+)
 from reconciler.core.state import OwedRow, Started
 from reconciler.engine import owed
 from reconciler.engine.situation import Request, Situation
-
-SAME, OTHER = "same", "other"
-"""In the place of a mark, where only the host can make one (a snapshot): what comparing it came to."""
-
-LARGEST = 1 << 20
-"""Bytes of a file that is read to be compared; of a larger one size and time stand for the content."""
-
-_INVOCATIONS = "/run/systemd/units/invocation:"
-"""systemd makes this link when it starts a process: its time is the start's."""
-_RELOADED = "/run/systemd/generator"
-"""systemd makes this directory anew each time it reads its unit files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,39 +45,6 @@ class _Process:
     invocation: str
     marks: Mapping[str, str | None]
     older: tuple[str, ...]
-
-
-# ---------------------------------------------------------------------------------------------------- marks
-
-
-def settings_key(address: Address) -> str:
-    """Under which name the settings of an address have their mark."""
-    return f"={address}"
-
-
-def settings_mark(kind: Kind, document: Document | None, key: bytes) -> str:
-    """Stands for what of a unit file only a start puts into force."""
-    return keyed_digest(canonical(kind.settings(document or {})), key)
-
-
-def mark(view: HostView, path: str, key: bytes) -> str | None:
-    """Stands for the content of a path. Keyed: in an environment file there may be a short secret. None: not known."""
-    try:
-        entry = view.entry(path)
-        if entry is None:
-            return "absent"
-        if entry.type is not FileType.FILE:
-            return f"{entry.type}:{entry.target}"
-        return f"size:{entry.size}:{entry.mtime_ns}" if entry.size > LARGEST else keyed_digest(view.read(path), key)
-    except (HostError, FileNotFoundError):
-        return None
-
-
-def compared(known: str, now: str | None) -> bool | None:
-    """Whether it is what it was; None: nobody can tell."""
-    if known in (SAME, OTHER):
-        return known == SAME
-    return None if now is None else known == now
 
 
 # ---------------------------------------------------------------------------------------------------- processes
@@ -125,7 +93,7 @@ class _Times:
 
     @classmethod
     def of(cls, request: Request, unit: str) -> _Times:
-        entry = _entry(request.view, f"{_INVOCATIONS}{unit}")
+        entry = entry_of(request.view, f"{INVOCATIONS}{unit}")
         return cls(request.view, entry.mtime_ns if entry is not None else 0, request.now_ns)
 
     def written_since(self, path: str, *, same: bool | None) -> bool:
@@ -134,27 +102,16 @@ class _Times:
         Then it was only touched, or written again as it was, which some programs do all day. If it is not, its inode tells of a file
         with an older time that was moved or copied there; if nobody knows, only its own time counts: a mode may have been changed.
         """
-        entry = _entry(self.view, path) if self.start and same is not True else None
-        return entry is not None and self._later(_changed(entry) if same is False else entry.mtime_ns)
+        entry = entry_of(self.view, path) if self.start and same is not True else None
+        return entry is not None and self._later(changed_ns(entry) if same is False else entry.mtime_ns)
 
     def defined_since(self, paths: Iterable[str]) -> bool:
         """Whether one of the unit's own files was written after the start: only we have business there."""
-        entries = (_entry(self.view, path) for path in paths) if self.start else ()
-        return any(self._later(_changed(entry)) for entry in entries if entry is not None)
+        entries = (entry_of(self.view, path) for path in paths) if self.start else ()
+        return any(self._later(changed_ns(entry)) for entry in entries if entry is not None)
 
     def _later(self, moment: int) -> bool:
         return self.start < moment and (not self.now or moment <= self.now)
-
-
-def _changed(entry: Entry) -> int:
-    return max(entry.mtime_ns, entry.ctime_ns)
-
-
-def _entry(view: HostView, path: str) -> Entry | None:
-    try:
-        return view.entry(path)
-    except HostError:
-        return None
 
 
 # ---------------------------------------------------------------------------------------------------- what follows
@@ -189,7 +146,7 @@ def _untold(request: Request, one: _Process, changing: Collection[Address]) -> I
     """A daemon-reload, if a unit file was written since the last apply looked, and since systemd has read them."""
     if one.part.address in changing:
         return
-    read = _entry(request.view, _RELOADED)
+    read = entry_of(request.view, RELOADED)
     known = request.started.get(one.runs.unit, Started()).stamps
     for path, stamp in stamps(request.view, one.runs).items() if read is not None else ():
         assert read is not None
@@ -197,18 +154,6 @@ def _untold(request: Request, one: _Process, changing: Collection[Address]) -> I
             why = f"{path} was written since systemd read its unit files"
             yield OwedRow(UnitVerb.DAEMON_RELOAD.value, "", one.part.address, why, derived=True)
             return
-
-
-def stamps(view: HostView, runs: Runs) -> dict[str, int]:
-    """When the files that define a unit were written, or moved there; 0 of what is not there."""
-    found: dict[str, int] = {}
-    for path in runs.defined:
-        entry = _entry(view, path)
-        found[path] = _changed(entry) if entry is not None else 0
-        if entry is not None and entry.type is FileType.DIRECTORY:
-            below = (f"{path}/{name}" for name in view.names(path))
-            found |= {at: _changed(inner) for at in below if (inner := _entry(view, at)) is not None}
-    return found
 
 
 # ---------------------------------------------------------------------------------------------------- what is remembered
@@ -248,8 +193,8 @@ def unchanged(view: HostView, started: Mapping[str, Started], key: bytes) -> boo
             return False
         if any(not compared(known, mark(view, path, key)) for path, known in one.marks.items() if not path.startswith("=")):
             return False
-        entries = ((known, _entry(view, path)) for path, known in one.stamps.items())
-        if any(known != (_changed(entry) if entry is not None else 0) for known, entry in entries):
+        entries = ((known, entry_of(view, path)) for path, known in one.stamps.items())
+        if any(known != (changed_ns(entry) if entry is not None else 0) for known, entry in entries):
             return False
     return True
 

@@ -118,6 +118,7 @@ class LiveHost:
                 from reconciler.host.account_commands import execute_account  # a plan runs no account command
 
                 self._files.sync()  # as before a removal: an account may be shut
+                self.remove_stale_locks()
                 return execute_account(self, self.root, action, self._accounts_changed)
             case EndSessions():
                 from reconciler.host.sessions import end_sessions  # starts programs
@@ -136,6 +137,12 @@ class LiveHost:
         found = self._systemd().settle(units, seconds) if self.running else {}
         failpoints.hit("probe.seen")
         return found
+
+    def remove_stale_locks(self) -> None:
+        """Remove locks on the account files whose owners were killed."""
+        from reconciler.host.account_locks import remove_stale_locks  # a plan removes nothing
+
+        remove_stale_locks(self.root)
 
     def look_twice(self, seconds: float = 0.4) -> None:
         """From now on a service whose process is younger than that is watched until it is so old, before it is said to run. 0: no more.

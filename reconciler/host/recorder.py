@@ -15,11 +15,15 @@ MOST_PATHS = 8_000
 
 
 class Recorder:
-    """A HostView that notes what it was asked for. `paths` is None for what is known not to be there."""
+    """A HostView that notes what it was asked for. `paths` is None for what is known not to be there.
+
+    `times` are when something was written and changed, in nanoseconds since the epoch.
+    """
 
     def __init__(self, host: HostView) -> None:
         self.running = host.running
         self.paths: dict[str, dict[str, Any] | None] = {}
+        self.times: dict[str, tuple[int, int]] = {}
         self.unlisted: set[str] = set()
         self._host = host
 
@@ -109,6 +113,8 @@ class Recorder:
         except HostError:
             return False
         self.paths[path] = None if entry is None else _data(entry)
+        if entry is not None:
+            self.times[path] = (entry.mtime_ns, entry.ctime_ns)
         return True
 
 

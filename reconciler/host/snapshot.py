@@ -8,6 +8,7 @@ from typing import Any
 from reconciler.core.actions import Attributes
 from reconciler.core.digest import digest
 from reconciler.core.host import Entry, FileType, NotInSnapshot, UnitState, UnsafePath
+from reconciler.core.state import Started
 from reconciler.host.safe_path import check_plain, through_link
 
 UNITS = (".service", ".timer", ".socket", ".path", ".target", ".mount")
@@ -27,6 +28,7 @@ class SnapshotView:
         self.running: bool = data["running"]
         self.taken: str = data["taken"]
         self.machine: str = data["host"].get("machine", "")
+        self.started: Mapping[str, Started] = {unit: Started(**said) for unit, said in data.get("started", {}).items()}
         self.unknown: dict[str, str] = {}
         self._paths: Mapping[str, Any] = data["paths"]
         self._units: Mapping[str, Any] | None = data["units"]
@@ -151,6 +153,8 @@ def _entry(said: Mapping[str, Any]) -> Entry:
         said.get("owner", "root"),
         said.get("group", "root"),
         said.get("size", 0),
-        nlink=said.get("links", 1),
-        target=said.get("target", ""),
+        said.get("mtime", 0),
+        said.get("links", 1),
+        said.get("target", ""),
+        said.get("ctime", 0),
     )

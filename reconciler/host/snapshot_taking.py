@@ -7,17 +7,18 @@ recorded of files in /etc and beside ours that every account of the host could r
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from reconciler.core import marks
 from reconciler.core.address import Address
 from reconciler.core.changes import Document
 from reconciler.core.digest import digest, keyed_digest
 from reconciler.core.host import FileType, HostError, HostView, UnitState
 from reconciler.core.kind import Kinds
 from reconciler.core.masking import holds_secret
-from reconciler.core.state import LedgerRow, Memory
+from reconciler.core.state import LedgerRow, Memory, Started
 from reconciler.formats import accounts, outline
 from reconciler.host.recorder import MOST_NAMES, Recorder
 from reconciler.host.snapshot import UNITS
@@ -66,20 +67,34 @@ _KEYS = ("authorized_keys", "authorized_keys2")
 
 
 def take(
-    host: HostView, kinds: Kinds, memory: Memory, *, who: Mapping[str, str], units: Sequence[str], now: str, tool: str, **more: Any
+    host: HostView,
+    kinds: Kinds,
+    memory: Memory,
+    *,
+    who: Mapping[str, str],
+    units: Sequence[str],
+    now: str,
+    started: Mapping[str, Started],
+    **more: Any,
 ) -> dict[str, Any]:
-    """The document. `who`: `name` and `machine`. `units` are all that systemd has loaded; `now` is a UTC time stamp as in RFC 3339."""
+    """The document. `who`: `name` and `machine`. `units` are all that systemd has loaded; `now` is a UTC time stamp as in RFC 3339.
+
+    `started` is what is remembered of processes.
+    """
     found = _Taker(host, kinds, memory)
     found.record()
     states = host.units([name for name in units if name.endswith(UNITS)]) if host.running else None
+    processes = found.started(started)
+    if states is not None:
+        found.note_times(name for name, state in states.items() if state.invocation)
     return {
         "format_version": FORMAT_VERSION,
-        "tool_version": tool,
         "taken": now,
         "host": dict(who),
         "running": host.running,
         **more,
         "units": None if states is None else {name: _state(state) for name, state in sorted(states.items()) if state != UnitState()},
+        "started": processes,
         "paths": dict(sorted(found.recorder.known().items())),
         "unlisted": sorted(found.recorder.unlisted),
         "memory": memory_data(replace(memory, rows={**memory.rows, **found.rows()})),
@@ -103,6 +118,44 @@ class _Taker:
         self._bytes = 0
         self._roots: set[str] = set()
         self._untold: set[str] = set()
+        self._documents: dict[Address, Document] = {}
+
+    def started(self, known: Mapping[str, Started]) -> dict[str, Any]:
+        """What is remembered of processes, as far as it may be told: of each file whether it is the same. Its digest stays here."""
+        now = {marks.settings_key(address): self._settings(address, document) for address, document in self._documents.items()}
+
+        def verdict(path: str, remembered: str) -> str:
+            found = now.get(path) if path.startswith("=") else marks.mark(self._host, path, self._key)
+            return marks.SAME if found == remembered else marks.OTHER
+
+        for one in known.values():
+            for path in (*one.marks, *one.stamps):
+                if not path.startswith("="):
+                    self.recorder.note(path)
+        return {
+            unit: {
+                "invocation": one.invocation,
+                "marks": {path: verdict(path, remembered) for path, remembered in one.marks.items()},
+                "stamps": dict(one.stamps),
+            }
+            for unit, one in sorted(known.items())
+        }
+
+    def _settings(self, address: Address, document: Document) -> str:
+        return marks.settings_mark(self._kinds[address.kind], document, self._key)
+
+    def note_times(self, running: Iterable[str]) -> None:
+        """Times of what may be newer than a process, and when that was started. All else is older than the oldest of them."""
+        links = [f"{marks.INVOCATIONS}{name}" for name in running if name.endswith(".service")]
+        told = [*links, marks.RELOADED]
+        for path in told:
+            self.recorder.note(path)
+        times = self.recorder.times
+        oldest = min((times[path][0] for path in told if path in times), default=0)
+        for path, (written, changed) in times.items():
+            said = self.recorder.paths.get(path)
+            if said is not None and oldest and (path in told or max(written, changed) > oldest):
+                said |= {"mtime": written, "ctime": changed}
 
     def record(self) -> None:
         """Places first, then what may be said of their content."""
@@ -142,6 +195,7 @@ class _Taker:
             except HostError:
                 continue
             documents = [found.document for found in seen.values() if found.document is not None]
+            self._documents |= {address: found.document for address, found in seen.items() if found.document is not None}
             for path in (path for document in documents for path in _mentioned(document)):
                 self.recorder.note(path)
         for address, row in self._rows.items():

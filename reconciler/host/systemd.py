@@ -71,7 +71,9 @@ class Systemd:
 
         A look that found one active again, with another process, has seen it being restarted: that is told, and not the lucky moment.
         """
-        running = {name: state for name, state in found.items() if name.endswith(".service") and state.active in _UP and state.sub != _RESTARTING}
+        running = {
+            name: state for name, state in found.items() if name.endswith(".service") and state.active in _UP and state.sub != _RESTARTING
+        }
         young = {name: age for name, state in running.items() if (age := self._age(name, state)) < self.patience}
         if not young or not os.path.isdir(_INVOCATIONS):
             return {}

@@ -4,26 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from reconciler.core.address import Address
 from reconciler.core.diagnostic import Diagnostic, Severity, warning
 from reconciler.core.kind import Kinds
 from reconciler.core.spec import Spec
 from reconciler.policy.paths import claimed_twice, forbidden
 
 Rule = Callable[[Spec, Kinds], Iterator[Diagnostic]]
-
-
-def _undeclared_watch(spec: Spec, kinds: Kinds) -> Iterator[Diagnostic]:
-    """A watched file that is not declared changes without anybody being told."""
-    declared_addresses = {declared.address for declared in spec.resources}
-    for declared in spec.resources:
-        for path in getattr(declared.resource, "watch", ()):
-            if Address("files", path) not in declared_addresses:
-                detail = (
-                    f"{declared.address} watches {path}, which is not under `files:`. "
-                    "Only a change made by an apply is noticed: declare the file."
-                )
-                yield warning("watched file is not declared", detail, address=declared.address, source=declared.source, rule="watch")
 
 
 def _file_as_parent(spec: Spec, kinds: Kinds) -> Iterator[Diagnostic]:
@@ -64,7 +50,7 @@ def _of_its_kind(spec: Spec, kinds: Kinds) -> Iterator[Diagnostic]:
         yield from kind.lint_together(spec)
 
 
-RULES: tuple[Rule, ...] = (_of_its_kind, forbidden, claimed_twice, _file_as_parent, _undeclared_watch, _secret_environment)
+RULES: tuple[Rule, ...] = (_of_its_kind, forbidden, claimed_twice, _file_as_parent, _secret_environment)
 
 
 def lint(spec: Spec, kinds: Kinds) -> list[Diagnostic]:

@@ -365,6 +365,7 @@ def _owed(row: OwedRow, plan: Plan) -> dict[str, Any]:
         "address": str(row.address),
         "why": row.why,
         "held": (row.held and not now) or row.address in plan.held,
+        "derived": row.derived,
         "now": now,
         "run": row.run,
         "since": row.since,

@@ -88,6 +88,7 @@ _DEFINITIONS: dict[str, Schema] = {
             "address": _TEXT,
             "why": _TEXT,
             "held": _FLAG,
+            "derived": _FLAG | {"description": "No run has left it: a file has changed since the process was started."},
             "now": _FLAG | {"description": "Whether this plan carries it out."},
             "run": _NUMBER,
             "since": _NUMBER | {"description": "Seconds since the epoch."},

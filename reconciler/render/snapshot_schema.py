@@ -32,6 +32,8 @@ _AT_A_PATH = _object(
         "owner": _said("Left out: root.", _TEXT),
         "group": _said("Left out: root.", _TEXT),
         "size": _said("Bytes of a regular file.", _NUMBER),
+        "mtime": _said("Nanoseconds since the epoch; left out: before the oldest of the running processes was started.", _NUMBER),
+        "ctime": _said("The same, of the last change of the inode.", _NUMBER),
         "links": _said("How many names a regular file has; left out: one.", _NUMBER),
         "target": _said("Of a symbolic link.", _TEXT),
         "listed": _said("A directory of which every entry is in the snapshot: what is not, is not there.", _FLAG),
@@ -63,6 +65,16 @@ _OWED = _object(
 )
 _MOMENT: Schema = {"type": "integer", "minimum": 0, "maximum": 253_402_300_799}
 _HOLD = _object({"address": _TEXT, "why": _TEXT, "by": _TEXT, "since": _MOMENT, "until": _MOMENT})
+_STARTED = _object(
+    {
+        "invocation": _TEXT,
+        "marks": _said(
+            "By path, and by address of a unit's settings: whether it is what the process was started with.",
+            {"type": "object", "additionalProperties": {"enum": ["same", "other"]}},
+        ),
+        "stamps": _said("When unit files were written, by path; 0: not there.", {"type": "object", "additionalProperties": _NUMBER}),
+    }
+)
 _MEMORY = _object(
     {
         **dict.fromkeys(("lineage", "commit", "spec_host", "damaged", "unreadable"), _TEXT),
@@ -103,6 +115,9 @@ def snapshot_schema() -> Schema:
         {
             "versions": _said("Versions of programs.", {"type": "object", "additionalProperties": _TEXT}),
             "mounts": _said("Where something is mounted.", {"type": "array", "items": _PATH}),
+            "started": _said(
+                "What the last apply saw of the processes of services, by unit.", {"type": "object", "additionalProperties": _STARTED}
+            ),
             "unlisted": _said("Directories with too much in them to be listed.", {"type": "array", "items": _PATH}),
         },
     )

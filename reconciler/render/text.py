@@ -143,12 +143,19 @@ def _access(rows: Sequence[Data], paint: Paint) -> list[str]:
 
 
 def _owed(rows: Sequence[Data], paint: Paint) -> list[str]:
-    """Effects that earlier runs left due."""
+    """Effects that earlier runs left due, and what is due because somebody changed a file since a process was started."""
+    derived = [row for row in rows if row.get("derived")]
+    recorded = [row for row in rows if not row.get("derived")]
+    told = [_due(recorded, "Owed from earlier runs:", paint), _due(derived, "Running with older configuration:", paint)]
+    return "\n\n".join("\n".join(lines) for lines in told if lines).splitlines()
+
+
+def _due(rows: Sequence[Data], title: str, paint: Paint) -> list[str]:
     if not rows:
         return []
     lines = effect_lines([dict(row, why=_since(row)) for row in rows], paint, indent="  ")
     undone = [paint("  (not in this plan)", "yellow") if not row["held"] and not row["now"] else "" for row in rows]
-    return ["Owed from earlier runs:", *(line + note for line, note in zip(lines, undone, strict=True))]
+    return [title, *(line + note for line, note in zip(lines, undone, strict=True))]
 
 
 def _holds(data: Data, paint: Paint) -> list[str]:
@@ -218,7 +225,7 @@ def _notes(data: Data, paint: Paint) -> list[str]:
     wrong = [item for item in data["diagnostics"] if item["severity"] == "error"]
     refused = sum(item["refusal"] for item in wrong)
     failed = len(wrong) - refused
-    now, held = sum(row["now"] for row in data["owed"]), told.get("held", 0)
+    now, held = sum(row["now"] for row in data["owed"] if not row.get("derived")), told.get("held", 0)
     notes = [
         (refused, "Refused: apply does nothing until this is resolved.", "red"),
         (failed, count(failed, "error") + ": what is blocked is left out" + ("." if refused else ", the rest is done."), "red"),

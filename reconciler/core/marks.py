@@ -1,0 +1,75 @@
+"""What stands for the files and settings that a process was started with, and for when they were written."""
+
+from __future__ import annotations
+
+from reconciler.core.address import Address
+from reconciler.core.changes import Document
+from reconciler.core.digest import canonical, keyed_digest
+from reconciler.core.host import Entry, FileType, HostError, HostView
+from reconciler.core.kind import Kind, Runs
+
+SAME, OTHER = "same", "other"
+"""In the place of a mark, where only the host can make one (a snapshot): what comparing it came to."""
+
+LARGEST = 1 << 20
+"""Bytes of a file that is read to be compared; of a larger one size and time stand for the content."""
+
+INVOCATIONS = "/run/systemd/units/invocation:"
+"""systemd makes this link when it starts a process: its time is the start's."""
+RELOADED = "/run/systemd/generator"
+"""systemd makes this directory anew each time it reads its unit files."""
+
+
+def settings_key(address: Address) -> str:
+    """Under which name the settings of an address have their mark."""
+    return f"={address}"
+
+
+def settings_mark(kind: Kind, document: Document | None, key: bytes) -> str:
+    """Stands for what of a unit file only a start puts into force."""
+    return keyed_digest(canonical(kind.settings(document or {})), key)
+
+
+def mark(view: HostView, path: str, key: bytes) -> str | None:
+    """Stands for the content of a path. Keyed: in an environment file there may be a short secret. None: not known."""
+    try:
+        entry = view.entry(path)
+        if entry is None:
+            return "absent"
+        if entry.type is not FileType.FILE:
+            return f"{entry.type}:{entry.target}"
+        return f"size:{entry.size}:{entry.mtime_ns}" if entry.size > LARGEST else keyed_digest(view.read(path), key)
+    except (HostError, FileNotFoundError):
+        return None
+
+
+def compared(known: str, now: str | None) -> bool | None:
+    """Whether it is what it was; None: nobody can tell."""
+    if known in (SAME, OTHER):
+        return known == SAME
+    return None if now is None else known == now
+
+
+def stamps(view: HostView, runs: Runs) -> dict[str, int]:
+    """When the files that define a unit were written, or moved there; 0 of what is not there."""
+    found: dict[str, int] = {}
+    for path in runs.defined:
+        entry = entry_of(view, path)
+        found[path] = changed_ns(entry) if entry is not None else 0
+        if entry is not None and entry.type is FileType.DIRECTORY:
+            below = (f"{path}/{name}" for name in view.names(path))
+            found |= {at: changed_ns(inner) for at in below if (inner := entry_of(view, at)) is not None}
+    return found
+
+
+def changed_ns(entry: Entry) -> int:
+    """When it was written, or anything else about it changed."""
+    return max(entry.mtime_ns, entry.ctime_ns)
+
+
+def entry_of(view: HostView, path: str) -> Entry | None:
+    """Facts about a path, if they can be had."""
+    try:
+        return view.entry(path)
+    except HostError:
+        return None

@@ -1,0 +1,158 @@
+"""What is known of a process by its invocation, and what only by clocks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from reconciler.core.host import Entry, FileType, UnitState
+from reconciler.core.marks import INVOCATIONS, LARGEST, RELOADED, changed_ns, mark, settings_key
+from reconciler.core.state import Memory, Started
+from reconciler.engine import stale
+from reconciler.engine.situation import Request, survey
+from reconciler.host.simulated import Said, SimulatedHost
+from reconciler.kinds import discover
+from reconciler.kinds.units import text
+from tests.case import Case, Expected
+
+KEY = b"k" * 32
+FILE, UNIT, NAME = "/etc/default/api", "/etc/systemd/system/api.service", "api.service"
+SPEC = {"services": {"api": {"exec_start": ["/usr/bin/sleep", "1"], "environment_file": [FILE]}}}
+START = 1000
+Times = tuple[int, int]
+
+
+class Timed:
+    """A simulated host on which files have times: mtime and ctime."""
+
+    def __init__(self, host: SimulatedHost, times: Mapping[str, Times]) -> None:
+        self._host = host
+        self._times = times
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._host, name)
+
+    def entry(self, path: str) -> Entry | None:
+        """As the host's, with times; systemd's link and directory are there where they have a time."""
+        found = self._host.entry(path)
+        if path in self._times and found is None:
+            found = Entry(FileType.LINK if path.startswith(INVOCATIONS) else FileType.DIRECTORY, "0755", "root", "root")
+        mtime, ctime = self._times.get(path, (0, 0))
+        return found and replace(found, mtime_ns=mtime, ctime_ns=ctime)
+
+
+def situation(times: Mapping[str, Times], started: Mapping[str, Started], content: str = "A=1\n") -> tuple[Request, Any]:
+    """A service that runs as its second invocation since START, at time 5000."""
+    loaded = Case("services/x", "", SPEC, Expected(), Expected()).loaded()
+    assert loaded.spec is not None
+    kinds = discover()
+    (part,) = kinds["services"].expand(loaded.spec.resources[0], bool(loaded.ok))
+    paths: dict[str, Said] = {
+        UNIT: text(part.address, part.document["unit"]),
+        FILE: content,
+        "/etc/systemd/system/multi-user.target.wants/api.service": {"target": UNIT},
+    }
+    host = SimulatedHost.of(paths, units={NAME: UnitState("loaded", "active", "running", "second")})
+    view = Timed(host, {f"{INVOCATIONS}{NAME}": (START, START), RELOADED: (START, START), **times})
+    request = Request(loaded.spec, kinds, view, Memory(key=KEY, lineage="l"), "0", started=started, now_ns=5000)
+    return request, survey(request)
+
+
+def remembered(invocation: str, content: str = "A=1\n") -> dict[str, Started]:
+    """What an apply noted of a process that had this content."""
+    request, found = situation({}, {}, content)
+    (one,) = stale.seen(request, stale.processes(request, found)).values()
+    return {NAME: replace(one, invocation=invocation)}
+
+
+def due(times: Mapping[str, Times], started: Mapping[str, Started], content: str = "A=1\n") -> list[str]:
+    """What is derived."""
+    request, found = situation(times, started, content)
+    rows = stale.derive(request, found, stale.processes(request, found), ())
+    return sorted(f"{row.verb} {row.unit}".strip() for row in rows)
+
+
+RESTART = [f"restart {NAME}"]
+OLD, NEW, FUTURE = (500, 500), (2000, 2000), (9000, 9000)
+
+
+@pytest.mark.parametrize(
+    ("times", "noted", "content", "expected"),
+    [
+        # The same process: contents, and no clock.
+        (OLD, remembered("second"), "A=1\n", []),
+        (NEW, remembered("second"), "A=1\n", []),
+        (OLD, remembered("second"), "A=2\n", RESTART),
+        (FUTURE, remembered("second"), "A=2\n", RESTART),
+        # Another one: when it was written, if it is not what it was.
+        (OLD, remembered("first"), "A=2\n", []),
+        (NEW, remembered("first"), "A=2\n", RESTART),
+        ((500, 2000), remembered("first"), "A=2\n", RESTART),
+        (NEW, remembered("first"), "A=1\n", []),
+        (FUTURE, remembered("first"), "A=2\n", []),
+        # Never seen: its own time only.
+        (NEW, {}, "A=1\n", RESTART),
+        ((500, 2000), {}, "A=1\n", []),
+        (OLD, {}, "A=1\n", []),
+        (FUTURE, {}, "A=1\n", []),
+    ],
+)
+def test_when_a_file_counts_as_changed(times: Times, noted: Mapping[str, Started], content: str, expected: list[str]) -> None:
+    """By content as long as it is the same process; by time, and with doubt, if it is another."""
+    assert expected == due({FILE: times}, noted, content)
+
+
+@pytest.mark.parametrize(
+    ("invocation", "times", "expected"), [("first", NEW, ["daemon-reload", *RESTART]), ("first", OLD, []), ("first", FUTURE, [])]
+)
+def test_a_unit_file_written_after_the_start(invocation: str, times: Times, expected: list[str]) -> None:
+    """Only we have business with it: whoever wrote it after another process was started may have put back what that one runs with."""
+    assert expected == due({UNIT: times}, remembered(invocation))
+
+
+def test_a_unit_file_that_is_written_again_needs_a_reload_only() -> None:
+    """The same process with the same settings: systemd is told, once, and nobody is restarted."""
+    times, noted = {UNIT: NEW}, remembered("second")
+    request, found = situation(times, noted)
+    after = stale.seen(request, stale.processes(request, found))
+
+    assert ["daemon-reload"] == due(times, noted)
+    assert [] == due(times, after)
+    assert [] == due({UNIT: (900, 900)}, noted)
+
+
+def test_what_is_older_stays_older_whatever_else_is_noted() -> None:
+    """An apply that may not restart keeps what the process was started with, until it is put back or the process is another."""
+    noted = remembered("second")
+    request, found = situation({FILE: NEW}, noted, "A=2\n")
+    after = stale.seen(request, stale.processes(request, found))
+
+    assert noted[NAME].marks[FILE] == after[NAME].marks[FILE]
+    assert stale.is_open(request, stale.processes(request, found))
+    assert RESTART == due({FILE: NEW}, after, "A=2\n")
+    assert [] == due({FILE: NEW}, after, "A=1\n")
+
+
+def test_settings_that_only_a_start_puts_into_force_are_compared() -> None:
+    """The spec has come to say what somebody wrote by hand: the process that was started before has older settings."""
+    noted = remembered("second")
+    (name,) = [name for name in noted[NAME].marks if name.startswith("=")]
+    other = replace(noted[NAME], marks={**noted[NAME].marks, name: "hmac:other"})
+    request, found = situation({}, noted)
+
+    assert [settings_key(address) for address in found.parts] == [name]
+    assert request.started == noted
+    assert ["daemon-reload", *RESTART] == due({}, {NAME: other})
+
+
+def test_large_files_are_not_read() -> None:
+    """Size and time stand for the content of a file of more than a megabyte; a secret of a few bytes cannot be guessed from its mark."""
+    host = Timed(SimulatedHost.of({"/large": "x" * (LARGEST + 1), "/small": "x"}), {"/large": (7, 8)})
+
+    assert f"size:{LARGEST + 1}:7" == mark(host, "/large", KEY)
+    assert mark(host, "/small", KEY) != mark(host, "/small", b"another key")
+    assert "absent" == mark(host, "/nothing", KEY)
+    assert 8 == changed_ns(host.entry("/large") or Entry(FileType.FILE, "", "", ""))
