@@ -40,8 +40,9 @@ def _past(world: World, number: int) -> PastRun | None:
 
 @pytest.mark.parametrize("left", [0, 40_000, 120_000])
 def test_a_full_disk_refuses_the_change_rather_than_skipping_the_copy(world: World, left: int) -> None:
-    """What cannot be kept is not replaced, whatever little room is left: the target is as it was, the object is named, the exit code says
-    so; with room the next apply does it, and a rollback brings back every byte.
+    """What cannot be kept is not replaced, the object is named and the exit code says so; with room the next apply does it.
+
+    Whatever little room is left. A rollback then has every byte.
     """
     root = Path(world.state).parent / "tree"
     large = root / "srv/large"
@@ -81,5 +82,5 @@ def test_the_harness_finds_a_copy_that_is_skipped(world: World) -> None:
     """A store that leaves out what does not fit, and goes on, fails the test above."""
     from reconciler.host.state_write import Transaction
 
-    with mock.patch.object(Transaction, "save", lambda *_: None), pytest.raises(AssertionError):
+    with mock.patch.object(Transaction, "save", return_value=None), pytest.raises(AssertionError):
         test_a_full_disk_refuses_the_change_rather_than_skipping_the_copy(world, 120_000)
