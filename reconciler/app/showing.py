@@ -6,10 +6,10 @@ import json
 from collections import Counter
 from typing import Any
 
-from reconciler.core.host import HostError
+from reconciler.core.host import FileType, HostError, Saved
 from reconciler.host.documents import read_document
 from reconciler.host.hosts import state_directory
-from reconciler.host.state_history import open_history
+from reconciler.host.state_history import History, open_history
 
 Found = tuple[dict[str, Any] | None, str]
 
@@ -47,9 +47,24 @@ def load_run(number: int, root: str | None) -> Found:
             if run is None:
                 last = history.last_run()
                 return None, f"there is no run {number}" + (f"; the last one is {last['run']}" if last else "")
-            return {**(public_run(run) or {}), "steps": history.steps(number)}, ""
+            return {**(public_run(run) or {}), "steps": [_with_replaced(history, step) for step in history.steps(number)]}, ""
     except HostError as problem:
         return None, str(problem)
+
+
+def _with_replaced(history: History, step: dict[str, Any]) -> dict[str, Any]:
+    """A step with what it replaced or removed, as far as everybody may know: what kind of thing it was, never what was in it."""
+    return {**step, "replaced": [_replaced(saved) for saved in history.undo_of_step(step["run"], step["step"])]}
+
+
+def _replaced(saved: Saved) -> dict[str, Any]:
+    known = {"path": saved.path, "type": str(saved.type) if saved.type else None}
+    if saved.type is None or saved.type is FileType.OTHER:
+        return known
+    attributes = [name for name, _ in saved.xattrs]
+    size = {} if saved.content is None else {"size": len(saved.content)}
+    link = {"target": saved.target} if saved.target else {}
+    return {**known, "mode": saved.mode, "owner": saved.owner, "group": saved.group, **size, **link, "attributes": attributes}
 
 
 def list_runs(root: str | None, limit: int) -> tuple[list[dict[str, Any]], str]:

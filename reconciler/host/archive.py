@@ -91,14 +91,38 @@ def create_of(fd: int, directory: int) -> Written:
 
 
 def compare_with(fd: int, directory: int) -> tuple[str, ...]:
-    """What differs between an archive that `create_of` made and an open directory. Raises ArchiveError."""
+    """What differs between an archive that `create_of` made and an open directory. Raises ArchiveError.
+
+    tar compares what is in the archive and passes over what else is there: so both are counted. Sockets are in no archive.
+    """
     lines: list[bytes] = []
     argv = ["tar", "--compare", "--file=-", *_METADATA, f"--directory=/proc/self/fd/{directory}"]
     decompressor, tar = _read(fd, "gzip", argv, lines.append, (directory,))
     if decompressor.rc != 0 or tar.rc not in (0, 1):
         raise ArchiveError("the archive could not be compared", decompressor.reason if decompressor.rc else _reasons(tar))
     found = [line for line in b"".join(lines).decode("utf-8", "backslashreplace").splitlines() if line]
-    return (*found, *tar.said) if tar.rc else ()
+    if tar.rc:
+        return (*found, *tar.said)
+    members, there = _count_members(fd), _count_below(directory)
+    return () if members == there else (f"{there} entries are there, {members} in the archive",)
+
+
+def _count_members(fd: int) -> int:
+    seen: list[int] = []
+    ended = _read(fd, "gzip", ["tar", "--list", "--quoting-style=escape", "--file=-"], lambda chunk: seen.append(chunk.count(b"\n")))
+    wrong = _first_wrong(ended)
+    if wrong:
+        raise ArchiveError("the archive could not be listed", wrong)
+    return sum(seen)
+
+
+def _count_below(directory: int) -> int:
+    seen: list[int] = []
+    argv = ["find", f"/proc/self/fd/{directory}/.", "-xdev", "!", "-type", "s", "-printf", "x"]
+    (ended,) = pipe([argv], lambda chunk: seen.append(len(chunk)), pass_fds=(directory,))
+    if ended.rc != 0:
+        raise ArchiveError("the directory could not be counted", ended.reason)
+    return sum(seen)
 
 
 def copy(source: int, target: int) -> Written:

@@ -262,7 +262,7 @@ def actions(change: Change, user: str, home: str = "") -> Iterator[Step]:
     place = f"{home or f'/home/{user}' if known is None else known}/.ssh"
     lines: Mapping[str, tuple[str, ...]] = private.get("lines", {})
     expects: Mapping[str, str] = private.get("expects", {})
-    mine = {"owner": user, "group": "", "as_user": user}
+    mine: dict[str, Any] = {"owner": user, "group": "", "as_user": user}
 
     def edit(name: str, add: tuple[str, ...] = ()) -> Step:
         action = EditLines(f"{place}/{name}", add, lines.get(name, ()), "0600", expects=expects.get(name, ABSENT), **mine)
@@ -278,9 +278,9 @@ def actions(change: Change, user: str, home: str = "") -> Iterator[Step]:
         yield from (edit(name) for name in _FILES[1:] if lines.get(name))
         return
     if private.get("directory") is None:
-        yield Step(MakeDirectory(place, "0700", attributes=None, **mine), cause)
+        yield Step(MakeDirectory(place, "0700", **mine), cause)
     elif private["directory"] != change.part.document["directory"]:
-        yield Step(SetAccess(place, "0700", attributes=None, **mine), cause)
+        yield Step(SetAccess(place, "0700", **mine), cause)
     exactly = "others" in change.part.document
     if exactly:
         yield from (edit(name) for name in _FILES[1:] if lines.get(name))

@@ -9,6 +9,7 @@ from reconciler.core.address import Address
 from reconciler.core.changes import Change, Document, Origin, Verb
 from reconciler.core.plan import Plan
 from reconciler.formats.authorized_keys import read
+from reconciler.kinds.home_fate import fate_of
 
 POWERFUL = frozenset(
     "adm admin disk docker incus incus-admin kmem libvirt lxd podman root shadow staff sudo systemd-journal wheel".split()  # noqa: SIM905
@@ -73,6 +74,7 @@ def _account(change: Change) -> Found:
     before, after = change.before, change.after
     if after is None:
         yield "loses", "account", "deleted"
+        yield from _home(change)
         return
     if before is None:
         yield ("gains", "account", "created") if after.get("state") == "present" else ("changes", "account", "created, disabled")
@@ -89,6 +91,13 @@ def _account(change: Change) -> Found:
     yield from (("gains", "group", name) for name in sorted((new - old) & POWERFUL))
     if before is not None:
         yield from (("loses", "group", name) for name in sorted(_left(change, old, new) & POWERFUL))
+
+
+def _home(change: Change) -> Found:
+    """What is lost for good is said where nobody overlooks it."""
+    fate, home = fate_of(change.declared), (before := change.before or {}).get("home", "")
+    if fate != "keep" and before and change.observed.private.get("home"):
+        yield "loses", "home", f"{home}, {'irreversible' if fate == 'delete' else 'archived'}"
 
 
 def _shell(before: Document | None, after: Document) -> Found:

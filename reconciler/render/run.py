@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from reconciler.render.term import visible
-from reconciler.render.words import action_words
+from reconciler.render.term import count, visible
+from reconciler.render.words import action_words, attribute_words
 
 _LOGINS = ("ssh.service", "sshd.service", "getty@tty1.service", "console-getty.service", "user@0.service")
 """Services in which people are, where no session has its own scope."""
@@ -31,7 +31,22 @@ def run_text(run: Mapping[str, Any]) -> str:
         owed = " (owed, not done)" if step["action"].get("held") else ""
         detail = f": {visible(step['detail'])}" if step["detail"] else ""
         lines.append(f"  {_MARKS[step['state']]:>9}  {visible(action_words(step['action']))}{owed}{detail}")
+        lines += [f"             kept {visible(words)}" for one in step.get("replaced", ()) if (words := _replaced_words(one))]
     return "\n".join(lines) + "\n"
+
+
+def _replaced_words(one: Mapping[str, Any]) -> str:
+    """What a rollback would put back, without what was in it; nothing where nothing was."""
+    if one["type"] is None:
+        return ""
+    if one["type"] == "other":
+        what, _, name = one["path"].partition(":")
+        return f"what the account files said of {what} {name}"
+    if one["type"] == "link":
+        return f"the link {one['path']} -> {one['target']}"
+    size = f", {count(one['size'], 'byte')}" if "size" in one else ""
+    attributes = attribute_words(one["attributes"])
+    return f"the {one['type']} {one['path']}: {one['mode']} {one['owner']}:{one['group']}{size}{attributes}"
 
 
 def history_text(runs: Sequence[Mapping[str, Any]]) -> str:

@@ -41,7 +41,7 @@ def action_words(action: Mapping[str, Any], *, all_units: bool = False) -> str:
     kind = action["action"]
     if kind in _PATH_VERBS:
         target = f" -> {visible(action['target'])}" if kind == "MakeLink" else ""
-        return f"{_PATH_VERBS[kind]} {visible(action['path'])}{target}{_attribute_words(action)}"
+        return f"{_PATH_VERBS[kind]} {visible(action['path'])}{target}{attribute_words(action.get('attributes') or ())}"
     if kind in _OTHER_WORDS:
         return _OTHER_WORDS[kind](action)
     if kind == "Unit":
@@ -49,10 +49,10 @@ def action_words(action: Mapping[str, Any], *, all_units: bool = False) -> str:
     return visible(str(kind))
 
 
-def _attribute_words(action: Mapping[str, Any]) -> str:
-    """Which attributes it gets, by name; what they hold is not told."""
-    names = [_ATTRIBUTES.get(name, name) for name in action.get("attributes") or ()]
-    return f" with {visible(', '.join(names))}" if names else ""
+def attribute_words(names: Sequence[str]) -> str:
+    """Which attributes something has, by name; what they hold is not told."""
+    words = [_ATTRIBUTES.get(name, name) for name in names]
+    return f" with {visible(', '.join(words))}" if words else ""
 
 
 def _tree_words(action: Mapping[str, Any]) -> str:
@@ -61,7 +61,7 @@ def _tree_words(action: Mapping[str, Any]) -> str:
         case "ArchiveTree":
             return f"archive {path} as {archive}"
         case "RestoreTree":
-            return f"restore {path} from the archive {archive}{_attribute_words(action)}"
+            return f"restore {path} from the archive {archive}{attribute_words(action.get('attributes') or ())}"
         case _:
             return f"remove {path} and everything in it" + (f", kept as {archive}" if archive else ": irreversible")
 

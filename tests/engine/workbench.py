@@ -85,6 +85,10 @@ class Notes:
         self.rows.update({row.address: row for row in rows})
         self.owed.update({(row.verb, row.unit, row.address): row for row in owed})
 
+    def tombstone(self, kind: str, name: str, identity: str) -> None:
+        """As Journal.tombstone."""
+        self.story.append("tombstone")
+
     def done(self, run: int, results: Mapping[int, str]) -> None:
         """As Journal.done."""
         self.story.append("done")

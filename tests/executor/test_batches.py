@@ -7,6 +7,7 @@ import signal
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: owners, a
 
 UID = 41500
 KEYS = "/home/alice/.ssh/authorized_keys"
-HIS = {"owner": "alice", "group": "", "as_user": "alice"}
+HIS: dict[str, Any] = {"owner": "alice", "group": "", "as_user": "alice"}
 
 
 @pytest.fixture
@@ -158,7 +159,7 @@ def test_descriptors_are_given_back(host: LiveHost) -> None:
 
 def test_one_child_does_what_comes_next_to_each_other(host: LiveHost, forks: list[int], tmp_path: Path) -> None:
     """Directory and file of a user are made by one process, those of another by another."""
-    his = {"owner": "bob", "group": "", "as_user": "bob"}
+    his: dict[str, Any] = {"owner": "bob", "group": "", "as_user": "bob"}
     actions: list[Action] = [*ssh(), MakeDirectory("/home/bob/.ssh", "0700", **his), write("/one/a")]
     host.prepare(actions)
     for action in actions:

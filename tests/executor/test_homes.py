@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: owners, a
 UID, GID = 41500, 41501
 SECRET = b"root's own\n"
 F = "/home/alice/.ssh/authorized_keys"
-MINE = {"owner": "alice", "group": "", "as_user": "alice"}
+MINE: dict[str, Any] = {"owner": "alice", "group": "", "as_user": "alice"}
 
 
 class Stage:
