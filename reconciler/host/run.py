@@ -57,10 +57,10 @@ def run(  # all by keyword
 ) -> Result:
     """Run a program to its end. `timeout` is in seconds, `cap` bytes are kept of each output stream, `variables` join its environment.
 
-    The program gets no descriptor of ours, no terminal, no environment, umask 022 and `/` as its directory. When its time is up, its process
-    group is killed. Under the lock of an apply more is promised: what it has started is killed too when its time is up, wherever it has gone,
-    and if we are killed it dies with all of that (`keeper`). Half an account is then left at worst, and the next apply completes it. What it
-    leaves running when it ends in time lives on. Raises ProgramMissing, TimedOut.
+    The program gets no descriptor of ours, no terminal, no environment, umask 022 and `/` as its directory. When its time is up, its
+    process group is killed. Under the lock of an apply more is promised: what it has started is killed too when its time is up, wherever
+    it has gone, and if we are killed it dies with all of that (`keeper`). Half an account is then left at worst, and the next apply
+    completes it. What it leaves running when it ends in time lives on. Raises ProgramMissing, TimedOut.
     """
     program = find_program(argv[0])
     process = subprocess.Popen(

@@ -288,6 +288,36 @@ def test_a_killed_useradd_is_repaired_by_the_next_apply(booted: BootedHost) -> N
     assert killed > len(KILL_AT) // 2
 
 
+KILLED_WITH_IT = """
+%s apply %s --auto-approve >/run/apply.log 2>&1 & apply=$!
+until grep -q '^%s:' /etc/passwd; do kill -0 $apply; sleep 0.05; done
+kill -KILL $apply
+wait $apply || true
+for _ in $(seq 600); do pidof useradd.real >/dev/null || exit 0; sleep 0.05; done
+exit 1
+"""
+
+
+def test_a_useradd_dies_with_its_apply_and_is_repaired(booted: BootedHost) -> None:
+    """An apply is killed while its useradd stands still half-way: useradd is gone in a moment, and the next apply completes the account."""
+    before = complaints(booted)
+    real = booted.run("readlink", "-f", "/usr/sbin/useradd").stdout.strip()
+    booted.run("mv", real, "/usr/sbin/useradd.real")
+    for number, n in enumerate((1, 2, 4)):
+        name = f"frozen{number}"
+        spec = f"version: 1\nhost: testhost\nusers: {{{', '.join(f'frozen{m}: {{}}' for m in range(number + 1))}}}\n"
+        strace = f"/usr/bin/strace -qq -o /dev/null -e trace=rename -e inject=rename:delay_exit=900000000:when={n} /usr/sbin/useradd.real"
+        booted.write("/usr/sbin/useradd", f'#!/bin/sh\nexec {strace} "$@"\n', "0755")
+        booted.write(SPEC, spec)
+        booted.run("/bin/sh", "-euc", KILLED_WITH_IT % ("/usr/local/bin/reconciler", SPEC, name))
+        booted.write("/usr/sbin/useradd", '#!/bin/sh\nexec /usr/sbin/useradd.real "$@"\n', "0755")
+        apply(booted, spec)
+
+        assert "No changes" in plan(booted), n
+        assert before == complaints(booted), n
+        assert name == booted.stat(f"/home/{name}").owner
+
+
 def test_a_killed_apply_is_completed(booted: BootedHost) -> None:
     """Our own process killed while it fills the home: the next apply finishes it."""
     for point in ("mkdir.made:1", "skeleton.copied:1", "skeleton.copied:2", "mkdir.access:1"):

@@ -11,7 +11,7 @@ from typing import Any
 
 from reconciler.core.address import Address
 from reconciler.core.host import FileType, Saved
-from reconciler.core.state import LedgerRow, Memory, OwedRow
+from reconciler.core.state import Hold, LedgerRow, Memory, OwedRow
 from reconciler.host.state import Store
 
 MACHINE = "0123456789abcdef0123456789abcdef"
@@ -35,6 +35,8 @@ HELD = OwedRow("restart", "train.service", Address("services", "train"), "unit c
 RELOAD = OwedRow("daemon-reload", "", SERVICE.address, "unit file changed", run=1, since=NOW - 5)
 OWED = (RESTART, HELD, RELOAD)
 
+ON_HOLD = Hold(COMING.address, "until the new disk is in", "bob", NOW - 5, NOW + 1_000_000_000)
+
 OLD_FILE = Saved("/etc/ml api/ü.conf", FileType.FILE, "0640", "root", "ml", "", b"\x00secret\xff" * 50, (("user.note", b"\x00\xff"),))
 SAVED = (
     OLD_FILE,
@@ -49,9 +51,9 @@ ACTIONS: list[dict[str, Any]] = [
 ]
 
 
-def store(directory: Path | str, machine: str = MACHINE, *, replace_damaged: bool = False) -> Store:
+def store(directory: Path | str, machine: str = MACHINE, *, replace_damaged: bool = False, bury: bool = True) -> Store:
     """The state in this directory, opened for writing at a fixed time."""
-    return Store.open(str(directory), machine, now=lambda: NOW, replace_damaged=replace_damaged)
+    return Store.open(str(directory), machine, now=lambda: NOW, replace_damaged=replace_damaged, bury=bury)
 
 
 def fill(directory: Path) -> Memory:
@@ -61,6 +63,7 @@ def fill(directory: Path) -> Memory:
         state.intend(run, [0, 1], ROWS, OWED, [(0, saved) for saved in SAVED])
         state.done(run, {0: "written", 1: "restarted"})
         state.tombstone("users", "bob", "2001")
+        state.hold([ON_HOLD])
         state.end(run, "applied", {"changed": 2})
         return state.memory()
 

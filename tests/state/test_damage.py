@@ -42,7 +42,11 @@ def _truncations(content: bytes) -> Iterator[bytes]:
 
 def _verdict(true: Memory, seen: Memory) -> str:
     """What must never be: other rows, or rows lost without a word. Empty when it is right."""
-    if any(true.rows.get(address) != row for address, row in seen.rows.items()) or not set(seen.owed) <= set(true.owed):
+    if (
+        any(true.rows.get(address) != row for address, row in seen.rows.items())
+        or not set(seen.owed) <= set(true.owed)
+        or not {*seen.holds} <= {*true.holds}
+    ):
         return "other rows"
     if not seen.damaged and seen != true:
         return "a difference without a word"
