@@ -109,6 +109,7 @@ def build(place: Path, scenario: Scenario, uid: int = 0) -> Stage:
     _put(stage.tree, "/etc/login.defs", _LOGIN_DEFS, 0o644, 0)
     _put(stage.tree, "/etc/skel/.profile", "# a profile\n" * 9, 0o644, 0)
     _put(stage.tree, "/etc/skel/.config/deep", "deep\n", 0o600, 0)
+    _put(stage.tree, "/usr/lib/systemd/system/vendor-api.service", "[Service]\nExecStart=/usr/bin/sleep 8\n", 0o644, 0)
     (stage.tree / "var/backups").mkdir()
     (stage.tree / "etc/cron.d").mkdir(exist_ok=True)
     stage.write("before", scenario.before)
