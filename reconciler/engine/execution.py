@@ -100,7 +100,10 @@ def _noted(step: Step, key: bytes) -> dict[str, Any]:
 
 
 def sweep(run: Run, left: Iterable[Mapping[str, Any]] = ()) -> None:
-    """Remove what a killed run left half-written; `left` are its actions. One of these files may hold what stood at its target a moment before: it is kept."""
+    """Remove what a killed run left half-written; `left` are its actions.
+
+    One of these files may hold what stood at its target a moment before: it is kept.
+    """
     kinds, addresses = run.request.kinds, run.situation.observed
     paths = {path for address in addresses for path in kinds[address.kind].paths(address)}
     # Of what was done in whose name the kinds do not say it all: links, parents, and what is no longer declared.

@@ -83,7 +83,7 @@ def facts(path):
     what = hashlib.sha256(open(path, "rb").read()).hexdigest() if stat.S_ISREG(found.st_mode) else ""
     return [stat.S_IFMT(found.st_mode), "%04o" % stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid, what]
 seen = {}
-for top in ("/srv", "/etc/systemd/system", "/etc/logrotate.d", "/etc/reconciler", "/etc/sudoers.d", "/etc/profile.d", "/home", "/var/backups"):
+for top in sys.argv[2:]:
     for at, directories, files in os.walk(top):
         for name in (*directories, *files): seen[os.path.join(at, name)] = facts(os.path.join(at, name))
 for name in ("passwd", "shadow", "group", "gshadow", "subuid", "subgid"):
@@ -94,7 +94,8 @@ for name in ("passwd", "shadow", "group", "gshadow", "subuid", "subgid"):
             seen["%s of %s" % (fields[0], name)] = [*fields[:-1], sorted(fields[-1].split(","))]
 behind = []
 for unit in json.loads(sys.argv[1]):
-    said = subprocess.run(["systemctl", "show", "--property=NeedDaemonReload,ActiveState,UnitFileState,ActiveEnterTimestampMonotonic,FragmentPath", unit],
+    asked = "NeedDaemonReload,ActiveState,UnitFileState,ActiveEnterTimestampMonotonic,FragmentPath"
+    said = subprocess.run(["systemctl", "show", "--property=" + asked, unit],
                           stdout=subprocess.PIPE, text=True).stdout
     said = dict(line.split("=", 1) for line in said.splitlines())
     seen["unit " + unit] = [said["ActiveState"], said["UnitFileState"]]
@@ -107,6 +108,7 @@ for unit in json.loads(sys.argv[1]):
 print(json.dumps([seen, behind]))
 """
 
+_TOPS = ("/srv", "/etc/systemd/system", "/etc/logrotate.d", "/etc/reconciler", "/etc/sudoers.d", "/etc/profile.d", "/home")
 _UNITS = ("ml-api.service", "ml-old.service", "ml-new.service", "nightly.timer", "backup-data.timer")
 
 
@@ -149,7 +151,7 @@ class BootedSweep:
 
     def look(self) -> tuple[dict[str, Any], list[str]]:
         """What is so, and which units are behind."""
-        seen, behind = json.loads(self._host.run("python3", "-c", _LOOK, json.dumps(_UNITS)).stdout)
+        seen, behind = json.loads(self._host.run("python3", "-c", _LOOK, json.dumps(_UNITS), *_TOPS).stdout)
         return seen, behind
 
     def _count(self, name: str) -> None:
@@ -157,7 +159,22 @@ class BootedSweep:
         changing = ",".join((*strace.CHANGING, "execve"))
         self._host.run("rm", "-rf", "/root/trace", check=False)
         self._host.run("mkdir", "/root/trace")
-        argv = ["strace", "-f", "-ff", "--seccomp-bpf", "-qq", "-y", "-s", "60", "-o", "/root/trace/t", "-e", f"trace={changing}", "-e", "signal=none"]
+        argv = [
+            "strace",
+            "-f",
+            "-ff",
+            "--seccomp-bpf",
+            "-qq",
+            "-y",
+            "-s",
+            "60",
+            "-o",
+            "/root/trace/t",
+            "-e",
+            f"trace={changing}",
+            "-e",
+            "signal=none",
+        ]
         self._host.run(*argv, "/usr/local/bin/reconciler", "apply", f"/root/{name}.yaml", "--auto-approve", timeout=180)
         traces = {path: self._host.read(path) for path in self._host.run("sh", "-c", "ls /root/trace/t.*").stdout.split()}
         engine = next(text for text in traces.values() if "/usr/local/bin/reconciler" in text.partition("\n")[0])
@@ -183,7 +200,11 @@ class BootedSweep:
         seen, behind = self.look()
         found += behind
         wanted = self.wanted[name]
-        found += [f"{key} is {seen.get(key)} and not {wanted.get(key)}" for key in sorted(seen.keys() | wanted.keys()) if seen.get(key) != wanted.get(key)]
+        found += [
+            f"{key} is {seen.get(key)} and not {wanted.get(key)}"
+            for key in sorted(seen.keys() | wanted.keys())
+            if seen.get(key) != wanted.get(key)
+        ]
         if self._decoys != self._host.manifest(*_DECOYS):
             found.append("a decoy has changed")
         self._at = name
@@ -197,9 +218,11 @@ class BootedSweep:
             wrapper = f"/usr/local/sbin/{kill.program}"
             real = f"/usr/sbin/{kill.program}"
             self._host.write(wrapper, f'#!/bin/sh\nrm {wrapper}\nexec {" ".join(inject)} {real} "$@"\n', "0755")
-            ended = self._host.run("sh", "-c", f'RECONCILER_TESTING=1 RECONCILER_FAILPOINT=account.answered:1 exec {" ".join(apply)}', check=False)
+            ended = self._host.run(
+                "sh", "-c", f"RECONCILER_TESTING=1 RECONCILER_FAILPOINT=account.answered:1 exec {' '.join(apply)}", check=False
+            )
             self._host.run("rm", "-f", wrapper)
-            return ended.returncode == -9 or ended.returncode == 137
+            return ended.returncode in {-9, 137}
         if kill.what == "group":
             # systemd ends whatever is left in the unit when its main process has gone.
             unit = ["systemd-run", "--quiet", "--wait", "--pipe", "--collect", "--property=KillSignal=SIGKILL"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import sqlite3
@@ -102,7 +101,9 @@ class Sweep:
 
     def _use(self, stage: Stage) -> None:
         """Which host the commands find from now on."""
-        forks.use_host((lambda root: TreeWithSystemd(os.path.abspath(root or "/"), stage.systemd)) if self.setting.host == "live" else None)
+        forks.use_host(
+            (lambda root: TreeWithSystemd(str(Path(root or "/").resolve()), stage.systemd)) if self.setting.host == "live" else None
+        )
 
     def _systemd(self, stage: Stage) -> PretendedSystemd:
         return PretendedSystemd(stage.tree, stage.systemd)
@@ -193,8 +194,8 @@ class Sweep:
             return True
         if path in ACCOUNT_FILES:
             # One account after the other: never half a line, and nobody but who was there or shall be.
-            known = {line.partition(b":")[0] for one in either for line in one[4].splitlines()}
-            return {line.partition(b":")[0] for line in facts[4].splitlines()} <= known and facts[:4] in {one[:4] for one in either}
+            accounts = {line.partition(b":")[0] for one in either for line in one[4].splitlines()}
+            return {line.partition(b":")[0] for line in facts[4].splitlines()} <= accounts and facts[:4] in {one[:4] for one in either}
         kinds = {(known[0], known[4]) for known in either}
         if (facts[0], facts[4]) not in kinds:
             return False
@@ -206,7 +207,9 @@ class Sweep:
         for known in either:
             least &= known[1]
         owners = {known[2:4] for known in either} | ({(self.uid, self.uid)} if path not in self.seen_before else set())
-        return facts[2:4] in owners and (facts[1] in {known[1] for known in either} or facts[1] & ~least == 0 or self._is_closed(path, facts))
+        return facts[2:4] in owners and (
+            facts[1] in {known[1] for known in either} or facts[1] & ~least == 0 or self._is_closed(path, facts)
+        )
 
     def converges(self, stage: Stage) -> Iterator[str]:
         """What is not as after an undisturbed apply once it is applied again."""

@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 from reconciler.app import applying
+from reconciler.core import result
 from reconciler.core.state import LedgerRow, OwedRow
-from reconciler.engine import execution
-from reconciler.host import failpoints, files, lock, owners, place, publish, state, state_files, writes
+from reconciler.engine import applier, execution
+from reconciler.host import failpoints, files, lock, owners, place, state_files, state_read, writes
 from reconciler.host.state import Store
+
+
+def _plant(where: Any, name: str, what: Callable[..., Any]) -> None:
+    setattr(where, name, what)
+
+
+def _nothing(*_: Any, **__: Any) -> None:
+    pass
+
+
+def _no(*_: Any, **__: Any) -> bool:
+    return False
 
 
 def ledger_after_the_effect() -> None:
@@ -21,7 +35,7 @@ def ledger_after_the_effect() -> None:
     def without_rows(self: Store, run: int, steps: Sequence[int], rows: Sequence[LedgerRow], owed: Any, saved: Any) -> None:
         intend(self, run, steps, [], owed, saved)
 
-    Store.intend = without_rows  # type: ignore[method-assign]  # planted
+    _plant(Store, "intend", without_rows)
 
 
 def restart_not_owed() -> None:
@@ -31,7 +45,7 @@ def restart_not_owed() -> None:
     def without_owed(self: Store, run: int, steps: Sequence[int], rows: Any, owed: Sequence[OwedRow], saved: Any) -> None:
         intend(self, run, steps, rows, [], saved)
 
-    Store.intend = without_owed  # type: ignore[method-assign]  # planted
+    _plant(Store, "intend", without_owed)
 
 
 def no_copy_kept() -> None:
@@ -41,7 +55,7 @@ def no_copy_kept() -> None:
     def without_saved(self: Store, run: int, steps: Sequence[int], rows: Any, owed: Any, saved: Any) -> None:
         intend(self, run, steps, rows, owed, [])
 
-    Store.intend = without_saved  # type: ignore[method-assign]  # planted
+    _plant(Store, "intend", without_saved)
 
 
 def written_in_place() -> None:
@@ -58,7 +72,7 @@ def written_in_place() -> None:
             os.fsync(fd)
             os.close(fd)
 
-    writes.write_file = in_place
+    _plant(writes, "write_file", in_place)
 
 
 def chmod_after_rename() -> None:
@@ -73,35 +87,41 @@ def chmod_after_rename() -> None:
         hold(ownership, fd, int(action.mode, 8), action.owner, action.group)
         os.close(fd)
 
-    owners.KernelOwnership.hold = lambda self, fd, mode, owner, group: os.fchmod(fd, 0o666)  # type: ignore[method-assign]  # planted
-    writes._publish_owned = later
+    def open_to_all(self: owners.KernelOwnership, fd: int, mode: int, owner: str, group: str) -> None:
+        if stat.S_ISDIR(os.fstat(fd).st_mode):
+            hold(self, fd, mode, owner, group)
+        else:
+            os.fchmod(fd, 0o666)
+
+    _plant(owners.KernelOwnership, "hold", open_to_all)
+    _plant(writes, "_publish_owned", later)
 
 
 def leftovers_stay() -> None:
     """What a killed run left half-written is not looked for."""
-    execution.sweep = lambda run, left=(): None
+    _plant(execution, "sweep", _nothing)
 
 
 def sweeps_too_much() -> None:
     """Whatever begins like a name of ours is removed."""
-    place.Place.is_temporary = staticmethod(lambda name: name.startswith(".reconciler."))  # type: ignore[method-assign]  # planted
+    _plant(place.Place, "is_temporary", staticmethod(lambda name: name.startswith(".reconciler.")))
 
 
 def directories_are_made_and_then_owned() -> None:
     """A directory is there before it has its mode: killed in between, it keeps the one that it was made with."""
-    writes._make_whole = lambda place, ownership, action: False
+    _plant(writes, "_make_whole", _no)
 
 
 def no_recovery_before_the_plan() -> None:
     """The plan is made from a state that a killed apply had half-written."""
-    read_memory = applying.read_memory
+    read_memory = state_read.read_memory
 
     def as_if_new(directory: str, machine: str) -> Any:
         memory = read_memory(directory, machine)
         return type(memory)(key=memory.key) if memory.damaged else memory
 
-    applying.recover = lambda directory: False
-    applying.read_memory = as_if_new
+    _plant(applying, "recover", _no)
+    _plant(applying, "read_memory", as_if_new)
 
 
 def errors_of_fsync_are_passed_over() -> None:
@@ -112,7 +132,7 @@ def errors_of_fsync_are_passed_over() -> None:
         with suppress(OSError):
             real(fd)
 
-    os.fsync = quiet
+    _plant(os, "fsync", quiet)
 
 
 def fsync_is_tried_again() -> None:
@@ -125,7 +145,7 @@ def fsync_is_tried_again() -> None:
         except OSError:
             real(fd)
 
-    os.fsync = twice
+    _plant(os, "fsync", twice)
 
 
 def errors_are_passed_over() -> None:
@@ -136,10 +156,8 @@ def errors_are_passed_over() -> None:
         with suppress(Exception):
             execute(self, action)
 
-    files.Files.execute = quiet  # type: ignore[method-assign]  # planted
-    from reconciler.engine import applier
-
-    applier.not_converged = lambda *_: {}  # type: ignore[assignment]  # planted
+    _plant(files.Files, "execute", quiet)
+    _plant(applier, "not_converged", lambda *_: {})
 
 
 def a_bare_error_of_the_lock() -> None:
@@ -151,14 +169,12 @@ def a_bare_error_of_the_lock() -> None:
         self._wait(self._descriptor, timeout_seconds)
         return self
 
-    lock.Lock.acquire = bare  # type: ignore[method-assign]  # planted
+    _plant(lock.Lock, "acquire", bare)
 
 
 def a_failed_run_says_it_was_applied() -> None:
     """The exit code of an apply is 0 whatever came of it."""
-    from reconciler.core import result
-
-    result.ApplyResult.exit_code = lambda self, *, detailed=False: 0  # type: ignore[assignment,method-assign]  # planted
+    _plant(result.ApplyResult, "exit_code", lambda *_, **__: 0)
 
 
 KILLED: Mapping[str, Callable[[], None]] = {
@@ -191,5 +207,3 @@ BROKEN: Mapping[str, Callable[[], None]] = {
 
 PLANTED = {**KILLED, **BROKEN}
 """All, by name."""
-
-__all__ = ["BROKEN", "KILLED", "PLANTED", "publish", "state"]

@@ -66,7 +66,9 @@ def run(argv: Sequence[str], trace: Path, options: Sequence[str], *, uid: int = 
     try:
         with forks.paper() as fd:
             pid = forks.start(argv, fd, uid=uid, gate=gate)
-            tracer = subprocess.Popen(["strace", "-qq", "-y", "-s", "80", "-o", str(trace), *options, "-p", str(pid)], stdin=subprocess.DEVNULL)
+            tracer = subprocess.Popen(
+                ["strace", "-qq", "-y", "-s", "80", "-o", str(trace), *options, "-p", str(pid)], stdin=subprocess.DEVNULL
+            )
             try:
                 _attached(pid, tracer)
                 os.write(opener, b"x")

@@ -43,7 +43,7 @@ def _swept(kinds: list[str], random: Any, wrong: list[str], killed: list[str]) -
 
 @pytest.mark.timeout(3600)
 def test_killed_at_a_call() -> None:
-    """Whatever the kill hits, of the engine or of an account command: applied again, all is as declared, loaded and running; decoys stay."""
+    """Whatever the kill hits, of the engine or of an account command, the next apply ends it: declared, loaded, running; decoys stay."""
     seed, random = figures.seeded()
     counts = _FULL if figures.full() else _SHORT
     kinds = [what for what, count in counts.items() for _ in range(count)]

@@ -24,7 +24,10 @@ pytestmark = [
 _SETTINGS = ("files/live/change", "accounts/tree/change", "units/live/change")
 _SHORT = 40
 _COUNT = len(os.sched_getaffinity(0))
-_ONLY_OF = {"EMFILE": ("openat",), "EROFS": ("openat", "unlink", "unlinkat", "rename", "renameat", "renameat2", "mkdirat", "symlinkat", "fchown", "fchmod")}
+_ONLY_OF = {
+    "EMFILE": ("openat",),
+    "EROFS": ("openat", "unlink", "unlinkat", "rename", "renameat", "renameat2", "mkdirat", "symlinkat", "fchown", "fchmod"),
+}
 """Errors that the kernel gives to these calls only."""
 
 Question = dict[str, Any]
@@ -76,7 +79,7 @@ def _some(questions: list[Question], random: Any, count: int) -> list[Question]:
 
 @pytest.mark.timeout(3600)
 def test_an_error_anywhere(workers: Workers) -> None:
-    """Whatever call fails: no traceback, something is named, exit 0 only if all is as declared, the ledger is true, the next apply ends it."""
+    """Whatever call fails: no traceback, something is named, exit 0 only where all is as declared; the ledger is true, and it heals."""
     seed, random = figures.seeded()
     _judged(workers, _some(_faults(_calls(workers, _SETTINGS)), random, _SHORT), "errors of system calls", seed)
 

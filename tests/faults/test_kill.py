@@ -114,7 +114,11 @@ def _questions(names: Mapping[str, list[str]], random: Any) -> list[dict[str, An
     """All points in the full form; else one for every name, and some more."""
     if figures.full():
         steps = {setting.name: _EVERY[setting.host] for setting in SETTINGS}
-        return [{"setting": setting, "do": "kill", "at": at} for setting, hits in names.items() for at in range(1, len(hits) + 1, steps[setting])]
+        return [
+            {"setting": setting, "do": "kill", "at": at}
+            for setting, hits in names.items()
+            for at in range(1, len(hits) + 1, steps[setting])
+        ]
     where: dict[str, list[tuple[str, int]]] = {}
     for setting, hits in names.items():
         for at, name in enumerate(hits, 1):
@@ -145,7 +149,9 @@ def test_killed_again_while_it_recovers(workers: Workers, names: dict[str, list[
     seed, random = figures.seeded()
     all_points = [(setting, at) for setting, hits in names.items() for at in range(1, len(hits) + 1)]
     chosen = sorted(random.sample(all_points, _PAIRS if figures.full() else _PAIRS_SHORT))
-    questions = [{"setting": setting, "do": "kill", "at": at, "again": random.randrange(1, len(names[setting]) + 1)} for setting, at in chosen]
+    questions = [
+        {"setting": setting, "do": "kill", "at": at, "again": random.randrange(1, len(names[setting]) + 1)} for setting, at in chosen
+    ]
     _judged(workers, questions, "second kills while recovering", seed)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from tests.faults import forks
 from tests.faults.errors import Fault, Faulty
-from tests.faults.kill import Point, Setting, Sweep
+from tests.faults.kill import Point, Setting
 from tests.faults.strace import Call
 
 
@@ -63,4 +63,4 @@ def serve(place: Path, planted: str) -> None:
 
 
 if __name__ == "__main__":
-    serve(Path(sys.argv[1]), (sys.argv + [""])[2])
+    serve(Path(sys.argv[1]), [*sys.argv, ""][2])

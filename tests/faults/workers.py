@@ -26,7 +26,7 @@ class _One:
         place = stack.enter_context(tempfile.TemporaryDirectory(prefix="faults-", dir=memory, ignore_cleanup_errors=True))
         Path(place).chmod(0o755)
         self._process = subprocess.Popen(
-            [sys.executable, "-W", "error", "-m", "tests.faults.worker", place, planted],
+            [sys.executable, "-m", "tests.faults.worker", place, planted],
             cwd=REPOSITORY,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
