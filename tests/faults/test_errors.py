@@ -41,7 +41,9 @@ def workers() -> Iterator[Workers]:
 
 
 def _calls(workers: Workers, settings: Sequence[str]) -> dict[str, list[list[Any]]]:
-    return {setting: workers.ask({"setting": setting, "do": "calls"}) for setting in settings}
+    """Every call that changes something; of those that write a page of the database, which are as many as all others, each fourth."""
+    found = {setting: workers.ask({"setting": setting, "do": "calls"}) for setting in settings}
+    return {setting: [call for call in listed if call[0] != "pwrite64" or call[1] % 4 == 0] for setting, listed in found.items()}
 
 
 def _errors_of(name: str) -> list[str]:
@@ -90,7 +92,7 @@ def test_killed_at_a_call(workers: Workers) -> None:
     seed, random = figures.seeded()
     calls = _calls(workers, _SETTINGS)
     questions = [{"setting": setting, "do": "fault", "call": call, "what": KILL} for setting, listed in calls.items() for call in listed]
-    _judged(workers, questions if figures.full() else random.sample(questions, 15), "kills at system calls", seed)
+    _judged(workers, questions[::2] if figures.full() else random.sample(questions, 15), "kills at system calls", seed)
 
 
 @pytest.mark.timeout(1200)

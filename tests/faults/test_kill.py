@@ -22,7 +22,7 @@ _SAMPLE = 40
 """Of the short form, besides one for every name."""
 _PAIRS = 500
 _PAIRS_SHORT = 10
-_EVERY = {"tree": 1, "live": 1, "ordinary": 3}
+_EVERY = {"live": 1, "tree": 2, "ordinary": 6}
 """Of which host every how many-th point is killed at in the full form."""
 _COUNT = len(os.sched_getaffinity(0))
 
