@@ -20,7 +20,7 @@ PYTEST := TMPDIR=$(shell [ -w /dev/shm ] && echo /dev/shm || echo /tmp) $(BIN)/p
 
 .PHONY: help
 help: ## Say what there is
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 # ------------------------------------------------------------------------------------------------ set-up
 
@@ -58,6 +58,11 @@ test: check ## Set up, check, run every test that this machine can run, and say 
 .PHONY: test-fast
 test-fast: venv ## The tests that need no booted host and no patience, in under a minute
 	@$(PYTEST) -n 2 --dist worksteal -q -m "not booted and not slow"
+
+# No two of them at a time: each uses all processors by itself.
+.PHONY: test-faults
+test-faults: venv ## The full form of every harness (crashes, errors, power cuts, damage, mutants), in under 45 minutes; root
+	@RECONCILER_FAULTS=1 $(PYTEST) -s -p no:cacheprovider --timeout 3600 tests/faults tests/state/test_crash.py tests/state/test_damage.py
 
 .PHONY: check
 check: venv ## Format, lint, types, layers, generated files

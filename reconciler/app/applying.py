@@ -85,7 +85,9 @@ def apply_host(
         return Applied(Planned((error("apply needs root", "Run it as root, or try it on a tree with --root DIR."),)))
     first: Planned | None = None
     try:
-        if approved is not None or not read_memory(directory, machine_id(open_host(options.root))).lineage:
+        memory = read_memory(directory, machine_id(open_host(options.root)))
+        # A state that an apply was killed in the middle of writing reads as damaged until it is recovered, under the lock.
+        if not memory.damaged and (approved is not None or not memory.lineage):
             # The first apply: nothing is created, not even our state, before the guards have agreed. Nor for an approval that is stale.
             first = task.plan()
             if first.plan is None or first.refused:

@@ -164,7 +164,7 @@ class Journal(Protocol):
         """Open a run with all its steps planned; its number. `rows` are the ledger's rows of what it is about, as they were before."""
 
     def unfinished(self, run: int) -> Sequence[Mapping[str, Any]]:
-        """The actions, as data, of the runs that were killed one after the other up to this one: what they left may be lying about."""
+        """The actions, as data, of the runs before this one that were killed or failed: what they left may be lying about."""
 
     def intend(
         self, run: int, steps: Sequence[int], rows: Sequence[LedgerRow], owed: Sequence[OwedRow], saved: Sequence[tuple[int, Saved]]

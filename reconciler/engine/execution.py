@@ -87,9 +87,10 @@ class Run:
         self.incurs = {address: [row for row in rows if (key(row), row.why) not in derived] for address, rows in incurred}
 
     def perform(self) -> None:
-        """Everything the plan says, after cleaning up behind a run that was killed."""
-        if self.plan.memory.interrupted:
-            sweep(self)
+        """Everything the plan says, after cleaning up behind runs that were killed, or could not even clean up."""
+        left = self.journal.unfinished(self.number)
+        if self.plan.memory.interrupted or left:
+            sweep(self, left)
         for batch in _batches(self.plan.steps):
             _execute(self, batch)
 
@@ -121,15 +122,15 @@ def _noted(step: Step, key: bytes) -> dict[str, Any]:
     return {**as_data(action), **left, "held": step.held, "for": sorted({str(cause.address) for cause in step.causes})}
 
 
-def sweep(run: Run) -> None:
-    """Remove what a killed run left half-written. One of these files may hold what stood at its target a moment before: it is kept.
+def sweep(run: Run, left: Iterable[Mapping[str, Any]] = ()) -> None:
+    """Remove what a killed run left half-written; `left` are its actions.
 
-    A killed run had more in hand than what kinds name: links in other directories, and what neither the spec nor the ledger speaks of now.
+    One of these files may hold what stood at its target a moment before: it is kept.
     """
     kinds, addresses = run.request.kinds, run.situation.observed
     paths = {path for address in addresses for path in kinds[address.kind].paths(address)}
     # Of what was done in whose name the kinds do not say it all: links, parents, and what is no longer declared.
-    paths |= {path for action in run.journal.unfinished(run.number) for path in _touched(action)}
+    paths |= {path for action in left for path in _touched(action)}
     directories = {path.rpartition("/")[0] or "/" for path in paths}
     for path in (path for directory in sorted(directories) for path in _leftovers(run.host, directory)):
         try:

@@ -26,7 +26,7 @@ _TEXT = ("utf-8", "surrogateescape")
 _YES = frozenset({"", "true", "yes"})
 _MOST_ID = 2**32 - 2
 _FILES = ("subuid", "subgid", "shadow", "gshadow", "group", "passwd")
-"""In the order in which they are written: last the one that says that the account is there, or gone. Killed before, all of it is done again."""
+"""In the order in which they are written. The last one says that the account is there, or gone: killed before, it is done again."""
 AVOID = "avoid"
 """The option of useradd and groupadd for numbers that are free and must not be given away: files on disk still carry them."""
 _OPTIONS = {

@@ -62,8 +62,8 @@ class Files:
         return self._root.read(path)
 
     def names(self, path: str) -> tuple[str, ...]:
-        """As HostView.names."""
-        return tuple(self._root.names(path))
+        """As HostView.names. What a killed run of ours left is not there: it is removed before anything is done."""
+        return tuple(name for name in self._root.names(path) if not Place.is_temporary(name))
 
     def capture(self, path: str) -> Saved:
         """What is at a path, bit for bit. Raises Unreadable, UnsafePath."""

@@ -82,6 +82,9 @@ class Lock:
         _descriptors.add(descriptor)
         try:
             self._wait(descriptor, timeout_seconds)
+        except OSError as problem:
+            _close(descriptor)
+            raise StateError("The lock cannot be taken", f"{self._directory}/{LOCK}: {problem.strerror}") from problem
         except BaseException:
             _close(descriptor)
             raise

@@ -30,7 +30,7 @@ def rename_new(directory: int, old: str, new: str) -> None:
 
 
 def rename_directory(directory: int, old: str, new: str) -> bool:
-    """Rename a directory to a free name. False when this file system cannot tell; then nothing happened. Raises FileExistsError, OSError."""
+    """Rename a directory to a free name. False when this file system cannot; then nothing happened. Raises FileExistsError, OSError."""
     return _rename(directory, old, new, _NOREPLACE)
 
 

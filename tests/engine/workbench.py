@@ -73,9 +73,9 @@ class Notes:
         self.story.append("begin")
         return self.run
 
-    def unfinished(self, run: int) -> Sequence[dict[str, Any]]:
-        """As Journal.unfinished: steps are not kept here."""
-        return ()
+    def unfinished(self, run: int) -> list[dict[str, Any]]:
+        """As Journal.unfinished: nothing ever failed."""
+        return []
 
     def intend(
         self, run: int, steps: Sequence[int], rows: Sequence[LedgerRow], owed: Sequence[OwedRow], saved: Sequence[tuple[int, Saved]]

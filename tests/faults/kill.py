@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
+import re
 import signal
+import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 
-from reconciler.host.live import LiveHost
 from tests.faults import forks
 from tests.faults.forks import Ended, Hits
 from tests.faults.scenarios import SCENARIOS
@@ -76,16 +75,16 @@ class Sweep:
     def __init__(self, setting: Setting, place: Path) -> None:
         self.setting = setting
         self._place = place
-        self._uid = NOBODY if setting.host == "ordinary" else 0
+        self.uid = NOBODY if setting.host == "ordinary" else 0
         place.mkdir(parents=True)
         place.chmod(0o755)
-        self._start = build(place / "start", SCENARIOS[setting.scenario], self._uid)
+        self._start = build(place / "start", SCENARIOS[setting.scenario], self.uid)
         self._wanted = "before" if setting.first else "after"
         self._use(self._start)
         if not setting.first:
             done = self.apply(self._start, "before")
             assert done.code == 0, done.text
-        self._seen_before = picture(self._start.tree)
+        self.seen_before = picture(self._start.tree)
         undisturbed = self._start.copied(place / "undisturbed")
         self._use(undisturbed)
         hits = Hits()
@@ -93,27 +92,42 @@ class Sweep:
         assert done.code == 0, done.text
         self.names = hits.names()
         hits.close()
-        self._undisturbed = undisturbed
-        self._seen_after = picture(undisturbed.tree)
-        self._ledger = ledger(undisturbed, self._seen_after)
+        self.seen_after = picture(undisturbed.tree)
+        self.wanted_ledger = ledger(undisturbed, self.seen_after)
         self._stale = self._systemd(undisturbed).stale()
+        self.plan_text = self.said(self.plan(undisturbed))
 
     # ------------------------------------------------------------------------------------------------ running
 
     def _use(self, stage: Stage) -> None:
         """Which host the commands find from now on."""
-        forks.use_host((lambda root: TreeWithSystemd(os.path.abspath(root or "/"), stage.systemd)) if self.setting.host == "live" else None)
+        forks.use_host(
+            (lambda root: TreeWithSystemd(str(Path(root or "/").resolve()), stage.systemd)) if self.setting.host == "live" else None
+        )
 
     def _systemd(self, stage: Stage) -> PretendedSystemd:
         return PretendedSystemd(stage.tree, stage.systemd)
 
     def apply(self, stage: Stage, spec: str, hits: Hits | None = None) -> Ended:
         """One apply, as it is typed."""
-        return forks.run(["apply", str(stage.spec(spec)), "--root", str(stage.tree), "--auto-approve"], hits, uid=self._uid)
+        return forks.run(self.command(stage, spec), hits, uid=self.uid)
+
+    def command(self, stage: Stage, spec: str = "") -> list[str]:
+        """The apply on a command line; of what is to be disturbed, if no other spec is named."""
+        return ["apply", str(stage.spec(spec or self._wanted)), "--root", str(stage.tree), "--auto-approve"]
 
     def plan(self, stage: Stage) -> Ended:
         """One plan, which says by its exit code whether there is anything to do."""
-        return forks.run(["plan", str(stage.spec(self._wanted)), "--root", str(stage.tree)], uid=self._uid)
+        return forks.run(["plan", str(stage.spec(self._wanted)), "--root", str(stage.tree)], uid=self.uid)
+
+    @staticmethod
+    def said(plan: Ended) -> str:
+        """What a plan says, without the numbers of runs."""
+        return re.sub(r"since run \d+", "since run N", plan.text)
+
+    def use(self) -> None:
+        """This sweep's host from now on, where several take turns."""
+        self._use(self._start)
 
     def copy(self, name: str = "killed") -> Stage:
         """A stage as it was before the apply."""
@@ -158,13 +172,13 @@ class Sweep:
                 continue
             if not self._may_be(path, facts) and not any(path.startswith(f"{above}/") for above in closed):
                 yield f"after the kill {path} is neither the old nor the new: {facts[:4]} {facts[4][:80]!r}"
-        for path in self._seen_before.keys() & self._seen_after.keys() - seen.keys():
+        for path in self.seen_before.keys() & self.seen_after.keys() - seen.keys():
             # Removing renames first; what is to stay is never away.
             yield f"after the kill {path} is not there"
 
     def _widest(self, path: str) -> int:
         beside = path.rpartition("/")[0]
-        modes = [facts[1] for seen in (self._seen_before, self._seen_after) for at, facts in seen.items() if at.rpartition("/")[0] == beside]
+        modes = [facts[1] for seen in (self.seen_before, self.seen_after) for at, facts in seen.items() if at.rpartition("/")[0] == beside]
         found = 0
         for mode in modes:
             found |= mode
@@ -172,16 +186,16 @@ class Sweep:
 
     def _is_closed(self, path: str, facts: Facts) -> bool:
         """A directory in which nobody can be yet: it is new, and closed to all but root."""
-        return facts[0] == "directory" and path not in self._seen_before and facts[1] == 0o700 and facts[2] == self._uid
+        return facts[0] == "directory" and path not in self.seen_before and facts[1] == 0o700 and facts[2] == self.uid
 
     def _may_be(self, path: str, facts: Facts) -> bool:
-        either = [seen[path] for seen in (self._seen_before, self._seen_after) if path in seen]
+        either = [seen[path] for seen in (self.seen_before, self.seen_after) if path in seen]
         if facts in either:
             return True
         if path in ACCOUNT_FILES:
             # One account after the other: never half a line, and nobody but who was there or shall be.
-            known = {line.partition(b":")[0] for one in either for line in one[4].splitlines()}
-            return {line.partition(b":")[0] for line in facts[4].splitlines()} <= known and facts[:4] in {one[:4] for one in either}
+            accounts = {line.partition(b":")[0] for one in either for line in one[4].splitlines()}
+            return {line.partition(b":")[0] for line in facts[4].splitlines()} <= accounts and facts[:4] in {one[:4] for one in either}
         kinds = {(known[0], known[4]) for known in either}
         if (facts[0], facts[4]) not in kinds:
             return False
@@ -192,8 +206,10 @@ class Sweep:
         least = either[0][1]
         for known in either:
             least &= known[1]
-        owners = {known[2:4] for known in either} | ({(self._uid, self._uid)} if path not in self._seen_before else set())
-        return facts[2:4] in owners and (facts[1] in {known[1] for known in either} or facts[1] & ~least == 0 or self._is_closed(path, facts))
+        owners = {known[2:4] for known in either} | ({(self.uid, self.uid)} if path not in self.seen_before else set())
+        return facts[2:4] in owners and (
+            facts[1] in {known[1] for known in either} or facts[1] & ~least == 0 or self._is_closed(path, facts)
+        )
 
     def converges(self, stage: Stage) -> Iterator[str]:
         """What is not as after an undisturbed apply once it is applied again."""
@@ -205,36 +221,31 @@ class Sweep:
         plan = self.plan(stage)
         if plan.code != 0:
             yield f"the next plan exits {plan.code}: {plan.text[-600:]}"
-        elif "No changes" not in plan.text and "nothing to do" not in plan.text.lower() and self._plan_differs(plan):
+        elif self.said(plan) != self.plan_text:
             yield f"the next plan is not the undisturbed one's: {plan.text[-600:]}"
         seen = picture(stage.tree)
-        yield from _differences("tree", self._seen_after, seen)
-        yield from _differences("ledger", self._ledger, ledger(stage, seen))
+        yield from _differences("tree", self.seen_after, seen)
+        yield from _differences("ledger", self.wanted_ledger, ledger(stage, seen))
         stale = self._systemd(stage).stale() - self._stale
         if stale:
             yield f"systemd is behind: {sorted(stale)}"
-        lost = self._originals() - kept(stage)
+        try:
+            lost = self._originals() - kept(stage)
+        except sqlite3.Error as problem:
+            yield f"the undo store cannot be read: {problem}"
+            return
         if lost:
             yield f"what was replaced is in no undo store: {sorted(lost)[:2]}"
         for path in DECOYS:
-            if seen.get(path) != self._seen_before[path]:
+            if seen.get(path) != self.seen_before[path]:
                 yield f"a decoy has changed: {path}"
-
-    def _plan_differs(self, plan: Ended) -> bool:
-        return plan.text != self._plan_text
-
-    @cached_property
-    def _plan_text(self) -> str:
-        stage = self._undisturbed.copied(self._place / "planned")
-        self._use(stage)
-        return self.plan(stage).text
 
     def _originals(self) -> frozenset[bytes]:
         """What an apply replaces or removes."""
         changed = {
             facts[4]
-            for path, facts in self._seen_before.items()
-            if facts[0] == "file" and path not in ACCOUNT_FILES and self._seen_after.get(path, ("", 0, 0, 0, b""))[4] != facts[4]
+            for path, facts in self.seen_before.items()
+            if facts[0] == "file" and path not in ACCOUNT_FILES and self.seen_after.get(path, ("", 0, 0, 0, b""))[4] != facts[4]
         }
         return frozenset(changed)
 
@@ -243,7 +254,3 @@ def _differences(what: str, wanted: Mapping[str, object], found: Mapping[str, ob
     for key in sorted(wanted.keys() | found.keys()):
         if wanted.get(key) != found.get(key):
             yield f"{what}: {key} is {found.get(key)!r} and not {wanted.get(key)!r}"
-
-
-def _never(_: LiveHost) -> None:
-    """Nothing."""

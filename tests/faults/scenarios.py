@@ -98,6 +98,7 @@ SCENARIOS: Mapping[str, Scenario] = {
                 "ml-old": {"exec_start": ["/usr/bin/sleep", "1002"]},
                 "ml-quiet": {"exec_start": ["/usr/bin/sleep", "1003"], "description": "old words"},
                 "ml-train": {"exec_start": ["/usr/bin/sleep", "1004"], "on_change": "none"},
+                "vendor-api": {"unit": "vendor", "limit_nofile": 4096},
             },
             "timers": {
                 "nightly": {"schedule": "0 2 * * *", "exec_start": ["/usr/bin/true"]},

@@ -50,7 +50,9 @@ _ACCOUNT_DECOYS = {
     "subgid": "hand:300000:65536\n",
 }
 # groupadd --prefix asks the name service of the machine it runs on as well: ranges that nobody uses there.
-_LOGIN_DEFS = "UID_MIN 41600\nUID_MAX 41699\nGID_MIN 41600\nGID_MAX 41699\nSYS_UID_MIN 5101\nSYS_UID_MAX 5199\nSYS_GID_MIN 5101\nSYS_GID_MAX 5199\n"
+_LOGIN_DEFS = (
+    "UID_MIN 41600\nUID_MAX 41699\nGID_MIN 41600\nGID_MAX 41699\nSYS_UID_MIN 5101\nSYS_UID_MAX 5199\nSYS_GID_MIN 5101\nSYS_GID_MAX 5199\n"
+)
 
 Facts = tuple[str, int, int, int, bytes]
 """Type, mode, uid, gid, and content or target."""
@@ -109,13 +111,14 @@ def build(place: Path, scenario: Scenario, uid: int = 0) -> Stage:
     _put(stage.tree, "/etc/login.defs", _LOGIN_DEFS, 0o644, 0)
     _put(stage.tree, "/etc/skel/.profile", "# a profile\n" * 9, 0o644, 0)
     _put(stage.tree, "/etc/skel/.config/deep", "deep\n", 0o600, 0)
+    _put(stage.tree, "/usr/lib/systemd/system/vendor-api.service", "[Service]\nExecStart=/usr/bin/sleep 8\n", 0o644, 0)
     (stage.tree / "var/backups").mkdir()
     (stage.tree / "etc/cron.d").mkdir(exist_ok=True)
     stage.write("before", scenario.before)
     stage.write("after", scenario.after)
     if uid:
-        for path in (place.parent, place, *place.rglob("*")):
-            os.chown(path, uid, uid, follow_symlinks=False)
+        for theirs in (place.parent, place, *place.rglob("*")):
+            os.chown(theirs, uid, uid, follow_symlinks=False)
     return stage
 
 
@@ -194,7 +197,11 @@ def ledger(stage: Stage, seen: Mapping[str, Facts]) -> dict[str, object]:
 
 def _told(row: LedgerRow, keyed: Mapping[str, str]) -> LedgerRow:
     def one(document: Mapping[str, Any] | None) -> dict[str, Any] | None:
-        return None if document is None else {key: keyed.get(value, value) if isinstance(value, str) else value for key, value in document.items()}
+        return (
+            None
+            if document is None
+            else {key: keyed.get(value, value) if isinstance(value, str) else value for key, value in document.items()}
+        )
 
     # Where a run was killed, the next one finds some things made already: it cannot know by whom.
     return replace(row, document=one(row.document), pending=one(row.pending), inputs="keyed" if row.sensitive else row.inputs)

@@ -12,7 +12,7 @@ from reconciler.core.actions import Unit, UnitVerb
 from reconciler.core.host import Receipt, UnitState
 from reconciler.host.live import LiveHost
 
-_DIRECTORY = "etc/systemd/system"
+_DIRECTORIES = ("etc/systemd/system", "usr/lib/systemd/system")
 _READ = re.compile(r"^EnvironmentFile=-?(\S+)", re.MULTILINE)
 _SUB = {"timer": "waiting", "service": "running"}
 
@@ -35,10 +35,8 @@ class PretendedSystemd:
 
     def on_disk(self, unit: str) -> str | None:
         """The text of a unit's file; None without one."""
-        path = self._root / _DIRECTORY / unit
-        if path.is_symlink() or not path.exists():
-            return None
-        return path.read_text()
+        paths = [self._root / directory / unit for directory in _DIRECTORIES]
+        return next((path.read_text() for path in paths if path.is_file() and not path.is_symlink()), None)
 
     def files_on_disk(self, unit: str, text: str) -> dict[str, str | None]:
         """What a process would read now: its environment files, and of what has a reload, or is watched, everything."""
@@ -98,8 +96,8 @@ class PretendedSystemd:
         return ""
 
     def _reload_all(self, known: dict[str, Any]) -> None:
-        files = [path.name for path in (self._root / _DIRECTORY).iterdir() if path.is_file() and not path.is_symlink()]
-        known["loaded"] = {name: self.on_disk(name) for name in files}
+        files = [path for directory in _DIRECTORIES for path in (self._root / directory).iterdir()]
+        known["loaded"] = {path.name: self.on_disk(path.name) for path in files if path.is_file() and not path.is_symlink()}
 
     def _start(self, known: dict[str, Any], name: str) -> str:
         text = known["loaded"].get(name)

@@ -1,0 +1,209 @@
+"""Bugs that the kill sweep and the error sweep must catch. Each is put into the worker's own copy of the program by name."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from reconciler.app import applying
+from reconciler.core import result
+from reconciler.core.state import LedgerRow, OwedRow
+from reconciler.engine import applier, execution
+from reconciler.host import failpoints, files, lock, owners, place, state_files, state_read, writes
+from reconciler.host.state import Store
+
+
+def _plant(where: Any, name: str, what: Callable[..., Any]) -> None:
+    setattr(where, name, what)
+
+
+def _nothing(*_: Any, **__: Any) -> None:
+    pass
+
+
+def _no(*_: Any, **__: Any) -> bool:
+    return False
+
+
+def ledger_after_the_effect() -> None:
+    """What is about to be written is only written down afterwards: a kill in between leaves a stranger's file."""
+    intend = Store.intend
+
+    def without_rows(self: Store, run: int, steps: Sequence[int], rows: Sequence[LedgerRow], owed: Any, saved: Any) -> None:
+        intend(self, run, steps, [], owed, saved)
+
+    _plant(Store, "intend", without_rows)
+
+
+def restart_not_owed() -> None:
+    """A restart is done, but never owed: a kill between the file and the restart leaves the old process."""
+    intend = Store.intend
+
+    def without_owed(self: Store, run: int, steps: Sequence[int], rows: Any, owed: Sequence[OwedRow], saved: Any) -> None:
+        intend(self, run, steps, rows, [], saved)
+
+    _plant(Store, "intend", without_owed)
+
+
+def no_copy_kept() -> None:
+    """What is replaced is not saved."""
+    intend = Store.intend
+
+    def without_saved(self: Store, run: int, steps: Sequence[int], rows: Any, owed: Any, saved: Any) -> None:
+        intend(self, run, steps, rows, owed, [])
+
+    _plant(Store, "intend", without_saved)
+
+
+def written_in_place() -> None:
+    """The target is truncated and written, without a temporary file."""
+
+    def in_place(root: Any, ownership: Any, action: Any) -> None:
+        with place.Place(root, action.path) as at:
+            fd = os.open(at.name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600, dir_fd=at.fd)
+            failpoints.hit("write.temporary")
+            owners.write_all(fd, action.content)
+            failpoints.hit("write.content")
+            ownership.hold(fd, int(action.mode, 8), action.owner, action.group)
+            failpoints.hit("write.access")
+            os.fsync(fd)
+            os.close(fd)
+
+    _plant(writes, "write_file", in_place)
+
+
+def chmod_after_rename() -> None:
+    """The file gets its owner and mode when it is in place already."""
+    hold = owners.KernelOwnership.hold
+    published = writes._publish_owned
+
+    def later(at: Any, temporary: str, ownership: Any, action: Any) -> None:
+        published(at, temporary, ownership, action)
+        failpoints.hit("write.renamed")
+        fd = os.open(at.name, os.O_RDONLY, dir_fd=at.fd)
+        hold(ownership, fd, int(action.mode, 8), action.owner, action.group)
+        os.close(fd)
+
+    def open_to_all(self: owners.KernelOwnership, fd: int, mode: int, owner: str, group: str) -> None:
+        if stat.S_ISDIR(os.fstat(fd).st_mode):
+            hold(self, fd, mode, owner, group)
+        else:
+            os.fchmod(fd, 0o666)
+
+    _plant(owners.KernelOwnership, "hold", open_to_all)
+    _plant(writes, "_publish_owned", later)
+
+
+def leftovers_stay() -> None:
+    """What a killed run left half-written is not looked for."""
+    _plant(execution, "sweep", _nothing)
+
+
+def sweeps_too_much() -> None:
+    """Whatever begins like a name of ours is removed."""
+    _plant(place.Place, "is_temporary", staticmethod(lambda name: name.startswith(".reconciler.")))
+
+
+def directories_are_made_and_then_owned() -> None:
+    """A directory is there before it has its mode: killed in between, it keeps the one that it was made with."""
+    _plant(writes, "_make_whole", _no)
+
+
+def no_recovery_before_the_plan() -> None:
+    """The plan is made from a state that a killed apply had half-written."""
+    read_memory = state_read.read_memory
+
+    def as_if_new(directory: str, machine: str) -> Any:
+        memory = read_memory(directory, machine)
+        return type(memory)(key=memory.key) if memory.damaged else memory
+
+    _plant(applying, "recover", _no)
+    _plant(applying, "read_memory", as_if_new)
+
+
+def errors_of_fsync_are_passed_over() -> None:
+    """An fsync that fails is taken for one that did it."""
+    real = os.fsync
+
+    def quiet(fd: int) -> None:
+        with suppress(OSError):
+            real(fd)
+
+    _plant(os, "fsync", quiet)
+
+
+def fsync_is_tried_again() -> None:
+    """An fsync that fails is called once more: the second one says that all is well, and the data is gone."""
+    real = os.fsync
+
+    def twice(fd: int) -> None:
+        try:
+            real(fd)
+        except OSError:
+            real(fd)
+
+    _plant(os, "fsync", twice)
+
+
+def errors_are_passed_over() -> None:
+    """A write that fails is taken for done, and nobody looks again."""
+    execute = files.Files.execute
+
+    def quiet(self: files.Files, action: Any) -> None:
+        with suppress(Exception):
+            execute(self, action)
+
+    _plant(files.Files, "execute", quiet)
+    _plant(applier, "not_converged", lambda *_: {})
+
+
+def a_bare_error_of_the_lock() -> None:
+    """What the kernel says of the lock reaches the user as a bug."""
+
+    def bare(self: lock.Lock, timeout_seconds: float = 0) -> lock.Lock:
+        state_files.make_state_directory(self._directory)
+        self._descriptor = lock._open(self._directory, os.O_RDWR)
+        self._wait(self._descriptor, timeout_seconds)
+        return self
+
+    _plant(lock.Lock, "acquire", bare)
+
+
+def a_failed_run_says_it_was_applied() -> None:
+    """The exit code of an apply is 0 whatever came of it."""
+    _plant(result.ApplyResult, "exit_code", lambda *_, **__: 0)
+
+
+KILLED: Mapping[str, Callable[[], None]] = {
+    found.__name__: found
+    for found in (
+        ledger_after_the_effect,
+        restart_not_owed,
+        no_copy_kept,
+        written_in_place,
+        chmod_after_rename,
+        leftovers_stay,
+        sweeps_too_much,
+        directories_are_made_and_then_owned,
+        no_recovery_before_the_plan,
+    )
+}
+"""Those that a kill shows."""
+
+BROKEN: Mapping[str, Callable[[], None]] = {
+    found.__name__: found
+    for found in (
+        errors_of_fsync_are_passed_over,
+        fsync_is_tried_again,
+        errors_are_passed_over,
+        a_bare_error_of_the_lock,
+        a_failed_run_says_it_was_applied,
+    )
+}
+"""Those that an error shows."""
+
+PLANTED = {**KILLED, **BROKEN}
+"""All, by name."""

@@ -1,0 +1,107 @@
+"""A system call that fails, once or from then on, and a process that ends at it: told truthfully, and mended by the next apply."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from itertools import cycle
+from typing import Any
+
+import pytest
+
+from tests.faults import figures
+from tests.faults.errors import ERRORS, KILL
+from tests.faults.planted_kill import BROKEN
+from tests.faults.workers import Workers
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root: trees with real owners"),
+    pytest.mark.skipif(shutil.which("strace") is None, reason="needs: apt-get install strace"),
+]
+
+_SETTINGS = ("files/live/change", "accounts/tree/change", "units/live/change")
+_SHORT = 40
+_COUNT = len(os.sched_getaffinity(0))
+_ONLY_OF = {
+    "EMFILE": ("openat",),
+    "EROFS": ("openat", "unlink", "unlinkat", "rename", "renameat", "renameat2", "mkdirat", "symlinkat", "fchown", "fchmod"),
+}
+"""Errors that the kernel gives to these calls only."""
+
+Question = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def workers() -> Iterator[Workers]:
+    """As many as there are processors in the full form, else one."""
+    with Workers(_COUNT if figures.full() else 1) as found:
+        yield found
+
+
+def _calls(workers: Workers, settings: Sequence[str]) -> dict[str, list[list[Any]]]:
+    """Every call that changes something; of those that write a page of the database, which are as many as all others, each fourth."""
+    found = {setting: workers.ask({"setting": setting, "do": "calls"}) for setting in settings}
+    return {setting: [call for call in listed if call[0] != "pwrite64" or call[1] % 4 == 0] for setting, listed in found.items()}
+
+
+def _errors_of(name: str) -> list[str]:
+    return [error for error in ERRORS if name in _ONLY_OF.get(error, (name,))]
+
+
+def _faults(calls: dict[str, list[list[Any]]]) -> list[Question]:
+    """Every call with one error once and another one for good, so that each call of a name gets the next of its errors."""
+    found = []
+    for setting, listed in calls.items():
+        turns = {name: cycle(_errors_of(name)) for name in {call[0] for call in listed}}
+        for call in listed:
+            once, always = next(turns[call[0]]), next(turns[call[0]])
+            found += [{"setting": setting, "do": "fault", "call": call, "what": what} for what in (f"error={once}", f"error={always}+")]
+    return found
+
+
+def _judged(workers: Workers, questions: Sequence[Question], harness: str, seed: int) -> None:
+    answers = workers.ask_all(questions)
+    wrong = [f"{asked}: {told['wrong']}" for asked, told in zip(questions, answers, strict=True) if told["wrong"]]
+    figures.note(harness, points=len(questions), violations=len(wrong), seed=seed)
+
+    assert [] == wrong, f"seed {seed}, {len(wrong)} of {len(questions)} points:\n" + "\n".join(wrong[:20])
+
+
+def _some(questions: list[Question], random: Any, count: int) -> list[Question]:
+    """All in the full form; else a sample in which every call and every error is."""
+    if figures.full():
+        return questions
+    shuffled = random.sample(questions, len(questions))
+    once = {(asked["call"][0], asked["what"]): asked for asked in shuffled}
+    chosen = random.sample(sorted(once), min(count, len(once)))
+    return sorted((once[one] for one in chosen), key=lambda asked: str(asked["setting"]))
+
+
+@pytest.mark.timeout(3600)
+def test_an_error_anywhere(workers: Workers) -> None:
+    """Whatever call fails: no traceback, something is named, exit 0 only where all is as declared; the ledger is true, and it heals."""
+    seed, random = figures.seeded()
+    _judged(workers, _some(_faults(_calls(workers, _SETTINGS)), random, _SHORT), "errors of system calls", seed)
+
+
+@pytest.mark.timeout(3600)
+def test_killed_at_a_call(workers: Workers) -> None:
+    """Killed before any call that changes something, that of SQLite included, and applied again, all is as after one apply."""
+    seed, random = figures.seeded()
+    calls = _calls(workers, _SETTINGS)
+    questions = [{"setting": setting, "do": "fault", "call": call, "what": KILL} for setting, listed in calls.items() for call in listed]
+    _judged(workers, questions[::2] if figures.full() else random.sample(questions, 15), "kills at system calls", seed)
+
+
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("bug", BROKEN)
+def test_the_sweep_catches(bug: str) -> None:
+    """A planted bug is seen at one of the points, at least."""
+    with Workers(planted=bug) as planted:
+        questions = _faults(_calls(planted, _SETTINGS[:1]))
+        wanted = ("flock",) if "lock" in bug else ("fsync",) if "fsync" in bug else ("openat", "fchown", "write")
+        caught = next((told["wrong"] for asked in questions if asked["call"][0] in wanted and (told := planted.ask(asked))["wrong"]), None)
+
+    assert caught is not None
