@@ -49,7 +49,7 @@ RIGHTS = ("no moment with more rights", "tests/faults/test_races.py::test_no_mom
 FLIPS = ("racing writer", "tests/faults/test_races.py::test_a_flip_at_the_worst_moment_is_reported_and_kept")
 ORDER = ("order of the journal", "tests/engine/test_applier.py")
 
-MUTANTS = (
+MUTANTS: tuple[Mutant, ...] = (
     _mutant(
         "no fsync of a file",
         "host/writes.py",
@@ -109,7 +109,7 @@ MUTANTS = (
         "host/files.py",
         "            self.sync()  # what takes the place of something is there for good before that goes\n",
         "            pass\n",
-        *BATCH,
+        *SYNCED,
     ),
     Mutant(
         "chmod after the rename",
@@ -124,6 +124,14 @@ MUTANTS = (
         ),
         RIGHTS[1:],
         RIGHTS[0],
+    ),
+    _mutant(
+        "the structure of the database is not looked at",
+        "host/state_open.py",
+        '    return "" if said == ["ok"] else "; ".join(" ".join(one.split()) for one in said)\n',
+        '    return "" if said else "nothing"\n',
+        "damage and the whole command",
+        "tests/faults/test_damage_all.py::test_the_command_goes_on",
     ),
     _mutant(
         "links are followed on the way",
@@ -278,6 +286,21 @@ MUTANTS = (
     ),
 )
 
+BOOTED = Mutant(
+    "content handed to a program as an argument",
+    "host/live.py",
+    (
+        (
+            "                self._files.execute(action)\n                return Receipt()\n",
+            "                self._files.execute(action)\n                from reconciler.host.run import run\n\n                "
+             'run(["true", getattr(action, "content", b"").decode()], timeout=9)\n                return Receipt()\n',
+        ),
+    ),
+    ("tests/host/test_secrets.py",),
+    "secrets of a booted host",
+)
+MUTANTS = (*MUTANTS, BOOTED)
+
 IN_SHORT = ("write without a loop", "a damaged row is believed", "lock released early")
 """Planted in `make test` as well."""
 
@@ -370,6 +393,15 @@ def table(verdicts: Sequence[Verdict]) -> str:
     """Mutant, harness and test, in Markdown."""
     rows = [f"| {one.mutant.name} | {one.mutant.harness if one.caught else '**not caught**'} | `{one.caught_by}` |" for one in verdicts]
     return "\n".join(["| planted bug | caught by | test |", "|---|---|---|", *rows])
+
+
+def planted_table(mutants: Sequence[Mutant] = MUTANTS) -> str:
+    """For docs/reliability.md: planted bug, where, and who must catch it."""
+    rows = [
+        f"| {one.name} | `{one.file}` | {one.harness}: {', '.join(sorted({test.split('::')[0] for test in one.tests}))} |"
+        for one in mutants
+    ]
+    return "\n".join(["| planted bug | in | caught by |", "|---|---|---|", *rows])
 
 
 def main(names: Sequence[str]) -> int:

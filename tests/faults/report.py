@@ -1,4 +1,4 @@
-"""Puts the figures of the last full run into docs/reliability.md: `python -m tests.faults.report`."""
+"""Puts the planted bugs and the figures of the last full run into docs/reliability.md: `python -m tests.faults.report`."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+from tests.faults.mutants import planted_table
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGE = REPOSITORY / "docs/reliability.md"
 FIGURES = REPOSITORY / "build/faults"
-BEGIN, END = "<!-- figures: python -m tests.faults.report -->", "<!-- end of figures -->"
+MARKS = {what: (f"<!-- {what}: python -m tests.faults.report -->", f"<!-- end of {what} -->") for what in ("planted", "figures")}
 _FIRST = ("points", "violations", "seconds")
 
 
@@ -37,14 +39,16 @@ def table(figures: dict[str, dict[str, Any]]) -> str:
     return "\n".join(rows)
 
 
-def put(page: str, figures: str) -> str:
-    """The page with these figures between the marks. Raises ValueError when it has none."""
-    before, _, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not end:
-        raise ValueError(f"{PAGE} has no place for figures")
-    return f"{before}{BEGIN}\n{figures}\n{END}{after}"
+def put(page: str, what: str, text: str) -> str:
+    """The page with this text between the marks. Raises ValueError when it has none."""
+    begin, end = MARKS[what]
+    before, _, rest = page.partition(begin)
+    _, found, after = rest.partition(end)
+    if not found:
+        raise ValueError(f"{PAGE} has no place for {what}")
+    return f"{before}{begin}\n\n{text}\n\n{end}{after}"
 
 
 if __name__ == "__main__":
-    PAGE.write_text(put(PAGE.read_text("utf-8"), table(read())), "utf-8")
+    page = put(PAGE.read_text("utf-8"), "planted", planted_table())
+    PAGE.write_text(put(page, "figures", table(read())), "utf-8")
