@@ -8,13 +8,14 @@ import pytest
 
 from reconciler.formats import directives, exposure, unit
 from reconciler.formats._syscalls_data import SETS
+from reconciler.formats.directive_values import CAPABILITIES
 from reconciler.formats.exposure import exposure as reckoned
 from reconciler.formats.exposure import level
 from reconciler.kinds.hardening import BASIC, STRICT
 from tests.formats import asked
 
 _SWITCHES = [*exposure._SWITCHES, "PrivateMounts", "PrivateTmp", "RemoveIPC", "DynamicUser", "Delegate"]
-_CAPABILITIES = [f"CAP_{name.upper()}" for name in sorted(exposure.CAPABILITIES)]
+_CAPABILITIES = [f"CAP_{name.upper()}" for name in sorted(CAPABILITIES)]
 _NAMESPACES = ["user", "mnt", "ipc", "pid", "cgroup", "net", "uts"]
 _FAMILIES = ["AF_UNIX", "AF_INET", "AF_INET6", "AF_NETLINK", "AF_PACKET", "AF_VSOCK"]
 _CALLS = [*SETS, "read", "swapon", "reboot", "mount", "nice", "settimeofday", "ptrace"]
@@ -30,10 +31,11 @@ def _service(chance: random.Random) -> unit.Sections:
     def either(*values: str) -> Callable[[], str]:
         return lambda: chance.choice(values)
 
+    def line(words: list[str], most: int, sign: str) -> str:
+        return sign if sign not in ("", "~") else sign + _some(chance, words, most)
+
     def lines(words: list[str], most: int, *others: str) -> Callable[[], list[str]]:
-        choices = ["", "~", *others]
-        made = lambda sign: sign if sign in others else sign + _some(chance, words, most)  # noqa: E731  # reads as what it is
-        return lambda: [made(chance.choice(choices)) for _ in range(chance.randint(1, 3))]
+        return lambda: [line(words, most, chance.choice(["", "~", *others])) for _ in range(chance.randint(1, 3))]
 
     makers: dict[str, Callable[[], Any]] = {
         "User": either("root", "daemon", "0", "nobody"),
