@@ -113,7 +113,23 @@ def plan_data(planned: Planned) -> Mapping[str, Any]:
 
     assert planned.plan is not None
     shown, now = texts(planned), timestamp()
-    return plan_to_json(planned.plan, basis=basis(planned, now), now=now, tool=__version__, texts=shown, access=access(planned, shown))
+    return plan_to_json(
+        planned.plan,
+        basis=basis(planned, now),
+        now=now,
+        tool=__version__,
+        texts=shown,
+        access=access(planned, shown),
+        exposure=_exposures(planned),
+    )
+
+
+def _exposures(planned: Planned) -> list[dict[str, Any]]:
+    if planned.plan is None or not any(change.address.kind == "services" for change in planned.plan.changes):
+        return []
+    from reconciler.app.exposures import exposures  # only where a service changes
+
+    return exposures(planned)
 
 
 def plan_exit(planned: Planned, something: bool, detailed: bool) -> int:

@@ -71,9 +71,20 @@ def lint(section_name: str, name: str, value: str, version: int | None = None) -
         return _suggest(f"[{section_name}] is no section of a unit file", _closest(section_name, _table()), "[{}]")
     if not known(section_name, name):
         return _unknown(section_name, name)
-    if version is not None and name in _added() and version < NEWEST:
-        return f"{name} is not known to systemd {OLDEST}, which would ignore it: systemd {NEWEST} has it"
+    if version is not None and version < NEWEST and is_newer(section_name, name, value):
+        what = name if name in _added() else f"{name}={value}"
+        return f"{what} is not known to systemd {OLDEST}, which would ignore it: systemd {NEWEST} has it"
     return _wrong_value(section_name, name, value, version)
+
+
+def is_newer(section_name: str, name: str, value: str) -> bool:
+    """Whether NEWEST knows this assignment and OLDEST does not."""
+    if name in _added():
+        return True
+    from reconciler.formats import directive_values
+
+    rule = directive_values.rule_for(name, _table().get(section_name, {}).get(name, ""))
+    return rule is not None and value in rule.newer
 
 
 def _unknown(section_name: str, name: str) -> str:
@@ -103,14 +114,14 @@ def _wrong_value(section_name: str, name: str, value: str, version: int | None) 
     old = version is not None and version < NEWEST
     specifier = values.wrong_specifier(name, value, oldest=old)
     if specifier:
-        return f"%{specifier[1]} in {name} is no specifier, and systemd would ignore the assignment: write %%{specifier[1]} if it is meant so"
+        return (
+            f"%{specifier[1]} in {name} is no specifier, and systemd would ignore the assignment: write %%{specifier[1]} if it is meant so"
+        )
     rule = values.rule_for(name, _table()[section_name][name])
     if not value or rule is None:
         return None
     if not rule.test(value):
         return f"{name} takes {rule.text}, not {value!r}"
-    if old and value in rule.newer:
-        return f"{name}={value} is not known to systemd {OLDEST}, which would ignore it: systemd {NEWEST} has it"
     return None
 
 

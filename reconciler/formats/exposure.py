@@ -7,11 +7,13 @@ unset PrivateMounts= for set, and system calls that an architecture lacks do not
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from reconciler.formats import syscalls
-from reconciler.formats.directive_values import CAPABILITIES, is_boolean
+from reconciler.formats.directive_values import CAPABILITIES
 from reconciler.formats.unit import Sections
+from reconciler.formats.value_rules import is_boolean, named
 
 _WORDS = ((100, "DANGEROUS"), (90, "UNSAFE"), (75, "EXPOSED"), (50, "MEDIUM"), (10, "OK"), (1, "SAFE"), (0, "PERFECT"))
 _PRIVATE_MOUNTS_TAKEN_FOR_SET = 257
@@ -82,11 +84,12 @@ _SYSCALLS: Mapping[str, int] = {
     "@privileged": 700,
     "@resources": 700,
 }
-_ELSEWHERE = frozenset(
-    """bdflush break chown32 clock_adjtime64 clock_settime64 fchown32 ftime gtty idle lchown32 lock mpx nice pciconfig_iobase pciconfig_read
-    pciconfig_write prof profil rtas s390_pci_mmio_read s390_pci_mmio_write s390_runtime_instr setfsuid32 setgroups32 setresuid32
-    setreuid32 setuid32 sgetmask ssetmask stime stty subpage_prot switch_endian sys_debug_setcontext ulimit umount vm86 vm86old""".split()
-)
+_ELSEWHERE = named("""
+    bdflush break chown32 clock_adjtime64 clock_settime64 fchown32 ftime gtty idle lchown32 lock mpx nice pciconfig_iobase
+    pciconfig_read pciconfig_write prof profil rtas s390_pci_mmio_read s390_pci_mmio_write s390_runtime_instr setfsuid32
+    setgroups32 setresuid32 setreuid32 setuid32 sgetmask ssetmask stime stty subpage_prot switch_endian sys_debug_setcontext
+    ulimit umount vm86 vm86old
+""")
 """System calls of these sets that x86-64 does not have."""
 _IMPLIED_BY_DYNAMIC_USER = ("PrivateTmp", "RemoveIPC", "NoNewPrivileges", "RestrictSUIDSGID")
 _NOT_APPLICABLE = -1
@@ -194,7 +197,7 @@ def _system(service: _Service) -> int:
 
 
 def _umask(value: str) -> int:
-    mask = int(value, 8) if value else 0o022
+    mask = int(value, 8) if re.fullmatch("[0-7]+", value) else 0o022
     return next((bad for bit, bad in ((0o002, 10), (0o004, 5), (0o020, 2), (0o040, 1)) if not mask & bit), 0)
 
 
@@ -203,14 +206,14 @@ def _set(service: _Service, name: str) -> set[str]:
     found: set[str] = set()
     fresh = True
     for value in service.all(name):
-        named = {word.lower().removeprefix("cap_") for word in value.removeprefix("~").split()} & CAPABILITIES
+        mentioned = {word.lower().removeprefix("cap_") for word in value.removeprefix("~").split()} & CAPABILITIES
         if not value:
             found, fresh = set(), False
         elif value.startswith("~"):
-            found = set(CAPABILITIES) - named if fresh else found - named
+            found = set(CAPABILITIES) - mentioned if fresh else found - mentioned
             fresh = False
         else:
-            found, fresh = found | named, False
+            found, fresh = found | mentioned, False
     return found
 
 
@@ -237,49 +240,46 @@ def _namespaces(service: _Service) -> set[str]:
         if is_boolean(value):
             allowed, fresh = set(_NAMESPACES) if _off(value) else set(), False
             continue
-        named = set(value.removeprefix("~").split())
-        if value.startswith("~"):
-            allowed = allowed - named
-        else:
-            allowed = named if fresh else allowed | named
-        fresh = False
+        said = set(value.removeprefix("~").split())
+        more = said if fresh else allowed | said
+        allowed, fresh = (allowed - said if value.startswith("~") else more), False
     return allowed
 
 
 def _families(service: _Service) -> Iterator[tuple[int, int, int, bool]]:
-    named: set[str] = set()
+    mentioned: set[str] = set()
     only, given, begun = False, False, False
     for value in service.all("RestrictAddressFamilies"):
         given = True
         if value == "none":
-            named, only, begun = set(), True, False
+            mentioned, only, begun = set(), True, False
             continue
         inverted, words = value.startswith("~"), {"AF_UNIX" if word == "AF_LOCAL" else word for word in value.removeprefix("~").split()}
         only, begun = only if begun else not inverted, True
-        named = named | words if only != inverted else named - words
-    others = named - frozenset[str]().union(*(names for _, names in _FAMILIES))
-    for weight, these in (*((weight, named & names) for weight, names in _FAMILIES), (_EXOTIC, others)):
+        mentioned = mentioned | words if only != inverted else mentioned - words
+    others = mentioned - frozenset[str]().union(*(names for _, names in _FAMILIES))
+    for weight, these in (*((weight, mentioned & names) for weight, names in _FAMILIES), (_EXOTIC, others)):
         yield weight, int(not given or bool(these) == only), 1, False
 
 
 def _filtered(service: _Service) -> Iterator[tuple[int, int, int, bool]]:
     """The filter is a list of what is allowed, or with ~ of what is forbidden: the first line decides."""
-    only, given, named = False, False, frozenset[str]()
+    only, given, mentioned = False, False, frozenset[str]()
     for value in service.all("SystemCallFilter"):
         inverted = value.startswith("~")
         calls = syscalls.union(word.partition(":")[0] for word in value.removeprefix("~").split())
         if not given:
             only, given = not inverted, True
-            named = syscalls.expand("@default") if only else frozenset()
-        named = named | calls if only != inverted else named - calls
+            mentioned = syscalls.expand("@default") if only else frozenset()
+        mentioned = mentioned | calls if only != inverted else mentioned - calls
     for name, weight in _SYSCALLS.items():
         here = syscalls.expand(name) - _ELSEWHERE
-        if not given or (not only and not named):
+        if not given or (not only and not mentioned):
             badness = 10
         elif only:
-            badness = 0 if named.isdisjoint(here) else 9
+            badness = 0 if mentioned.isdisjoint(here) else 9
         else:
-            badness = 0 if here <= named else 10
+            badness = 0 if here <= mentioned else 10
         yield weight, badness, 10, False
 
 

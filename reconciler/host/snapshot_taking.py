@@ -23,6 +23,7 @@ from reconciler.formats import accounts, outline
 from reconciler.host.recorder import MOST_NAMES, Recorder
 from reconciler.host.snapshot import UNITS
 from reconciler.host.snapshot_memory import memory_data
+from reconciler.kinds.systemd_release import LIBRARIES
 
 FORMAT_VERSION = "1.0"
 _EVERYTHING, _SOME = MOST_NAMES, 200
@@ -44,6 +45,7 @@ _PLACES = (
     "/var/lib",
     "/var/lib/reconciler",
     "/var/lib/systemd/timers",
+    *LIBRARIES,
 )
 _SCANS: tuple[tuple[str, int, int], ...] = (
     ("/", 1, _EVERYTHING),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
@@ -102,7 +103,12 @@ def _or_number(pattern: str) -> tuple[Any, ...]:
 
 Size = Annotated[str, *_or_number(_SIZE)]
 Limit = Annotated[str, *_or_number(_LIMIT)]
-Percentage = Annotated[str, Field(pattern=r"^[0-9]+%\z")]
+Percentage = Annotated[str, Field(pattern=r"^[0-9]{0,6}[1-9][0-9]*(?:\.[0-9]{1,2})?%\z")]
+Tasks = Annotated[str, *_or_number(r"^(?:[1-9][0-9]{0,9}|[1-9][0-9]?%|100%|infinity)\z")]
+CpuWeight = Annotated[str, *_or_number(r"^(?:[1-9][0-9]{0,3}|10000|idle)\z")]
+Numbers = Annotated[str, *_or_number(r"^[0-9]{1,4}(?:-[0-9]{1,4})?(?:[, ][0-9]{1,4}(?:-[0-9]{1,4})?)*\z")]
+Nodes = Annotated[str, *_or_number(r"^(?:all|[0-9]{1,4}(?:-[0-9]{1,4})?(?:[, ][0-9]{1,4}(?:-[0-9]{1,4})?)*)\z")]
+SliceName = Annotated[str, Field(pattern=r"^[A-Za-z0-9:_.\\@-]{1,240}\.slice\z")]
 Device = Annotated[str, Field(pattern=r"^(?:/dev/[^\x00-\x20\x7f]+|char-[\w*-]+|block-[\w*-]+)(?: [rwm]{1,3})?\z")]
 CredentialName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,254}\z")]
 """systemd takes what follows the first `:` for the path, and the name for that of a file."""
@@ -162,7 +168,8 @@ class Service(Resource):
     """Units without which this one cannot run."""
 
     type: Annotated[
-        Annotated[str, Field(pattern=r"^(?:simple|exec|forking|oneshot|notify|dbus|idle)\z")] | None, Directive("Service", "Type")
+        Annotated[str, Field(pattern=r"^(?:simple|exec|forking|oneshot|notify|notify-reload|dbus|idle)\z")] | None,
+        Directive("Service", "Type"),
     ] = "exec"
     """When it counts as started. `exec` notices a missing program or user, which `simple` does not. null leaves it to systemd."""
     remain_after_exit: Annotated[Flag | None, Directive("Service", "RemainAfterExit")] = None
@@ -212,12 +219,42 @@ class Service(Resource):
     """Open files: a number, `soft:hard` or infinity."""
     limit_nproc: Annotated[Limit | None, Directive("Service", "LimitNPROC")] = None
     """Processes of its user."""
+    limit_memlock: Annotated[Size | None, Directive("Service", "LimitMEMLOCK")] = None
+    """Memory that it may lock: 64M, infinity. RDMA and pinned memory of GPUs need it."""
+    slice: Annotated[SliceName | None, Directive("Service", "Slice")] = None
+    """The slice whose limits it shares with others: ml.slice."""
     memory_max: Annotated[Size | None, Directive("Service", "MemoryMax")] = None
-    """Memory it may use: 32G, 80%, infinity."""
+    """Memory it may use: 32G, 80%, infinity. Above it, it is killed."""
     memory_high: Annotated[Size | None, Directive("Service", "MemoryHigh")] = None
     """Memory above which it is slowed down."""
+    memory_low: Annotated[Size | None, Directive("Service", "MemoryLow")] = None
+    """Memory that others take from it last."""
+    memory_swap_max: Annotated[Size | None, Directive("Service", "MemorySwapMax")] = None
+    """Swap it may use; 0 for none."""
+    oom_policy: Annotated[Annotated[str, Field(pattern=r"^(?:continue|stop|kill)\z")] | None, Directive("Service", "OOMPolicy")] = None
+    """What happens to the service when the kernel kills a process of it for want of memory: continue, stop or kill."""
     cpu_quota: Annotated[Percentage | None, Directive("Service", "CPUQuota")] = None
     """CPU time: 200% is two CPUs."""
+    cpu_weight: Annotated[CpuWeight | None, Directive("Service", "CPUWeight")] = None
+    """Its share of the CPU beside others, 1 to 10000 or idle; 100 is everybody's."""
+    allowed_cpus: Annotated[Numbers | None, Directive("Service", "AllowedCPUs")] = None
+    """The CPUs it may run on: 0-7,16."""
+    numa_policy: Annotated[
+        Annotated[str, Field(pattern=r"^(?:default|preferred|bind|interleave|local)\z")] | None, Directive("Service", "NUMAPolicy")
+    ] = None
+    """From which NUMA nodes its memory comes: default, preferred, bind, interleave or local."""
+    numa_mask: Annotated[Nodes | None, Directive("Service", "NUMAMask")] = None
+    """The NUMA nodes that are meant: 0-1, all."""
+    tasks_max: Annotated[Tasks | None, Directive("Service", "TasksMax")] = None
+    """Processes and threads it may have: a number, a share (10%) or infinity."""
+    io_weight: Annotated[int | None, Field(ge=1, le=10_000, strict=True), Directive("Service", "IOWeight")] = None
+    """Its share of the disks beside others, 1 to 10000; 100 is everybody's."""
+    supplementary_groups: Annotated[list[AccountName], RefersTo("groups"), Directive("Service", "SupplementaryGroups")] = []
+    """Groups that it is in besides its own, such as video and render for GPUs."""
+    device_policy: Annotated[Annotated[str, Field(pattern=r"^(?:auto|closed|strict)\z")] | None, Directive("Service", "DevicePolicy")] = (
+        None
+    )
+    """Devices besides those of `device_allow`: auto (all, if none is there), closed (/dev/null and the like) or strict (none)."""
     device_allow: Annotated[list[Device], Directive("Service", "DeviceAllow")] = []
     """Devices it may use, such as /dev/nvidia0 rw."""
     wanted_by: Annotated[list[UnitName], Directive("Install", "WantedBy", Effect.NONE)] = ["multi-user.target"]
@@ -266,6 +303,18 @@ class Service(Resource):
             raise ValueError("`on_change: reload` needs `exec_reload`, the command that makes it read its configuration again")
         if self.enabled is True and not (self.wanted_by or self.required_by):
             raise ValueError("nothing would start it: `enabled: true` needs an entry in `wanted_by` or `required_by`")
+        return self
+
+    @model_validator(mode="after")
+    def _limits_that_are_none(self) -> Self:
+        for name in ("memory_max", "memory_high"):
+            value = getattr(self, name)
+            if value is not None and re.fullmatch("0+[KMGTPE%]?|.*%", value) and not 0 < int(value.rstrip("KMGTPE%")) <= 100:
+                raise ValueError(f"`{name}` takes a size above 0 or a share from 1% to 100%, not {value}: systemd would ignore it")
+        if self.numa_policy in ("bind", "interleave") and self.numa_mask is None and not self.vendor:
+            raise ValueError(
+                f"`numa_policy: {self.numa_policy}` needs `numa_mask`, the nodes: without it systemd does not start the service"
+            )
         return self
 
     @model_validator(mode="after")

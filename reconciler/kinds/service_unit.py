@@ -47,9 +47,10 @@ _FORMS: Mapping[str, Callable[[Any], Value]] = {
     "load_credential": lambda found: [f"{unit.escape_specifiers(name)}:{unit.escape_specifiers(path)}" for name, path in found.items()],
     "remain_after_exit": lambda value: "yes" if value else "no",
     "nice": str,
+    "io_weight": str,
     "cpu_quota": str,
-    "memory_max": str,
-    "memory_high": str,
+    **dict.fromkeys(("memory_max", "memory_high", "memory_low", "memory_swap_max", "tasks_max", "limit_memlock"), str),
+    "supplementary_groups": _words,
 }
 
 

@@ -16,7 +16,7 @@ from reconciler.core.kind import Kind, Requirement, RequirementType, Runs
 from reconciler.core.resource import Effect
 from reconciler.core.spec import Declared, Spec
 from reconciler.core.state import OwedRow
-from reconciler.kinds import access, service_unit, units
+from reconciler.kinds import access, service_lint, service_unit, units
 from reconciler.kinds.service_model import OnChange, Service, ServiceName, State
 from reconciler.kinds.services_observed import observe, unit_of
 
@@ -185,6 +185,7 @@ def references(declared: Declared) -> Iterator[Address]:
     """Its accounts, its files, and the directories above them."""
     service = _service(declared)
     yield from access.owners(service.user or "root", service.group or "root")
+    yield from (Address("groups", group) for group in service.supplementary_groups)
     files = tuple(filter(None, (*watches(declared), _program(service))))
     directory = (service.working_directory or "").removeprefix("-")
     yield from (Address("files", path) for path in files)
@@ -197,7 +198,8 @@ def references(declared: Declared) -> Iterator[Address]:
 def requires(declared: Declared) -> Iterable[Requirement]:
     """A service that cannot start is a failed service, not a refused plan: these are warnings."""
     service = _service(declared)
-    needed = [(RequirementType.USER, service.user), (RequirementType.GROUP, service.group)]
+    groups = (service.group, *service.supplementary_groups)
+    needed = [(RequirementType.USER, service.user), *((RequirementType.GROUP, group) for group in groups)]
     if service.enabled != "masked":
         needed.append((RequirementType.PROGRAM, _program(service)))
     return [Requirement(what, name, fatal=False) for what, name in needed if name]
@@ -219,13 +221,58 @@ def keep(_view: HostView, address: Address, _vanishing: frozenset[str]) -> str:
     return vendor.keep(address)
 
 
-def check(_view: HostView, _spec: Spec, changes: Sequence[Change]) -> Iterator[Diagnostic]:
-    """What the host's packages forbid."""
-    of_packages = [change for change in changes if change.address.kind == "services" and change.address.part]
+def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Diagnostic]:
+    """What the host forbids: its packages, its systemd, and who can write what root would run."""
+    ours = [change for change in changes if change.address.kind == "services" and change.part is not None]
+    of_packages = [change for change in ours if change.address.part]
     if of_packages:
         from reconciler.kinds import vendor
 
         yield from vendor.check(of_packages)
+    from reconciler.kinds import service_host  # only where something changes
+
+    yield from service_host.too_new(view, ours)
+    for change in ours if view.running else ():
+        if change.part is not None and change.verb is not Verb.NONE and "unit" in change.part.document:
+            service = _service(change.part.declared)
+            yield from service_host.replaceable_programs(view, spec, change, _run_by_root(service))
+            yield from service_host.readable_credentials(view, spec, change, list(service.load_credential.values()))
+
+
+def _commands(service: Service) -> list[str | list[str]]:
+    single = [command for command in (service.exec_start, service.exec_reload) if command]
+    return [*single, *service.exec_start_pre, *service.exec_start_post, *service.exec_stop]
+
+
+def _run_by_root(service: Service) -> list[str]:
+    if service.vendor or service.enabled == "masked" or not service_lint.runs_as_root(service.user, service.directives):
+        return []
+    return list(dict.fromkeys(program for command in _commands(service) for program in service_lint.programs(command)))
+
+
+def lint(declared: Declared) -> Iterator[Diagnostic]:
+    """What no unit file can hold, and what is probably a mistake."""
+    service = _service(declared)
+    yield from units.lint(declared, lambda: expand(declared, running=False))
+    user = service.user if not service.vendor or service.user else "of the package"
+    yield from service_lint.lint(declared, service.directives, _commands(service), user)
+
+
+def lint_together(spec: Spec) -> Iterator[Diagnostic]:
+    """What is probably a mistake beside what else is declared."""
+    found = [(declared, _service(declared)) for declared in spec.resources if declared.address.kind == "services"]
+    yield from service_lint.lint_together(
+        spec,
+        (
+            (
+                declared,
+                _run_by_root(service),
+                list(service.load_credential.values()),
+                [path.removeprefix("-") for path in service.environment_file],
+            )
+            for declared, service in found
+        ),
+    )
 
 
 KIND = Kind(
@@ -246,5 +293,6 @@ KIND = Kind(
     paths=paths,
     keep=keep,
     check=check,
-    lint=lambda declared: units.lint(declared, lambda: expand(declared, running=False)),
+    lint=lint,
+    lint_together=lint_together,
 )

@@ -16,7 +16,7 @@ from reconciler.core.kind import Kind, Requirement
 from reconciler.core.resource import RefersTo, Resource
 from reconciler.core.scalars import Scheduler
 from reconciler.core.spec import Declared
-from reconciler.kinds import schedule
+from reconciler.kinds import schedule, service_lint
 from reconciler.kinds.schedule_text import ScheduleText
 from reconciler.kinds.service_model import Command, DirectiveName, EnvironmentName, State, WorkingDirectory
 from reconciler.kinds.timers_observed import observe, unit_of
@@ -129,6 +129,7 @@ def lint(declared: Declared) -> Iterator[Diagnostic]:
     """What its scheduler cannot do."""
     job, timer = _job(declared), _timer(declared)
     yield from schedule.lint(job)
+    yield from service_lint.lint(declared, timer.directives, [timer.exec_start], timer.user)
     if job.scheduler == Scheduler.CRON and timer.directives:
         detail = "cron has no directives: leave them out, or write `scheduler: timer`"
         yield error("cron cannot do this", detail, address=declared.address, source=declared.source, rule="cron")

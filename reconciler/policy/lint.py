@@ -32,14 +32,23 @@ def _secret_environment(spec: Spec, kinds: Kinds) -> Iterator[Diagnostic]:
     """Environment= is readable by every user of the host, and so is a profile file."""
     for declared in spec.resources:
         environment = getattr(declared.resource, "environment", ())
-        for name in getattr(environment, "set", environment):
-            if any(word in name.upper() for word in ("PASSWORD", "SECRET", "TOKEN", "API_KEY", "PRIVATE_KEY")):
+        for name, value in getattr(environment, "set", environment or {}).items():
+            if _is_secret(name, value):
                 advice = "Use `load_credential` or an `environment_file` with mode 0600."
                 by, advice = ("with `systemctl show`", advice) if isinstance(environment, dict) else ("in /etc", "Keep it in the home.")
                 detail = f"{declared.address} sets {name} in its environment, which any user can read {by}. {advice}"
                 yield warning(
                     "secret in the environment", detail, address=declared.address, source=declared.source, rule="secret-environment"
                 )
+
+
+def _is_secret(name: str, value: str) -> bool:
+    """By its name, unless that is of a place (TOKEN_FILE); or by its value: a key, a login in an address."""
+    if not any(word in name.upper() for word in ("PASS", "SECRET", "TOKEN", "KEY")) and "://" not in value and "PRIVATE KEY" not in value:
+        return False
+    from reconciler.core.masking import holds_secret, names_secret  # only for what may be one
+
+    return names_secret(name) or holds_secret(f"{name}={value}")
 
 
 def _of_its_kind(spec: Spec, kinds: Kinds) -> Iterator[Diagnostic]:

@@ -10,7 +10,7 @@ from reconciler.render.diagnostics import diagnostics_from_data
 from reconciler.render.markdown_text import capped, code, cut, fenced, folded, host_name, link, marker, size
 from reconciler.render.term import SYMBOL_COLOURS, Look, count, painter
 from reconciler.render.text import final_line
-from reconciler.render.words import hold_words
+from reconciler.render.words import exposure_words, hold_words
 
 Data = Mapping[str, Any]
 
@@ -85,6 +85,7 @@ def _summary(data: Data, meant: Sequence[Data], ci: str) -> list[list[str]]:
         [f"<pre><code>{final_line(data)}</code></pre>"],
         _lists(meant),
         _access(data.get("access", ())),
+        _exposure(data.get("exposure", ())),
         _restarts(data),
         [_verdict(data)],
         _holds(data),
@@ -150,6 +151,12 @@ def _access(rows: Sequence[Data]) -> list[str]:
         for who, effects in found.items()
     ]
     return ["**Access**", "", *capped(told, _LIST, _MORE)]
+
+
+def _exposure(rows: Sequence[Data]) -> list[str]:
+    """How open services are, before and after, as systemd-analyze security has it."""
+    told = [f"* {code(address)} {words}" for address, words in exposure_words(rows).items()]
+    return ["**Exposure** (systemd-analyze security, 0 is best)", "", *capped(told, _LIST, _MORE)] if told else []
 
 
 def _restarts(data: Data) -> list[str]:

@@ -81,6 +81,15 @@ _DEFINITIONS: dict[str, Schema] = {
         },
         {"drift": _FLAG | {"description": "It is put back as it was before somebody changed it by hand."}},
     ),
+    "exposure": _object(
+        {
+            "address": _TEXT,
+            "release": _NUMBER | {"description": "The systemd as which it is reckoned: that of the host where it is known."},
+            "before": {"anyOf": [_ref("score"), {"type": "null"}]},
+            "after": {"anyOf": [_ref("score"), {"type": "null"}]},
+        }
+    ),
+    "score": _object({"score": {"type": "number", "minimum": 0, "maximum": 10}, "level": _TEXT}),
     "owed": _object(
         {
             "kind": _TEXT,
@@ -201,6 +210,8 @@ def plan_schema() -> Schema:
         {
             "access": _list(_ref("access")),
             "holds": _list(_ref("hold")) | {"description": "What nobody's apply touches until it ends, whether it differs or not."},
+            "exposure": _list(_ref("exposure"))
+            | {"description": "What `systemd-analyze security --offline` says of services whose unit is new or changes: 0 is best."},
             "approval": _APPROVAL,
             "unknown": _list(_TEXT) | {"description": "What else a snapshot was asked for and does not have; then the plan is incomplete."},
         },

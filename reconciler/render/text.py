@@ -10,7 +10,7 @@ from reconciler.render.diagnostics import diagnostics_from_data
 from reconciler.render.fields import OUTSIDE
 from reconciler.render.term import Look, Paint, columns, count, pad, painter, paragraphs, symbol, visible
 from reconciler.render.values import is_digest
-from reconciler.render.words import access_words, action_words, ago, hold_words
+from reconciler.render.words import access_words, action_words, ago, exposure_words, hold_words
 
 Data = Mapping[str, Any]
 
@@ -45,6 +45,7 @@ def plan_text(data: Data, *, colour: bool = False, verbose: bool = False) -> str
         _unreadable(data, paint),
         *_trouble(data, paint),
         _access(data.get("access", ()), paint),
+        _exposure(data.get("exposure", ()), verbose=verbose),
         _notes(data, paint),
         [paint(final_line(data), "bold")],
     ]
@@ -140,6 +141,14 @@ def _access(rows: Sequence[Data], paint: Paint) -> list[str]:
     """Who gains or loses what, in one paragraph."""
     told = [f"{who} {'; '.join(words)}" for who, words in access_words(rows).items()]
     return [paint(line, "yellow") for line in paragraphs("Access: " + ". ".join(told) + ".", "", "  ")] if told else []
+
+
+def _exposure(rows: Sequence[Data], *, verbose: bool) -> list[str]:
+    """How open services are, before and after."""
+    told = exposure_words(rows, every=verbose)
+    width = max(map(columns, told), default=0)
+    lines = [f"  {pad(address, width)}  {words}" for address, words in told.items()]
+    return ["Exposure as systemd-analyze security has it, from 0 (best) to 10:", *lines] if told else []
 
 
 def _owed(rows: Sequence[Data], paint: Paint) -> list[str]:

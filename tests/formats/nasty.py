@@ -7,6 +7,7 @@ compares what each process got with what was asked for, byte by byte.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from reconciler.formats import unit
@@ -297,4 +298,38 @@ def mismatches(root: Path) -> list[str]:
         missing = {f"{key}={value}".encode().hex() for key, value in environment.items()} - set(got["environ"])
         if missing:
             wrong.append(f"{name}: {environment!r:.300}: not in {[bytes.fromhex(item) for item in got['environ']]!r:.300}")
+    return wrong
+
+
+RANDOM = 200
+"""Random command lines in one boot."""
+_BATCH = 20
+"""Command lines of one unit: a oneshot may have many."""
+
+
+def _batches(argvs: Sequence[Sequence[str]]) -> list[list[tuple[int, Sequence[str]]]]:
+    numbered = list(enumerate(argvs))
+    return [numbered[start : start + _BATCH] for start in range(0, len(numbered), _BATCH)]
+
+
+def install_all(root: Path, argvs: Sequence[Sequence[str]]) -> list[str]:
+    """Units that run all of these command lines; their names."""
+    (root / OUT.lstrip("/")).mkdir(parents=True, exist_ok=True)
+    names = []
+    for number, batch in enumerate(_batches(argvs)):
+        lines = [unit.exec_line([PYTHON, "-c", DUMP, f"{OUT}/random-{index}", *words]) for index, words in batch]
+        text = unit.render({"Service": {"Type": "oneshot", "ExecStart": lines}}, ["Random cases"])
+        (root / "etc/systemd/system" / f"random-{number}.service").write_text(text, encoding="utf-8")
+        names.append(f"random-{number}.service")
+    return names
+
+
+def unlike(root: Path, argvs: Sequence[Sequence[str]]) -> list[str]:
+    """Command lines of which the process got something else, or that did not run."""
+    wrong = []
+    for index, words in enumerate(argvs):
+        file = root / OUT.lstrip("/") / f"random-{index}"
+        got = json.loads(file.read_text(encoding="utf-8"))["argv"][4:] if file.exists() else None
+        if got != [word.encode().hex() for word in words]:
+            wrong.append(f"{words!r:.300}: got {None if got is None else [bytes.fromhex(word) for word in got]!r:.300}")
     return wrong

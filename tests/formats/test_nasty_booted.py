@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from reconciler.formats import unit
+from reconciler.formats.unit_exec import not_utf8
 from tests.formats import nasty
 from tests.host.booted import BootedHost
 
@@ -59,3 +63,30 @@ def test_systemd_reads_the_quirks_as_the_table_says(bare: BootedHost) -> None:
         found = dict(line.split("=", 1) for line in shown.split("\n") if "=" in line)
 
         assert (what, description or name, environment) == (what, found["Description"], found.get("Environment", "").split())
+
+
+_ANY = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
+_WORD = st.text(_ANY | st.sampled_from("\\\"'$%; #{}*?~`|<>&!@+-:n\t\n"), max_size=24).filter(lambda word: not not_utf8(word))
+
+
+@pytest.mark.booted
+@pytest.mark.slow
+def test_any_argv_arrives_byte_for_byte(bare: BootedHost) -> None:
+    """Words of any characters, empty ones too, by the hundred in every boot: /proc/PID/cmdline is what was declared."""
+    asked = nasty.RANDOM * (10 if os.environ.get("RECONCILER_FAULTS") else 1)
+    chosen: list[list[str]] = []
+
+    @settings(max_examples=asked, database=None, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(st.lists(_WORD, max_size=8))
+    def choose(argv: list[str]) -> None:
+        chosen.append(argv)
+
+    choose()
+    root = _root(bare)
+    units = nasty.install_all(root, chosen)
+    bare.run("systemctl", "daemon-reload")
+    bare.run("systemctl", "start", *units, check=False, timeout=250)
+
+    assert len(chosen) >= nasty.RANDOM
+    assert nasty.unlike(root, chosen) == []
+    assert nasty.unlike(root, [[*argv, "more"] for argv in chosen]) != []

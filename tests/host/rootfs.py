@@ -49,13 +49,13 @@ def _must(argv: Sequence[object], what: str, **options: Any) -> None:
         raise support.HarnessError(f"{what} failed (exit {done.returncode}):\n{tail}")
 
 
-def root() -> Path:
-    """Layer 1. About 25 seconds and 300 MB the first time."""
+def root(suite: str = SUITE) -> Path:
+    """Layer 1, of this Debian. About 25 seconds and 300 MB the first time."""
     mirror = os.environ.get("RECONCILER_TEST_MIRROR", "")
 
     def build(target: Path) -> None:
         tree = target / "tree"
-        command = ["mmdebstrap", "--quiet", "--variant=minbase", "--include=" + ",".join(PACKAGES), SUITE, tree, *filter(None, [mirror])]
+        command = ["mmdebstrap", "--quiet", "--variant=minbase", "--include=" + ",".join(PACKAGES), suite, tree, *filter(None, [mirror])]
         _must(command, "Building the Debian root file system")
         (tree / "etc/hostname").write_text(HOSTNAME + "\n")
         (tree / "etc/hosts").write_text(f"127.0.0.1\tlocalhost\n127.0.1.1\t{HOSTNAME}\n::1\tlocalhost ip6-localhost ip6-loopback\n")
@@ -64,7 +64,7 @@ def root() -> Path:
         (tree / "etc/resolv.conf").write_text("")
         (tree / "run/sshd").mkdir(parents=True, exist_ok=True)
 
-    return cache.built(f"root-{cache.key_of(_RECIPE, SUITE, mirror, *PACKAGES)}", build) / "tree"
+    return cache.built(f"root-{cache.key_of(_RECIPE, suite, mirror, *PACKAGES)}", build) / "tree"
 
 
 def _run_in_layer(below: Sequence[Path], target: Path, bind: Path, *argv: str) -> None:
