@@ -109,7 +109,14 @@ def protected(plan: Plan, context: Context) -> Iterator[Diagnostic]:
 
 
 GUARDS: tuple[Guard, ...] = (other_host, empty_spec, many_destroyed, older_commit, protected)
-ALLOWABLE = ("other-host", "empty-spec", "many-destroyed", "older-commit")
+ALLOWABLE = ("other-host", "empty-spec", "many-destroyed", "older-commit", "lock-out:ACCOUNT")
+"""What --allow takes; the last one is `policy.lockout`'s, which needs a host to look at."""
+
+
+def is_allowable(text: str) -> bool:
+    """Whether --allow takes it. A lock-out is allowed for an account that is named, never for all."""
+    rule, colon, account = text.partition(":")
+    return bool(account) and rule == "lock-out" if colon else text in ALLOWABLE
 
 
 def guard(plan: Plan, context: Context) -> list[Diagnostic]:
