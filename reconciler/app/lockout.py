@@ -60,7 +60,8 @@ def lockout(steps: Sequence[Step], view: HostView, name: str, tried: Tried, allo
 
     if not may_change_access(steps, view):
         return [], ()
-    from reconciler.policy.lockout import Question, allowed_accounts, lockout as compare
+    from reconciler.policy.lockout import Question, allowed_accounts
+    from reconciler.policy.lockout import lockout as compare
 
     question = Question(name, now(), allowed_accounts(allow), _applicant() if live else None)
     try:

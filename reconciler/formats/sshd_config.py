@@ -146,7 +146,7 @@ def _keyword(line: str) -> tuple[str, str]:
     said = "" if found is None else (found[1] or found[2] or "")
     keyword = ALIASES.get(said.lower(), said.lower())
     if found is None or keyword not in KNOWN:
-        raise _Bad(f"sshd knows no {said or line.split()[0]}")
+        raise _Bad(f"sshd knows no {said or line.split(maxsplit=1)[0]}")
     return keyword, found[3]
 
 

@@ -37,7 +37,7 @@ def ssh_connection() -> tuple[str, str, str, str] | None:
 
 def _words(text: str) -> tuple[str, str, str, str] | None:
     words = text.split()
-    return (words[0], words[1], words[2], words[3]) if len(words) == 4 else None  # noqa: PLR2004  # two addresses, two ports
+    return (words[0], words[1], words[2], words[3]) if len(words) == 4 else None  # two addresses, two ports
 
 
 def _parent(pid: int) -> int:

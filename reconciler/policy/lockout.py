@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from reconciler.core.diagnostic import Diagnostic, Severity
 from reconciler.core.host import FileType, HostView
 from reconciler.formats.sshd_config import Origin, problems
-from reconciler.policy.lockout_relevance import SSHD
 from reconciler.policy.followed import Followed
+from reconciler.policy.lockout_relevance import SSHD
 from reconciler.policy.people import People
 from reconciler.policy.ssh_login import SshLogin, Verdict
 from reconciler.policy.sudo_root import SudoRoot
