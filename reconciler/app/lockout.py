@@ -10,6 +10,7 @@ from reconciler.core.actions import Step
 from reconciler.core.diagnostic import Diagnostic
 from reconciler.core.host import Executor, HostError, HostView, NotInSnapshot
 from reconciler.host.environment import is_root, now
+from reconciler.host.live import LiveHost
 
 if TYPE_CHECKING:
     from reconciler.host.simulated import SimulatedHost
@@ -52,10 +53,11 @@ def _simulated(view: HostView) -> SimulatedHost:
     return SimulatedHost(view)
 
 
-def lockout(steps: Sequence[Step], view: HostView, name: str, tried: Tried, allow: Collection[str], *, live: bool) -> Found:
-    """What the guard says to a plan with these steps. `name` is the host's; `live`: the view is of the machine we run on, as it is."""
+def lockout(steps: Sequence[Step], view: HostView, name: str, tried: Tried, allow: Collection[str]) -> Found:
+    """What the guard says to a plan with these steps. `name` is the host's. Who applies, and sshd, are asked on the running host only."""
     if not steps:
         return [], ()
+    live = isinstance(view, LiveHost) and view.root == "/"
     from reconciler.policy.lockout_relevance import may_change_access
 
     if not may_change_access(steps, view):

@@ -99,10 +99,10 @@ def check_options(options: PlanOptions) -> list[Diagnostic]:
         if address.kind not in kinds:
             found.append(error("not an address", f"{text!r}: there is no kind {address.kind!r}; the kinds are {', '.join(kinds)}"))
     if options.allow:
-        from reconciler.policy.guards import ALLOWABLE, is_allowable
+        from reconciler.policy.guards import ALLOWABLE, LOCK_OUT, is_allowable
 
         found += [
-            error("not a guard", f"--allow {text!r}: choose from {', '.join(ALLOWABLE)}")
+            error("not a guard", f"--allow {text!r}: choose from {', '.join((*ALLOWABLE, f'{LOCK_OUT}:ACCOUNT'))}")
             for text in options.allow
             if not is_allowable(text)
         ]
@@ -148,8 +148,7 @@ def plan_host(loaded: Loaded, options: PlanOptions, host: Host | SnapshotView | 
         )
     except HostError as problem:
         return Planned((*loaded.diagnostics, error(problem.summary, problem.detail)))
-    live = isinstance(host, LiveHost) and host.root == "/"
-    locked_out, unknown = lockout(plan.steps, host, context.hostname or plan.host, tried, options.allow, live=live)
+    locked_out, unknown = lockout(plan.steps, host, context.hostname or plan.host, tried, options.allow)
     told = (*loaded.diagnostics, *plan.diagnostics, *guard(plan, context), *locked_out)
     plan = replace(plan, diagnostics=told, unknown=unknown)
     plan = _fingerprinted(plan, request, situation) if options.fingerprint else plan

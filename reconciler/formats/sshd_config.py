@@ -52,7 +52,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a login comes from: an address; or, without one, anywhere, with the conditions on addresses of the Match line at `block` held."""
+    """Where a login comes from: an address; or, without one, anywhere, where what the Match line at `block` says of addresses holds."""
 
     address: str = ""
     local_address: str = ""
@@ -121,8 +121,7 @@ def _lines(path: str, text: str, include: Include, depth: int) -> Iterator[Line]
             keyword, rest = _keyword(line)
             arguments = _match_words(rest) if keyword == "match" else _arguments(rest)
             _check(keyword, arguments, in_match=in_match)
-            if keyword == "include" and depth >= _MOST_INCLUDES:
-                raise _Bad("too many files include each other")
+            _check_depth(keyword, depth)
         except _Bad as bad:
             in_match = in_match or keyword == "match"
             yield Line(path, number, "match" if keyword == "match" else "?", problem=str(bad))
@@ -162,6 +161,11 @@ def _check(keyword: str, arguments: Sequence[str], *, in_match: bool) -> None:
         raise _Bad(f"{keyword} takes one value")
     if keyword == "match":
         _check_match(arguments)
+
+
+def _check_depth(keyword: str, depth: int) -> None:
+    if keyword == "include" and depth >= _MOST_INCLUDES:
+        raise _Bad("too many files include each other")
 
 
 def _check_match(words: Sequence[str]) -> None:
@@ -261,7 +265,7 @@ class _Taken:
 
 
 def _walk(lines: Sequence[Line], taken: _Taken, login: Login | None, *, active: bool, outside: bool = False, never: bool = False) -> None:
-    """Take what is active. `outside`: before the first Match of all, of whose lines only included Match blocks count; `never`: no block may hold."""
+    """Take what is active. `outside`: before the first Match, where only included Match blocks count; `never`: no block may hold."""
     for line in lines:
         if line.keyword == "match":
             active = not never and _holds(line, login)
@@ -285,23 +289,16 @@ def _criterion(name: str, value: str, login: Login, place: str) -> bool:
     origin = login.origin
     if name in _ADDRESSES and not origin.address:
         return origin.block == place
-    match name:
-        case "all":
-            return True
-        case "user":
-            return listed(login.user, value)
-        case "group":
-            return _any_listed(login.groups, value)
-        case "host":
-            return listed(origin.address.lower(), value.lower())
-        case "address":
-            return origin_listed(origin.address, value)
-        case "localaddress":
-            return origin_listed(origin.local_address, value)
-        case "localport":
-            return origin.local_port == value
-        case _:
-            return False
+    tests: Mapping[str, Callable[[], bool]] = {
+        "all": lambda: True,
+        "user": lambda: listed(login.user, value),
+        "group": lambda: _any_listed(login.groups, value),
+        "host": lambda: listed(origin.address.lower(), value.lower()),
+        "address": lambda: origin_listed(origin.address, value),
+        "localaddress": lambda: origin_listed(origin.local_address, value),
+        "localport": lambda: origin.local_port == value,
+    }
+    return name in tests and tests[name]()
 
 
 # ---------------------------------------------------------------------------------------------------- patterns

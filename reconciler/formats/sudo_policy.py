@@ -171,12 +171,13 @@ def _rules(line: str) -> Iterator[_Rule]:
     if not equals or not users or not hosts:
         return
     for number, part in enumerate(split(rest, ":", tags=True)):
+        said = part
         if number:
-            head, equals, part = _cut(part, "=")
+            head, equals, said = _cut(part, "=")
             hosts = tuple(split(head, ","))
             if not equals or not hosts:
                 return
-        commands = _commands(part)
+        commands = _commands(said)
         if commands is None:
             return
         yield _Rule(users, hosts, commands, line)

@@ -12,12 +12,12 @@ from reconciler.core.diagnostic import Diagnostic, Severity
 from reconciler.core.host import FileType, HostView
 from reconciler.formats.sshd_config import Origin, problems
 from reconciler.policy.followed import Followed
+from reconciler.policy.guards import LOCK_OUT
 from reconciler.policy.lockout_relevance import SSHD
 from reconciler.policy.people import People
 from reconciler.policy.ssh_login import SshLogin, Verdict
 from reconciler.policy.sudo_root import SudoRoot
 
-RULE = "lock-out"
 _SUMMARY = "would lock out"
 _UNITS = "/etc/systemd/system"
 _NAMED = 10
@@ -34,7 +34,7 @@ class Applicant:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked of two hosts. `now` is in seconds since the epoch; `host` is the host's name; `allowed` are accounts that may lose it."""
+    """What is asked of two hosts. `now` is in seconds since the epoch, `host` the host's name; `allowed` are accounts that may lose it."""
 
     host: str
     now: int
@@ -96,9 +96,9 @@ def _refuse(question: Question, names: Collection[str], what: str, reasons: Mapp
     if names and all(name in question.allowed for name in names):
         return []
     told = [f"{name}: {why}." for name, why in list(reasons.items())[:_NAMED]]
-    flags = " ".join(f"--allow {RULE}:{name}" for name in names) or f"--allow {RULE}:ACCOUNT"
+    flags = " ".join(f"--allow {LOCK_OUT}:{name}" for name in names) or f"--allow {LOCK_OUT}:ACCOUNT"
     detail = "\n".join((what, *told, f"If it is meant: {flags}."))
-    return [Diagnostic(Severity.ERROR, _SUMMARY, detail, rule=RULE, refusal=True)]
+    return [Diagnostic(Severity.ERROR, _SUMMARY, detail, rule=LOCK_OUT, refusal=True)]
 
 
 def _reason(verdicts: tuple[Verdict, Verdict]) -> str:
@@ -175,4 +175,4 @@ def _named(names: Collection[str]) -> str:
 
 def allowed_accounts(allow: Collection[str]) -> frozenset[str]:
     """The accounts that --allow names."""
-    return frozenset(name for rule, _, name in (text.partition(":") for text in allow) if rule == RULE and name)
+    return frozenset(name for rule, _, name in (text.partition(":") for text in allow) if rule == LOCK_OUT and name)

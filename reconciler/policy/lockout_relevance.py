@@ -1,4 +1,4 @@
-"""Whether a plan can change who gets in at all. Small and imported by every plan that does something: most of them have nothing to do with it."""
+"""Whether a plan can change who gets in at all. Small, for every plan that does something imports it, and few have to do with that."""
 
 from __future__ import annotations
 

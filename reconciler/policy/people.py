@@ -15,6 +15,8 @@ _DEFAULT_SHELL = "/bin/sh"
 _NOLOGIN = ("/etc/nologin", "/run/nologin")
 """While one of them is there, pam_nologin(8) and sshd let in nobody but root."""
 _WIDTH = 9
+_ELSEWHERE = "x"
+"""A mark, and no password's hash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,11 @@ def _shadow(line: str) -> Shadow:
     row = [*line.split(":"), *[""] * _WIDTH]
     password = row[1]
     return Shadow(
-        password.startswith("!"), not password.startswith(("!", "*")) and password != "x", _number(row[2]), _number(row[4]), _number(row[7])
+        password.startswith("!"),
+        not password.startswith(("!", "*")) and password != _ELSEWHERE,
+        _number(row[2]),
+        _number(row[4]),
+        _number(row[7]),
     )
 
 

@@ -7,6 +7,7 @@ modules other than pam_unix, pam_nologin and pam_shells.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -170,9 +171,9 @@ class SshLogin:
         for word in settings.words("authorizedkeysfile", _KEY_FILES):
             if word.lower() == "none":
                 continue
-            for token, value in (("%%", "\0"), ("%h", user.home), ("%u", user.name), ("%U", str(user.uid)), ("\0", "%")):
-                word = word.replace(token, value)
-            yield word if word.startswith("/") else f"{user.home.rstrip('/')}/{word}"
+            tokens = {"%%": "%", "%h": user.home, "%u": user.name, "%U": str(user.uid)}
+            path = re.sub("%.", lambda found: tokens.get(found[0], found[0]), word)
+            yield path if path.startswith("/") else f"{user.home.rstrip('/')}/{path}"
 
     def _lines(self, path: str, settings: Settings, user: User) -> tuple[str, Sequence[str]]:
         """Why sshd would not take keys from a file, or else its lines."""

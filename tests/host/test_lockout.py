@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 import pytest
 
@@ -26,7 +25,7 @@ def _chunks(plans: tuple[LockPlan, ...]) -> list[tuple[LockPlan, ...]]:
 
 
 @pytest.fixture
-def host(booted: BootedHost) -> Iterator[BootedHost]:
+def host(booted: BootedHost) -> BootedHost:
     """A host with sshd, key pairs of root's to try, and a copy of all that a plan changes."""
     for name in PEOPLE:
         booted.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", f"/root/key-{name}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import pytest
 
@@ -46,10 +46,24 @@ WRITTEN: tuple[Files, ...] = (
     {MAIN: "Match Address 2001:db8::/32 User alice\n PubkeyAuthentication no\n"},
     {MAIN: 'Match User "alice" Host 192.0.2.?\n AuthorizedKeysFile "/etc/keys/%u" .ssh/x\n'},
     {MAIN: "Include /tmp/sshd/a.conf\nPubkeyAuthentication yes\n", "/tmp/sshd/a.conf": "PubkeyAuthentication no\n"},
-    {MAIN: "Include /tmp/sshd/*.conf\nUsePAM yes\n", "/tmp/sshd/b.conf": "AllowUsers bob\n", "/tmp/sshd/a.conf": "Match User alice\n PubkeyAuthentication no\n"},
-    {MAIN: "Match User alice\n Include /tmp/sshd/a.conf\n PermitRootLogin no\n", "/tmp/sshd/a.conf": "PubkeyAuthentication no\nMatch User bob\n PermitRootLogin yes\n"},
-    {MAIN: "Include /tmp/sshd/a.conf\nPermitRootLogin no\n", "/tmp/sshd/a.conf": "Match User bob\n PermitRootLogin yes\n Include /tmp/sshd/b.inc\n", "/tmp/sshd/b.inc": "PubkeyAuthentication no\nMatch all\n StreamLocalBindUnlink yes\n"},
-    {MAIN: "Match User bob\n PermitRootLogin yes\nInclude /tmp/sshd/a.conf\n", "/tmp/sshd/a.conf": "Match User alice\n PubkeyAuthentication no\n"},
+    {
+        MAIN: "Include /tmp/sshd/*.conf\nUsePAM yes\n",
+        "/tmp/sshd/b.conf": "AllowUsers bob\n",
+        "/tmp/sshd/a.conf": "Match User alice\n PubkeyAuthentication no\n",
+    },
+    {
+        MAIN: "Match User alice\n Include /tmp/sshd/a.conf\n PermitRootLogin no\n",
+        "/tmp/sshd/a.conf": "PubkeyAuthentication no\nMatch User bob\n PermitRootLogin yes\n",
+    },
+    {
+        MAIN: "Include /tmp/sshd/a.conf\nPermitRootLogin no\n",
+        "/tmp/sshd/a.conf": "Match User bob\n PermitRootLogin yes\n Include /tmp/sshd/b.inc\n",
+        "/tmp/sshd/b.inc": "PubkeyAuthentication no\nMatch all\n StreamLocalBindUnlink yes\n",
+    },
+    {
+        MAIN: "Match User bob\n PermitRootLogin yes\nInclude /tmp/sshd/a.conf\n",
+        "/tmp/sshd/a.conf": "Match User alice\n PubkeyAuthentication no\n",
+    },
     {MAIN: "Include /tmp/sshd/none-*.conf\nStrictModes no\n"},
     {MAIN: "PubkeyAcceptedKeyTypes ssh-ed25519\n"},
     {MAIN: "PubkeyAcceptedAlgorithms -ssh-ed25519,ecdsa-*\n"},
@@ -59,7 +73,7 @@ WRITTEN: tuple[Files, ...] = (
     {MAIN: "RequiredRSASize 3072\nRevokedKeys /etc/ssh/revoked\nChrootDirectory /srv\n"},
     {MAIN: "AllowGroups sudo 'ml-users'\nDenyGroups \"x y\" z\n"},
     {MAIN: "\tAuthorizedKeysFile\t.ssh/authorized_keys\t/etc/ssh/%u\t\n\n# x\n   # y\n"},
-)  # fmt: skip
+)
 
 BROKEN = (
     "PubkeyAuthentification yes\n",
@@ -79,11 +93,26 @@ def _random_files(seed: int) -> Files:
     """A configuration of many lines, with a file that it includes."""
     dice = random.Random(seed)
     lines = (
-        "PubkeyAuthentication yes", "PubkeyAuthentication no", "PermitRootLogin yes", "PermitRootLogin no", "AllowUsers alice", "AllowUsers b*",
-        "DenyUsers bob@192.0.2.7", "AllowGroups sudo", "DenyGroups ml-*", "AuthorizedKeysFile /etc/k/%u", "ForceCommand /bin/true",
-        "PubkeyAcceptedAlgorithms -ssh-ed25519", "Match User alice", "Match User !alice,*", "Match Group sudo", "Match all",
-        "Match Address 192.0.2.0/24", "Match User bob Address 2001:db8::/32", "Include /tmp/sshd/a.conf",
-    )  # fmt: skip
+        "PubkeyAuthentication yes",
+        "PubkeyAuthentication no",
+        "PermitRootLogin yes",
+        "PermitRootLogin no",
+        "AllowUsers alice",
+        "AllowUsers b*",
+        "DenyUsers bob@192.0.2.7",
+        "AllowGroups sudo",
+        "DenyGroups ml-*",
+        "AuthorizedKeysFile /etc/k/%u",
+        "ForceCommand /bin/true",
+        "PubkeyAcceptedAlgorithms -ssh-ed25519",
+        "Match User alice",
+        "Match User !alice,*",
+        "Match Group sudo",
+        "Match all",
+        "Match Address 192.0.2.0/24",
+        "Match User bob Address 2001:db8::/32",
+        "Include /tmp/sshd/a.conf",
+    )
 
     def text(number: int, choices: tuple[str, ...]) -> str:
         return "".join(f"{dice.choice(choices)}\n" for _ in range(number))
@@ -95,18 +124,22 @@ def ours(files: Files, user: str, address: str) -> dict[str, object]:
     """What we say is in force."""
     from fnmatch import fnmatch
 
-    lines = sshd_config.parse(MAIN, files[MAIN], lambda pattern: [(path, files[path]) for path in sorted(files) if path != MAIN and fnmatch(path, pattern)])
+    lines = sshd_config.parse(
+        MAIN, files[MAIN], lambda pattern: [(path, files[path]) for path in sorted(files) if path != MAIN and fnmatch(path, pattern)]
+    )
     assert [] == list(sshd_config.problems(lines))
 
     said = sshd_config.in_force(lines, Login(user, PEOPLE[user], Origin(address, "127.0.0.1", "22")))
     found: dict[str, object] = {name: said.words(name, default) for name, default in DEFAULTS.items()}
-    found["permitrootlogin"] = tuple(word.replace("prohibit-password", "without-password") for word in said.words("permitrootlogin", ("without-password",)))
+    found["permitrootlogin"] = tuple(
+        word.replace("prohibit-password", "without-password") for word in said.words("permitrootlogin", ("without-password",))
+    )
     return found | {"pubkeyacceptedalgorithms": accepted(",".join(said.words("pubkeyacceptedalgorithms")))}
 
 
 def theirs(output: str) -> dict[str, object]:
     """What sshd -T says."""
-    found: dict[str, object] = {name: () for name in ("allowusers", "denyusers", "allowgroups", "denygroups")}
+    found: dict[str, object] = dict.fromkeys(("allowusers", "denyusers", "allowgroups", "denygroups"), ())
     for line in output.splitlines():
         name, _, value = line.partition(" ")
         if name in ("allowusers", "denyusers", "allowgroups", "denygroups"):
@@ -130,7 +163,7 @@ done
 
 
 @pytest.fixture
-def people(booted: BootedHost) -> Iterator[BootedHost]:
+def people(booted: BootedHost) -> BootedHost:
     """A host with alice and bob in their groups."""
     booted.run("groupadd", "ml-users")
     booted.run("useradd", "--groups", "sudo,ml-users", "alice")
@@ -211,7 +244,7 @@ def test_who_becomes_root_is_what_sudo_says(people: BootedHost) -> None:
     """For each file of rules: whether alice may run a shell as root, and whether sudo does it without a password."""
     script = "\n".join(
         f"cat > /etc/sudoers.d/x <<'END'\n{text}\nEND\nchmod 440 /etc/sudoers.d/x; echo \"=== $(su -s /bin/sh alice -c 'sudo -n /bin/sh -c \"echo in\"' 2>/dev/null) "
-        f"$(sudo -U alice -l /bin/sh 2>/dev/null)\""
+        f'$(sudo -U alice -l /bin/sh 2>/dev/null)"'
         for text in SUDOERS
     )
     people.run("sed", "-i", "/^%sudo/d", "/etc/sudoers")
