@@ -68,7 +68,7 @@ def lockout(steps: Sequence[Step], view: HostView, name: str, tried: Tried, allo
     question = Question(name, now(), allowed_accounts(allow), _applicant() if live else None)
     try:
         after = tried.after(steps, view)
-        return compare(view, after, question, _complaint(view, after) if live else ""), ()
+        return compare(view, after, question, _complaint(view, after) if live else None), ()
     except NotInSnapshot:
         return [], ()  # the snapshot tells of what it was asked in vain
     except HostError as problem:
@@ -87,14 +87,14 @@ def _applicant() -> Applicant | None:
     return Applicant(uid, Origin(connection[0], connection[2], connection[3]) if connection else None)
 
 
-def _complaint(before: HostView, after: HostView) -> str:
-    """What sshd itself says about a configuration that changes; only root can ask it."""
+def _complaint(before: HostView, after: HostView) -> str | None:
+    """What sshd itself says about a configuration that changes; None where it cannot be asked."""
     from reconciler.policy.followed import Followed
     from reconciler.policy.ssh_login import configuration
 
     old, new = configuration(Followed(before)), configuration(Followed(after))
-    if old == new or not is_root():
-        return ""
+    if old == new or not new or not is_root():
+        return None
     from reconciler.host.sshd import complaint
 
     return complaint(old, new)

@@ -87,7 +87,7 @@ OTHER_ALGORITHMS = ("ssh-rsa", "ssh-rsa-cert-v01@openssh.com", "ssh-dss", "ssh-d
 
 
 def accepted(said: str) -> frozenset[str]:
-    """The algorithms that a value of PubkeyAcceptedAlgorithms leaves: a list of patterns, or `+`, `-`, `^` and one to change the default."""
+    """The algorithms that a value of PubkeyAcceptedAlgorithms leaves: patterns, or `+`, `-`, `^` and some to change the default."""
     from fnmatch import fnmatchcase
 
     sign, names = (said[0], said[1:]) if said[:1] in "+-^" and said else ("", said)

@@ -20,13 +20,15 @@ Staged = Mapping[str, tuple[bytes, Mapping[int, tuple[str, ...]]]]
 """Content of each file of a configuration by path, the main one first, and for its Include lines by number the paths that they find."""
 
 
-def complaint(before: Staged, after: Staged) -> str:
-    """Why sshd would not start with a configuration; empty if it would, or if it cannot be asked, or says the same of the present one."""
+def complaint(before: Staged, after: Staged) -> str | None:
+    """Why sshd would not start with a configuration; empty if it would. None: it cannot be asked, or says the same of the present one."""
     try:
         said = _ask(after)
-        if said.rc == 0 or (before and _ask(before).err == said.err):
-            return ""
+        if said.rc and before and _ask(before).err == said.err:
+            return None
     except (HostError, OSError):
+        return None
+    if said.rc == 0:
         return ""
     lines = [line.strip() for line in said.err.decode("utf-8", "replace").splitlines() if line.strip()]
     return escape("; ".join(lines) or said.message)

@@ -5,7 +5,7 @@ Two hosts are compared, the one that is and the one that the plan leaves behind 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from reconciler.core.diagnostic import Diagnostic, Severity
@@ -60,28 +60,28 @@ class Doors:
             self._known[name] = (login, login if user is None or not login.can else self.sudo.verdict(user))
         return self._known[name]
 
-    def everybody(self) -> list[str]:
-        """All who can do both, in the order of their names."""
-        return sorted(name for name in self.people.users if all(verdict.can for verdict in self.of(name)))
+    def everybody(self) -> Iterator[str]:
+        """All who can do both, in the order of their names. Who cannot become root is not asked for his keys."""
+        for name, user in sorted(self.people.users.items()):
+            if self.sudo.verdict(user).can and self.of(name)[0].can:
+                yield name
 
 
-def lockout(before: HostView, after: HostView, question: Question, complaint: str = "") -> list[Diagnostic]:
-    """Refusals. `complaint` is what sshd itself says about its configuration after the plan, if it would not start with it.
+def lockout(before: HostView, after: HostView, question: Question, complaint: str | None = None) -> list[Diagnostic]:
+    """Refusals. `complaint` is what sshd itself says about its configuration after the plan, empty if it would start with it.
 
     Raises HostError for what cannot be read: then nothing is known.
     """
     now, then = Doors(before, question), Doors(after, question)
     if now.ssh.config is None:
         return []
-    in_now = now.everybody()
-    broken = (
-        f"sshd would not start again with its configuration: {complaint or _broken(now, then)}" if complaint or _broken(now, then) else ""
-    )
-    broken = broken or _no_longer_served(before, after)
-    if broken and in_now:
-        return _refuse(question, in_now, f"{_now(in_now)}, nobody could after this plan: {broken}.", {})
     found: list[Diagnostic] = []
-    if in_now and not then.everybody():
+    broken = _broken(now, then) if complaint is None else complaint
+    broken = f"sshd would not start again with its configuration: {broken}" if broken else _no_longer_served(before, after)
+    in_now = list(now.everybody()) if broken or not any(then.everybody()) else []
+    if in_now and broken:
+        return _refuse(question, in_now, f"{_now(in_now)}, nobody could after this plan: {broken}.", {})
+    if in_now:
         reasons = {name: _reason(then.of(name)) for name in in_now}
         found += _refuse(question, in_now, f"{_now(in_now)}, nobody could after this plan.", reasons)
     lost = _lost(now, then, question)

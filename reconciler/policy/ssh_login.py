@@ -168,12 +168,11 @@ class SshLogin:
         return entry is not None and entry.type is FileType.FILE and entry.size > 0
 
     def _paths(self, settings: Settings, user: User) -> Iterator[str]:
+        tokens = {"%%": "%", "%h": user.home, "%u": user.name, "%U": str(user.uid)}
         for word in settings.words("authorizedkeysfile", _KEY_FILES):
-            if word.lower() == "none":
-                continue
-            tokens = {"%%": "%", "%h": user.home, "%u": user.name, "%U": str(user.uid)}
             path = re.sub("%.", lambda found: tokens.get(found[0], found[0]), word)
-            yield path if path.startswith("/") else f"{user.home.rstrip('/')}/{path}"
+            if word.lower() != "none":
+                yield path if path.startswith("/") else f"{user.home.rstrip('/')}/{path}"
 
     def _lines(self, path: str, settings: Settings, user: User) -> tuple[str, Sequence[str]]:
         """Why sshd would not take keys from a file, or else its lines."""

@@ -185,7 +185,8 @@ def plan_schema() -> Schema:
         {
             "access": _list(_ref("access")),
             "approval": _APPROVAL,
-            "unknown": _list(_TEXT) | {"description": "What else a snapshot was asked for and does not have; then the plan is incomplete."},
+            "unknown": _list(_TEXT)
+            | {"description": "What else could not be found out, in a snapshot or by an ordinary user; then the plan is incomplete."},
         },
     )
     head = {

@@ -8,7 +8,7 @@ import pytest
 
 from tests.case import full
 from tests.host.booted import BootedHost
-from tests.policy.lockout_plans import LET_THROUGH, REFUSED, LockPlan
+from tests.policy.lockout_plans import BASE, DROP_IN, LET_THROUGH, REFUSED, LockPlan, with_carol, with_file, with_user
 
 SPEC = "/root/host.yaml"
 PEOPLE = ("alice", "bob", "carol")
@@ -113,3 +113,54 @@ def test_what_is_let_through_leaves_a_way_in(plans: tuple[LockPlan, ...], host: 
 
         assert done == 0, f"{plan.name}: {said}"
         assert becomes_root(host, plan.left), plan.name
+
+
+def over_ssh(host: BootedHost, name: str, *command: str) -> tuple[int, str]:
+    """The exit code and the output of a command of root's that somebody runs with sudo through a real login."""
+    options = ("BatchMode=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "IdentitiesOnly=yes")
+    words = [word for option in options for word in ("-o", option)]
+    argv = ["ssh", *words, "-i", f"/root/key-{name}", f"{name}@127.0.0.1", "sudo", "-n", *command]
+    done = host.run(*argv, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_who_applies_and_what_sshd_says(host: BootedHost) -> None:
+    """Who came by ssh and sudo is not to lose that, from that address; sshd itself is asked; a rollback is guarded too; a plan writes nothing."""
+    base = with_carol(BASE)
+    code, said = apply(host, base)
+    assert code == 0, said
+    restart(host)
+
+    # Of two admins the one who applies would lose the key, or be kept out where he comes from.
+    for spec, why in (
+        (with_carol(with_user(ssh_keys={"exactly": []})), "could no longer log in by SSH key from 127.0.0.1: no key is in"),
+        (
+            with_carol(with_user(ssh_keys={"exactly": [{"key": "KEY:alice", "from": ["192.0.2.0/24"]}]})),
+            "it is not accepted from 127.0.0.1",
+        ),
+        (with_file(DROP_IN, "Match Address 127.0.0.0/8\n    PubkeyAuthentication no\n", base=base), "pubkeyauthentication no"),
+    ):
+        host.write(SPEC, with_keys(host, json.dumps(full(spec))))
+        by_alice = over_ssh(host, "alice", "/usr/local/bin/reconciler", "plan", SPEC)
+        by_nobody = host.reconciler("plan", SPEC, check=False)
+
+        assert (3, True, True) == (by_alice[0], "alice is the account that applies this" in by_alice[1], why in by_alice[1]), by_alice[1]
+        assert by_nobody.returncode == 0, by_nobody.stdout + by_nobody.stderr
+
+    # What only sshd knows to be wrong is wrong, and to find that out nothing was written.
+    host.write(SPEC, with_keys(host, json.dumps(full(with_file(DROP_IN, "Ciphers nonsense\n", base=base)))))
+    places = ("/etc", "/run", "/tmp", "/var/lib/reconciler", "/root")
+    before = host.manifest(*places)
+    planned = host.reconciler("plan", SPEC, check=False)
+
+    assert planned.returncode == 3, planned.stdout + planned.stderr
+    assert f"{DROP_IN} line 1: Bad SSH2 cipher spec 'nonsense'" in planned.stdout + planned.stderr
+    assert before == host.manifest(*places)
+
+    # Undoing the run that made the admins leaves none.
+    refused = host.reconciler("rollback", "--auto-approve", check=False)
+    assert (3, True) == (refused.returncode, "2 accounts can log in by SSH key" in refused.stderr), refused.stdout + refused.stderr
+    done = host.reconciler("rollback", "--auto-approve", "--allow", "lock-out:alice", "--allow", "lock-out:carol", check=False)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not becomes_root(host, "alice")

@@ -55,7 +55,7 @@ DEBIAN: dict[str, dict[str, str]] = {
         "AcceptEnv LANG LC_*\nSubsystem sftp /usr/lib/openssh/sftp-server\n"
     },
     "/etc/sudoers": {
-        "content": 'Defaults\tenv_reset\nDefaults\tsecure_path="/bin"\nroot\tALL=(ALL:ALL) ALL\n%sudo\tALL=(ALL:ALL) ALL\n@includedir /etc/sudoers.d\n',
+        "content": "Defaults\tenv_reset\nDefaults\tuse_pty\nroot\tALL=(ALL:ALL) ALL\n%sudo\tALL=(ALL:ALL) ALL\n@includedir /etc/sudoers.d\n",
         "mode": "0440",
     },
     "/usr/bin/sudo": {"content": "", "mode": "4755"},
@@ -241,9 +241,12 @@ def test_a_plan_that_has_nothing_to_do_with_it_does_not_pay(world_of: Callable[.
 
 @pytest.mark.parametrize(
     "path",
-    ["/etc/ssh/sshd_config.d/x.conf", "/etc/sudoers.d/x", "/etc/nologin", "/etc/shells", "/home/alice", "/home", "/home/alice/.ssh", "/bin/bash",
-     "/home/alice/.ssh/authorized_keys", "/srv/keys/alice", "/opt/sshd/more.conf", "/opt/sudo/rules", "/usr/sbin/sshd"],
-)  # fmt: skip
+    [
+        *("/etc/ssh/sshd_config.d/x.conf", "/etc/sudoers.d/x", "/etc/nologin", "/etc/shells", "/bin/bash", "/usr/sbin/sshd"),
+        *("/home", "/home/alice", "/home/alice/.ssh", "/home/alice/.ssh/authorized_keys"),
+        *("/srv/keys/alice", "/opt/sshd/more.conf", "/opt/sudo/rules"),
+    ],
+)
 def test_a_plan_that_may_have_to_do_with_it_pays(path: str, world_of: Callable[..., World]) -> None:
     """Every place that is read to tell who gets in is one at which the guard wakes up, those that the configuration names elsewhere too."""
     elsewhere = {
