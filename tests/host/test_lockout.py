@@ -125,7 +125,7 @@ def over_ssh(host: BootedHost, name: str, *command: str) -> tuple[int, str]:
 
 
 def test_who_applies_and_what_sshd_says(host: BootedHost) -> None:
-    """Who came by ssh and sudo is not to lose that, from that address; sshd itself is asked; a rollback is guarded too; a plan writes nothing."""
+    """Who came by ssh and sudo keeps that; sshd itself is asked, and a plan writes nothing for it; a rollback is guarded too."""
     base = with_carol(BASE)
     code, said = apply(host, base)
     assert code == 0, said

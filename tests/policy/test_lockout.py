@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -20,10 +21,14 @@ from reconciler.app.snapshots import open_snapshot
 from reconciler.core.actions import SetAccess, Step
 from reconciler.core.diagnostic import Diagnostic
 from reconciler.core.host import Unreadable
+from reconciler.formats import sshd_config, sudo_policy
 from reconciler.formats.accounts import parse_users
-from reconciler.formats.sshd_config import Origin
+from reconciler.formats.sshd_config import Origin, Settings
 from reconciler.policy.lockout import Applicant, Question, allowed_accounts, lockout
 from reconciler.policy.lockout_relevance import may_change_access
+from reconciler.policy.people import People
+from reconciler.policy.ssh_login import SshLogin, _KeyJudge
+from reconciler.policy.sudo_root import SudoRoot
 from tests import worlds
 from tests.case import Case, Expected, Host
 from tests.policy.lockout_plans import (
@@ -55,7 +60,7 @@ DEBIAN: dict[str, dict[str, str]] = {
         "AcceptEnv LANG LC_*\nSubsystem sftp /usr/lib/openssh/sftp-server\n"
     },
     "/etc/sudoers": {
-        "content": "Defaults\tenv_reset\nDefaults\tuse_pty\nroot\tALL=(ALL:ALL) ALL\n%sudo\tALL=(ALL:ALL) ALL\n@includedir /etc/sudoers.d\n",
+        "content": "Defaults\tuse_pty\nroot\tALL=(ALL:ALL) ALL\n%sudo\tALL=(ALL:ALL) ALL\n@includedir /etc/sudoers.d\n",
         "mode": "0440",
     },
     "/usr/bin/sudo": {"content": "", "mode": "4755"},
@@ -328,3 +333,36 @@ def test_a_lock_out_is_allowed_by_name_only(text: str) -> None:
     """There is no flag that allows any lock-out whatever."""
     assert [found.summary for found in check_options(PlanOptions(allow=(text,)))] == ["not a guard"]
     assert [] == check_options(PlanOptions(allow=("lock-out:alice",)))
+
+
+# ---------------------------------------------------------------------------------------------------- planted bugs
+
+
+_BUGS: dict[str, tuple[Any, str, Any, str]] = {
+    "sshd's configuration is ignored": (sshd_config, "in_force", lambda *_: Settings({}, {}), "AllowUsers without her"),
+    "Match is ignored": (sshd_config, "_holds", lambda *_: False, "Match block"),
+    "a broken configuration is ignored": (sshd_config, "problems", lambda *_: iter(()), "sshd_config with an unknown keyword"),
+    "expiry is ignored": (People, "_expired", lambda *_, **__: "", "account expires in the past"),
+    "the shell is ignored": (People, "_shell", lambda *_, **__: "", "shell is nologin"),
+    "nologin is ignored": (People, "_closed", lambda *_: "", "nobody may log in"),
+    "every password works": (People, "password_works", lambda *_: True, "sudo rule asks for a password that nobody has"),
+    "StrictModes is ignored": (SshLogin, "_insecure", lambda *_: "", "home writable for all"),
+    "rights of the user are ignored": (SshLogin, "_unreachable", lambda *_: "", "home closed to its user"),
+    "options of keys are ignored": (_KeyJudge, "_options", lambda *_: "", "last key expires in the past"),
+    "types of keys are ignored": (_KeyJudge, "_type", lambda *_: "", "PubkeyAcceptedAlgorithms without her type"),
+    "who may write sudoers is ignored": (SudoRoot, "_trusted", lambda *_: True, "sudoers file that all can write"),
+    "names that sudo ignores are read": (sudo_policy, "is_ignored", lambda _: False, "sudoers file under a name that sudo ignores"),
+}
+
+
+@pytest.mark.parametrize("bug", _BUGS)
+def test_a_planted_bug_is_caught(bug: str, world_of: Callable[..., World]) -> None:
+    """With each of these mistakes in it the guard lets a plan through that the tests above want refused."""
+    where, name, instead, caught_by = _BUGS[bug]
+    plan = next(plan for plan in REFUSED if plan.name == caught_by)
+    world = world_of(plan, running=True)
+    assert len(refusals(planned(plan, world))) == 1
+    with mock.patch.object(where, name, instead):
+        found = refusals(planned(plan, world))
+
+    assert [] == found
