@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from reconciler._version import __version__
+from reconciler.app.lockout import Tried, lockout
 from reconciler.app.processes import read_started
 from reconciler.app.specs import Loaded
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Verb
 from reconciler.core.diagnostic import Diagnostic, error, errors
 from reconciler.core.digest import machine_digest
-from reconciler.core.host import Executor, HostError, HostView
+from reconciler.core.host import HostError
 from reconciler.core.kind import Kinds
 from reconciler.core.plan import Plan
 from reconciler.core.spec import SourceReader
@@ -99,10 +100,12 @@ def check_options(options: PlanOptions) -> list[Diagnostic]:
         if address.kind not in kinds:
             found.append(error("not an address", f"{text!r}: there is no kind {address.kind!r}; the kinds are {', '.join(kinds)}"))
     if options.allow:
-        from reconciler.policy.guards import ALLOWABLE
+        from reconciler.policy.guards import ALLOWABLE, LOCK_OUT, is_allowable
 
         found += [
-            error("not a guard", f"--allow {text!r}: choose from {', '.join(ALLOWABLE)}") for text in options.allow if text not in ALLOWABLE
+            error("not a guard", f"--allow {text!r}: choose from {', '.join((*ALLOWABLE, f'{LOCK_OUT}:ACCOUNT'))}")
+            for text in options.allow
+            if not is_allowable(text)
         ]
     return found
 
@@ -140,15 +143,17 @@ def plan_host(loaded: Loaded, options: PlanOptions, host: Host | SnapshotView | 
         lost = _lost(request)
         if lost:
             return Planned((*loaded.diagnostics, *lost))
-        plan, situation = make_plan(request, _simulated)
+        tried = Tried()
+        plan, situation = make_plan(request, tried.simulator)
         declared = frozenset(found.address for found in loaded.spec.resources)
         context = Context(
             static_hostname(host), declared, is_older_commit(loaded.reader, loaded.spec.commit, memory), options.allow, options.unprotect
         )
     except HostError as problem:
         return Planned((*loaded.diagnostics, error(problem.summary, problem.detail)))
-    told = (*loaded.diagnostics, *plan.diagnostics, *guard(plan, context))
-    plan = replace(plan, diagnostics=told)
+    locked_out, unknown = lockout(plan.steps, host, context.hostname or plan.host, tried, options.allow)
+    told = (*loaded.diagnostics, *plan.diagnostics, *guard(plan, context), *locked_out)
+    plan = replace(plan, diagnostics=told, unknown=unknown)
     plan = _fingerprinted(plan, request, situation) if options.fingerprint else plan
     snapshot = _snapshot(request)
     itself = cast("Host", host) if snapshot is None else None
@@ -194,14 +199,8 @@ def _with_unknown(planned: Planned, view: SnapshotView) -> Planned:
     if plan.approval is not None and planned.situation is not None:
         secret += [address for address, part in planned.situation.parts.items() if part.sensitive]
     secret = list(dict.fromkeys(secret)) if plan.memory.lineage else []
-    unknown = (*missing, *(f"the key with which the host tells the secret of {address}" for address in secret))
+    unknown = (*plan.unknown, *missing, *(f"the key with which the host tells the secret of {address}" for address in secret))
     return replace(planned, plan=replace(plan, unknown=unknown))
-
-
-def _simulated(view: HostView) -> Executor:
-    from reconciler.host.simulated import SimulatedHost  # not where there is nothing to do
-
-    return SimulatedHost(view)
 
 
 def _lost(request: Request) -> list[Diagnostic]:

@@ -7,17 +7,18 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from reconciler._version import __version__
+from reconciler.app.lockout import Tried, lockout
 from reconciler.core.actions import Step, WriteFile, as_data
 from reconciler.core.address import Address
-from reconciler.core.diagnostic import Diagnostic, error, errors
-from reconciler.core.host import Executor, HostError, HostView
+from reconciler.core.diagnostic import Diagnostic, error, errors, warning
+from reconciler.core.host import HostError, HostView
 from reconciler.core.masking import holds_private_key
 from reconciler.core.result import ApplyResult, Progress
 from reconciler.core.state import Memory, PastRun
 from reconciler.engine.reversal import Wish
 from reconciler.engine.rollback import Rollback, carry_out, plan_rollback
 from reconciler.host.environment import is_root, monotonic, now, started_by
-from reconciler.host.hosts import machine_id, open_host, state_directory
+from reconciler.host.hosts import machine_id, open_host, state_directory, static_hostname
 from reconciler.host.lines import edited
 from reconciler.host.lock import Lock, LockBusy
 from reconciler.host.state import Store
@@ -39,6 +40,7 @@ class RollbackOptions:
     excludes: tuple[str, ...] = ()
     overwrite: tuple[str, ...] = ()
     unprotect: tuple[str, ...] = ()
+    allow: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,14 +117,12 @@ def _half_done(planned: Rollback) -> bool:
 
 
 def _planned(options: RollbackOptions, past: PastRun, memory: Memory, host: HostView) -> Rollback:
-    wish = Wish(past, memory, edited, options.overwrite, options.targets, options.excludes)
-    return plan_rollback(wish, host, discover(), __version__, _simulated, options.unprotect)
-
-
-def _simulated(view: HostView) -> Executor:
-    from reconciler.host.simulated import SimulatedHost
-
-    return SimulatedHost(view)
+    wish, tried = Wish(past, memory, edited, options.overwrite, options.targets, options.excludes), Tried()
+    planned = plan_rollback(wish, host, discover(), __version__, tried.simulator, options.unprotect)
+    name = static_hostname(host) or planned.plan.host
+    locked_out, unknown = lockout(planned.plan.steps, host, name, tried, options.allow)
+    told = (*locked_out, *(warning("not known whether it locks out", what, rule="lock-out") for what in unknown))
+    return replace(planned, diagnostics=(*planned.diagnostics, *told))
 
 
 def _past(directory: str, number: int) -> tuple[PastRun | None, str]:

@@ -24,7 +24,7 @@ MEANINGS = {
     ExitCode.ERROR: "An error; nothing was changed: the spec is invalid, the host cannot be read, the plan has an error.",
     ExitCode.CHANGES: "With --detailed-exitcode: success, and there are changes (`plan`), drift (`drift`) or changes made (`apply`). "
     "`backup verify`: an archive is bad, or with --compare differs from the files. `service health`, `doctor`: something is not well.",
-    ExitCode.REFUSED: "Refused by policy before the first effect: a guard, an adoption, a protected resource, the deny list, "
+    ExitCode.REFUSED: "Refused by policy before the first effect: a guard, a lock-out, an adoption, a protected resource, the deny list, "
     "an apply that nobody approved or whose approval is stale. "
     "`backup`: something that must be there is not (a source, a mount, room), or the place is not safe.",
     ExitCode.FAILED: "`apply`: some resources failed, none was changed.",

@@ -47,7 +47,12 @@ Target = Annotated[list[str], typer.Option("--target", metavar="ADDRESS", help="
 Exclude = Annotated[list[str], typer.Option("--exclude", metavar="ADDRESS", help="Leave this resource, part or kind out.")]
 Adopt = Annotated[bool, typer.Option("--adopt", help="Take over objects that exist already and differ.")]
 Unprotect = Annotated[list[str], typer.Option("--unprotect", metavar="ADDRESS", help="Lift the protection of this resource, this once.")]
-Allow = Annotated[list[str], typer.Option("--allow", metavar="GUARD", help="Override the guard of this name, this once.")]
+Allow = Annotated[
+    list[str],
+    typer.Option(
+        "--allow", metavar="GUARD", help="Override the guard of this name, this once. A lock-out is allowed for an account: lock-out:NAME."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 NoColor = Annotated[bool, typer.Option("--no-color", help="No colours. NO_COLOR does the same.")]
 Detailed = Annotated[bool, typer.Option("--detailed-exitcode", help="Exit 2 when there are changes.")]

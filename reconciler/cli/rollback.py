@@ -31,6 +31,7 @@ def rollback(
     target: options.Target = [],  # noqa: B006  # as above
     exclude: options.Exclude = [],  # noqa: B006  # as above
     unprotect: options.Unprotect = [],  # noqa: B006  # as above
+    allow: options.Allow = [],  # noqa: B006  # as above
     lock_timeout: LockTimeout = 0,
     as_json: options.Json = False,
     no_color: options.NoColor = False,
@@ -40,9 +41,14 @@ def rollback(
     Files, links, modes and owners come back as they were, units run or stand still as they did, and accounts get their fields back.
     An account that the run made is disabled, and data stays. The spec is not changed: see what the command says at its end.
     """
+    from reconciler.app.planning import PlanOptions, check_options
     from reconciler.app.rolling_back import RollbackOptions, roll_back
 
-    wanted = RollbackOptions(run, root, tuple(target), tuple(exclude), tuple(overwrite), tuple(unprotect))
+    wrong = check_options(PlanOptions(allow=tuple(allow)))
+    if wrong:
+        output.complain(wrong, no_color)
+        return ExitCode.USAGE
+    wanted = RollbackOptions(run, root, tuple(target), tuple(exclude), tuple(overwrite), tuple(unprotect), tuple(allow))
     talk = _Talk(auto_approve, as_json=as_json, no_color=no_color)
     done = roll_back(wanted, talk.approve, tell, lock_timeout)
     return talk.finish(done)

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
-from reconciler.formats import authorized_keys, logrotate, profile, unit
+from reconciler.formats import authorized_keys, logrotate, profile, sshd_config, sudo_policy, unit
 from reconciler.formats.users import parse_ranges
 
 SET = "(set)"
@@ -151,6 +151,11 @@ def _unit(text: str, *, names: bool) -> str:
     return "\n".join((*lines, ""))
 
 
+def with_module(module: str) -> Callable[[str], str]:
+    """pam.d(5): the lines that ask a module."""
+    return lambda text: "".join(f"{line}\n" for line in text.splitlines() if module in line)
+
+
 _SKELETON = re.compile(r"/etc/skel/(?!\.ssh/).*")
 _EXCERPTS: tuple[tuple[re.Pattern[str], Callable[[str], str | None]], ...] = (
     (re.compile(re.escape(profile.BASHRC)), only(profile.BASHRC_LINE)),
@@ -161,6 +166,9 @@ _EXCERPTS: tuple[tuple[re.Pattern[str], Callable[[str], str | None]], ...] = (
     (re.compile(_UNITS), package_unit),
     (re.compile(rf"{_UNITS}\.d/[^/]+\.conf|/(?:etc|run|usr/lib)/systemd/system/service\.d/[^/]+\.conf"), drop_in),
     (_SKELETON, only()),
+    (re.compile(r"/etc/ssh/sshd_config(?:\.d/[^/]+)?"), sshd_config.decisive),
+    (re.compile(r"/etc/sudoers(?:\.d/[^/]+)?"), sudo_policy.without_secrets),
+    (re.compile(r"/etc/pam\.d/(?:sshd|common-account|common-auth)"), with_module("pam_shells.so")),
 )
 
 

@@ -42,12 +42,16 @@ _BASE: Mapping[str, Said] = {
 
 
 class SimulatedHost:
-    """Reads fall through to `base`, changes stay here. The results are those of a real host, so that planning again gives nothing."""
+    """Reads fall through to `base`, changes stay here. The results are those of a real host, so that planning again gives nothing.
+
+    `done` is what was executed here without a failure, in order.
+    """
 
     running: bool
 
     def __init__(self, base: HostView) -> None:
         self.running = base.running
+        self.done: list[Action] = []
         self._files = Overlay(base)
         self._units = SimulatedUnits(base, self._files)
         self._names: tuple[frozenset[str], frozenset[str]] | None = None
@@ -103,6 +107,11 @@ class SimulatedHost:
 
     def execute(self, action: Action) -> Receipt:
         """As Executor.execute."""
+        receipt = self._execute(action)
+        self.done.append(action)
+        return receipt
+
+    def _execute(self, action: Action) -> Receipt:
         match action:
             case Unit():
                 if not self.running:

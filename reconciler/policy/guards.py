@@ -109,6 +109,14 @@ def protected(plan: Plan, context: Context) -> Iterator[Diagnostic]:
 
 GUARDS: tuple[Guard, ...] = (other_host, empty_spec, many_destroyed, older_commit, protected)
 ALLOWABLE = ("other-host", "empty-spec", "many-destroyed", "older-commit")
+LOCK_OUT = "lock-out"
+"""`policy.lockout`, which needs a host to look at: --allow takes it with the name of an account."""
+
+
+def is_allowable(text: str) -> bool:
+    """Whether --allow takes it. A lock-out is allowed for an account that is named, never for all."""
+    rule, colon, account = text.partition(":")
+    return bool(account) and rule == LOCK_OUT if colon else text in ALLOWABLE
 
 
 def guard(plan: Plan, context: Context) -> list[Diagnostic]:

@@ -91,8 +91,12 @@ def _summary(data: Data, meant: Sequence[Data], ci: str) -> list[list[str]]:
         _holds(data),
         _held(data),
         _blocked(data["resource_changes"]),
-        _unreadable([*data["unreadable"], *({"address": "", "reason": what} for what in data.get("unknown", ()))]),
+        _unreadable([*data["unreadable"], *({"address": _lacking(data), "reason": what} for what in data.get("unknown", ()))]),
     ]
+
+
+def _lacking(data: Data) -> str:
+    return "the snapshot does not have" if data["basis"]["kind"] == "snapshot" else "not known"
 
 
 def _basis(data: Data, ci: str) -> list[str]:
@@ -208,7 +212,7 @@ def _unreadable(rows: Sequence[Data]) -> list[str]:
 
 
 def _name(address: str | None) -> str:
-    return "the state of earlier runs" if address is None else address or "the snapshot does not have"
+    return "the state of earlier runs" if address is None else address
 
 
 # ---------------------------------------------------------------------------------------------------- the diff

@@ -213,7 +213,8 @@ def plan_schema() -> Schema:
             "exposure": _list(_ref("exposure"))
             | {"description": "What `systemd-analyze security --offline` says of services whose unit is new or changes: 0 is best."},
             "approval": _APPROVAL,
-            "unknown": _list(_TEXT) | {"description": "What else a snapshot was asked for and does not have; then the plan is incomplete."},
+            "unknown": _list(_TEXT)
+            | {"description": "What else could not be found out, in a snapshot or by an ordinary user; then the plan is incomplete."},
         },
     )
     head = {

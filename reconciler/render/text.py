@@ -193,7 +193,8 @@ def _steps(steps: Sequence[Data], paint: Paint) -> list[str]:
 
 def _unreadable(data: Data, paint: Paint) -> list[str]:
     told = [(visible(row["address"] or "the state of earlier runs"), visible(row["reason"])) for row in data["unreadable"]]
-    also = [f"  {symbol('?', paint)} the snapshot does not have {visible(what)}" for what in data.get("unknown", [])]
+    lacks = "the snapshot does not have " if _from_snapshot(data) else ""
+    also = [f"  {symbol('?', paint)} {lacks}{visible(what)}" for what in data.get("unknown", [])]
     if not told and not also:
         return []
     why = "Not known from the snapshot" if _from_snapshot(data) else "Could not be read"

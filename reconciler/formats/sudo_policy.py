@@ -1,0 +1,383 @@
+"""sudoers(5), all of it that decides whether somebody can become root: rules, aliases, Defaults about passwords, included files.
+
+Pure text: included files come through a function. `formats.sudoers` writes rules of ours, this reads anybody's. A line that cannot be read
+is left out, as sudo since 1.9.3 does; the tests compare with `sudo -l -U` on a booted host.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+
+Include = Callable[[str], str | None]
+"""The text of an included file; None for one that is not there or that sudo does not trust."""
+Names = Callable[[str], Sequence[str]]
+"""The names of the files in an included directory, sorted."""
+
+_MOST_INCLUDES = 128
+_ALIAS_KINDS = {"User_Alias": "user", "Runas_Alias": "runas", "Host_Alias": "host", "Cmnd_Alias": "command", "Cmd_Alias": "command"}
+_ALIAS = re.compile(r"[A-Z][A-Z0-9_]*")
+_INCLUDE = re.compile(r"[#@](include|includedir)[ \t]+(?:\"([^\"]+)\"|(\S+))\s*")
+_DEFAULTS = re.compile(r"Defaults([@:!>]?)(.*)", re.DOTALL)
+_TAG = re.compile(r"(NO)?(PASSWD|EXEC|SETENV|LOG_INPUT|LOG_OUTPUT|MAIL|FOLLOW|INTERCEPT):\s*")
+_OPTION = re.compile(r"(ROLE|TYPE|APPARMOR_PROFILE|PRIVS|LIMITPRIVS|NOTBEFORE|NOTAFTER|TIMEOUT|CWD|CHROOT)\s*=\s*(\"[^\"]*\"|[^\s,]+)\s*")
+_DIGEST = re.compile(r"sha(?:224|256|384|512)\s*:\s*[A-Za-z0-9+/=]+\s+")
+_SHELLS = ("/bin/sh", "/bin/bash", "/usr/bin/sh", "/usr/bin/bash", "/bin/su", "/usr/bin/su")
+_ANYTHING = ""
+"""Stands for a command that no rule names: only ALL allows it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """The person who asks. `groups` are names, `gids` numbers, the primary group among both. `host` is the host's name."""
+
+    name: str
+    uid: int
+    groups: frozenset[str]
+    gids: frozenset[int]
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Whether sudo lets somebody become root. `password` is the account whose password it asks for; empty: none is asked for."""
+
+    allowed: bool
+    password: str = ""
+    rule: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Command:
+    run: str
+    negated: bool
+    runas: tuple[str, ...]
+    asks: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    users: tuple[str, ...]
+    hosts: tuple[str, ...]
+    commands: tuple[_Command, ...]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Default:
+    scope: str
+    names: tuple[str, ...]
+    settings: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Policy:
+    """Everything that was read."""
+
+    rules: list[_Rule] = field(default_factory=list)
+    defaults: list[_Default] = field(default_factory=list)
+    aliases: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+
+
+# ---------------------------------------------------------------------------------------------------- reading
+
+
+def parse(text: str, host: str, include: Include, names: Names) -> Policy:
+    """All rules of /etc/sudoers, with what it includes. `host` is the host's name, for %h in paths."""
+    policy = Policy()
+    _read(text, policy, _Reader(host, include, names), 0)
+    return policy
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    host: str
+    include: Include
+    names: Names
+
+
+def _read(text: str, policy: Policy, reader: _Reader, depth: int) -> None:
+    for line in logical_lines(text):
+        found = _INCLUDE.fullmatch(line)
+        if found is None:
+            _take(line, policy)
+        elif depth < _MOST_INCLUDES:
+            for path in _included(found[1], (found[2] or found[3]).replace("%h", reader.host.partition(".")[0]), reader):
+                content = reader.include(path)
+                if content is not None:
+                    _read(content, policy, reader, depth + 1)
+
+
+def _included(how: str, path: str, reader: _Reader) -> Iterator[str]:
+    path = path if path.startswith("/") else f"/etc/{path}"
+    if how == "include":
+        yield path
+        return
+    yield from (f"{path.rstrip('/')}/{name}" for name in reader.names(path) if not is_ignored(name))
+
+
+def is_ignored(name: str) -> bool:
+    """Whether sudo passes over a file of this name in an included directory, without a word."""
+    return "." in name or name.endswith("~")
+
+
+def logical_lines(text: str) -> Iterator[str]:
+    """Lines with those that they are continued on, without comments and without the empty ones."""
+    for line in re.sub(r"\\\r?\n[ \t]*", " ", text).split("\n"):
+        said = line if _INCLUDE.fullmatch(line.strip()) else _without_comment(line)
+        if said.strip():
+            yield said.strip()
+
+
+def _without_comment(line: str) -> str:
+    """Up to a `#` that begins a comment: not one in quotes, behind a backslash, or in front of a number, which is a uid."""
+    quoted = False
+    for at, char in enumerate(line):
+        if char == '"' and line[at - 1 : at] != "\\":
+            quoted = not quoted
+        elif char == "#" and not quoted and line[at - 1 : at] != "\\" and not re.match(r"#\d", line[at:]):
+            return line[:at]
+    return line
+
+
+def _take(line: str, policy: Policy) -> None:
+    defaults = _DEFAULTS.fullmatch(line)
+    kind = _ALIAS_KINDS.get(line.split(None, 1)[0])
+    if defaults is not None:
+        policy.defaults.append(_default(defaults[1], defaults[2]))
+    elif kind is not None:
+        for part in split(line.split(None, 1)[1] if " " in line or "\t" in line else "", ":"):
+            name, _, members = part.partition("=")
+            if _ALIAS.fullmatch(name.strip()) and members.strip():
+                policy.aliases[kind, name.strip()] = tuple(split(members, ","))
+    else:
+        policy.rules += _rules(line)
+
+
+def _default(scope: str, rest: str) -> _Default:
+    names, said = "", rest
+    if scope:
+        pieces = rest.strip().split(None, 1)
+        names, said = pieces[0] if pieces else "", pieces[1] if len(pieces) > 1 else ""
+    return _Default(scope, tuple(split(names, ",")), tuple(split(said, ",")))
+
+
+def _rules(line: str) -> Iterator[_Rule]:
+    """`users hosts = commands : hosts = commands`. Nothing for a line that is of no such form."""
+    head, equals, rest = _cut(line, "=")
+    users, hosts = _users_and_hosts(head)
+    if not equals or not users or not hosts:
+        return
+    for number, part in enumerate(split(rest, ":", tags=True)):
+        said = part
+        if number:
+            head, equals, said = _cut(part, "=")
+            hosts = tuple(split(head, ","))
+            if not equals or not hosts:
+                return
+        commands = _commands(said)
+        if commands is None:
+            return
+        yield _Rule(users, hosts, commands, line)
+
+
+def _users_and_hosts(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The two lists in front of `=`: blanks around commas belong to a list, one that stands alone is between them."""
+    tight = re.sub(r"\s*,\s*", ",", text.strip())
+    tight = re.sub(r"!\s+", "!", tight)
+    found = re.fullmatch(r"((?:\"[^\"]*\"|\\.|[^\s\"\\])+)\s+(\S+)", tight)
+    return (tuple(split(found[1], ",")), tuple(split(found[2], ","))) if found else ((), ())
+
+
+def _commands(text: str) -> tuple[_Command, ...] | None:
+    """A list of commands, in which what is said of one holds for the next ones too. None if it is no such list."""
+    runas: tuple[str, ...] = ("root",)
+    asks: bool | None = None
+    found: list[_Command] = []
+    for item in split(text, ","):
+        rest = item
+        who = re.match(r"\(([^)]*)\)\s*", rest)
+        if who:
+            users = who[1].partition(":")[0]
+            # `(:group)` and `()` are the user himself.
+            runas, rest = tuple(split(users, ",")), rest[who.end() :]
+        limited = False
+        while option := _OPTION.match(rest):
+            limited = limited or option[1] in ("NOTBEFORE", "NOTAFTER", "CHROOT")
+            rest = rest[option.end() :]
+        while tag := _TAG.match(rest):
+            asks = not tag[1] if tag[2] == "PASSWD" else asks
+            rest = rest[tag.end() :]
+        negated = False
+        while rest.startswith("!"):
+            negated, rest = not negated, rest[1:].lstrip()
+        while digest := _DIGEST.match(rest):
+            rest = rest[digest.end() :]
+        if not rest or not re.match(r"/|\^|sudoedit\b|list\b|[A-Z]", rest):
+            return None
+        if not limited:
+            found.append(_Command(rest, negated, runas, asks))
+    return tuple(found)
+
+
+def split(text: str, separator: str, *, tags: bool = False) -> list[str]:
+    """Pieces between separators that are not in quotes, in parentheses or behind a backslash; empty ones are left out.
+
+    `tags`: a colon at the end of a word of capital letters belongs to a tag (`NOPASSWD:`).
+    """
+    pieces, piece, quoted, depth, at = [], "", False, 0, 0
+    while at < len(text):
+        char = text[at]
+        if char == "\\" and at + 1 < len(text):
+            piece, at = piece + text[at : at + 2], at + 2
+            continue
+        quoted = not quoted if char == '"' else quoted
+        depth += 0 if quoted else (char == "(") - (char == ")")
+        if char == separator and not quoted and not depth and not (tags and _TAG.match(re.split(r"[\s,)]", piece)[-1] + ":")):
+            pieces.append(piece.strip())
+            piece = ""
+        else:
+            piece += char
+        at += 1
+    return [found for found in (*pieces, piece.strip()) if found]
+
+
+def _cut(text: str, separator: str) -> tuple[str, str, str]:
+    """As str.partition, at a separator that is not behind a backslash."""
+    found = re.match(rf"((?:\\.|[^\\{separator}])*){separator}", text)
+    return (found[1], separator, text[found.end() :]) if found else (text, "", "")
+
+
+# ---------------------------------------------------------------------------------------------------- asking
+
+
+def become_root(policy: Policy, who: Who) -> Grant:
+    """Whether somebody may run a shell, or anything, as root, and what he must know for it."""
+    grants = [grant for command in (_ANYTHING, *_SHELLS) if (grant := _grant(policy, who, command)) is not None]
+    # One that asks for nothing is better than one that asks.
+    return min(grants, key=lambda grant: bool(grant.password), default=Grant(allowed=False))
+
+
+def _grant(policy: Policy, who: Who, command: str) -> Grant | None:
+    """What the last rule that is about it says. None: it does not allow it."""
+    last: tuple[_Rule, _Command] | None = None
+    for rule in policy.rules:
+        if _decided(rule.users, lambda item: _is_user(policy, who, item)) and _decided(
+            rule.hosts, lambda item: _is_host(policy, who, item)
+        ):
+            for one in rule.commands:
+                if _decided(one.runas, lambda item: _is_root(policy, item)) and _covers(policy, one.run, command):
+                    last = (rule, one)
+    if last is None or last[1].negated:
+        return None
+    return Grant(allowed=True, password=_password(policy, who, last[1]), rule=last[0].text)
+
+
+def _decided(items: Sequence[str], is_it: Callable[[str], bool]) -> bool:
+    """A list with `!` in it: the last item that is about it decides."""
+    for item in reversed(items):
+        plain = item.lstrip("! \t")
+        if is_it(plain):
+            return item[: len(item) - len(plain)].count("!") % 2 == 0
+    return False
+
+
+def _alias(policy: Policy, kind: str, item: str) -> tuple[str, ...] | None:
+    return policy.aliases.get((kind, item)) if _ALIAS.fullmatch(item) else None
+
+
+def _is_user(policy: Policy, who: Who, item: str) -> bool:
+    members = _alias(policy, "user", item)
+    if members is not None:
+        return _decided(members, lambda one: one != item and _is_user(policy, who, one))
+    plain = re.sub(r"\\(.)", r"\1", item.strip('"'))
+    if plain.startswith("%#"):
+        return plain[2:] in {str(gid) for gid in who.gids}
+    if plain.startswith("%"):
+        return plain[1:] in who.groups
+    return plain in ("ALL", who.name, f"#{who.uid}")
+
+
+def _is_host(policy: Policy, who: Who, item: str) -> bool:
+    members = _alias(policy, "host", item)
+    if members is not None:
+        return _decided(members, lambda one: one != item and _is_host(policy, who, one))
+    short = who.host.partition(".")[0]
+    return item == "ALL" or any(fnmatchcase(name.lower(), item.lower()) for name in (who.host, short) if name)
+
+
+def _is_root(policy: Policy, item: str) -> bool:
+    members = _alias(policy, "runas", item)
+    if members is not None:
+        return _decided(members, lambda one: one != item and _is_root(policy, one))
+    return item in ("ALL", "root", "#0")
+
+
+def _covers(policy: Policy, item: str, command: str) -> bool:
+    members = _alias(policy, "command", item)
+    if members is not None:
+        return _decided(members, lambda one: one != item and _covers(policy, one, command))
+    if item == "ALL" or not command:
+        return item == "ALL"
+    # Arguments only make it narrower: a shell with any of them is no shell to work in, except for those that say so themselves.
+    path, _, arguments = item.partition(" ")
+    if arguments and arguments.strip() not in ("-", "-l", "--login", "*", "- root", "-l root", '""'):
+        return False
+    return path == command or (path.endswith("/") and command.rpartition("/")[0] + "/" == path) or _glob(path, command)
+
+
+def _glob(pattern: str, path: str) -> bool:
+    """Wildcards do not cross a `/`."""
+    return pattern.count("/") == path.count("/") and all(map(fnmatchcase, path.split("/"), pattern.split("/")))
+
+
+def _password(policy: Policy, who: Who, command: _Command) -> str:
+    """Whose password is asked for; empty if none is."""
+    settings: dict[str, str | bool] = {"authenticate": True}
+    for scope in ("", ":@>"):
+        for default in policy.defaults:
+            if (default.scope in scope if scope else not default.scope) and _applies(policy, who, default):
+                settings |= _settings(default.settings)
+    asks = command.asks if command.asks is not None else bool(settings["authenticate"])
+    exempt = settings.get("exempt_group")
+    if not asks or who.uid == 0 or (isinstance(exempt, str) and exempt in who.groups):
+        return ""
+    return "root" if any(settings.get(name) is True for name in ("rootpw", "targetpw", "runaspw")) else who.name
+
+
+def _applies(policy: Policy, who: Who, default: _Default) -> bool:
+    tests: Mapping[str, Callable[[str], bool]] = {
+        ":": lambda item: _is_user(policy, who, item),
+        "@": lambda item: _is_host(policy, who, item),
+        ">": lambda item: _is_root(policy, item),
+    }
+    return not default.scope or (default.scope in tests and _decided(default.names, tests[default.scope]))
+
+
+def _settings(said: Sequence[str]) -> dict[str, str | bool]:
+    found: dict[str, str | bool] = {}
+    for item in said:
+        name, equals, value = item.partition("=")
+        plain = name.strip().lstrip("!")
+        found[plain] = value.strip().strip('"') if equals else not name.strip().startswith("!")
+    return found
+
+
+def without_secrets(text: str) -> str:
+    """What decides in a file of rules, and nothing else of it: no comments, no Defaults that are about something else."""
+    kept = []
+    for line in logical_lines(text):
+        found = _DEFAULTS.fullmatch(line)
+        if found is None:
+            kept.append(line)
+            continue
+        default = _default(found[1], found[2])
+        about = [item for item in default.settings if item.partition("=")[0].strip().lstrip("!") in _ABOUT_PASSWORDS]
+        if about:
+            kept.append(f"Defaults{default.scope}{','.join(default.names)} {','.join(about)}")
+    return "".join(f"{line}\n" for line in kept)
+
+
+_ABOUT_PASSWORDS = frozenset(("authenticate", "exempt_group", "rootpw", "targetpw", "runaspw"))

@@ -1,0 +1,89 @@
+"""Paths of a host as sshd, sudo and the kernel walk them: through links. Only for looking; nothing is ever written by such a path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from reconciler.core.host import Entry, FileType, HostView
+from reconciler.formats.globs import is_pattern, segment_matches
+
+_MOST_LINKS = 40
+"""As many as the kernel follows."""
+
+
+class Followed:
+    """A view of a host in which links are followed. Every path is looked at once. Raises what a HostView raises, but for links."""
+
+    def __init__(self, view: HostView) -> None:
+        self._view = view
+        self._entries: dict[str, Entry | None] = {"/": Entry(FileType.DIRECTORY, "0755", "root", "root")}
+
+    def real(self, path: str) -> str | None:
+        """The path without links; None when nothing is there."""
+        rest, at, links = [step for step in reversed(path.split("/")) if step], "", 0
+        while rest:
+            step = rest.pop()
+            if step in (".", ".."):
+                at = at.rpartition("/")[0] if step == ".." else at
+                continue
+            entry = self._entry(f"{at}/{step}")
+            if entry is None or (rest and entry.type not in (FileType.DIRECTORY, FileType.LINK)):
+                return None
+            if entry.type is not FileType.LINK:
+                at = f"{at}/{step}"
+                continue
+            links += 1
+            if links > _MOST_LINKS:
+                return None
+            at = "" if entry.target.startswith("/") else at
+            rest += [one for one in reversed(entry.target.split("/")) if one]
+        return at or "/"
+
+    def entry(self, path: str) -> Entry | None:
+        """What a path leads to."""
+        found = self.real(path)
+        return None if found is None else self._entry(found)
+
+    def is_file(self, path: str) -> bool:
+        """Whether a regular file is at a path."""
+        entry = self.entry(path)
+        return entry is not None and entry.type is FileType.FILE
+
+    def read(self, path: str) -> bytes | None:
+        """What decides in a regular file: in a snapshot an excerpt. None when there is none."""
+        found = self.real(path)
+        entry = None if found is None else self._entry(found)
+        if found is None or entry is None or entry.type is not FileType.FILE:
+            return None
+        return self._view.excerpt(found)[0]
+
+    def text(self, path: str) -> str | None:
+        """As read, as text."""
+        content = self.read(path)
+        return None if content is None else content.decode("utf-8", "surrogateescape")
+
+    def names(self, path: str) -> Sequence[str]:
+        """The names in a directory, sorted; none when it is none."""
+        found = self.real(path)
+        entry = None if found is None else self._entry(found)
+        return self._view.names(found) if found is not None and entry is not None and entry.type is FileType.DIRECTORY else ()
+
+    def matching(self, pattern: str) -> Iterator[str]:
+        """The paths that match an absolute pattern, sorted as glob(3) sorts them."""
+        yield from self._matching("", [step for step in pattern.split("/") if step])
+
+    def _matching(self, at: str, steps: Sequence[str]) -> Iterator[str]:
+        if not steps:
+            yield at or "/"
+            return
+        wanted, rest = steps[0], steps[1:]
+        names = [name for name in self.names(at or "/") if segment_matches(wanted, name)] if is_pattern(wanted) else [wanted]
+        for name in names:
+            if self.entry(f"{at}/{name}") is not None:
+                yield from self._matching(f"{at}/{name}", rest)
+
+    def _entry(self, path: str) -> Entry | None:
+        """Of a path without links above it."""
+        if path not in self._entries:
+            self._entries[path] = self._view.entry(path)
+        return self._entries[path]

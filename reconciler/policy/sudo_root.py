@@ -1,0 +1,67 @@
+"""Who can become root: root himself, and whom sudo lets, with a password that somebody can give."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+from reconciler.core.host import Entry, FileType
+from reconciler.formats import sudo_policy
+from reconciler.formats.accounts import User
+from reconciler.formats.sudo_policy import Policy, Who
+from reconciler.policy.followed import Followed
+from reconciler.policy.people import People
+from reconciler.policy.ssh_login import Verdict
+
+SUDOERS = "/etc/sudoers"
+_SUDO = ("/usr/bin/sudo", "/usr/local/bin/sudo")
+_WRITABLE_BY_OTHERS, _WRITABLE_BY_GROUP = 0o002, 0o020
+
+
+class SudoRoot:
+    """sudo of one host; `host` is the host's name. Raises HostError for what cannot be read."""
+
+    def __init__(self, files: Followed, people: People, host: str) -> None:
+        self._files = files
+        self._people = people
+        self._host = host
+
+    @cached_property
+    def _policy(self) -> Policy | None:
+        """The rules; None without sudo."""
+        if not any(self._files.is_file(path) for path in _SUDO):
+            return None
+        text = self._include(SUDOERS)
+        return None if text is None else sudo_policy.parse(text, self._host, self._include, self._names)
+
+    def verdict(self, user: User) -> Verdict:
+        """Whether somebody who is logged in can become root."""
+        if user.uid == 0:
+            return Verdict(how="root")
+        if self._policy is None:
+            return Verdict("there is no sudo, or no rules for it")
+        who = Who(user.name, user.uid, self._people.groups_of(user), self._people.gids_of(user), self._host)
+        grant = sudo_policy.become_root(self._policy, who)
+        if not grant.allowed:
+            return Verdict("no rule of sudo lets him become root")
+        if grant.password and not self._people.password_works(grant.password):
+            whose = "the account" if grant.password == user.name else grant.password
+            return Verdict(f"the sudo rule `{grant.rule}` asks for a password, and {whose} has none that works")
+        return Verdict(how=grant.rule)
+
+    def _include(self, path: str) -> str | None:
+        entry = self._files.entry(path)
+        if entry is None or entry.type is not FileType.FILE or not self._trusted(entry):
+            return None
+        return self._files.text(path)
+
+    def _names(self, path: str) -> Sequence[str]:
+        entry = self._files.entry(path)
+        return self._files.names(path) if entry is not None and self._trusted(entry) else ()
+
+    def _trusted(self, entry: Entry) -> bool:
+        """sudo passes over what others could have written."""
+        mode = int(entry.mode, 8)
+        if self._people.uid(entry.owner) != 0 or mode & _WRITABLE_BY_OTHERS:
+            return False
+        return not mode & _WRITABLE_BY_GROUP or entry.group == "root"

@@ -1,0 +1,368 @@
+"""Plans that lock everybody out are refused, with who and why; plans that only look like it are not. A booted host judges in tests/host."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+
+from reconciler.app.lockout import Tried
+from reconciler.app.lockout import lockout as guard_of
+from reconciler.app.planning import Planned, PlanOptions, check_options, plan_host
+from reconciler.app.snapshots import open_snapshot
+from reconciler.core.actions import SetAccess, Step
+from reconciler.core.diagnostic import Diagnostic
+from reconciler.core.host import Unreadable
+from reconciler.formats import sshd_config, sudo_policy
+from reconciler.formats.accounts import parse_users
+from reconciler.formats.sshd_config import Origin, Settings
+from reconciler.policy.lockout import Applicant, Question, allowed_accounts, lockout
+from reconciler.policy.lockout_relevance import may_change_access
+from reconciler.policy.people import People
+from reconciler.policy.ssh_login import SshLogin, _KeyJudge
+from reconciler.policy.sudo_root import SudoRoot
+from tests import worlds
+from tests.case import Case, Expected, Host
+from tests.policy.lockout_plans import (
+    BASE,
+    DROP_IN,
+    LET_THROUGH,
+    REFUSED,
+    LockPlan,
+    sshd,
+    with_carol,
+    with_file,
+    with_user,
+    without_user,
+)
+from tests.test_snapshots import taken
+from tests.worlds import World, prepared
+
+KEYS = {
+    "alice": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl alice@laptop",
+    "bob": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGuGsnP/NPzhnWuATv9aP1dHraTqoi8dScAeUt23h1tL bob@laptop",
+    "carol": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINRzXjomXhbu4D9ZcYubXQMBnAfYtsUfkNo6Zm7sE6s1 carol@laptop",
+}
+DEBIAN: dict[str, dict[str, str]] = {
+    "/etc/debian_version": {"content": "12.8\n"},
+    "/etc/ssh/sshd_config.d": {},
+    "/etc/ssh/sshd_config": {
+        "content": "# sshd_config(5)\nInclude /etc/ssh/sshd_config.d/*.conf\n"
+        "KbdInteractiveAuthentication no\nUsePAM yes\nX11Forwarding yes\n"
+        "AcceptEnv LANG LC_*\nSubsystem sftp /usr/lib/openssh/sftp-server\n"
+    },
+    "/etc/sudoers": {
+        "content": "Defaults\tuse_pty\nroot\tALL=(ALL:ALL) ALL\n%sudo\tALL=(ALL:ALL) ALL\n@includedir /etc/sudoers.d\n",
+        "mode": "0440",
+    },
+    "/usr/bin/sudo": {"content": "", "mode": "4755"},
+    "/etc/pam.d/sshd": {"content": "@include common-account\n"},
+    "/root": {"mode": "0700"},
+    "/usr/local/bin": {},
+    "/etc/systemd/system/multi-user.target.wants/ssh.service": {"target": "/lib/systemd/system/ssh.service"},
+}
+GROUPS = {"sudo": 27, "staff": 50}
+
+
+def with_keys(data: Any) -> Any:
+    """The data with the public keys that stand in it."""
+    text = json.dumps(data)
+    for name, key in KEYS.items():
+        text = text.replace(f"KEY:{name}", key)
+    return json.loads(text)
+
+
+def case_of(plan: LockPlan) -> Case:
+    """A plan as a case."""
+    said = {"paths": with_keys(dict(plan.meanwhile))}
+    given = Host(paths=DEBIAN, groups={**GROUPS, **plan.groups})
+    nothing = Expected()
+    return Case(plan.name, "", with_keys(plan.spec), nothing, nothing, given, with_keys(plan.base), Host(**said))
+
+
+@pytest.fixture(scope="module")
+def world_of() -> Iterator[Callable[..., World]]:
+    """The world before a plan. Planning changes nothing, so plans that begin alike share it."""
+    known: dict[str, World] = {}
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None) as directory:
+
+        def made(plan: LockPlan, *, running: bool) -> World:
+            key = json.dumps([plan.base, plan.meanwhile, plan.groups, running], sort_keys=True)
+            if key not in known:
+                place = Path(directory) / str(len(known))
+                known[key] = prepared(worlds.simulated(place) if running else worlds.tree(place), case_of(plan))
+            return known[key]
+
+        yield made
+
+
+def planned(plan: LockPlan, world: World, *allow: str) -> Planned:
+    """The plan, planned."""
+    return world.plan(case_of(plan).loaded(), PlanOptions(allow=allow))
+
+
+def refusals(found: Planned) -> list[Diagnostic]:
+    """What the guard says; nothing else may be wrong."""
+    others = [item for item in found.diagnostics if item.severity == "error" and item.rule != "lock-out"]
+    assert [] == others
+
+    return [item for item in found.diagnostics if item.rule == "lock-out"]
+
+
+def test_there_are_enough_plans() -> None:
+    """At least 25 that lock out, as many that do not, with names that differ."""
+    assert len(REFUSED) >= 25
+    assert len(LET_THROUGH) >= 25
+    assert len({plan.name for plan in (*REFUSED, *LET_THROUGH)}) == len(REFUSED) + len(LET_THROUGH)
+
+
+@pytest.mark.parametrize("running", [True, False], ids=["simulated", "tree"])
+@pytest.mark.parametrize("plan", REFUSED, ids=lambda plan: plan.name)
+def test_a_plan_that_locks_out_is_refused(plan: LockPlan, running: bool, world_of: Callable[..., World]) -> None:
+    """It says who can get in now, and why each no longer could; naming all these accounts overrides it, and nothing else does."""
+    world = world_of(plan, running=running)
+    found = refusals(planned(plan, world))
+    flags = tuple(f"lock-out:{name}" for name in plan.lost)
+
+    assert ["would lock out"] == [item.summary for item in found]
+    assert found[0].refusal
+    assert plan.why in found[0].detail
+    assert f"If it is meant: {' '.join(f'--allow {flag}' for flag in flags)}." in found[0].detail
+    assert [] == refusals(planned(plan, world, *flags))
+    assert len(refusals(planned(plan, world, "lock-out:bob", *flags[1:]))) == 1
+
+
+@pytest.mark.parametrize("running", [True, False], ids=["simulated", "tree"])
+@pytest.mark.parametrize("plan", LET_THROUGH, ids=lambda plan: plan.name)
+def test_a_plan_that_only_looks_like_it_is_not_refused(plan: LockPlan, running: bool, world_of: Callable[..., World]) -> None:
+    """Somebody is left who can log in and become root, or nobody could before: then the guard is silent."""
+    world = world_of(plan, running=running)
+
+    assert [] == [item.detail for item in refusals(planned(plan, world))]
+
+
+# ---------------------------------------------------------------------------------------------------- who applies
+
+
+HOME_NET, ELSEWHERE = Origin("192.0.2.7", "192.0.2.1", "22"), Origin("198.51.100.9", "192.0.2.1", "22")
+_TWO = with_carol(BASE)
+
+
+def asked(plan: LockPlan, world: World, applicant: Applicant | None, *allow: str) -> list[str]:
+    """What the guard says to whom it is asked by."""
+    steps = planned(plan, world, *allow).plan
+    assert steps is not None
+    after = Tried().after(steps.steps, world.host())
+    question = Question("testhost", int(time.time()), allowed_accounts(allow), applicant)
+    return [found.detail for found in lockout(world.host(), after, question)]
+
+
+@pytest.mark.parametrize(
+    ("spec", "origin", "why"),
+    [
+        (with_carol(with_user(ssh_keys={"exactly": []})), None, "could no longer log in by SSH key: no key"),
+        (with_carol(with_user(sudo=None)), None, "could no longer become root: no rule"),
+        (with_carol(with_user(sudo=[{"run": "ALL"}])), HOME_NET, "could no longer become root: the sudo rule"),
+        (with_carol(without_user("alice")), HOME_NET, "could no longer log in by SSH key from 192.0.2.7: the account expired"),
+        (with_carol(sshd("AllowUsers carol alice@10.0.0.1\n")), HOME_NET, "from 192.0.2.7: not in allowusers"),
+        (with_carol(with_user(ssh_keys={"exactly": [{"key": "KEY:alice", "from": ["192.0.2.7"]}]})), ELSEWHERE, "not accepted from 198.51"),
+        (with_carol(with_user(ssh_keys={"exactly": [{"key": "KEY:alice", "from": ["192.0.2.7"]}]})), HOME_NET, ""),
+        (with_carol(with_user(ssh_keys={"exactly": [{"key": "KEY:alice", "from": ["192.0.2.7"]}]})), None, ""),
+        (with_carol(sshd("Match Address 198.51.100.0/24\n    PubkeyAuthentication no\n")), ELSEWHERE, "pubkeyauthentication no"),
+        (with_carol(sshd("Match Address 198.51.100.0/24\n    PubkeyAuthentication no\n")), HOME_NET, ""),
+        (with_carol(without_user("bob")), HOME_NET, ""),
+        (_TWO | {"files": {"/etc/motd.d-hello": {"content": "x\n", "owner": "root", "group": "root", "mode": "0644"}}}, HOME_NET, ""),
+    ],
+)
+def test_who_applies_keeps_the_access(spec: Any, origin: Origin | None, why: str, world_of: Callable[..., World]) -> None:
+    """Another admin is left, but the account that ran sudo, or logged in from there, would lose its key login or its way to root."""
+    plan = LockPlan("applying", spec, base=_TWO)
+    world = world_of(plan, running=True)
+    uid = next(user.uid for user in parse_users(world.host().read("/etc/passwd").decode()) if user.name == "alice")
+    said = asked(plan, world, Applicant(uid, origin))
+
+    assert [] == asked(plan, world, None)
+    assert bool(why) is bool(said), said
+    assert why in "".join(said)
+    assert all(text.startswith("alice is the account that applies this") and "--allow lock-out:alice" in text for text in said)
+    assert [] == asked(plan, world, Applicant(uid, origin), "lock-out:alice")
+    assert [] == asked(plan, world, Applicant(4711, origin))
+
+
+def test_what_is_told_of_a_lost_host_is_told_once(world_of: Callable[..., World]) -> None:
+    """The last admin, who applies, is refused with one message, not two."""
+    plan = LockPlan("applying", with_user(sudo=None))
+    world = world_of(plan, running=True)
+    uid = next(user.uid for user in parse_users(world.host().read("/etc/passwd").decode()) if user.name == "alice")
+
+    assert len(asked(plan, world, Applicant(uid))) == 1
+
+
+# ---------------------------------------------------------------------------------------------------- what it costs
+
+
+class _Closed:
+    """A host on which nothing but names may be looked at: passwd, and where sshd and sudo read."""
+
+    running = True
+
+    def __init__(self, world: World) -> None:
+        self._host = world.host()
+        self.read: list[str] = []
+
+    def excerpt(self, path: str) -> tuple[bytes, str]:
+        """Noted, and answered."""
+        self.read.append(path)
+        found: tuple[bytes, str] = self._host.excerpt(path)
+        return found
+
+    def names(self, path: str) -> tuple[str, ...]:
+        """Answered."""
+        found: tuple[str, ...] = self._host.names(path)
+        return found
+
+
+def test_a_plan_that_has_nothing_to_do_with_it_does_not_pay(world_of: Callable[..., World]) -> None:
+    """Of a plan that writes a file elsewhere no key, no shadow file and no home is looked at, and no simulated host is made."""
+    plan = LockPlan("elsewhere", with_file("/etc/app.conf", "x\n"))
+    world = world_of(plan, running=True)
+    found = planned(plan, world).plan
+    assert found is not None
+    assert found.steps
+    closed, tried = _Closed(world), Tried()
+
+    assert ([], ()) == guard_of(found.steps, closed, "testhost", tried, ())  # type: ignore[arg-type]  # it lacks entry() on purpose
+    assert tried.host is None
+    assert set(closed.read) <= {"/etc/passwd", "/etc/ssh/sshd_config", "/etc/sudoers", "/etc/sudoers.d/alice"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/etc/ssh/sshd_config.d/x.conf", "/etc/sudoers.d/x", "/etc/nologin", "/etc/shells", "/bin/bash", "/usr/sbin/sshd"),
+        *("/home", "/home/alice", "/home/alice/.ssh", "/home/alice/.ssh/authorized_keys"),
+        *("/srv/keys/alice", "/opt/sshd/more.conf", "/opt/sudo/rules"),
+    ],
+)
+def test_a_plan_that_may_have_to_do_with_it_pays(path: str, world_of: Callable[..., World]) -> None:
+    """Every place that is read to tell who gets in is one at which the guard wakes up, those that the configuration names elsewhere too."""
+    elsewhere = {
+        DROP_IN: {"content": "Include /opt/sshd/*.conf\nAuthorizedKeysFile .ssh/authorized_keys /srv/keys/%u\n"},
+        "/etc/sudoers.d/more": {"content": "@include /opt/sudo/rules\n", "mode": "0440"},
+    }
+    world = world_of(LockPlan("wakes", BASE, meanwhile=elsewhere), running=True)
+    step = Step(SetAccess(path, "0777", "root", "root"), ())
+
+    assert may_change_access([step], world.host())
+    assert not may_change_access([replace(step, held=True)], world.host())
+
+
+# ---------------------------------------------------------------------------------------------------- what is not known
+
+
+@pytest.mark.parametrize("plan", [*REFUSED, *LET_THROUGH], ids=lambda plan: plan.name)
+def test_a_plan_from_a_snapshot_says_the_same_or_that_it_does_not_know(plan: LockPlan, world_of: Callable[..., World]) -> None:
+    """What is refused on the host is refused from a snapshot, or the plan is incomplete; it is never fine."""
+    world = world_of(plan, running=True)
+    loaded = case_of(plan).loaded()
+    assert loaded.spec is not None
+    opened = open_snapshot(taken(world), loaded.spec, "s.json")
+    assert opened.view is not None
+    found = plan_host(loaded, PlanOptions(), opened.view, opened.memory)
+    assert found.plan is not None
+
+    if found.plan.complete:
+        assert [item.detail for item in refusals(planned(plan, world))] == [item.detail for item in refusals(found)]
+    else:
+        assert not refusals(found) or plan.why
+
+
+def test_a_snapshot_has_what_decides(world_of: Callable[..., World]) -> None:
+    """A usual plan is complete and refused from a snapshot: it has the rules of sudo and the settings of sshd, and no more of them."""
+    plan = next(plan for plan in REFUSED if plan.name == "last sudo rule removed")
+    data, loaded = taken(world_of(plan, running=True)), case_of(plan).loaded()
+    assert loaded.spec is not None
+    opened = open_snapshot(data, loaded.spec, "s.json")
+    found = plan_host(loaded, PlanOptions(), opened.view, opened.memory)
+    assert found.plan is not None
+    assert found.plan.complete
+    assert len(refusals(found)) == 1
+    said = {path: data["paths"][path].get("excerpt", "") for path in ("/etc/ssh/sshd_config", "/etc/sudoers")}
+
+    assert said == {
+        "/etc/ssh/sshd_config": "Include /etc/ssh/sshd_config.d/*.conf\nKbdInteractiveAuthentication no\nUsePAM yes\n",
+        "/etc/sudoers": "root\tALL=(ALL:ALL) ALL\n%sudo\tALL=(ALL:ALL) ALL\n@includedir /etc/sudoers.d\n",
+    }
+
+
+def test_what_cannot_be_read_is_not_fine(world_of: Callable[..., World]) -> None:
+    """An ordinary user's plan, who cannot read the rules of sudo, says that it does not know, and is incomplete."""
+    plan = REFUSED[0]
+    world = world_of(plan, running=True)
+    found = planned(plan, world).plan
+    assert found is not None
+
+    class Hidden:
+        running = True
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(world.host(), name)
+
+        def excerpt(self, path: str) -> tuple[bytes, str]:
+            if path == "/etc/sudoers":
+                raise Unreadable("may not be read", path)
+            answer: tuple[bytes, str] = world.host().excerpt(path)
+            return answer
+
+    assert [] == guard_of(found.steps, Hidden(), "testhost", Tried(), ())[0]
+    assert guard_of(found.steps, Hidden(), "testhost", Tried(), ())[1] == (
+        "who can still log in and become root: may not be read: /etc/sudoers",
+    )
+
+
+@pytest.mark.parametrize("text", ["lock-out", "lock-out:", "lockout:alice", "protected:alice"])
+def test_a_lock_out_is_allowed_by_name_only(text: str) -> None:
+    """There is no flag that allows any lock-out whatever."""
+    assert [found.summary for found in check_options(PlanOptions(allow=(text,)))] == ["not a guard"]
+    assert [] == check_options(PlanOptions(allow=("lock-out:alice",)))
+
+
+# ---------------------------------------------------------------------------------------------------- planted bugs
+
+
+_BUGS: dict[str, tuple[Any, str, Any, str]] = {
+    "sshd's configuration is ignored": (sshd_config, "in_force", lambda *_: Settings({}, {}), "AllowUsers without her"),
+    "Match is ignored": (sshd_config, "_holds", lambda *_: False, "Match block"),
+    "a broken configuration is ignored": (sshd_config, "problems", lambda *_: iter(()), "sshd_config with an unknown keyword"),
+    "expiry is ignored": (People, "_expired", lambda *_, **__: "", "account expires in the past"),
+    "the shell is ignored": (People, "_shell", lambda *_, **__: "", "shell is nologin"),
+    "nologin is ignored": (People, "_closed", lambda *_: "", "nobody may log in"),
+    "every password works": (People, "password_works", lambda *_: True, "sudo rule asks for a password that nobody has"),
+    "StrictModes is ignored": (SshLogin, "_insecure", lambda *_: "", "home writable for all"),
+    "rights of the user are ignored": (SshLogin, "_unreachable", lambda *_: "", "home closed to its user"),
+    "options of keys are ignored": (_KeyJudge, "_options", lambda *_: "", "last key expires in the past"),
+    "types of keys are ignored": (_KeyJudge, "_type", lambda *_: "", "PubkeyAcceptedAlgorithms without her type"),
+    "who may write sudoers is ignored": (SudoRoot, "_trusted", lambda *_: True, "sudoers file that all can write"),
+    "names that sudo ignores are read": (sudo_policy, "is_ignored", lambda _: False, "sudoers file under a name that sudo ignores"),
+}
+
+
+@pytest.mark.parametrize("bug", _BUGS)
+def test_a_planted_bug_is_caught(bug: str, world_of: Callable[..., World]) -> None:
+    """With each of these mistakes in it the guard lets a plan through that the tests above want refused."""
+    where, name, instead, caught_by = _BUGS[bug]
+    plan = next(plan for plan in REFUSED if plan.name == caught_by)
+    world = world_of(plan, running=True)
+    assert len(refusals(planned(plan, world))) == 1
+    with mock.patch.object(where, name, instead):
+        found = refusals(planned(plan, world))
+
+    assert [] == found
