@@ -14,7 +14,7 @@ from reconciler.core.address import Address
 from reconciler.core.changes import Change, Verb
 from reconciler.core.diagnostic import Diagnostic, error, errors
 from reconciler.core.digest import machine_digest
-from reconciler.core.host import HostError
+from reconciler.core.host import HostError, HostView
 from reconciler.core.kind import Kinds
 from reconciler.core.plan import Plan
 from reconciler.core.spec import SourceReader

@@ -293,7 +293,7 @@ BOOTED = Mutant(
         (
             "                self._files.execute(action)\n                return Receipt()\n",
             "                self._files.execute(action)\n                from reconciler.host.run import run\n\n                "
-             'run(["true", getattr(action, "content", b"").decode()], timeout=9)\n                return Receipt()\n',
+            'run(["true", getattr(action, "content", b"").decode()], timeout=9)\n                return Receipt()\n',
         ),
     ),
     ("tests/host/test_secrets.py",),

@@ -10,16 +10,15 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import pytest
 
 from reconciler.app.planning import PlanOptions
-from reconciler.render.words import action_words
 from reconciler.core.actions import RemovePath
 from reconciler.core.digest import digest
 from reconciler.formats import users
+from reconciler.render.words import action_words
 from tests import worlds
 from tests.case import Host, document
 from tests.host.booted import BootedHost
