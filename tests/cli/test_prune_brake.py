@@ -178,7 +178,7 @@ HARMS: dict[str, Callable[[Site], object]] = {
 @of_each_kind
 @pytest.mark.parametrize("harm", HARMS)
 def test_a_ledger_that_cannot_be_trusted_removes_nothing(kind: str, harm: str, tmp_path: Path) -> None:
-    """Two of five leave the spec while the ledger is damaged, old, another's or gone: they stay, the rest converges, the next plan is empty."""
+    """Two of five leave the spec while the ledger is damaged, old, another's or gone: they stay, the rest converges."""
     untrusted(Site(tmp_path / "site", kind), harm)
 
 
