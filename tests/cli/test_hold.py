@@ -33,7 +33,7 @@ WORDS = f"until {UNTIL}: a training run"
 @pytest.fixture(autouse=True)
 def clock() -> Iterator[mock.Mock]:
     """A time that stands still until it is set."""
-    import reconciler.app.holding as holding
+    from reconciler.app import holding
 
     with mock.patch.object(holds, "clock", return_value=TIME) as fake, mock.patch.object(holding, "clock", fake):
         yield fake
