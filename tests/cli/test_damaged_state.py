@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,17 +19,16 @@ def _older(tree: Path, spec: Path) -> None:
     """The database of before the last apply is put back from a copy."""
     state, copy = tree.with_name("tree.reconciler") / "state.db", tree.with_name("copy")
     shutil.copy(state, copy)
-    spec.write_text(ONE.replace("b\\n", "B\\n"))
+    spec.write_text(spec.read_text().replace('"b\\n"', '"B\\n"'))
     run(["apply", str(spec), "--root", str(tree), "--auto-approve"])
     shutil.copy(copy, state)
 
 
-def _flipped(tree: Path, _: Path) -> None:
-    """A bit of a row is another one."""
-    path = tree.with_name("tree.reconciler") / "state.db"
-    content = path.read_bytes()
-    at = content.index(b"/etc/b")
-    path.write_bytes(content[: at + 5] + b"c" + content[at + 6 :])
+def _changed(tree: Path, _: Path) -> None:
+    """A row of the ledger speaks of another file."""
+    with sqlite3.connect(tree.with_name("tree.reconciler") / "state.db") as raw:
+        raw.execute("UPDATE ledger SET row = replace(row, '/etc/b', '/etc/c') WHERE name = '/etc/b'")
+    raw.close()
 
 
 def _cut_off(tree: Path, _: Path) -> None:
@@ -45,7 +45,7 @@ HARMS: dict[str, Callable[[Path, Path], object]] = {
     "the key is gone": lambda tree, _: (tree.with_name("tree.reconciler") / "key").unlink(),
     "the database is gone": lambda tree, _: (tree.with_name("tree.reconciler") / "state.db").unlink(),
     "an older database": _older,
-    "a flipped bit": _flipped,
+    "a changed row": _changed,
     "a truncated database": _cut_off,
     "another machine": _another_machine,
 }
