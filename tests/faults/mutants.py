@@ -190,7 +190,14 @@ MUTANTS: tuple[Mutant, ...] = (
         "full disk",
         "tests/state/test_store.py::test_a_full_disk_refuses_the_change",
     ),
-    _mutant("what is expected is not looked at", "host/place.py", "        if found != expects:\n", "        if not expects:\n", *FLIPS),
+    _mutant(
+        "what is expected is not looked at",
+        "host/place.py",
+        "        if found != expects:\n",
+        "        if not expects:\n",
+        "what every host must answer",
+        "tests/executor/test_contract.py",
+    ),
     _mutant(
         "what came out of the exchange is not looked at",
         "host/publish.py",
@@ -286,14 +293,17 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
 )
 
+_ARGUMENT = (
+    "                self._files.execute(action)\n                from reconciler.host.run import run\n\n"
+    '                run(["true", getattr(action, "content", b"").decode()], timeout=9)\n                return Receipt()\n'
+)
 BOOTED = Mutant(
     "content handed to a program as an argument",
     "host/live.py",
     (
         (
             "                self._files.execute(action)\n                return Receipt()\n",
-            "                self._files.execute(action)\n                from reconciler.host.run import run\n\n                "
-             'run(["true", getattr(action, "content", b"").decode()], timeout=9)\n                return Receipt()\n',
+            _ARGUMENT,
         ),
     ),
     ("tests/host/test_secrets.py",),
