@@ -252,14 +252,21 @@ MUTANTS: tuple[Mutant, ...] = (
         "temporary names",
         "tests/faults/test_races.py::test_nobody_can_tell_the_temporary_name",
     ),
-    _mutant(
+    Mutant(
         "guards after the first effect",
         "app/applying.py",
-        "    if planned.plan is None or planned.refused:\n        return Applied(planned)\n    if not planned.plan.empty and",
-        "    if planned.plan is None:\n        return Applied(planned)\n    if not planned.plan.empty and",
-        "exit codes",
-        "tests/cli/test_exit_codes.py",
-        "tests/cli/test_approval.py",
+        (
+            (
+                "    if planned.plan is None or planned.refused:\n        return Applied(planned)\n    if not planned.plan.empty and",
+                "    if planned.plan is None:\n        return Applied(planned)\n    if not planned.plan.empty and",
+            ),
+            (
+                "        if planned.plan is None or planned.refused:\n            return Applied(planned)\n        assert",
+                "        if planned.plan is None:\n            return Applied(planned)\n        assert",
+            ),
+        ),
+        ("tests/faults/test_refusals.py",),
+        "refusals touch nothing",
     ),
     _mutant(
         "nothing is swept",
