@@ -30,7 +30,15 @@ SLOW = (
     *(f"tests/executor/test_{name}" for name in ("homes", "writes", "contract", "edits_contract", "users")),
     *(f"tests/formats/test_{name}" for name in ("calendar", "logrotate", "sudoers", "unit_exec")),
     *(f"tests/test_{name}" for name in ("rollback_cases", "snapshots", "tutorial")),
-    *("tests/jobs/", "tests/kinds/", "tests/bench/", "tests/engine/test_properties", "tests/test_examples", "tests/test_imports"),
+    *(
+        "tests/faults/",
+        "tests/jobs/",
+        "tests/kinds/",
+        "tests/bench/",
+        "tests/engine/test_properties",
+        "tests/test_examples",
+        "tests/test_imports",
+    ),
 )
 """Where the many stand that need patience: every case at every moment, every field with every character. `make test` has them."""
 
