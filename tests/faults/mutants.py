@@ -126,14 +126,6 @@ MUTANTS: tuple[Mutant, ...] = (
         RIGHTS[0],
     ),
     _mutant(
-        "the structure of the database is not looked at",
-        "host/state_open.py",
-        '    return "" if said == ["ok"] else "; ".join(" ".join(one.split()) for one in said)\n',
-        '    return "" if said else "nothing"\n',
-        "damage and the whole command",
-        "tests/faults/test_damage_all.py::test_the_command_goes_on",
-    ),
-    _mutant(
         "links are followed on the way",
         "host/safe_path.py",
         "_DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC",
