@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[2]
-_COPIED = ("reconciler", "tests", "schemas", "examples", "pyproject.toml", "docs", "README.md", "Makefile")
+_COPIED = ("reconciler", "tests", "schemas", "examples", "pyproject.toml", "docs", "README.md", "Makefile", "LICENSE", "requirements.lock")
 _LIMIT = 600
 """Seconds for one selection of tests."""
 
