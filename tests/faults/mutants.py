@@ -297,7 +297,7 @@ BOOTED = Mutant(
             _ARGUMENT,
         ),
     ),
-    ("tests/host/test_secrets.py",),
+    ("tests/host/test_secrets.py::test_no_secret_comes_out",),
     "secrets of a booted host",
 )
 MUTANTS = (*MUTANTS, BOOTED)
