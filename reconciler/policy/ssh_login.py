@@ -32,6 +32,7 @@ _DEBIAN = "/etc/debian_version"
 _WRITABLE_BY_OTHERS, _WRITABLE_BY_GROUP = 0o002, 0o020
 _STARTS = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
 _SECONDS_A_DAY = 86_400
+_EPOCH = 1970
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,8 +322,10 @@ class _KeyJudge:
     def _is_over(self, value: str) -> bool:
         plain = value.removesuffix("Z")
         end = datetime.strptime(plain, _STARTS[len(plain)])  # noqa: DTZ007  # without a Z it is the host's time, as sshd reads it
-        end = end.replace(tzinfo=UTC) if value.endswith("Z") else end.astimezone()
-        return self.now >= end.timestamp()
+        try:
+            return self.now >= (end.replace(tzinfo=UTC) if value.endswith("Z") else end.astimezone()).timestamp()
+        except (OverflowError, OSError):  # at the ends of the calendar
+            return end.year < _EPOCH
 
 
 def _blobs(content: bytes) -> frozenset[bytes]:
