@@ -286,7 +286,8 @@ MUTANTS: tuple[Mutant, ...] = (
 
 _ARGUMENT = (
     "                from reconciler.host.run import run\n\n"
-    '                run(["true", getattr(action, "content", b"").decode()], timeout=9)\n                return Receipt(self._files.execute(action))\n'
+    '                run(["true", getattr(action, "content", b"").decode()], timeout=9)\n'
+    "                return Receipt(self._files.execute(action))\n"
 )
 BOOTED = Mutant(
     "content handed to a program as an argument",
