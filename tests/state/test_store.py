@@ -187,18 +187,20 @@ def test_steps_say_what_became_of_them(directory: Path) -> None:
 
 
 def test_what_killed_runs_had_in_hand(directory: Path) -> None:
-    """The actions of all runs that were killed one after the other are told until a run comes to its end."""
+    """The actions of all runs that were killed or failed one after the other are told, the newest first, until one ends well."""
     fill(directory)
     told = []
     for path in ("/etc/one", "/etc/two", "/etc/three"):
         with store(directory) as state:
             run = state.begin("", "", "", "", [{"action": "RemovePath", "path": path}])
-            told.append(sorted(action["path"] for action in state.unfinished(run)))
+            told.append([action["path"] for action in state.unfinished(run)])
+            if path == "/etc/two":
+                state.end(run, "failed", {})
     with store(directory) as state:
-        state.end(state.begin("", "", "", "", []), "failed", {})
+        state.end(state.begin("", "", "", "", []), "applied", {})
         told.append(state.unfinished(state.begin("", "", "", "", [])))
 
-    assert [[], ["/etc/one"], ["/etc/one", "/etc/two"], []] == told
+    assert [[], ["/etc/one"], ["/etc/two", "/etc/one"], []] == told
 
 
 def test_an_open_run_is_interrupted(directory: Path) -> None:
