@@ -12,8 +12,12 @@ import textwrap
 from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any, get_args
+from weakref import WeakSet
 
 from pydantic import BaseModel
+
+_documented: WeakSet[type[BaseModel]] = WeakSet()
+"""Building a model again takes milliseconds, and there are dozens; their fields do not change."""
 
 
 def document(models: Iterable[type[BaseModel]]) -> None:
@@ -23,10 +27,11 @@ def document(models: Iterable[type[BaseModel]]) -> None:
         _document(model, seen)
     for model in seen:  # the inner ones first: what is built of them goes into the outer ones
         model.model_rebuild(force=True)
+        _documented.add(model)
 
 
 def _document(model: type[BaseModel], seen: dict[type[BaseModel], None]) -> None:
-    if model in seen:
+    if model in seen or model in _documented:
         return
     texts = {name: text for base in reversed(model.__mro__) if _is_model(base) for name, text in _docstrings(base).items()}
     for name, info in model.model_fields.items():

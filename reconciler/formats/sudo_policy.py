@@ -25,6 +25,8 @@ _TAG = re.compile(r"(NO)?(PASSWD|EXEC|SETENV|LOG_INPUT|LOG_OUTPUT|MAIL|FOLLOW|IN
 _OPTION = re.compile(r"(ROLE|TYPE|APPARMOR_PROFILE|PRIVS|LIMITPRIVS|NOTBEFORE|NOTAFTER|TIMEOUT|CWD|CHROOT)\s*=\s*(\"[^\"]*\"|[^\s,]+)\s*")
 _DIGEST = re.compile(r"sha(?:224|256|384|512)\s*:\s*[A-Za-z0-9+/=]+\s+")
 _SHELLS = ("/bin/sh", "/bin/bash", "/usr/bin/sh", "/usr/bin/bash", "/bin/su", "/usr/bin/su")
+_OPEN = ("", "-", "-l", "--login", "*", "- root", "-l root", '""')
+"""Arguments with which a shell is still one to work in."""
 _ANYTHING = ""
 """Stands for a command that no rule names: only ALL allows it."""
 
@@ -55,6 +57,7 @@ class _Command:
     negated: bool
     runas: tuple[str, ...]
     asks: bool | None
+    limited: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,23 +167,30 @@ def _default(scope: str, rest: str) -> _Default:
     return _Default(scope, tuple(split(names, ",")), tuple(split(said, ",")))
 
 
-def _rules(line: str) -> Iterator[_Rule]:
-    """`users hosts = commands : hosts = commands`. Nothing for a line that is of no such form."""
+def _rules(line: str) -> list[_Rule]:
+    """`users hosts = commands : hosts = commands`, up to what is of no such form.
+
+    The text is for people, so it has no secrets; of a line that cannot be read to its end there is none.
+    """
     head, equals, rest = _cut(line, "=")
     users, hosts = _users_and_hosts(head)
     if not equals or not users or not hosts:
-        return
-    for number, part in enumerate(split(rest, ":", tags=True)):
+        return []
+    read: list[tuple[tuple[str, ...], tuple[_Command, ...]]] = []
+    parts = split(rest, ":", tags=True)
+    for number, part in enumerate(parts):
         said = part
         if number:
             head, equals, said = _cut(part, "=")
             hosts = tuple(split(head, ","))
             if not equals or not hosts:
-                return
+                break
         commands = _commands(said)
         if commands is None:
-            return
-        yield _Rule(users, hosts, commands, line)
+            break
+        read.append((hosts, commands))
+    shown = _masked(line, [command.run for _, commands in read for command in commands]) if len(read) == len(parts) else ""
+    return [_Rule(users, hosts, tuple(one for one in commands if not one.limited), shown) for hosts, commands in read]
 
 
 def _users_and_hosts(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -217,9 +227,17 @@ def _commands(text: str) -> tuple[_Command, ...] | None:
             rest = rest[digest.end() :]
         if not rest or not re.match(r"/|\^|sudoedit\b|list\b|[A-Z]", rest):
             return None
-        if not limited:
-            found.append(_Command(rest, negated, runas, asks))
+        found.append(_Command(rest, negated, runas, asks, limited))
     return tuple(found)
+
+
+def _masked(line: str, runs: Sequence[str]) -> str:
+    """The line without the arguments of its commands, but for those that decide whether a command is a shell."""
+    for run in sorted(runs, key=len, reverse=True):
+        path, _, arguments = run.partition(" ")
+        if arguments.strip() not in _OPEN:
+            line = line.replace(run, f"{path} ?")
+    return line
 
 
 def split(text: str, separator: str, *, tags: bool = False) -> list[str]:
@@ -323,7 +341,7 @@ def _covers(policy: Policy, item: str, command: str) -> bool:
         return item == "ALL"
     # Arguments only make it narrower: a shell with any of them is no shell to work in, except for those that say so themselves.
     path, _, arguments = item.partition(" ")
-    if arguments and arguments.strip() not in ("-", "-l", "--login", "*", "- root", "-l root", '""'):
+    if arguments.strip() not in _OPEN:
         return False
     return path == command or (path.endswith("/") and command.rpartition("/")[0] + "/" == path) or _glob(path, command)
 
@@ -366,18 +384,28 @@ def _settings(said: Sequence[str]) -> dict[str, str | bool]:
 
 
 def without_secrets(text: str) -> str:
-    """What decides in a file of rules, and nothing else of it: no comments, no Defaults that are about something else."""
+    """What decides in a file of rules: no comments, no arguments, no Defaults about something else, nothing that cannot be read."""
     kept = []
     for line in logical_lines(text):
         found = _DEFAULTS.fullmatch(line)
         if found is None:
-            kept.append(line)
+            kept += [line] if _INCLUDE.fullmatch(line) else _decisive(line)
             continue
         default = _default(found[1], found[2])
         about = [item for item in default.settings if item.partition("=")[0].strip().lstrip("!") in _ABOUT_PASSWORDS]
         if about:
             kept.append(f"Defaults{default.scope}{','.join(default.names)} {','.join(about)}")
     return "".join(f"{line}\n" for line in kept)
+
+
+def _decisive(line: str) -> list[str]:
+    """A rule, or a line of aliases, without the arguments of commands; nothing of a line that is neither."""
+    policy = Policy()
+    _take(line, policy)
+    commands = [member for (kind, _), members in policy.aliases.items() if kind == "command" for member in members]
+    if policy.aliases:
+        return [_masked(line, commands)]
+    return [rule.text for rule in policy.rules[:1] if rule.text]
 
 
 _ABOUT_PASSWORDS = frozenset(("authenticate", "exempt_group", "rootpw", "targetpw", "runaspw"))

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.cli.main import run
+from reconciler.host.state_schema import SCHEMA
 from tests.ordinary import minimal_tree
 
 ONE = 'version: 1\nhost: demo\nfiles:\n  /etc/a: {content: "A\\n", mode: "0644"}\n  /etc/b: {content: "b\\n", mode: "0644"}\n'
@@ -121,7 +122,7 @@ def test_a_newer_state_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixtu
     run(["apply", str(spec), "--root", str(tree), "--auto-approve"])
     state = tmp_path / "tree.reconciler"
     with sqlite3.connect(state / "state.db") as raw:
-        raw.execute("PRAGMA user_version = 2")
+        raw.execute(f"PRAGMA user_version = {SCHEMA + 1}")
     raw.close()
     before = {path.name: path.read_bytes() for path in state.iterdir() if path.name != "lock"}
     spec.write_text('version: 1\nhost: demo\nfiles:\n  /etc/a: {content: "changed\\n", mode: "0644"}\n')
