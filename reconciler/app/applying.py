@@ -28,7 +28,7 @@ from reconciler.host.lock import Lock, LockBusy
 from reconciler.host.state import Store
 from reconciler.host.state_files import StateDamaged, make_state_directory
 from reconciler.host.state_open import recover
-from reconciler.host.state_read import NEWER, read_memory
+from reconciler.host.state_read import INTERRUPTED, NEWER, read_memory
 
 if TYPE_CHECKING:
     from reconciler.app.planning import Host
@@ -87,7 +87,7 @@ def apply_host(
     try:
         memory = read_memory(directory, machine_id(open_host(options.root)))
         # A state that an apply was killed in the middle of writing reads as damaged until it is recovered, under the lock.
-        if not memory.damaged and (approved is not None or not memory.lineage):
+        if memory.damaged != INTERRUPTED and (approved is not None or not memory.lineage):
             # The first apply: nothing is created, not even our state, before the guards have agreed. Nor for an approval that is stale.
             first = task.plan()
             if first.plan is None or first.refused:
