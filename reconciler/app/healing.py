@@ -7,7 +7,7 @@ somebody decided does: a hold, a mask, `state: stopped`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -87,16 +87,18 @@ def _heal(chosen: Chosen, memory: Memory) -> dict[str, Healing]:
     done = {name: Healing("left", 0, why) for name, why in spared.items() if why}
     left = [name for name in sick if name not in done]
     starts: Counter[str] = Counter()
+    refused: frozenset[str] = frozenset()
     for pause in PAUSES:
         if not left:
             break
-        _wait(pause, [facts[name] for name in left])
-        facts |= _ask(chosen, left)
-        now_due = [name for name in left if due(facts[name], starts[name])]
-        starts.update(now_due)
-        send(_entry(name, f"starting it ({facts[name].result}), try {starts[name]}", "healing") for name in now_due)
+        _wait(pause, [_limit_left(facts[name], refused=name in refused) for name in left])
+        before = facts = facts | _ask(chosen, left)
+        now_due = [name for name in left if _due(facts[name], starts[name], refused=name in refused)]
+        send(_entry(name, f"starting it ({facts[name].result}), try {starts[name] + 1}", "healing") for name in now_due)
         fell = services.revive([f"{name}.service" for name in now_due], [f"{name}.service" for name in left], STEADY)
-        facts |= _ask(chosen, left)
+        facts = facts | _ask(chosen, left)
+        refused = frozenset(name for name in now_due if _refused(before[name], facts[name]))
+        starts.update(name for name in now_due if name not in refused)
         up = [name for name in left if f"{name}.service" not in fell and not unhealthy(facts[name], chosen.declaration(name))]
         done |= {name: Healing("healed", starts[name]) for name in up}
         left = [name for name in left if name not in up]
@@ -127,34 +129,38 @@ def spare(facts: Facts, declared: Service | None, hold: Hold | None) -> str:
         ),
         (
             _limit_left(facts) > LONGEST_WAIT,
-            f"systemd starts it at most {facts.limit} times in {_limit_words(facts)}; it was refused just now",
+            f"systemd starts it at most {facts.limit} times in {facts.limit_seconds:g} s; that is used up",
         ),
     )
     return next((words for holds, words in rules if holds), "")
 
 
-def due(facts: Facts, starts: int) -> bool:
+def _due(facts: Facts, starts: int, *, refused: bool) -> bool:
     """Whether it is started now: not while systemd itself does, and not more often than systemd would."""
     most = min(len(PAUSES), facts.limit) if facts.limited else len(PAUSES)
-    return facts.active in ("failed", "inactive") and starts < most and not _limit_left(facts)
+    return facts.active in ("failed", "inactive") and starts < most and not _limit_left(facts, refused=refused)
 
 
-def _limit_left(facts: Facts) -> float:
-    """Seconds until systemd can start it again; 0 if it can now."""
-    if not facts.limited or facts.result != "start-limit-hit":
+def _refused(before: Facts, after: Facts) -> bool:
+    """Whether a start came to nothing: each has an invocation of its own. Result tells of the limit only where nothing else failed."""
+    return after.active == "failed" and after.limited and before.invocation != "" and before.invocation == after.invocation
+
+
+def _limit_left(facts: Facts, *, refused: bool = False) -> float:
+    """Seconds until systemd can start it again; 0 if it can now, as far as is known: a start may still be refused.
+
+    Result keeps what had failed before the limit did, so what tells is that systemd has restarted it as often as it may.
+    """
+    at_limit = refused or facts.result == "start-limit-hit" or facts.restarts >= facts.limit - 1 > 0
+    if not (facts.active == "failed" and facts.limited and at_limit):
         return 0
     # Both moments are whole seconds.
     return max(0.0, facts.since + facts.limit_seconds + 1 - now())
 
 
-def _limit_words(facts: Facts) -> str:
-    return f"{facts.limit_seconds:g} s"
-
-
-def _wait(pause: float, left: list[Facts]) -> None:
+def _wait(pause: float, limits: Iterable[float]) -> None:
     """The pause, or longer until a start limit is over."""
-    limits = [seconds for facts in left if (seconds := _limit_left(facts)) <= LONGEST_WAIT]
-    services.wait(max([pause, *limits]))
+    services.wait(max([pause, *(seconds for seconds in limits if seconds <= LONGEST_WAIT)]))
 
 
 def _ask(chosen: Chosen, names: tuple[str, ...] | list[str]) -> dict[str, Facts]:

@@ -243,7 +243,7 @@ def test_it_gives_up(host: Played, spec: Path) -> None:
         (DOWN, "lazy", "`drift`"),
         (replace(DOWN, condition_failed=True), "web", "Condition"),
         (replace(UP, active="activating", sub="start"), "web", "systemd is at it"),
-        (replace(FAILED, result="start-limit-hit", since=NOW - 10, limit=3, limit_seconds=3600), "web", "at most 3 times"),
+        (replace(FAILED, restarts=3, since=NOW - 10, limit=3, limit_seconds=3600), "web", "at most 3 times"),
     ],
 )
 def test_what_is_left_alone(host: Played, spec: Path, facts: Facts, name: str, words: str) -> None:
@@ -275,13 +275,19 @@ def test_a_failure_under_drift_report_is_mended(host: Played, spec: Path) -> Non
 
 
 def test_the_start_limit_is_never_passed(host: Played, spec: Path) -> None:
-    """One that systemd refuses is started when its limit is over; one with a limit of one start is not started a second time."""
-    host.units |= {"web": replace(FAILED, result="start-limit-hit", since=NOW - 2), "api": replace(FAILED, limit=1)}
+    """One that has used its limit up, or is refused, is started when the limit is over; one with a limit of one start only once."""
+    host.units |= {"web": replace(FAILED, restarts=5, since=NOW - 2), "api": replace(FAILED, limit=1)}
     host.course = {"api": [replace(FAILED, limit=1)] * 3}
     _, done = heal(spec)
+    early = (list(host.waits), done["web"]["starts"], done["api"]["starts"])
+    host.waits.clear()
+    refused = replace(FAILED, invocation="a", since=int(host.now) - 1)
+    host.units |= {"web": refused, "api": UP}
+    host.course = {"web": [refused]}
+    _, done = heal(spec)
 
-    assert [9, 2, 6] == host.waits
-    assert (1, 1) == (done["web"]["starts"], done["api"]["starts"])
+    assert ([9, 2, 6], 1, 1) == early
+    assert ([0, 10], 1, "healed") == (host.waits, done["web"]["starts"], done["web"]["outcome"])
 
 
 def test_one_that_systemd_starts_again_itself_is_only_watched(host: Played, spec: Path) -> None:
