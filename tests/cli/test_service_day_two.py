@@ -279,15 +279,17 @@ def test_the_start_limit_is_never_passed(host: Played, spec: Path) -> None:
     host.units |= {"web": replace(FAILED, restarts=5, since=NOW - 2), "api": replace(FAILED, limit=1)}
     host.course = {"api": [replace(FAILED, limit=1)] * 3}
     _, done = heal(spec)
-    early = (list(host.waits), done["web"]["starts"], done["api"]["starts"])
+    early, once = list(host.waits), (done["web"]["starts"], done["api"]["starts"])
     host.waits.clear()
     refused = replace(FAILED, invocation="a", since=int(host.now) - 1)
     host.units |= {"web": refused, "api": UP}
     host.course = {"web": [refused]}
     _, done = heal(spec)
 
-    assert ([9, 2, 6], 1, 1) == early
-    assert ([0, 10], 1, "healed") == (host.waits, done["web"]["starts"], done["web"]["outcome"])
+    assert [9, 2, 6] == early
+    assert (1, 1) == once
+    assert [0, 10] == host.waits
+    assert (1, "healed") == (done["web"]["starts"], done["web"]["outcome"])
 
 
 def test_one_that_systemd_starts_again_itself_is_only_watched(host: Played, spec: Path) -> None:
