@@ -6,6 +6,7 @@ from typing import Any
 
 from reconciler.app.planning import Planned
 from reconciler.core.changes import Change, Origin, Verb
+from reconciler.core.host import HostView
 
 
 def exposures(planned: Planned) -> list[dict[str, Any]]:
@@ -23,6 +24,16 @@ def exposures(planned: Planned) -> list[dict[str, Any]]:
         {"address": str(change.address), "release": found, "before": _score(_before(change), found), "after": _score(change.after, found)}
         for change in changes
     ]
+
+
+def score(document: Any, view: HostView) -> dict[str, Any] | None:
+    """Of one unit file as observed on this host; None without one."""
+    if not document or "unit" not in document:
+        return None
+    from reconciler.formats.directives import OLDEST
+    from reconciler.kinds.systemd_release import release
+
+    return _score(document, release(view) or OLDEST)
 
 
 def _counts(change: Change) -> bool:

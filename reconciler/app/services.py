@@ -7,14 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from reconciler.core.actions import UnitVerb
+from reconciler.core.address import Address
 from reconciler.core.diagnostic import Diagnostic, error
 from reconciler.core.resource import DriftPolicy
 from reconciler.core.spec import Spec
+from reconciler.core.state import Hold, Memory
 from reconciler.host import services
 from reconciler.host.services import Facts
 from reconciler.kinds.service_model import Service, State
+from reconciler.render.plan_json import hold_data
+from reconciler.render.words import moment
 
-_RUNNING = ("active", "reloading", "refreshing")
+RUNNING = ("active", "reloading", "refreshing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,38 +39,65 @@ class Chosen:
         return (self.declared or {}).get(name)
 
 
+def address_of(name: str) -> Address:
+    """What a service is called in the spec, in holds and in plans."""
+    return Address("services", name)
+
+
+def hold_of(name: str, memory: Memory) -> Hold | None:
+    """What leaves this service alone, or a part of it."""
+    return next((hold for hold in memory.holds if hold.address.resource == address_of(name)), None)
+
+
+def remembered() -> Memory:
+    """What is remembered of this host. Raises HostError."""
+    from reconciler.app.holding import held
+
+    return held(None)
+
+
 def choose(spec: Spec | None, names: Sequence[str], *, everything: bool) -> Chosen:
-    """The named services, or those of the spec, or (`everything`) all of the host. Raises HostError."""
+    """The named services in this order, or those of the spec, or (`everything`) all of the host, by name. Raises HostError."""
     resources = spec.resources if spec is not None else ()
     declared = {one.address.name: one.resource for one in resources if isinstance(one.resource, Service)}
     plain = tuple(dict.fromkeys(name.removesuffix(".service") for name in names))
     wrong = next((name for name in plain if not name or name.startswith("-") or not name.isprintable() or set(name) & set("/ ")), None)
     if wrong is not None:
         return Chosen(problem=error("not a service", f"{wrong!r} is not the name of a unit."))
+    template = next((name for name in plain if name.endswith("@")), None)
+    if template is not None:
+        return Chosen(problem=error("not a service", f"{template} is a template; name an instance of it: {template}NAME."))
     foreign = next((name for name in plain if name not in declared), None)
     if foreign is not None and not everything:
         near = f" The spec has {', '.join(sorted(declared))}." if declared else " The spec has no services."
         return Chosen(problem=error("not a service of the spec", f"{foreign} is not under `services:`.{near} --all takes any unit."))
     if not plain:
         # An empty list would mean everything to systemctl and journalctl: whoever asks for these looks first.
-        plain = tuple(name.removesuffix(".service") for name in services.all_services()) if everything else tuple(declared)
+        plain = tuple(name.removesuffix(".service") for name in services.all_services()) if everything else tuple(sorted(declared))
     return Chosen(plain, declared)
 
 
-def look(chosen: Chosen) -> list[dict[str, Any]]:
-    """One row for each, JSON-able. Raises HostError."""
+def look(chosen: Chosen, memory: Memory | None = None) -> list[dict[str, Any]]:
+    """One row for each, JSON-able; with its hold if the memory is given. Raises HostError.
+
+    `healthy` is None of one of which systemd has told nothing.
+    """
     facts = services.ask(chosen.units)
-    return [_row(name, facts[unit], chosen.declaration(name)) for name, unit in zip(chosen.names, chosen.units, strict=True)]
+    return [row(name, facts[unit], chosen, memory) for name, unit in zip(chosen.names, chosen.units, strict=True)]
 
 
-def _row(name: str, facts: Facts, declared: Service | None) -> dict[str, Any]:
+def row(name: str, facts: Facts, chosen: Chosen, memory: Memory | None) -> dict[str, Any]:
+    """One service. `held` is None where nothing holds it, or `holds_known` is false: then nobody can tell."""
+    declared = chosen.declaration(name)
     why = unhealthy(facts, declared)
+    held = hold_of(name, memory) if memory is not None else None
     return {
         "name": name,
         "unit": facts.unit,
         "description": facts.description if facts.installed else "",
         "declared": declared is not None,
         "installed": facts.installed,
+        "masked": facts.load == "masked",
         "load": facts.load,
         "state": facts.active,
         "sub": facts.sub,
@@ -80,7 +111,10 @@ def _row(name: str, facts: Facts, declared: Service | None) -> dict[str, Any]:
         "path": facts.path,
         "drop_ins": list(facts.drop_ins),
         "needs_daemon_reload": facts.outdated,
-        "healthy": not why,
+        "invocation": facts.invocation or None,
+        "held": hold_data(held) if held else None,
+        "holds_known": memory is not None and not memory.unreadable and not memory.damaged,
+        "healthy": not why if facts.known else None,
         "reason": why,
     }
 
@@ -88,62 +122,113 @@ def _row(name: str, facts: Facts, declared: Service | None) -> dict[str, Any]:
 def unhealthy(facts: Facts, declared: Service | None) -> str:
     """Why a service is not well; empty if it is. Without a declaration, only what systemd itself calls a failure counts."""
     ended = facts.exit or facts.result
+    idle = f"{facts.active} ({facts.sub}), and is to run"
     rules = (
+        (not facts.known, "systemd told nothing of it"),
         (not facts.installed, "not installed" if declared is not None and declared.enabled != "masked" else ""),
         (facts.load not in ("loaded", "masked"), f"its unit cannot be loaded ({facts.load})"),
         (facts.active == "failed", f"failed ({facts.result}{f', {facts.exit}' if facts.exit else ''})"),
         (facts.sub == "auto-restart", f"keeps ending and being started again ({ended})"),
-        (_should_run(facts, declared) and facts.active not in _RUNNING, f"{facts.active} ({facts.sub}), and is to run"),
+        (to_run(facts, declared) and facts.condition_failed, f"{idle}: a Condition...= of the unit does not hold"),
+        (to_run(facts, declared) and facts.active not in RUNNING, idle),
     )
     return next((words for holds, words in rules if holds), "")
 
 
-def _should_run(facts: Facts, declared: Service | None) -> bool:
-    """A job that ends by itself is well when it has ended well."""
-    once = facts.type == "oneshot" and not facts.remains
+def to_run(facts: Facts, declared: Service | None) -> bool:
+    """Whether the spec wants it running. A job that ends by itself is well when it has ended well."""
     runs = declared is not None and declared.enabled != "masked" and declared.state is State.RUNNING and declared.says("state")
-    return runs and not once
+    return runs and not is_job(facts)
 
 
-def act(verb: UnitVerb, chosen: Chosen) -> tuple[dict[str, str], list[str]]:
-    """Start, stop or restart; the failed ones with the reason, and what the next apply will do about the others. Raises HostError."""
+def is_job(facts: Facts) -> bool:
+    """Whether it is run to its end, and not kept running."""
+    return facts.type == "oneshot" and not facts.remains
+
+
+# ---------------------------------------------------------------------------------------------------- a person's own doing
+
+
+@dataclass(frozen=True, slots=True)
+class Acted:
+    """What became of one service that a person started, stopped, enabled or disabled.
+
+    `failed` says why it was not done. `note` says what the next apply makes of it, `back` that it puts it back while nothing holds it.
+    """
+
+    name: str
+    failed: str = ""
+    note: str = ""
+    back: bool = False
+    held: Hold | None = None
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """As JSON."""
+        held = hold_data(self.held) if self.held else None
+        return {"name": self.name, "done": not self.failed, "reason": self.failed, "note": self.note, "put_back": self.back, "held": held}
+
+
+def act(verb: UnitVerb, chosen: Chosen) -> list[Acted]:
+    """Start, stop or restart each. Raises HostError."""
     failed = dict(services.change(verb, chosen.units).failed or {})
     runs = State.STOPPED if verb is UnitVerb.STOP else State.RUNNING
-    notes = [
-        note
-        for name, unit in zip(chosen.names, chosen.units, strict=True)
-        if unit not in failed
-        for note in _state_note(chosen, name, runs)
-    ]
-    return {unit.removesuffix(".service"): why for unit, why in failed.items()}, notes
+    memory = remembered()
 
-
-def _state_note(chosen: Chosen, name: str, runs: State) -> list[str]:
-    declared = chosen.declaration(name)
-    if declared is None or not declared.says("state") or declared.state is runs or declared.type == "oneshot":
-        return []
-    back = "starts" if runs is State.STOPPED else "stops"
-    return [f"{name}: the spec says `state: {declared.state}`; {_outlook(declared, f'{back} it again')}"]
-
-
-def enable(chosen: Chosen, *, enabled: bool) -> list[str]:
-    """Enable or disable; what the next apply will do about it. Raises HostError."""
-    services.set_enabled(chosen.units, enabled=enabled)
-    notes = []
-    for name in chosen.names:
+    def acted(name: str, unit: str) -> Acted:
         declared = chosen.declaration(name)
-        if declared is not None and declared.says("enabled") and declared.enabled is not enabled:
-            said = "masked" if declared.enabled == "masked" else str(declared.enabled).lower()
-            notes.append(f"{name}: the spec says `enabled: {said}`; {_outlook(declared, 'puts that back')}")
-    return notes
+        held = hold_of(name, memory)
+        if unit in failed:
+            return Acted(name, failed=failed[unit], held=held)
+        if declared is None or not declared.says("state") or declared.state is runs or declared.type == "oneshot":
+            return Acted(name, held=held)
+        back = "starts it again" if runs is State.STOPPED else "stops it again"
+        return _acted(name, declared, held, f"state: {declared.state}", back)
+
+    return [acted(name, unit) for name, unit in zip(chosen.names, chosen.units, strict=True)]
 
 
-def _outlook(declared: Service, back: str) -> str:
-    if declared.drift is DriftPolicy.ENFORCE:
-        return f"the next apply {back}. Change the spec to keep it"
-    return f"the next apply leaves it so (`drift: {declared.drift}`)"
+def enable(chosen: Chosen, *, enabled: bool) -> list[Acted]:
+    """Enable or disable each; whether that is so is asked afterwards: systemctl succeeds where there is nothing to do. Raises HostError."""
+    services.set_enabled(chosen.units, enabled=enabled)
+    facts, memory = services.ask(chosen.units), remembered()
+
+    def acted(name: str, unit: str) -> Acted:
+        declared = chosen.declaration(name)
+        held = hold_of(name, memory)
+        wrong = _not_enabled(facts[unit].enabled) if enabled else _not_disabled(facts[unit].enabled)
+        if wrong:
+            return Acted(name, failed=wrong, held=held)
+        if declared is None or not declared.says("enabled") or declared.enabled is enabled:
+            return Acted(name, held=held)
+        said = "masked" if declared.enabled == "masked" else str(declared.enabled).lower()
+        return _acted(name, declared, held, f"enabled: {said}", "puts that back")
+
+    return [acted(name, unit) for name, unit in zip(chosen.names, chosen.units, strict=True)]
 
 
-def show_logs(chosen: Chosen, *, follow: bool, lines: int | None, since: str) -> int:
+def _not_enabled(state: str) -> str:
+    without = {"static", "indirect", "generated", "transient"}
+    return f"it is {state}: its unit file says of no target that would start it (WantedBy=)" if state in without else ""
+
+
+def _not_disabled(state: str) -> str:
+    return f"it is still {state}" if state in ("enabled", "enabled-runtime") else ""
+
+
+def _acted(name: str, declared: Service, held: Hold | None, said: str, back: str) -> Acted:
+    says = f"the spec says `{said}`; "
+    if declared.drift is not DriftPolicy.ENFORCE:
+        return Acted(name, note=f"{says}the next apply leaves it so (`drift: {declared.drift}`)", held=held)
+    if held is not None:
+        return Acted(name, note=f"{says}it is held until {moment(held.until)}, the first apply after that {back}", held=held)
+    return Acted(name, note=f"{says}the next apply {back}. Change the spec to keep it", back=True)
+
+
+def show_logs(chosen: Chosen, *, follow: bool, lines: int | None, since: str, as_json: bool = False) -> int:
     """The journal of these services, on our own output; journalctl's exit status. Raises HostError."""
-    return services.logs(chosen.units, follow=follow, lines=lines, since=since)
+    return services.logs(chosen.units, follow=follow, lines=lines, since=since, as_json=as_json)
+
+
+EVERY_SERVICE = Chosen(("*",))
+"""For journalctl, which takes patterns: all that have ever written."""

@@ -12,6 +12,7 @@ class ExitCode(IntEnum):
     ERROR = 1
     CHANGES = 2
     REFUSED = 3
+    INCOMPLETE = 3
     FAILED = 4
     PARTIAL = 6
     USAGE = 64
@@ -26,7 +27,8 @@ MEANINGS = {
     "`backup verify`: an archive is bad, or with --compare differs from the files. `service health`, `doctor`: something is not well.",
     ExitCode.REFUSED: "Refused by policy before the first effect: a guard, a lock-out, an adoption, a protected resource, the deny list, "
     "an apply that nobody approved or whose approval is stale. "
-    "`backup`: something that must be there is not (a source, a mount, room), or the place is not safe.",
+    "`backup`: something that must be there is not (a source, a mount, room), or the place is not safe. "
+    "`service health`: of some service nothing can be told, and no other is unwell.",
     ExitCode.FAILED: "`apply`: some resources failed, none was changed.",
     ExitCode.PARTIAL: "`apply`: changes were made, and some resources failed. `backup run`: the archive is not in every destination.",
     ExitCode.USAGE: "The command line is wrong.",

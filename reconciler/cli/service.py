@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated
+from enum import StrEnum
+from math import isnan
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,7 +14,8 @@ from reconciler.cli import options, output
 from reconciler.cli.exits import ExitCode
 
 if TYPE_CHECKING:
-    from reconciler.app.services import Chosen
+    from reconciler.app.services import Acted, Chosen
+    from reconciler.app.specs import Loaded
     from reconciler.core.actions import UnitVerb
 
 app = typer.Typer(
@@ -37,14 +40,44 @@ _SINCE = "Only from this time on, as journalctl takes it: 2026-11-23 02:00, yest
 Since = Annotated[str, typer.Option("--since", metavar="TIME", help=_SINCE, show_default=False)]
 
 
-def list_(spec: SpecOption = "", everything: All = False, as_json: options.Json = False, no_color: options.NoColor = False) -> int:
-    """List the services of the spec, with those that are not installed. Changes nothing."""
+Hold = Annotated[
+    str, typer.Option("--hold", metavar="SPAN", help="Keep the next applies from putting it back for so long: 8h, 2d.", show_default=False)
+]
+Why = Annotated[
+    str, typer.Option("--why", metavar="TEXT", help="What the hold is for. Everybody reads it in each plan.", show_default=False)
+]
+Heal = Annotated[bool, typer.Option("--heal", help="Start what has failed, see whether it stays up, and tell. Needs root.")]
+LockTimeout = Annotated[
+    float, typer.Option("--lock-timeout", metavar="SECONDS", min=0, help="With --heal: wait so long for an apply to end.")
+]
 
-    def show(chosen: Chosen) -> int:
-        from reconciler.app.services import look
+
+class HealthForm(StrEnum):
+    """How the health of services is printed."""
+
+    TEXT = "text"
+    JSON = "json"
+    NAGIOS = "nagios"
+    PROMETHEUS = "prometheus"
+
+
+HealthFormat = Annotated[
+    HealthForm | None,
+    typer.Option(
+        "--format",
+        help="nagios is one line with figures, and exits 0, 1 (only held ones are unwell), 2 or 3 (unknown) as a plugin does; "
+        "prometheus is for the textfile collector. --json is the same as json.",
+    ),
+]
+
+
+def list_(spec: SpecOption = "", everything: All = False, as_json: options.Json = False, no_color: options.NoColor = False) -> int:
+    """List the services of the spec: not installed, masked, drifted, held, with older configuration. Changes nothing."""
+
+    def show(chosen: Chosen, loaded: Loaded) -> int:
         from reconciler.render.services import services_text
 
-        rows = look(chosen)
+        rows = _rows(chosen, loaded)
         if as_json:
             output.print_json(rows)
         else:
@@ -57,13 +90,14 @@ def list_(spec: SpecOption = "", everything: All = False, as_json: options.Json 
 def status(
     names: Names, spec: SpecOption = "", everything: All = False, as_json: options.Json = False, no_color: options.NoColor = False
 ) -> int:
-    """Show how a service stands: state, process, memory, unit file. Changes nothing."""
+    """Show how a service stands: state, process, unit file, drift, hold, the end of its journal, what to type next. Changes nothing."""
 
-    def show(chosen: Chosen) -> int:
-        from reconciler.app.services import look
+    def show(chosen: Chosen, loaded: Loaded) -> int:
+        from reconciler.app.service_standing import journal_tail, next_steps
         from reconciler.render.services import service_text
 
-        rows = look(chosen)
+        rows = _rows(chosen, loaded)
+        rows = [{**row, "journal": journal_tail(row), "next": next_steps(row, chosen)} for row in rows]
         if as_json:
             output.print_json(rows)
         else:
@@ -73,35 +107,69 @@ def status(
     return _with(spec, names, show, everything=everything, no_color=no_color)
 
 
-def start(names: Names, spec: SpecOption = "", everything: All = False, no_color: options.NoColor = False) -> int:
-    """Start services now. Says so if the next apply will stop them again."""
+def start(
+    names: Names,
+    spec: SpecOption = "",
+    everything: All = False,
+    hold: Hold = "",
+    why: Why = "",
+    as_json: options.Json = False,
+    no_color: options.NoColor = False,
+) -> int:
+    """Start services now. Says so if the next apply will stop them again, and offers a hold."""
     from reconciler.core.actions import UnitVerb
 
-    return _change(UnitVerb.START, names, spec, everything=everything, no_color=no_color)
+    return _change(_doing(UnitVerb.START), names, spec, (hold, why), everything=everything, as_json=as_json, no_color=no_color)
 
 
-def stop(names: Names, spec: SpecOption = "", everything: All = False, no_color: options.NoColor = False) -> int:
-    """Stop services now. Says so if the next apply will start them again."""
+def stop(
+    names: Names,
+    spec: SpecOption = "",
+    everything: All = False,
+    hold: Hold = "",
+    why: Why = "",
+    as_json: options.Json = False,
+    no_color: options.NoColor = False,
+) -> int:
+    """Stop services now. Says so if the next apply will start them again, and offers a hold."""
     from reconciler.core.actions import UnitVerb
 
-    return _change(UnitVerb.STOP, names, spec, everything=everything, no_color=no_color)
+    return _change(_doing(UnitVerb.STOP), names, spec, (hold, why), everything=everything, as_json=as_json, no_color=no_color)
 
 
-def restart(names: Names, spec: SpecOption = "", everything: All = False, no_color: options.NoColor = False) -> int:
+def restart(
+    names: Names, spec: SpecOption = "", everything: All = False, as_json: options.Json = False, no_color: options.NoColor = False
+) -> int:
     """Restart services now. A restart that is owed for an older configuration is settled by it."""
     from reconciler.core.actions import UnitVerb
 
-    return _change(UnitVerb.RESTART, names, spec, everything=everything, no_color=no_color)
+    return _change(_doing(UnitVerb.RESTART), names, spec, ("", ""), everything=everything, as_json=as_json, no_color=no_color)
 
 
-def enable(names: Names, spec: SpecOption = "", everything: All = False, no_color: options.NoColor = False) -> int:
-    """Have services started at boot. Says so if the next apply will put it back."""
-    return _enable(names, spec, enabled=True, everything=everything, no_color=no_color)
+def enable(
+    names: Names,
+    spec: SpecOption = "",
+    everything: All = False,
+    hold: Hold = "",
+    why: Why = "",
+    as_json: options.Json = False,
+    no_color: options.NoColor = False,
+) -> int:
+    """Have services started at boot. Says so if the next apply will put it back, and offers a hold."""
+    return _change(_enabling(enabled=True), names, spec, (hold, why), everything=everything, as_json=as_json, no_color=no_color)
 
 
-def disable(names: Names, spec: SpecOption = "", everything: All = False, no_color: options.NoColor = False) -> int:
-    """Have services not started at boot. Says so if the next apply will put it back."""
-    return _enable(names, spec, enabled=False, everything=everything, no_color=no_color)
+def disable(
+    names: Names,
+    spec: SpecOption = "",
+    everything: All = False,
+    hold: Hold = "",
+    why: Why = "",
+    as_json: options.Json = False,
+    no_color: options.NoColor = False,
+) -> int:
+    """Have services not started at boot. Says so if the next apply will put it back, and offers a hold."""
+    return _change(_enabling(enabled=False), names, spec, (hold, why), everything=everything, as_json=as_json, no_color=no_color)
 
 
 def logs(
@@ -111,41 +179,45 @@ def logs(
     follow: Follow = False,
     lines: Lines = None,
     since: Since = "",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, as journalctl has it.")] = False,
     no_color: options.NoColor = False,
 ) -> int:
-    """Show what services have written to the journal. Changes nothing."""
+    """Show what services have written to the journal, by time, in your time zone. Changes nothing."""
 
-    def show(chosen: Chosen) -> int:
-        from reconciler.app.services import show_logs
+    def show(chosen: Chosen, _loaded: Loaded) -> int:
+        from reconciler.app.services import EVERY_SERVICE, show_logs
 
         sys.stdout.flush()
-        return ExitCode.ERROR if show_logs(chosen, follow=follow, lines=lines, since=since) else ExitCode.OK
+        wanted = EVERY_SERVICE if everything and not names else chosen
+        return ExitCode.ERROR if show_logs(wanted, follow=follow, lines=lines, since=since, as_json=as_json) else ExitCode.OK
 
-    return _with(spec, names or [], show, everything=everything and bool(names), no_color=no_color)
+    return _with(spec, names or [], show, everything=everything, no_color=no_color)
 
 
 def health(
     names: MaybeNames = None,
     spec: SpecOption = "",
     everything: All = False,
+    heal: Heal = False,
+    lock_timeout: LockTimeout = 0,
+    form: HealthFormat = None,
     as_json: options.Json = False,
     no_color: options.NoColor = False,
 ) -> int:
-    """Exit 0 if all services are well, 2 if one is not, 1 if that cannot be said. Changes nothing."""
+    """Exit 0 if all services are well, 2 if one is not, 3 if that cannot be told of one, 1 on an error. Changes nothing without --heal.
 
-    def show(chosen: Chosen) -> int:
-        from reconciler.app.services import look
-        from reconciler.render.services import health_text
+    --heal starts those that have failed or are not running though they are to, three times at most with growing pauses, within their start
+    limit, and waits whether they stay up. It leaves alone what is held, masked, declared as stopped, or a job; not `on_change: none`.
+    """
+    from reconciler.cli.service_health import HealthOptions, check
 
-        rows = look(chosen)
-        healthy = all(row["healthy"] for row in rows)
-        if as_json:
-            output.print_json({"healthy": healthy, "services": rows})
-        else:
-            sys.stdout.write(health_text(rows, colour=output.colour(sys.stdout, no_color)))
-        return ExitCode.OK if healthy else ExitCode.CHANGES
-
-    return _with(spec, names or [], show, everything=everything, no_color=no_color)
+    if isnan(lock_timeout):
+        raise typer.BadParameter("--lock-timeout: write a number of seconds")
+    if as_json and form not in (None, HealthForm.JSON):
+        raise typer.BadParameter(f"--json and --format {form} contradict each other; give one of them")
+    return check(
+        HealthOptions(tuple(names or ()), spec, everything, heal, lock_timeout, "json" if as_json else str(form or "text"), no_color)
+    )
 
 
 def create(
@@ -162,6 +234,7 @@ def create(
         str, typer.Option("--file", metavar="FILE", help="Write into this file that the spec includes, not into the spec itself.")
     ] = "",
     root: options.Root = None,
+    as_json: options.Json = False,
     no_color: options.NoColor = False,
 ) -> int:
     """Add a service to the spec's file and show what apply would do. The host is not changed; every other line of the file stays."""
@@ -173,18 +246,20 @@ def create(
 
     loaded = output.load(spec, "", root)
     if not loaded.ok:
-        output.complain(loaded.diagnostics, no_color)
-        return ExitCode.ERROR
+        return output.without_plan(loaded.diagnostics, as_json, no_color)
+    address = str(Address("services", name))
     created = add(loaded, NewService(name, exec_start, user, description, working_directory, tuple(environment), file))
     if created.loaded is None:
-        output.complain(created.problems, no_color)
-        return ExitCode.ERROR
-    planned = plan_host(created.loaded, PlanOptions(root, targets=(str(Address("services", name)),)))
+        return output.without_plan(created.problems, as_json, no_color)
+    planned = plan_host(created.loaded, PlanOptions(root, targets=(address,)))
+    if as_json:
+        output.print_json({"address": address, "file": created.path, "plan": output.plan_data(planned) if planned.plan else None})
+        return ExitCode.OK
     if planned.plan is None:
         output.complain(planned.diagnostics, no_color)
     else:
         sys.stdout.write(plan_text(output.plan_data(planned), colour=output.colour(sys.stdout, no_color), verbose=False))
-    sys.stdout.write(f"\nAdded services.{name} to {created.path}. Nothing was done on the host. Next: review the file, commit it, apply.\n")
+    sys.stdout.write(f"\nAdded {address} to {created.path}. Nothing was done on the host. Next: review the file, commit it, apply.\n")
     return ExitCode.OK
 
 
@@ -204,7 +279,7 @@ for _name, _command in _COMMANDS:
     app.command(_name, short_help=(_command.__doc__ or "").partition(". ")[0].rstrip("."))(_command)
 
 
-def _with(spec: str, names: list[str], do: Callable[[Chosen], int], *, everything: bool, no_color: bool) -> int:
+def _with(spec: str, names: list[str], do: Callable[[Chosen, Loaded], int], *, everything: bool, no_color: bool) -> int:
     """Choose the services and do something with them. Without a spec that can be read, only --all knows any."""
     from reconciler.app.services import choose
     from reconciler.core.host import HostError
@@ -218,30 +293,71 @@ def _with(spec: str, names: list[str], do: Callable[[Chosen], int], *, everythin
         if chosen.problem is not None:
             output.complain([chosen.problem], no_color)
             return ExitCode.ERROR
-        return do(chosen)
+        return do(chosen, loaded)
     except HostError as problem:
         sys.stderr.write(f"reconciler: {problem}\n")
         return ExitCode.ERROR
 
 
-def _change(verb: UnitVerb, names: list[str], spec: str, *, everything: bool, no_color: bool) -> int:
-    def change(chosen: Chosen) -> int:
+def _rows(chosen: Chosen, loaded: Loaded) -> list[dict[str, Any]]:
+    """What systemd and a plan know of these. Raises HostError."""
+    from reconciler.app.service_standing import memory_of, plan_services, standing
+    from reconciler.app.services import look, remembered
+
+    planned = plan_services(loaded)
+    if planned is not None and planned.plan is None:
+        sys.stderr.write("reconciler: no plan could be made, so drift is not told; see: reconciler plan\n")
+    rows = look(chosen, memory_of(planned) or remembered())
+    return [{**row, **standing(row["name"], planned)} for row in rows]
+
+
+def _doing(verb: UnitVerb) -> Callable[[Chosen], list[Acted]]:
+    def do(chosen: Chosen) -> list[Acted]:
         from reconciler.app.services import act
 
-        failed, notes = act(verb, chosen)
-        _tell([f"{name}: {why}" for name, why in failed.items()])
-        _tell(notes)
-        return ExitCode.ERROR if failed else ExitCode.OK
+        return act(verb, chosen)
 
-    return _with(spec, names, change, everything=everything, no_color=no_color)
+    return do
 
 
-def _enable(names: list[str], spec: str, *, enabled: bool, everything: bool, no_color: bool) -> int:
-    def change(chosen: Chosen) -> int:
+def _enabling(*, enabled: bool) -> Callable[[Chosen], list[Acted]]:
+    def do(chosen: Chosen) -> list[Acted]:
         from reconciler.app.services import enable as set_enabled
 
-        _tell(set_enabled(chosen, enabled=enabled))
-        return ExitCode.OK
+        return set_enabled(chosen, enabled=enabled)
+
+    return do
+
+
+def _change(
+    do: Callable[[Chosen], list[Acted]],
+    names: list[str],
+    spec: str,
+    hold: tuple[str, str],
+    *,
+    everything: bool,
+    as_json: bool,
+    no_color: bool,
+) -> int:
+    """Hold first, if that is asked for: nothing is done that the next apply would undo at once."""
+    from reconciler.cli import service_holds
+
+    wrong = service_holds.check(hold)
+    if wrong:
+        output.complain(wrong, no_color)
+        return ExitCode.USAGE
+
+    def change(chosen: Chosen, loaded: Loaded) -> int:
+        stopped = service_holds.put(chosen, hold, loaded, quiet=as_json) if hold[0] else None
+        if stopped is not None:
+            return stopped
+        acted = do(chosen)
+        if as_json:
+            output.print_json({"services": [one.data for one in acted]})
+        else:
+            _tell([f"{one.name}: {words}" for one in acted if (words := one.failed or one.note)])
+            service_holds.offer([one.name for one in acted if one.back], loaded, spec)
+        return ExitCode.ERROR if any(one.failed for one in acted) else ExitCode.OK
 
     return _with(spec, names, change, everything=everything, no_color=no_color)
 

@@ -10,10 +10,10 @@ from reconciler.core.spec import SourceError
 
 
 def rewrite(path: str, before: bytes, after: bytes) -> None:
-    """Replace the content atomically, with the mode and owner it had, if it still is `before`. Raises SourceError."""
+    """Replace the content atomically, with the mode and owner it had, if it still is `before` and we may write it. Raises SourceError."""
     temporary = ""
     try:
-        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:
+        with open(os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:
             facts, found = os.fstat(file.fileno()), file.read()
         if found != before or not stat.S_ISREG(facts.st_mode):
             raise SourceError(f"{path} has been changed meanwhile; run the command again")

@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from reconciler.render.term import columns, pad, painter, visible
+from reconciler.render.term import Paint, columns, count, pad, painter, visible
+from reconciler.render.words import hold_words
+from reconciler.render.words import moment as minute
 
 _UNITS = ("B", "K", "M", "G", "T")
-_TITLES = ("NAME", "STATE", "ENABLED", "PID", "MEMORY", "SINCE")
-_COLOURS = {"active": "green", "failed": "red", "not installed": "red"}
+_TITLES = ("NAME", "STATE", "ENABLED", "PID", "MEMORY", "SINCE", "NOTES")
+_COLOURS = {"active": "green", "failed": "red", "not installed": "red", "unknown": "yellow"}
 
 
 def services_text(rows: Sequence[Mapping[str, Any]], *, colour: bool) -> str:
@@ -24,50 +26,92 @@ def services_text(rows: Sequence[Mapping[str, Any]], *, colour: bool) -> str:
     for line in table:
         cells = [pad(cell, width) for cell, width in zip(line, widths, strict=True)]
         cells[1] = paint(cells[1], _COLOURS.get(line[1].split(" (")[0], ""))
+        cells[-1] = paint(line[-1], "yellow" if line is not table[0] else "")
         lines.append("  ".join(cells).rstrip())
     return "\n".join(lines) + "\n"
 
 
 def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
     pid, memory = str(row["pid"] or "-"), size(row["memory"])
-    return (visible(row["name"]), _state(row), visible(row["enabled"]) or "-", pid, memory, moment(row["since"]))
+    notes = ", ".join(_notes(row))
+    return (visible(row["name"]), _state(row), visible(row["enabled"]) or "-", pid, memory, moment(row["since"]), notes)
+
+
+def _notes(row: Mapping[str, Any]) -> list[str]:
+    held = row.get("held")
+    notes = (
+        (row["masked"], "masked"),
+        (row.get("drifted"), "drifted"),
+        (row.get("older"), "older configuration"),
+        (held, f"held until {minute(held['until'])}" if held else ""),
+    )
+    return [words for holds, words in notes if holds]
 
 
 def _state(row: Mapping[str, Any]) -> str:
     if not row["installed"]:
         return "not installed"
-    return visible(f"{row['state']} ({row['sub']})")
+    return visible(f"{row['state']} ({row['sub']})") if row["healthy"] is not None else "unknown"
 
 
 def service_text(row: Mapping[str, Any], *, colour: bool) -> str:
-    """One service at length, as systemctl status has it."""
+    """One service at length, as systemctl status has it; what it has of the plan, its journal and what to type next, if that is there."""
     paint = painter(colour=colour)
     name, state = visible(row["unit"]), _state(row)
     said = f" - {visible(row['description'])}" if row["description"] else ""
     lines = [f"{paint(name, 'bold')}{said}", f"    state     {paint(state, _COLOURS.get(state.split(' (')[0], ''))}"]
+    exposure, drops = row.get("exposure"), [*row["drop_ins"]]
+    others = [path for path in drops if not path.endswith("/50-reconciler.conf")]
     rest = {
         "since": moment(row["since"]) if row["since"] else "",
         "enabled": visible(row["enabled"]),
         "declared": "" if row["declared"] else "no, it is not in the spec",
         "unit file": visible(row["path"]),
-        "drop-ins": visible(", ".join(row["drop_ins"])),
+        "drop-ins": visible(", ".join(f"{path} (not ours)" if path in others else path for path in drops)),
         "main pid": str(row["pid"] or ""),
         "memory": size(row["memory"]) if row["memory"] else "",
         "tasks": str(row["tasks"] or ""),
         "restarts": str(row["restarts"] or ""),
         "health": visible(row["reason"]) or "good",
+        "exposure": f"{exposure['score']} {exposure['level']}" if exposure else "",
+        "drift": _drift(row),
+        "older": visible("; ".join(f"runs with older configuration: {why}" for why in row.get("older") or ())),
+        "hold": hold_words(row["held"]) if row.get("held") else "",
         "note": "the unit file has changed since systemd read it (daemon-reload)" if row["needs_daemon_reload"] else "",
     }
-    return "\n".join([*lines, *(f"    {title:<9} {value}" for title, value in rest.items() if value)]) + "\n"
+    lines += [f"    {title:<9} {value}" for title, value in rest.items() if value]
+    for title, texts in (("journal", row.get("journal")), ("next", row.get("next"))):
+        lines += ["", f"    {title}", *(f"      {visible(text)}" for text in texts)] if texts else []
+    return "\n".join(lines) + "\n"
+
+
+def _drift(row: Mapping[str, Any]) -> str:
+    if row.get("drifted"):
+        return "changed on the host outside of the spec"
+    return "the spec is not applied yet" if row.get("pending") and row["installed"] else ""
 
 
 def health_text(rows: Sequence[Mapping[str, Any]], *, colour: bool) -> str:
-    """What is not well, or that all is."""
+    """What was healed, what is not well and what was done about it, or that all is well."""
     paint = painter(colour=colour)
-    bad = [row for row in rows if not row["healthy"]]
-    lines = [f"{paint('x', 'red')} {visible(row['name'])}: {visible(row['reason'])}" for row in bad]
-    well = len(rows) - len(bad)
+    lines = [line for row in rows for line in _health_lines(row, paint)]
+    well = sum(1 for row in rows if row["healthy"])
     return "\n".join([*lines, f"{well} of {len(rows)} healthy."]) + "\n"
+
+
+def _health_lines(row: Mapping[str, Any], paint: Paint) -> list[str]:
+    healing = row.get("healing")
+    starts = f"after {count(healing['starts'], 'start')}" if healing else ""
+    if row["healthy"]:
+        return [f"{paint('+', 'green')} {visible(row['name'])}: up again {starts}"] if starts else []
+    sign = paint("x", "red") if row["healthy"] is False else paint("?", "yellow")
+    lines = [f"{sign} {visible(row['name'])}: {visible(row['reason'])}"]
+    if healing:
+        told = {"left": f"left alone: {healing['why']}", "failed": f"it does not stay up {starts}"}
+        lines.append(f"    {visible(told.get(healing['outcome'], f'it was up {starts}, and is not any more'))}")
+    elif row.get("held"):
+        lines.append(f"    {hold_words(row['held'])}")
+    return lines
 
 
 def size(number: int | None) -> str:

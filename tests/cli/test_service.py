@@ -62,6 +62,8 @@ def test_what_the_host_says_cannot_play_with_the_terminal() -> None:
         "drop_ins": [],
         "restarts": 0,
         "installed": True,
+        "masked": False,
+        "healthy": True,
         "declared": True,
         "needs_daemon_reload": False,
     }

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from tests.cli.command import run
+from tests.ordinary import ordinary
 
 SPEC = """\
 # The host.
@@ -86,3 +88,60 @@ def test_what_is_refused_changes_nothing(place: Path, arguments: tuple[str, ...]
     assert 1 == done.code
     assert words in done.said
     assert SPEC == (place / "host.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (SPEC.replace("\n", "\r\n"), "Windows line ends"),
+        (SPEC.replace("  api:", "\tapi:"), "tab"),
+        ("version: 1\nhost: testhost\nservices: {api: {exec_start: [/bin/api]}}\n", "in braces"),
+        ("{version: 1, host: testhost}\n", "in braces"),
+    ],
+)
+def test_a_file_that_lines_cannot_be_added_to(place: Path, text: str, words: str) -> None:
+    """Windows line ends, tabs and braces are refused with what to do, and every byte stays."""
+    path = place / "host.yaml"
+    path.write_bytes(text.encode())
+    done = run("service", "create", "web", "--exec-start", "/bin/web", "--spec", path, "--root", place / "tree")
+
+    assert 1 == done.code
+    assert words in done.said
+    assert text.encode() == path.read_bytes()
+
+
+@pytest.mark.parametrize("text", ["version: 1\nhost: testhost", "version: 1\nhost: testhost\nservices:\n  api: {exec_start: [/bin/api]}"])
+def test_a_file_without_a_last_line_end_and_without_a_section(place: Path, text: str) -> None:
+    """The text that was there is the beginning of what is there now, and the spec has one service more."""
+    path = place / "host.yaml"
+    path.write_text(text)
+    done = run("service", "create", "web", "--exec-start", "/bin/web", "--spec", path, "--root", place / "tree")
+
+    assert 0 == done.code, done.err
+    assert path.read_text().startswith(text)
+    assert "+ services.web" in done.out
+
+
+def test_as_json(place: Path) -> None:
+    """What was added where, and the plan's own document."""
+    done = run("service", "create", "web", "--exec-start", "/bin/web", "--spec", place / "host.yaml", "--root", place / "tree", "--json")
+    data = json.loads(done.out)
+
+    assert ("services.web", str(place / "host.yaml")) == (data["address"], data["file"])
+    assert ["services.web"] == [change["address"] for change in data["plan"]["resource_changes"]]
+
+
+def test_a_file_that_may_not_be_written_stays() -> None:
+    """Whoever may write the directory and not the file is refused: a rename would get around that."""
+    with ordinary() as user:
+        path = user.place / "host.yaml"
+        path.write_text("version: 1\nhost: testhost\n")
+        (user.place / "tree/etc").mkdir(parents=True)
+        user.own()
+        path.chmod(0o444)
+        done = user.run("reconciler", "service", "create", "web", "--exec-start", "/bin/web", "--spec", path, "--root", user.place / "tree")
+
+        assert 1 == done.returncode
+        assert "cannot be written: Permission denied" in " ".join(done.stdout.split())
+        assert "version: 1\nhost: testhost\n" == path.read_text()
+        assert 0o444 == path.stat().st_mode & 0o777

@@ -1,0 +1,88 @@
+"""The health of services for machines: one JSON document, one line of a monitoring plugin, figures for Prometheus."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from reconciler.formats.prometheus import Metric, render
+from reconciler.render.term import visible
+
+Rows = Sequence[Mapping[str, Any]]
+OK, WARNING, CRITICAL, UNKNOWN = range(4)
+"""The exit codes of a plugin (Monitoring Plugins Development Guidelines)."""
+_STATES = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
+_NAMED = 5
+"""Services named in the one line; of more, the rest is counted."""
+
+
+def counts(rows: Rows) -> dict[str, int]:
+    """How many there are in all, are well, are not, and of how many nothing is known."""
+    return {
+        "total": len(rows),
+        "healthy": sum(1 for row in rows if row["healthy"]),
+        "unhealthy": sum(1 for row in rows if row["healthy"] is False),
+        "unknown": sum(1 for row in rows if row["healthy"] is None),
+        "held": sum(1 for row in rows if row["held"]),
+    }
+
+
+def health_data(rows: Rows) -> dict[str, Any]:
+    """The document of `health --json`."""
+    found = counts(rows)
+    return {"healthy": found["healthy"] == found["total"], "complete": not found["unknown"], "counts": found, "services": list(rows)}
+
+
+def nagios_state(rows: Rows) -> int:
+    """CRITICAL if one is not well, but WARNING if somebody holds each of those; UNKNOWN if only that cannot be said."""
+    bad = [row for row in rows if row["healthy"] is False]
+    if bad:
+        return WARNING if all(row["held"] for row in bad) else CRITICAL
+    return UNKNOWN if any(row["healthy"] is None for row in rows) else OK
+
+
+def nagios_text(rows: Rows) -> str:
+    """One line: state, what is wrong, and figures behind the bar."""
+    found = counts(rows)
+    wrong = [f"{row['name']} {row['reason']}{' (held)' if row['held'] else ''}" for row in rows if not row["healthy"]]
+    more = [f"{len(wrong) - _NAMED} more"] if len(wrong) > _NAMED else []
+    what = f": {'; '.join([*wrong[:_NAMED], *more])}" if wrong else ""
+    limits = {"unhealthy": ";;0", "unknown": ";0;"}
+    figures = [f"{name}={found[name]}{limits.get(name, ';;')};0;{found['total']}" for name in ("healthy", "unhealthy", "unknown", "held")]
+    figures.append(f"restarts={sum(row['restarts'] for row in rows)};;;0;")
+    return _line(nagios_state(rows), f"{found['healthy']} of {found['total']} healthy{what}") + f" | {' '.join(figures)}\n"
+
+
+def nagios_unknown(why: str) -> str:
+    """The line of a check that could not be made."""
+    return _line(UNKNOWN, why) + "\n"
+
+
+def _line(state: int, text: str) -> str:
+    """A bar in the text would begin the figures."""
+    return f"SERVICES {_STATES[state]} - {visible(text).replace('|', '/')}"
+
+
+def prometheus_text(rows: Rows | None) -> str:
+    """The figures of each service, as node_exporter's textfile collector reads them; without rows only that nothing could be said."""
+    found = counts(rows) if rows is not None else {}
+    by_state = [({"health": name}, float(found[name])) for name in ("healthy", "unhealthy", "unknown") if found]
+    complete = rows is not None and not found["unknown"]
+    rows = rows or ()
+    held = [{**row, "held": bool(row["held"])} for row in rows if row["holds_known"]]
+    return render(
+        [
+            Metric("reconciler_service_check_complete", "gauge", "Whether the health of all services could be told.", [({}, complete)]),
+            Metric("reconciler_services", "gauge", "Services by health.", by_state),
+            _metric("healthy", "Whether a service is as it is to be.", rows, "healthy"),
+            _metric("active", "Whether systemd calls it active.", [{**row, "active": row["state"] == "active"} for row in rows], "active"),
+            _metric("held", "Whether it is on hold.", held, "held"),
+            _metric("restarts", "How often systemd has started it again since a person did.", rows, "restarts"),
+            _metric("memory_bytes", "Memory that it uses.", rows, "memory"),
+        ]
+    )
+
+
+def _metric(name: str, what: str, rows: Rows, key: str) -> Metric:
+    samples = [({"service": row["name"]}, float(row[key])) for row in rows if row[key] is not None and row["healthy"] is not None]
+    return Metric(f"reconciler_service_{name}", "gauge", what, samples)
