@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -12,10 +12,11 @@ from reconciler.core.address import Address
 from reconciler.core.changes import Change, Part
 from reconciler.core.diagnostic import Diagnostic, error
 from reconciler.core.fields import AccountName, Duration, Flag, Text, TimeZone
+from reconciler.core.host import HostView
 from reconciler.core.kind import Kind, Requirement
 from reconciler.core.resource import RefersTo, Resource
 from reconciler.core.scalars import Scheduler
-from reconciler.core.spec import Declared
+from reconciler.core.spec import Declared, Spec
 from reconciler.kinds import schedule, service_lint
 from reconciler.kinds.schedule_text import ScheduleText
 from reconciler.kinds.service_model import Command, DirectiveName, EnvironmentName, State, WorkingDirectory
@@ -135,6 +136,16 @@ def lint(declared: Declared) -> Iterator[Diagnostic]:
         yield error("cron cannot do this", detail, address=declared.address, source=declared.source, rule="cron")
 
 
+def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Diagnostic]:
+    """What the host's time zone does to it."""
+    return schedule.check(view, schedule.jobs(changes, "timers", _job))
+
+
+def overdue(changes: Sequence[Change], now: int) -> Iterator[Diagnostic]:
+    """Schedules that are over."""
+    return schedule.overdue(changes, _job, now)
+
+
 def references(declared: Declared) -> Iterator[Address]:
     """What the schedule part needs first."""
     return schedule.references(_job(declared))
@@ -160,4 +171,6 @@ KIND = Kind(
     paths=lambda address: schedule.paths(address, unit_of),
     stands_for=lambda address: schedule.paths(address, unit_of),
     lint=lint,
+    check=check,
+    overdue=overdue,
 )
