@@ -113,7 +113,7 @@ def parse(text: str) -> Schedule:
     if found.years and found.years[-1] < _FIRST_YEAR:
         raise ValueError(f"{text!r} never comes: {found.years[-1]} is over")
     if not _ever(found):
-        raise ValueError(f"{text!r} never comes: no such month has such a day")
+        raise ValueError(f"{text!r} never comes: there is no such day")
     return replace(found, text=text)
 
 

@@ -155,7 +155,7 @@ def timer(*lines: str, **more: Any) -> dict[str, Any]:
     ],
 )
 def test_what_a_plan_shows_of_a_schedule(document: dict[str, Any], expected: tuple[list[str], list[str] | None, str, bool]) -> None:
-    """The words of the unit or the crontab, up to three runs, the delay; what is somebody else's and not understood is said not to be known."""
+    """The words of the unit or the crontab, up to three runs, the delay; what is somebody else's and not read is not known."""
     found = timetable(document, "Europe/Berlin", BASE)
     words, first, delay, stopped = expected
 
