@@ -253,7 +253,7 @@ def test_cron_takes_either_day(booted: BootedHost) -> None:
 
 @pytest.mark.slow
 def test_an_expired_account(booted: BootedHost) -> None:
-    """cron tells its log and runs nothing; systemd runs the job all the same. A spec that disables the account of a cron job is warned of."""
+    """cron tells its log and runs nothing; systemd runs the job all the same."""
     booted.run("useradd", "--expiredate", "1", "gone")
     write_spec(
         booted,
