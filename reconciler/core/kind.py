@@ -89,8 +89,9 @@ class Kind:
     not asked where no clock is known). `retire` gives the desired document of something of ours whose resource has left the spec and that
     is not simply removed (an account is disabled); None: it is removed, as usual. `stands_for` names what an address stands for, where
     another one could stand for the very same thing (a key under `ssh_keys` or under `users`): what is declared is not removed because it
-    has left another place of the spec. `beside` are kinds whose resource of the same name is in `Declared.beside`: a user's keys have to know
-    where the user's home will be. `goes` says that the block which the spec still has wants this part gone, whatever `keep` says.
+    has left another place of the spec. `beside` are kinds whose resource of the same name is in `Declared.beside`: a user's keys have
+    to know where the user's home will be. `goes` says that the block which the spec still has wants this part gone, whatever `keep`
+    says.
     """
 
     name: str
