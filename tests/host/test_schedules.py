@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -173,15 +172,21 @@ CRON = """\
 """
 
 
+COMPLAINTS = ("WRONG FILE OWNER", "INSECURE MODE", "Syntax error", "ERROR", "ORPHAN")
+
+
 def journal(host: BootedHost) -> str:
     """What cron has said so far."""
     return host.run("journalctl", "-u", "cron.service", "-o", "cat", "--no-pager").stdout
 
 
-def reload_cron(host: BootedHost) -> Callable[[], str]:
-    """Have cron read everything afresh; what it says of it."""
+def read_afresh(host: BootedHost) -> str:
+    """What cron says of its files when it starts again and reads all of them."""
     host.run("systemctl", "restart", "cron.service")
-    return lambda: journal(host)
+    run = f"_SYSTEMD_INVOCATION_ID={host.show('cron.service', 'InvocationID')['InvocationID']}"
+    read = ["journalctl", run, "-o", "cat", "--no-pager"]
+    assert eventually(lambda: "reboot jobs" in host.run(*read).stdout, 60)  # only when all is read
+    return host.run(*read).stdout
 
 
 def test_cron_needs_the_user(booted: BootedHost) -> None:
@@ -226,12 +231,15 @@ def test_what_makes_cron_pass_over_a_file_is_drift(booted: BootedHost) -> None:
         assert "No changes." not in told, spoil
         assert as_written == booted.read(path)
         assert ("644", "root", "root") == tuple(getattr(booted.stat(path), name) for name in ("mode", "owner", "group"))
-    said = reload_cron(booted)
+    said = read_afresh(booted)
     booted.run("sh", "-c", "sed 's/ nobody / /' /etc/cron.d/every > /root/judged")
     judged = booted.run("crontab", "-n", "/root/judged")
 
     assert "successfully" in judged.stdout + judged.stderr
-    assert not any(word in said() for word in ("WRONG FILE OWNER", "INSECURE MODE", "Syntax error", "ORPHAN"))
+    assert not any(word in said for word in COMPLAINTS)
+    booted.run("chmod", "0666", path)
+
+    assert "INSECURE MODE" in read_afresh(booted)  # it would have said so
 
 
 @pytest.mark.slow
