@@ -20,7 +20,7 @@ from reconciler.core.plan import Plan
 from reconciler.core.spec import SourceReader
 from reconciler.core.state import Memory, Started
 from reconciler.engine.situation import Request, Situation
-from reconciler.host.environment import nanoseconds, throwaway_key
+from reconciler.host.environment import nanoseconds, now, throwaway_key
 from reconciler.host.hosts import machine_id, open_host, state_directory, static_hostname
 from reconciler.host.live import LiveHost
 from reconciler.host.state_read import read_memory
@@ -139,6 +139,7 @@ def plan_host(loaded: Loaded, options: PlanOptions, host: Host | SnapshotView | 
             options.unprotect,
             started=_started(host, options, memory),
             now_ns=nanoseconds() if host.running and not hasattr(host, "taken") else 0,
+            clock=now(),
         )
         lost = _lost(request)
         if lost:

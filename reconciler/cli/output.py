@@ -121,6 +121,7 @@ def plan_data(planned: Planned) -> Mapping[str, Any]:
         texts=shown,
         access=access(planned, shown),
         exposure=_exposures(planned),
+        schedule=_upcoming(planned, now),
     )
 
 
@@ -130,6 +131,14 @@ def _exposures(planned: Planned) -> list[dict[str, Any]]:
     from reconciler.app.exposures import exposures  # only where a service changes
 
     return exposures(planned)
+
+
+def _upcoming(planned: Planned, now: str) -> list[dict[str, Any]]:
+    if planned.plan is None or not any(change.address.part in ("timer", "cron") for change in planned.plan.changes):
+        return []
+    from reconciler.app.upcoming import upcoming  # only where a timer changes
+
+    return upcoming(planned, now)
 
 
 def plan_exit(planned: Planned, something: bool, detailed: bool) -> int:

@@ -85,11 +85,13 @@ class Kind:
     (`vanishing` are the names that leave with it). `paths` are the paths that an address stands for. `lint` says what is wrong with a
     declaration that only the whole spec shows, its settings for one; it needs no host. `lint_together` is asked once, about all
     resources. `check` is asked once, if anything of the kind changes, with all changes: what the host's own facts forbid. Its errors
-    block their addresses. `retire` gives the desired document of something of ours whose resource has left the spec and that is not
-    simply removed (an account is disabled); None: it is removed, as usual. `stands_for` names what an address stands for, where another
-    one could stand for the very same thing (a key under `ssh_keys` or under `users`): what is declared is not removed because it has left
-    another place of the spec. `beside` are kinds whose resource of the same name is in `Declared.beside`: a user's keys have to know
-    where the user's home will be. `goes` says that the block which the spec still has wants this part gone, whatever `keep` says.
+    block their addresses. `overdue` likewise, of the kind's own changes: what the time has passed for (in seconds since the epoch;
+    not asked where no clock is known). `retire` gives the desired document of something of ours whose resource has left the spec and that
+    is not simply removed (an account is disabled); None: it is removed, as usual. `stands_for` names what an address stands for, where
+    another one could stand for the very same thing (a key under `ssh_keys` or under `users`): what is declared is not removed because it
+    has left another place of the spec. `beside` are kinds whose resource of the same name is in `Declared.beside`: a user's keys have
+    to know where the user's home will be. `goes` says that the block which the spec still has wants this part gone, whatever `keep`
+    says.
     """
 
     name: str
@@ -114,6 +116,7 @@ class Kind:
     lint: Callable[[Declared], Iterable[Diagnostic]] = _none
     lint_together: Callable[[Spec], Iterable[Diagnostic]] = _none
     check: Callable[[HostView, Spec, Sequence[Change]], Iterable[Diagnostic]] = _none
+    overdue: Callable[[Sequence[Change], int], Iterable[Diagnostic]] = _none
     retire: Callable[[Address, LedgerRow], Part | None] = _no_part
     stands_for: Callable[[Address], Iterable[str]] = _none
     beside: tuple[str, ...] = ()

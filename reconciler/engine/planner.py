@@ -195,6 +195,9 @@ def _require(draft: _Draft) -> None:
     for name in sorted({change.address.kind for change in changes if change.part and change.verb is not Verb.NONE}):
         for found in request.kinds[name].check(request.view, request.spec, changes):
             draft.note(found)
+        if request.clock:
+            for found in request.kinds[name].overdue([change for change in changes if change.address.kind == name], request.clock):
+                draft.note(found)
 
 
 def _steps(draft: _Draft) -> tuple[Step, ...]:

@@ -22,7 +22,7 @@ class Request:
     `targets` and `excludes` are addresses, or names of kinds, as text; empty targets mean everything. `adopt` takes over existing objects
     that differ. `unprotect` are addresses whose protection is lifted for this run. `tool` is our version. `about` is what the
     journal says of the run besides: who began it. `started` is what is remembered of processes, by unit; `now_ns` is the time in
-    nanoseconds since the epoch, 0 where there is none.
+    nanoseconds since the epoch, 0 where there is none. `clock` is when the plan is made, on whatever machine, in seconds; 0: not told.
     """
 
     spec: Spec
@@ -37,6 +37,7 @@ class Request:
     about: Mapping[str, Any] = field(default_factory=nothing)
     started: Mapping[str, Started] = field(default_factory=dict)
     now_ns: int = 0
+    clock: int = 0
 
     def selects(self, address: Address) -> bool:
         """Whether `--target` and `--exclude` leave this address in the plan."""

@@ -9,12 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _WEEK = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _LONGEST = {2: 29, 4: 30, 6: 30, 9: 30, 11: 30}
+_FIRST_YEAR = 2026
+"""The year of this program: whatever the clock of a host says, a year before it is over."""
 AFTER_BOOT = "1min"
 """How long after the boot a timer runs what cron runs at its own start (`@reboot`)."""
 
@@ -108,8 +110,10 @@ def parse(text: str) -> Schedule:
         raise ValueError(f"{text!r} has {len(words)} fields, a cron expression has five: {five}")
     else:
         found = _calendar(words)
+    if found.years and found.years[-1] < _FIRST_YEAR:
+        raise ValueError(f"{text!r} never comes: {found.years[-1]} is over")
     if not _ever(found):
-        raise ValueError(f"{text!r} never comes: no such month has such a day")
+        raise ValueError(f"{text!r} never comes: there is no such day")
     return replace(found, text=text)
 
 
@@ -329,16 +333,3 @@ def to_cron(schedule: Schedule) -> str:
         )
     found = (_spelled(field, numbers, "-") for field, numbers in ((_MINUTE, schedule.minutes), (_HOUR, schedule.hours)))
     return " ".join((*found, day, _spelled(_MONTH, schedule.months, "-"), week))
-
-
-def next_runs(schedule: Schedule, after: datetime, n: int = 3) -> list[datetime]:
-    """The next runs of what cron can express, in the time zone of `after`, as Debian's cron would have them. Empty for anything else."""
-    try:
-        expression = to_cron(schedule)
-    except ValueError:
-        return []
-    if schedule.reboot:
-        return []
-    from cronsim import CronSim
-
-    return [run for run, _ in zip(CronSim(expression, after), range(n), strict=False)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from reconciler.core.actions import Cause, MakeDirectory, RemovePath, SetAccess, Step, WriteFile
@@ -10,8 +10,9 @@ from reconciler.core.address import Address
 from reconciler.core.changes import Change, Document, Observed, Part, Verb
 from reconciler.core.diagnostic import Diagnostic
 from reconciler.core.digest import digest
+from reconciler.core.host import HostView
 from reconciler.core.kind import Impossible, Kind, Requirement, RequirementType
-from reconciler.core.spec import Declared
+from reconciler.core.spec import Declared, Spec
 from reconciler.core.state import OwedRow
 from reconciler.formats import backup_job
 from reconciler.kinds import access, schedule
@@ -111,6 +112,16 @@ def lint(declared: Declared) -> Iterator[Diagnostic]:
     return schedule.lint(_job(declared))
 
 
+def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Diagnostic]:
+    """What the host's time zone does to it."""
+    return schedule.check(view, schedule.jobs(changes, "backups", _job))
+
+
+def overdue(changes: Sequence[Change], now: int) -> Iterator[Diagnostic]:
+    """Schedules that are over."""
+    return schedule.overdue(changes, _job, now)
+
+
 def references(declared: Declared) -> Iterator[Address]:
     """What the schedule part needs first, the places it reads and writes, and its commands. Which of its parts is first, `expand` says."""
     backup = _backup(declared)
@@ -154,4 +165,6 @@ KIND = Kind(
     paths=paths,
     stands_for=paths,
     lint=lint,
+    check=check,
+    overdue=overdue,
 )

@@ -20,7 +20,7 @@ from reconciler.core.host import FileType, HostView, Unreadable, UnsafePath
 from reconciler.core.kind import Impossible, Kind, Requirement
 from reconciler.core.resource import Resource
 from reconciler.core.scalars import Scheduler
-from reconciler.core.spec import Declared
+from reconciler.core.spec import Declared, Spec
 from reconciler.core.state import OwedRow
 from reconciler.formats import reconcile
 from reconciler.kinds import access, schedule, schedule_observed
@@ -214,6 +214,16 @@ def lint(declared: Declared) -> Iterator[Diagnostic]:
     return schedule.lint(_job(declared)) if _scheduled(declared) else iter(())
 
 
+def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Diagnostic]:
+    """What the host's time zone does to it."""
+    return schedule.check(view, schedule.jobs(changes, NAME, _job))
+
+
+def overdue(changes: Sequence[Change], now: int) -> Iterator[Diagnostic]:
+    """Schedules that are over."""
+    return schedule.overdue(changes, _job, now)
+
+
 def references(declared: Declared) -> Iterator[Address]:
     """Its user and the settings first, and what tells before what may have to be told of."""
     if _own(declared).user:
@@ -252,4 +262,6 @@ OWN = Kind(
     catch_up=catch_up,
     paths=paths,
     lint=lint,
+    check=check,
+    overdue=overdue,
 )

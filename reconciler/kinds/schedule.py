@@ -9,6 +9,8 @@ address without a suffix, from the address alone (a removed part has nothing els
     scheduler_of(declared, own), timezone_of(declared, own)     the resource's own word (None: that of `settings`)
     Job(declared, unit, schedule, command, ...)     what runs, when, as whom
     lint(job) -> Iterator[Diagnostic]               for Kind.lint: what cannot be scheduled so
+    check(view, jobs(changes, kind, job_of)) -> Iterator[Diagnostic]    for Kind.check: what summer time does in the host's own zone
+    overdue(changes, job_of, now) -> Iterator[Diagnostic]   for Kind.overdue: schedules that are over
     expand(job, running) -> Iterator[Part]          `/service` and `/timer`, or `/cron`
     schedule_observed.observe(view, addresses, unit_of) -> {address: Observed}
     actions(change, unit_of) -> Iterator[Step]
@@ -20,26 +22,29 @@ address without a suffix, from the address alone (a removed part has nothing els
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
 from reconciler.core.actions import Cause, RemovePath, SetAccess, Step, Unit, UnitVerb, WriteFile
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Document, Observed, Part, Verb
 from reconciler.core.diagnostic import Diagnostic, error, warning
 from reconciler.core.digest import digest
+from reconciler.core.host import HostView
 from reconciler.core.kind import Impossible, Requirement, RequirementType
 from reconciler.core.scalars import Scheduler
 from reconciler.core.spec import Declared, nothing
 from reconciler.core.state import OwedRow
-from reconciler.formats import calendar, cron, summer_time, unit
+from reconciler.formats import calendar, cron, summer_time, unit, upcoming
 from reconciler.kinds import access, units
+from reconciler.kinds.host_zone import host_zone
 from reconciler.kinds.schedule_observed import CRON_D, PARTS, UnitOf, cron_file
 
 CARRIES = ("type", "unit", "cron")
 
 _WANTED_BY = "timers.target"
-_YEARS = range(2026, 2036)
+_YEARS = range(2027, 2037)
 """In which days without some hour are looked for: a day of the week does not meet one every year."""
 
 
@@ -86,7 +91,7 @@ def timezone_of(declared: Declared, own: str | None) -> str:
 
 
 def lint(job: Job) -> Iterator[Diagnostic]:
-    """Errors for what its scheduler cannot do; a warning for runs that summer time leaves out."""
+    """Errors for what its scheduler cannot do; a warning for runs that summer time leaves out in the zone that is named."""
     where = {"address": job.declared.address, "source": job.declared.source}
     found = calendar.parse(job.schedule)
     if job.scheduler == Scheduler.CRON:
@@ -94,9 +99,52 @@ def lint(job: Job) -> Iterator[Diagnostic]:
             yield error("cron cannot do this", problem, rule="cron", **where)
         return
     yield from units.lint(job.declared, lambda: expand(job, running=False))
-    gap = next(filter(None, (summer_time.gap_warning(found, job.timezone, year) for year in _YEARS)), "")
+    named = found.timezone or job.timezone
+    if named != "host" and summer_time.unknown(named):
+        detail = f"{named!r} is no time zone, and the timer would never run: write a name such as Europe/Berlin, UTC or host"
+        yield error("no such time zone", detail, rule="time-zone", **where)
+    yield from _summer_time(job, job.timezone)
+
+
+def check(view: HostView, jobs: Iterable[Job]) -> Iterator[Diagnostic]:
+    """A warning for runs that summer time leaves out, or brings twice, in the host's own time zone."""
+    name = host_zone(view)
+    for job in {job.declared.address: job for job in jobs}.values():
+        if job.timezone == "host" and not calendar.parse(job.schedule).timezone:
+            yield from _summer_time(job, name)
+
+
+def jobs(changes: Iterable[Change], kind: str, job_of: Callable[[Declared], Job]) -> Iterator[Job]:
+    """The jobs of this kind whose timer or file of cron's changes."""
+    return (job_of(change.part.declared) for change in changes if change.address.kind == kind and change.part and _schedules(change))
+
+
+def _schedules(change: Change) -> bool:
+    return change.address.part in ("timer", "cron") and change.verb in (Verb.CREATE, Verb.UPDATE)
+
+
+def _summer_time(job: Job, timezone: str) -> Iterator[Diagnostic]:
+    found, cron_runs_it = calendar.parse(job.schedule), job.scheduler == Scheduler.CRON
+    told = (summer_time.gap_warning(found, timezone, year, cron=cron_runs_it) for year in _YEARS) if timezone else ()
+    gap = next(filter(None, told), "")
     if gap:
-        yield warning("a run is left out when summer time begins", gap, rule="summer-time", **where)
+        where = {"address": job.declared.address, "source": job.declared.source}
+        yield warning("summer time moves a run", gap, rule="summer-time", **where)
+
+
+def overdue(changes: Iterable[Change], job_of: Callable[[Declared], Job], now: int) -> Iterator[Diagnostic]:
+    """An error for a schedule that is new and has no run left. `now` is in seconds since the epoch."""
+    for change in changes:
+        if change.part is None or not _schedules(change):
+            continue
+        if change.verb is Verb.UPDATE and not change.touches("unit", "Timer") and not change.touches("cron"):
+            continue
+        job = job_of(change.part.declared)
+        found = calendar.parse(job.schedule)
+        zone = summer_time.zone(found.timezone or job.timezone) or UTC
+        if upcoming.ends([found], datetime.fromtimestamp(now, zone)):
+            detail = f"{job.schedule!r} is over, it has no run left: write a time that is still to come, or remove the block"
+            yield error("the schedule never comes", detail, address=change.address, source=job.declared.source, rule="never")
 
 
 def _not_for_cron(job: Job, found: calendar.Schedule) -> Iterator[str]:
@@ -200,9 +248,6 @@ def _cron(job: Job) -> Part:
     header = units.header(address)
     described = [job.description] if job.description.isprintable() and job.description else []
     return Part(address, {**units.FILE, "cron": crontab}, job.declared, cron.render(crontab, (*header, *described)).encode())
-
-
-# ---------------------------------------------------------------------------------------------------- observe
 
 
 # ---------------------------------------------------------------------------------------------------- steps

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from reconciler.core.address import Address
 from reconciler.core.changes import Observed
 from reconciler.core.host import FileType, HostView, Unreadable, UnsafePath
-from reconciler.formats import cron
+from reconciler.formats import accounts, cron
 from reconciler.kinds import access, units
 
 PARTS = frozenset({"service", "timer", "cron"})
@@ -27,7 +27,17 @@ def observe(view: HostView, addresses: Sequence[Address], unit_of: UnitOf) -> di
         if stamp in stamps:
             seen = observed[address]
             observed[address] = Observed(seen.document, {**seen.private, "stamp": stamp}, seen.unreadable)
-    return observed | {address: _observe_cron(view, cron_file(address, unit_of)) for address in addresses if address.part == "cron"}
+    files = {address: cron_file(address, unit_of) for address in addresses if address.part == "cron"}
+    users = _users(view) if files else None
+    return observed | {address: _observe_cron(view, path, users) for address, path in files.items()}
+
+
+def _users(view: HostView) -> frozenset[str] | None:
+    """The host's accounts; None where they cannot be read."""
+    try:
+        return frozenset(user.name for user in accounts.parse_users(view.read("/etc/passwd").decode("utf-8", "replace")))
+    except (FileNotFoundError, Unreadable, UnsafePath):
+        return None
 
 
 def _stamps(view: HostView) -> frozenset[str]:
@@ -43,7 +53,7 @@ def cron_file(address: Address, unit_of: UnitOf) -> str:
     return f"{CRON_D}/{unit_of(address)}"
 
 
-def _observe_cron(view: HostView, path: str) -> Observed:
+def _observe_cron(view: HostView, path: str, users: frozenset[str] | None) -> Observed:
     try:
         entry, content = access.read_entry(view, path)
     except (Unreadable, UnsafePath) as problem:
@@ -52,5 +62,13 @@ def _observe_cron(view: HostView, path: str) -> Observed:
         return Observed(None)
     document = access.path_document(entry)
     if entry.type is FileType.FILE:
-        document["cron"] = cron.parse(content.decode("utf-8", "surrogateescape"))
+        document["cron"] = _as_cron_reads(cron.parse(content.decode("utf-8", "surrogateescape")), users)
     return Observed(document, {"expects": access.expects_of(entry, content)})
+
+
+def _as_cron_reads(crontab: cron.Crontab, users: frozenset[str] | None) -> cron.Crontab:
+    """With what is wrong about a job of an account that is gone: cron passes over its whole file without a word."""
+    user = crontab.get("user", "root")
+    if users is None or user == "root" or user in users:
+        return crontab
+    return {**crontab, cron.STRAY: [*crontab.get(cron.STRAY, ()), f"no account {user}: cron passes over the whole file"]}

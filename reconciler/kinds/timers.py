@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -10,12 +10,13 @@ from pydantic import AfterValidator, Field, model_validator
 from reconciler.core.actions import Step
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Part
-from reconciler.core.diagnostic import Diagnostic, error
+from reconciler.core.diagnostic import Diagnostic, error, warning
 from reconciler.core.fields import AccountName, Duration, Flag, Text, TimeZone
+from reconciler.core.host import HostView
 from reconciler.core.kind import Kind, Requirement
 from reconciler.core.resource import RefersTo, Resource
 from reconciler.core.scalars import Scheduler
-from reconciler.core.spec import Declared
+from reconciler.core.spec import Declared, Spec
 from reconciler.kinds import schedule, service_lint
 from reconciler.kinds.schedule_text import ScheduleText
 from reconciler.kinds.service_model import Command, DirectiveName, EnvironmentName, State, WorkingDirectory
@@ -135,6 +136,27 @@ def lint(declared: Declared) -> Iterator[Diagnostic]:
         yield error("cron cannot do this", detail, address=declared.address, source=declared.source, rule="cron")
 
 
+def lint_together(spec: Spec) -> Iterator[Diagnostic]:
+    """Jobs of cron's for accounts that it runs nothing for."""
+    states = {one.address.name: str(getattr(one.resource, "state", "")) for one in spec.resources if one.address.kind == "users"}
+    for declared in spec.resources:
+        if declared.address.kind == "timers" and schedule.scheduler_of(declared, _timer(declared).scheduler) == Scheduler.CRON:
+            user = _timer(declared).user or "root"
+            if states.get(user) == "disabled":
+                detail = f"{user} is disabled, and cron runs nothing for an account that has expired: name another user"
+                yield warning("cron will not run this", detail, address=declared.address, source=declared.source, rule="cron-user")
+
+
+def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Diagnostic]:
+    """What the host's time zone does to it."""
+    return schedule.check(view, schedule.jobs(changes, "timers", _job))
+
+
+def overdue(changes: Sequence[Change], now: int) -> Iterator[Diagnostic]:
+    """Schedules that are over."""
+    return schedule.overdue(changes, _job, now)
+
+
 def references(declared: Declared) -> Iterator[Address]:
     """What the schedule part needs first."""
     return schedule.references(_job(declared))
@@ -160,4 +182,7 @@ KIND = Kind(
     paths=lambda address: schedule.paths(address, unit_of),
     stands_for=lambda address: schedule.paths(address, unit_of),
     lint=lint,
+    check=check,
+    overdue=overdue,
+    lint_together=lint_together,
 )

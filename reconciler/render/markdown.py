@@ -10,7 +10,7 @@ from reconciler.render.diagnostics import diagnostics_from_data
 from reconciler.render.markdown_text import capped, code, cut, fenced, folded, host_name, link, marker, size
 from reconciler.render.term import SYMBOL_COLOURS, Look, count, painter
 from reconciler.render.text import final_line
-from reconciler.render.words import exposure_words, hold_words
+from reconciler.render.words import exposure_words, hold_words, timetable_words, zone_words
 
 Data = Mapping[str, Any]
 
@@ -86,6 +86,7 @@ def _summary(data: Data, meant: Sequence[Data], ci: str) -> list[list[str]]:
         _lists(meant),
         _access(data.get("access", ())),
         _exposure(data.get("exposure", ())),
+        _schedule(data.get("schedule", ())),
         _restarts(data),
         [_verdict(data)],
         _holds(data),
@@ -161,6 +162,16 @@ def _exposure(rows: Sequence[Data]) -> list[str]:
     """How open services are, before and after, as systemd-analyze security has it."""
     told = [f"* {code(address)} {words}" for address, words in exposure_words(rows).items()]
     return ["**Exposure** (systemd-analyze security, 0 is best)", "", *capped(told, _LIST, _MORE)] if told else []
+
+
+def _schedule(rows: Sequence[Data]) -> list[str]:
+    """When jobs come next, now and then."""
+    told = [f"* {code(row['address'])} {_sides(row)}" for row in rows]
+    return [f"**Next runs** ({code(zone_words(rows[0]))})", "", *capped(told, _LIST, _MORE)] if told else []
+
+
+def _sides(row: Data) -> str:
+    return " → ".join(code(": ".join(timetable_words(side)), 300) for side in (row["before"], row["after"]) if side is not None)
 
 
 def _restarts(data: Data) -> list[str]:

@@ -71,13 +71,14 @@ def plan_to_json(  # noqa: PLR0913  # all by keyword
     source_root: str = "",
     access: Sequence[Mapping[str, Any]] = (),
     exposure: Sequence[Mapping[str, Any]] = (),
+    schedule: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """The plan document.
 
     `basis` says what was looked at (`kind`: live or offline). `now` is a UTC time stamp as RFC 3339 has it, `tool` our version. For
     addresses in `texts` a unified diff is made. Of those in `sensitive`, and those that say so themselves, only that they change is told.
     `source_root` is cut from file names. `access` says who gains or loses what, `exposure`
-    how open services are before and after.
+    how open services are before and after, `schedule` when jobs come next.
     """
     sight = _Sight(texts or {}, sensitive | _known_secrets(plan), source_root)
     entries = _entries(plan, sight)
@@ -99,6 +100,7 @@ def plan_to_json(  # noqa: PLR0913  # all by keyword
         "resource_drift": [_drift(change, sight) for change in plan.changes if drifted(change)],
         "access": [mask(dict(row)) for row in access],
         "exposure": [dict(row) for row in exposure],
+        "schedule": [dict(row) for row in schedule],
         "owed": [_owed(row, plan) for row in plan.owed],
         "holds": [hold_data(row) for row in plan.memory.holds],
         "unreadable": _unreadable(plan),

@@ -89,6 +89,23 @@ _DEFINITIONS: dict[str, Schema] = {
             "after": {"anyOf": [_ref("score"), {"type": "null"}]},
         }
     ),
+    "schedule": _object(
+        {
+            "address": _TEXT,
+            "timezone": _TEXT | {"description": "The time zone of the host, in which a schedule counts that names none."},
+            "assumed": _FLAG | {"description": "The time zone of the host is not known, and UTC taken for it."},
+            "before": {"anyOf": [_ref("timetable"), {"type": "null"}]},
+            "after": {"anyOf": [_ref("timetable"), {"type": "null"}]},
+        }
+    ),
+    "timetable": _object(
+        {
+            "schedule": _list(_TEXT) | {"description": "The lines of OnCalendar=, or the five fields of cron."},
+            "runs": {"anyOf": [_list(_TEXT), {"type": "null"}], "description": "The next three, as RFC 3339 has it; null: not known."},
+            "delay": _TEXT | {"description": "How much later than that at most, by RandomizedDelaySec=; empty: not at all."},
+            "stopped": _FLAG | {"description": "None of these comes before somebody starts the timer."},
+        }
+    ),
     "score": _object({"score": {"type": "number", "minimum": 0, "maximum": 10}, "level": _TEXT}),
     "owed": _object(
         {
@@ -212,6 +229,8 @@ def plan_schema() -> Schema:
             "holds": _list(_ref("hold")) | {"description": "What nobody's apply touches until it ends, whether it differs or not."},
             "exposure": _list(_ref("exposure"))
             | {"description": "What `systemd-analyze security --offline` says of services whose unit is new or changes: 0 is best."},
+            "schedule": _list(_ref("schedule"))
+            | {"description": "When a job comes next whose schedule is new or changes, from the time of the plan on."},
             "approval": _APPROVAL,
             "unknown": _list(_TEXT)
             | {"description": "What else could not be found out, in a snapshot or by an ordinary user; then the plan is incomplete."},

@@ -10,7 +10,7 @@ from reconciler.render.diagnostics import diagnostics_from_data
 from reconciler.render.fields import OUTSIDE
 from reconciler.render.term import Look, Paint, columns, count, pad, painter, paragraphs, symbol, visible
 from reconciler.render.values import is_digest
-from reconciler.render.words import access_words, action_words, ago, exposure_words, hold_words
+from reconciler.render.words import access_words, action_words, ago, exposure_words, hold_words, timetable_words, zone_words
 
 Data = Mapping[str, Any]
 
@@ -46,6 +46,7 @@ def plan_text(data: Data, *, colour: bool = False, verbose: bool = False) -> str
         *_trouble(data, paint),
         _access(data.get("access", ()), paint),
         _exposure(data.get("exposure", ()), verbose=verbose),
+        _schedule(data.get("schedule", ()), paint),
         _notes(data, paint),
         [paint(final_line(data), "bold")],
     ]
@@ -149,6 +150,20 @@ def _exposure(rows: Sequence[Data], *, verbose: bool) -> list[str]:
     width = max(map(columns, told), default=0)
     lines = [f"  {pad(address, width)}  {words}" for address, words in told.items()]
     return ["Exposure as systemd-analyze security has it, from 0 (best) to 10:", *lines] if told else []
+
+
+def _schedule(rows: Sequence[Data], paint: Paint) -> list[str]:
+    """When jobs come next, by the schedule that goes and by the one that comes."""
+    if not rows:
+        return []
+    lines = [f"Next runs ({zone_words(rows[0])}):"]
+    for row in rows:
+        lines.append(f"  {visible(row['address'])}")
+        for sign, side in (("-", row["before"]), ("+", row["after"])):
+            if side is not None:
+                what, when = timetable_words(side)
+                lines += [f"    {symbol(sign, paint)} {what}", f"        {when}"]
+    return lines
 
 
 def _owed(rows: Sequence[Data], paint: Paint) -> list[str]:

@@ -123,6 +123,32 @@ def access_words(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
     return {who: [f"{effect} {', '.join(what)}" for effect, what in effects.items() if what] for who, effects in found.items()}
 
 
+def timetable_words(side: Mapping[str, Any]) -> tuple[str, str]:
+    """One side of a schedule: `*-*-* 02:00:00, up to 10min later`, and `Sun 2026-11-29 02:00, Mon 2026-11-30 02:00`."""
+    what = " and ".join(visible(line) for line in side["schedule"])
+    if side["stopped"]:
+        return what, "none, it is not started"
+    what += f", up to {visible(side['delay'])} later" if side["delay"] else ""
+    if side["runs"] is None:
+        return what, "not known here"
+    boot = any(line == "@reboot" or line.startswith("OnBootSec=") for line in side["schedule"])
+    return what, ", ".join([*(["at each boot"] if boot else []), *map(run_words, side["runs"])]) or "none is left"
+
+
+def run_words(text: str) -> str:
+    """`Sun 2026-11-29 02:00` of a time as RFC 3339 has it; its seconds where it has any."""
+    try:
+        run = datetime.fromisoformat(text)
+    except ValueError:
+        return visible(text)
+    return f"{_WEEK[run.weekday()]} {run:%Y-%m-%d %H:%M}" + (f":{run:%S}" if run.second else "")
+
+
+def zone_words(row: Mapping[str, Any]) -> str:
+    """`Europe/Berlin`, or that UTC is taken for what is not known."""
+    return "UTC, for the host's time zone is not known" if row["assumed"] else visible(row["timezone"])
+
+
 def hold_words(row: Mapping[str, Any]) -> str:
     """`held by alice until 2026-11-28 12:00 UTC: why`."""
     by = f" by {visible(row['by'])}" if row["by"] else ""
@@ -137,6 +163,7 @@ def moment(seconds: int) -> str:
         return f"{seconds} seconds after 1970"
 
 
+_WEEK = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 
 

@@ -91,6 +91,9 @@ def document(text: str) -> dict[str, Any]:
     """A plan document without when and from what it was made, and without where the spec lay."""
     data: dict[str, Any] = json.loads(text)
     del data["basis"], data["timestamp"]
+    for row in data["schedule"]:
+        for side in filter(None, (row["before"], row["after"])):
+            del side["runs"]  # counted from when the plan is made
     for entry in data["resource_changes"] + data["resource_drift"]:
         if entry["source"]:
             entry["source"]["file"] = "host.yaml"
