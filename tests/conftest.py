@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 
 import hypothesis
@@ -19,6 +20,10 @@ pytest.register_assert_rewrite("tests.sequences.course")
 hypothesis.settings.register_profile("ours", deadline=None, derandomize=bool(os.environ.get("CI")), print_blob=True)
 hypothesis.settings.load_profile("ours")
 
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # Run in the background by a shell: children would inherit that, and the tests of Ctrl-C would wait for what never ends.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SLOW = (
     *(
