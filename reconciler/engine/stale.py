@@ -63,7 +63,7 @@ def _process(request: Request, situation: Situation, part: Part, runs: Runs, inv
     observed, key, known = situation.observed[part.address], request.memory.key, request.started.get(runs.unit)
     exact = known is not None and known.invocation == invocation
     remembered = known.marks if known is not None else {}
-    times = _Times.of(request, runs.unit)
+    times = _Times.of(request, runs.unit, invocation)
     marks: dict[str, str | None] = {}
     older = []
     for path in runs.files:
@@ -92,8 +92,9 @@ class _Times:
     now: int
 
     @classmethod
-    def of(cls, request: Request, unit: str) -> _Times:
-        entry = entry_of(request.view, f"{INVOCATIONS}{unit}")
+    def of(cls, request: Request, unit: str, invocation: str) -> _Times:
+        # What does not run was not started, and a snapshot knows nothing of a link that is not there.
+        entry = entry_of(request.view, f"{INVOCATIONS}{unit}") if invocation else None
         return cls(request.view, entry.mtime_ns if entry is not None else 0, request.now_ns)
 
     def written_since(self, path: str, *, same: bool | None) -> bool:
