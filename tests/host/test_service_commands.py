@@ -215,7 +215,7 @@ def test_healing(booted: BootedHost) -> None:
     }
     assert "ask Bob" in done["kept"]["why"]
     assert "failed" == done["loops"]["outcome"]
-    assert {"failed"} == {booted.active(f"{name}.service") for name in ("flaky", "loops", "kept")}
+    assert booted.until(lambda: {"failed"} == {booted.active(f"{name}.service") for name in ("flaky", "loops", "kept")})
 
     booted.run("touch", "/run/well")
     told = service(booted, "health", "--heal", code=2)
