@@ -54,6 +54,7 @@ class Systemd:
         self._listed: Mapping[str, UnitState] | None = None
         self._started: Mapping[str, UnitState] = {}
         self._since = 0.0
+        self._moments: dict[str, float] = {}
 
     def forget(self) -> None:
         """Ask again next time."""
@@ -140,6 +141,7 @@ class Systemd:
         self.forget()
         states, self._since = self.units(names), time.monotonic()
         self._started = {**self._started, **states}
+        self._moments |= dict.fromkeys(names, self._since)
         doubtful = {name: "" for name, state in states.items() if state.active not in _RUNNING}
         failed, notes = _verdicts(doubtful, said=result)
         return Receipt("; ".join(notes), failed or None)
@@ -165,6 +167,33 @@ class Systemd:
         if not any(said.values()):
             return _receipt(dict.fromkeys(names, result.message))
         return _receipt({name: words for name, words in said.items() if words})
+
+    def started_at(self, name: str) -> float:
+        """When we started a unit, on the monotonic clock; of one that somebody else did, now."""
+        return self._moments.setdefault(name, time.monotonic())
+
+    def invocation(self, name: str) -> str:
+        """The InvocationID of a unit's process; empty when it has none. Raises Unreadable."""
+        known = _invocation(name)
+        if known is None:
+            self.forget()
+            return self.units([name])[name].invocation
+        return known
+
+    def watch(self, name: str, invocation: str, deadline: float) -> None:
+        """Wait until then, on the monotonic clock, or until the unit's process is another one."""
+        _watch({name: invocation}, deadline)
+
+    def fallen(self, name: str, invocation: str) -> Receipt:
+        """What is to be said of a unit whose process, that of this invocation, is there no more; empty: there was none."""
+        self.forget()
+        replaced = frozenset([name]) if invocation and self.units([name])[name].active in _RUNNING else frozenset[str]()
+        failed, notes = _verdicts({name: invocation}, replaced=replaced)
+        return Receipt("; ".join(notes), failed or None)
+
+    def last_words(self, invocation: str) -> str:
+        """The end of the journal of one invocation, for the end of a sentence."""
+        return _journal(invocation)
 
     def reset_failed(self, names: Sequence[str]) -> Receipt:
         """`reset-failed`. A unit that is unknown has nothing to reset."""
