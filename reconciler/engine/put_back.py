@@ -6,7 +6,7 @@ stays owed under the run that first owed it, so that the runs since then are kno
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -100,39 +100,38 @@ def _watched(addresses: Iterable[Address], situation: Situation, kinds: Kinds) -
 
 
 def _one(result: ApplyResult, fall: _Fall, situation: Situation, request: Request, means: Means) -> ApplyResult:
-    first = min([result.run, *(row.run for row in means.journal.memory().owed if row.verb == gates.VERB and row.unit == fall.gate.unit and not row.held)])
-    done: set[Address] = set()
-    for number in range(result.run, first - 1, -1):
-        past = means.journal.past(number)
-        if past is None or not past.changed or past.undoes:
-            continue
-        undone, problem, result = _undo(past, result, fall, situation, request, means)
-        done |= undone
-        if problem:
-            return _told(result, fall.addresses, f"; it could not be put back: {problem}")
-    return replace(_told(result, done & result.outcomes.keys(), "; put back as it was"), put_back=result.put_back | done)
-
-
-def _undo(
-    past: PastRun, result: ApplyResult, fall: _Fall, situation: Situation, request: Request, means: Means
-) -> tuple[set[Address], str, ApplyResult]:
-    """What was undone of one run, why it could not be, and the result with what is said about it. A start alone has nothing to undo."""
+    """The result after this one was undone. Where nothing but a start was done, there is nothing to go back to: it is left as it is."""
     memory = means.journal.memory()
+    past = _past(result.run, fall.gate.unit, memory, means.journal)
     targets = fall.undone(past, situation.parts.values(), request.kinds)
     wish = Wish(past, memory, means.edited, targets=frozenset(map(str, targets)))
     planned = plan_rollback(wish, means.host, request.kinds, request.tool, means.simulator)
-    moved = {cause.address for step in planned.reversal.steps if not isinstance(step.action, Unit) for cause in step.causes}
     if wrong := errors(planned.diagnostics):
-        return set(), f"{wrong[0].summary}: {wrong[0].detail}", result
+        return _told(result, fall.addresses, f"; it could not be put back: {wrong[0].summary}: {wrong[0].detail}")
+    moved = {cause.address for step in planned.reversal.steps if not isinstance(step.action, Unit) for cause in step.causes}
     if not moved:
-        return set(), "", result
+        return result
     why = result.outcomes[fall.addresses[0]].reason[:_TOLD]
     parts = [situation.parts[address] for address in sorted(moved) if address in situation.parts]
     refusals = [gates.refusal(part, fall.gate.unit, why, result.run) for part in parts]
     undo = carry_out(_asked(planned, fall.gate), means.host, means.journal, means.tell, means.settle, means.about, refusals)
     result = replace(result, owed=undo.owed, diagnostics=(*result.diagnostics, *undo.diagnostics))
-    failed = [f"{address}: {undo.outcomes[address].reason}" for address in undo.having(Status.FAILED)]
-    return set(planned.reversal.addresses), "; ".join(failed), result
+    if failed := [f"{address}: {undo.outcomes[address].reason}" for address in undo.having(Status.FAILED)]:
+        return _told(result, fall.addresses, f"; it could not be put back: {'; '.join(failed)}")
+    done = frozenset(planned.reversal.addresses)
+    return replace(_told(result, done, "; put back as it was"), put_back=result.put_back | done)
+
+
+def _past(last: int, unit: str, memory: Memory, journal: Past) -> PastRun:
+    """The run, and those before it that were killed before the unit was seen healthy, as if they had been one. What they undid is no part."""
+    owed = (row.run for row in memory.owed if row.verb == gates.VERB and row.unit == unit and not row.held)
+    runs = [run for number in range(min([last, *owed]), last + 1) if (run := journal.past(number)) is not None]
+    runs = [run for run in runs if run.number == last or not run.undoes]
+    first = runs[-1]
+    for run in reversed(runs[:-1]):
+        before = {name: {**(first.before or {}).get(name, {}), **(run.before or {}).get(name, {})} for name in (*(first.before or {}), *(run.before or {}))}
+        first = replace(first, steps=(*run.steps, *first.steps), rows={**first.rows, **run.rows}, before=before)
+    return first
 
 
 def _asked(planned: Rollback, gate: Gate) -> Rollback:
