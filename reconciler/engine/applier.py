@@ -75,6 +75,7 @@ def _conclude(run: Run, settle: Settle) -> ApplyResult:
     moving = {address for address, change in run.changes.items() if change.verb is not Verb.FORGET}
     # Looked at while what was started shows whether it stays up; why it did not tells more.
     differing = not_converged(moving - run.out, run.situation, run.request, run.host)
+    differing = {address: reason + (f": {run.noted[address]}" if address in run.noted else "") for address, reason in differing.items()}
     fallen = unsettled(run, settle)
     run.fallen |= fallen.keys() - run.out
     for address, reason in {**differing, **fallen}.items():

@@ -53,7 +53,8 @@ class Run:
 
     `reserved` are the numbers of accounts that went, `going` of those that go with this run. `pending` are the ledger's rows while their
     parts are being changed; `changes` are those that an apply makes. `fallen` are those of the failed that failed when they were started or
-    asked whether they are well; `warned` are not well, and count as applied.
+    asked whether they are well; `warned` are not well, and count as applied. `noted` is what was said of those that did not fail and
+    yet may not run.
     """
 
     plan: Plan
@@ -69,6 +70,7 @@ class Run:
     skipped: dict[Address, str] = field(default_factory=dict)
     fallen: set[Address] = field(default_factory=set)
     warned: dict[Address, str] = field(default_factory=dict)
+    noted: dict[Address, str] = field(default_factory=dict)
     owing: dict[Key, OwedRow] = field(default_factory=dict)
     effected: set[Key] = field(default_factory=set)
     started: set[str] = field(default_factory=set)
@@ -314,6 +316,7 @@ def _one(run: Run, n: int, step: Step, results: dict[int, str]) -> None:
         _told_failure(run, n, step, str(failed))
         return
     failures = unit_failures(step, receipt)
+    run.noted |= {cause.address: receipt.noted[cause.unit] for cause in step.causes if receipt.noted and cause.unit in receipt.noted}
     if isinstance(step.action, Gate) and step.action.then is Then.WARN:
         run.warned |= failures
         _note_effect(run, step, set())

@@ -143,8 +143,7 @@ class Systemd:
         self._started = {**self._started, **states}
         self._moments |= dict.fromkeys(names, self._since)
         doubtful = {name: "" for name, state in states.items() if state.active not in _RUNNING}
-        failed, notes = _verdicts(doubtful, said=result)
-        return Receipt("; ".join(notes), failed or None)
+        return _judged(*_verdicts(doubtful, said=result))
 
     def stop(self, names: Sequence[str]) -> Receipt:
         """`stop`. A unit that is not loaded is stopped.
@@ -188,8 +187,7 @@ class Systemd:
         """What is to be said of a unit whose process, that of this invocation, is there no more; empty: there was none."""
         self.forget()
         replaced = frozenset([name]) if invocation and self.units([name])[name].active in _RUNNING else frozenset[str]()
-        failed, notes = _verdicts({name: invocation}, replaced=replaced)
-        return Receipt("; ".join(notes), failed or None)
+        return _judged(*_verdicts({name: invocation}, replaced=replaced))
 
     def last_words(self, invocation: str) -> str:
         """The end of the journal of one invocation, for the end of a sentence."""
@@ -300,22 +298,25 @@ def _said_of(name: str, result: Result) -> str:
 
 def _verdicts(
     doubtful: Mapping[str, str], *, said: Result | None = None, replaced: frozenset[str] = frozenset()
-) -> tuple[dict[str, str], list[str]]:
+) -> tuple[dict[str, str], dict[str, str]]:
     """Which of these units failed and why, and what is to be noted about the others.
 
     `doubtful` gives the invocation of each whose journal tells why; empty: the last one.
     """
     failed: dict[str, str] = {}
-    notes: list[str] = []
+    notes: dict[str, str] = {}
     properties = _show(tuple(doubtful))
     for name, invocation in doubtful.items():
         known = properties.get(name, {})
-        found = verdict(known, _said_of(name, said) if said and said.rc else "", replaced=name in replaced)
+        # Since it was found not to run it may have been started again.
+        another = known.get("InvocationID") != invocation if invocation else known.get("NRestarts", "0") != "0"
+        again = another and known.get("ActiveState") in _RUNNING
+        found = verdict(known, _said_of(name, said) if said and said.rc else "", replaced=name in replaced or again)
         if found.failed:
             asked = len(failed) < _MOST_JOURNALS
             failed[name] = found.words + (_journal(invocation or known.get("InvocationID", "")) if asked else "")
         elif found.words:
-            notes.append(f"{name}: {found.words}")
+            notes[name] = found.words
     return failed, notes
 
 
@@ -323,12 +324,16 @@ def _journal(invocation: str) -> str:
     """The end of what the unit and systemd wrote about this one invocation; best effort."""
     if not invocation:
         return ""
-    argv = ["journalctl", "--no-pager", "--quiet", "--output=cat", "--lines=5"]
+    argv = ["journalctl", "--no-pager", "--quiet", "--output=cat", "--lines=10"]
     try:
         result = run([*argv, f"_SYSTEMD_INVOCATION_ID={invocation}", "+", f"INVOCATION_ID={invocation}"], timeout=_ASK_TIMEOUT)
     except HostError:
         return ""
     return last_words(result.out)
+
+
+def _judged(failed: Mapping[str, str], notes: Mapping[str, str]) -> Receipt:
+    return Receipt("; ".join(f"{name}: {words}" for name, words in notes.items()), failed or None, notes or None)
 
 
 def _receipt(failed: Mapping[str, str]) -> Receipt:
