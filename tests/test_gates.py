@@ -18,7 +18,6 @@ from reconciler.core.actions import Action, Gate, Unit, UnitVerb
 from reconciler.core.host import Receipt
 from reconciler.core.plan import Plan
 from reconciler.core.result import ApplyResult, Status
-from reconciler.host.state import Store
 from reconciler.host.state_history import open_history
 from reconciler.kinds import discover
 from reconciler.spec.load import load
@@ -117,7 +116,7 @@ def applied_world(place: Path, spec: Loaded) -> World:
 
 @pytest.mark.parametrize("fails_to_start", [False, True], ids=["gate", "start"])
 def test_a_sick_version_is_put_back(place: Path, fails_to_start: bool) -> None:
-    """The old unit file is back and runs, the ledger says so, nothing but the refusal is owed, the exit code is 7, and both runs are told."""
+    """The old unit file is back and runs, the ledger says so, nothing but the refusal is kept, it exits 7, and both runs are told."""
     world = applied_world(place, only(GOOD))
     before = picture(world)
     host = Sick(world.host(), fails_to_start=fails_to_start)
@@ -188,7 +187,13 @@ def test_its_configuration_goes_back_with_it(place: Path) -> None:
         files = {CONF: {"content": f"{port}\n", "mode": "0644"}, OTHER: {"content": f"{other}\n", "mode": "0644"}}
         # The second one has no gate, and would run on with what is sick.
         second = {"exec_start": ["/usr/bin/sleep", "7"], "watch": [CONF]}
-        return loaded({"directories": {"/etc/ml": {"mode": "0755"}}, "files": files, "services": {"ml-api": service(GOOD, watch=[CONF]), "second": second}})
+        return loaded(
+            {
+                "directories": {"/etc/ml": {"mode": "0755"}},
+                "files": files,
+                "services": {"ml-api": service(GOOD, watch=[CONF]), "second": second},
+            }
+        )
 
     world = applied_world(place, spec("8000", "a"))
     result = result_of(apply(world, spec("666", "b")))
@@ -210,7 +215,7 @@ def test_a_start_alone_has_nothing_to_go_back_to(place: Path) -> None:
     """What stopped by itself and does not become healthy when it is started is left, told, and tried again."""
     world = applied_world(place, only(GOOD))
     world.host().execute(Unit(UnitVerb.STOP, ("ml-api.service",)))
-    with mock.patch.object(Sick, "sick", lambda *_: True):
+    with mock.patch.object(Sick, "sick", return_value=True):
         first = result_of(apply(world, only(GOOD)))
         second = result_of(apply(world, only(GOOD)))
 
@@ -253,6 +258,20 @@ def test_fail_leaves_it_and_asks_again(place: Path) -> None:
     assert plan_of(world, only(BAD, health=health)).empty
 
 
+def test_what_was_left_is_what_a_later_one_goes_back_to(place: Path) -> None:
+    """After a version that was left though it is not healthy, a sick one is put back to that, and not to the last healthy one."""
+    left, sick = only(BAD, health={"within": "1s", "then": "fail"}), only("666666")
+    world = applied_world(place, only(GOOD))
+    apply(world, left)
+    apply(world, left)
+    file = world.host().read(UNIT)
+    result = result_of(apply(world, sick))
+
+    assert 7 == result.exit_code()
+    assert file == world.host().read(UNIT)
+    assert ["not healthy"] == [found.summary for found in result.diagnostics]
+
+
 def test_warn_counts_as_applied(place: Path) -> None:
     """With `then: warn` it is told, the exit code is 0 and the next plan is empty."""
     health = {"within": "1s", "then": "warn"}
@@ -277,7 +296,7 @@ def _killed(world: World, spec: Loaded, at: int) -> Moments:
 
 @pytest.mark.parametrize("created", [False, True], ids=["changed", "created"])
 def test_a_kill_anywhere_ends_with_the_old_version(created: bool, place: Path) -> None:
-    """Killed at any moment of the apply or of the undo: the next apply of the same spec ends with what was there before, and never with 0."""
+    """Killed at any moment of the apply or of the undo: the next apply of that spec ends with what was there before, never with 0."""
     keep = {"ml-other": service(GOOD)}
     old = loaded({"services": keep if created else {**keep, "ml-api": service(GOOD)}})
     bad = loaded({"services": {**keep, "ml-api": service(BAD)}})
@@ -314,6 +333,12 @@ def test_a_kill_anywhere_and_then_another_spec(next_one: str, place: Path) -> No
 # ---------------------------------------------------------------------------------------------------- the test itself
 
 
+def _all_of_it(place: Path) -> None:
+    test_a_kill_anywhere_ends_with_the_old_version(created=False, place=place / "a")
+    test_what_was_put_back_is_not_tried_again_unasked(place / "b")
+    test_its_configuration_goes_back_with_it(place / "c")
+
+
 @pytest.mark.parametrize(
     ("where", "what"),
     [
@@ -325,6 +350,4 @@ def test_a_kill_anywhere_and_then_another_spec(next_one: str, place: Path) -> No
 def test_planted_mistakes_are_found(where: str, what: Any, place: Path) -> None:
     """The tests above fail where a gate is forgotten by a kill, a refusal by the next apply, or the configuration by the undo."""
     with mock.patch(where, what), pytest.raises(AssertionError):
-        test_a_kill_anywhere_ends_with_the_old_version(False, place / "a")
-        test_what_was_put_back_is_not_tried_again_unasked(place / "b")
-        test_its_configuration_goes_back_with_it(place / "c")
+        _all_of_it(place)

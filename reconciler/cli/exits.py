@@ -30,7 +30,7 @@ MEANINGS = {
     "`backup`: something that must be there is not (a source, a mount, room), or the place is not safe.",
     ExitCode.FAILED: "`apply`: some resources failed, none was changed.",
     ExitCode.PARTIAL: "`apply`: changes were made, and some resources failed. `backup run`: the archive is not in every destination.",
-    ExitCode.PUT_BACK: "`apply`: a service did not start or did not become healthy (`health`), and was put back as it was; nothing else failed.",
+    ExitCode.PUT_BACK: "`apply`: a service did not start or become healthy (`health`) and was put back as it was; nothing else failed.",
     ExitCode.USAGE: "The command line is wrong.",
     ExitCode.BUSY: "Another apply, or the same backup job, is running, or a command of the job's own said: not now. Try again later.",
     ExitCode.INTERRUPTED: "Interrupted from the keyboard. The next plan shows what is left.",

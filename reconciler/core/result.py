@@ -36,9 +36,9 @@ class ApplyResult:
     """The result of one apply.
 
     `outcomes` has every part that had something to be done, also those without a change whose owed effect was carried out. `owed` is
-    what is still due afterwards. `run` is the number of the run in the journal (0: nothing was journalled), `seconds` its duration. `fallen` are the
-    failed ones that did not start or were not well after it; `put_back` are those of the failed and skipped of which everything that the
-    run had done was undone.
+    what is still due afterwards. `run` is the number of the run in the journal (0: nothing was journalled), `seconds` its duration.
+    `fallen` are the failed ones that did not start or were not well after it; `put_back` are those of the failed and skipped of which
+    everything that the run had done was undone.
     """
 
     plan: Plan

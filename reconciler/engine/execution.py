@@ -91,7 +91,7 @@ class Run:
         derived = {(key(row), row.why) for row in plan.owed if row.derived}
         incurred = owed.incurred(plan.steps).items()
         # What is derived is so anew each time: written down, it would outlive the reason for it.
-        gated = {key(row): row.run for row in plan.memory.owed if row.verb == gates.VERB and not row.held}
+        gated = {key(row): row.run for row in plan.memory.owed if gates.is_open(row)}
         self.incurs = {
             address: [replace(row, run=gated.get(key(row), 0)) for row in rows if (key(row), row.why) not in derived]
             for address, rows in incurred
@@ -261,7 +261,9 @@ def _intend(run: Run, batch: Sequence[tuple[int, Step]], saved: Sequence[tuple[i
     rows = [run.pending[address] for address in sorted(addresses) if address in run.pending]
     try:
         _bury(run, [step.action for _, step in batch])
-        run.journal.intend(run.number, [n for n, _ in batch], rows, [replace(row, run=row.run or run.number) for row in owing.values()], saved)
+        run.journal.intend(
+            run.number, [n for n, _ in batch], rows, [replace(row, run=row.run or run.number) for row in owing.values()], saved
+        )
     except HostError as problem:
         for n, step in batch:
             _told_failure(run, n, step, str(problem))
@@ -327,6 +329,8 @@ def _one(run: Run, n: int, step: Step, results: dict[int, str]) -> None:
         run.fail(address, reason)
     if step.phase in (Phase.START, Phase.GATE):
         run.fallen |= failures.keys()
+    if isinstance(step.action, Gate) and step.action.then is Then.FAIL and failures:
+        run.journal.arm([gates.asked(row) for row in run.owing.values() if row.verb == gates.VERB and row.address in failures])
     _note_effect(run, step, set(receipt.failed or {}))
     results[n] = receipt.note
     stage = Stage.FAILED if failures else Stage.DONE

@@ -8,6 +8,7 @@ is tried. So a version that cannot run costs one outage, and not one with every 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 
 from reconciler.core.actions import Cause, Gate, Step, Then, Unit, UnitVerb
 from reconciler.core.address import Address
@@ -20,6 +21,7 @@ from reconciler.engine.situation import Situation
 VERB = "gate"
 """What an owed row of a gate has for a verb."""
 NOT_SEEN = "it has not been seen healthy since its start"
+_ASKED = "asked"
 _STARTING = (UnitVerb.START, UnitVerb.RESTART, UnitVerb.RELOAD)
 
 
@@ -56,6 +58,16 @@ def refusal(part: Part, unit: str, why: str, run: int) -> OwedRow:
     return OwedRow(VERB, unit, part.address, why, held=True, invocation=_version(part), run=run)
 
 
+def is_open(row: OwedRow) -> bool:
+    """Whether the run that owes it was killed before it could ask, so that what it did is still on trial."""
+    return row.verb == VERB and not row.held and row.invocation != _ASKED
+
+
+def asked(row: OwedRow) -> OwedRow:
+    """The row of a gate that did not open, and whose unit is to stay as it is: a later trial goes back to this, and no further."""
+    return replace(row, invocation=_ASKED)
+
+
 def is_refusal(row: OwedRow) -> bool:
     """Whether the row says what is not tried again."""
     return row.verb == VERB and row.held
@@ -72,7 +84,11 @@ def meant(rows: Collection[OwedRow], situation: Situation, kinds: Kinds) -> Coll
     """The rows of gates that count under today's spec. What it no longer has at all, and what is as declared by now, is settled."""
     kept = refused(rows, situation)
     differing = {row.unit for address, row in kept.items() if _differs(address, situation)}
-    return [row for row in rows if _known(row.address, situation) and (row.unit in differing if row.address in kept else _asked(row, situation, kinds))]
+    return [
+        row
+        for row in rows
+        if _known(row.address, situation) and (row.unit in differing if row.address in kept else _asked(row, situation, kinds))
+    ]
 
 
 def _differs(address: Address, situation: Situation) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from reconciler.core.actions import Cause, Gate, Step, Then, Unit, UnitVerb, path_of
+from reconciler.core.actions import Cause, Gate, Step, Then, Unit, UnitVerb
 from reconciler.core.address import Address
 from reconciler.core.changes import Part
 from reconciler.core.diagnostic import errors
@@ -18,7 +18,7 @@ from reconciler.core.host import Executor
 from reconciler.core.kind import Kinds
 from reconciler.core.plan import Plan
 from reconciler.core.result import ApplyResult, Outcome, Status
-from reconciler.core.state import Journal, Memory, OwedRow, PastRun
+from reconciler.core.state import Journal, Memory, PastRun
 from reconciler.engine import gates, order
 from reconciler.engine.execution import Settle, Tell
 from reconciler.engine.planner import Simulator
@@ -29,6 +29,10 @@ from reconciler.engine.things import Edited
 
 _TOLD = 600
 """Characters of the reason that a later plan repeats."""
+
+
+_KEPT = 50
+"""Of so many runs before this one it is known what they replaced."""
 
 
 class Past(Journal, Protocol):
@@ -123,13 +127,16 @@ def _one(result: ApplyResult, fall: _Fall, situation: Situation, request: Reques
 
 
 def _past(last: int, unit: str, memory: Memory, journal: Past) -> PastRun:
-    """The run, and those before it that were killed before the unit was seen healthy, as if they had been one. What they undid is no part."""
-    owed = (row.run for row in memory.owed if row.verb == gates.VERB and row.unit == unit and not row.held)
-    runs = [run for number in range(min([last, *owed]), last + 1) if (run := journal.past(number)) is not None]
+    """The run, with those before it that were killed before the unit was seen healthy, as if they had been one. What undid is no part."""
+    owed = (row.run for row in memory.owed if gates.is_open(row) and row.unit == unit)
+    runs = [run for number in range(max(min([last, *owed]), last - _KEPT), last + 1) if (run := journal.past(number)) is not None]
     runs = [run for run in runs if run.number == last or not run.undoes]
     first = runs[-1]
     for run in reversed(runs[:-1]):
-        before = {name: {**(first.before or {}).get(name, {}), **(run.before or {}).get(name, {})} for name in (*(first.before or {}), *(run.before or {}))}
+        before = {
+            name: {**(first.before or {}).get(name, {}), **(run.before or {}).get(name, {})}
+            for name in (*(first.before or {}), *(run.before or {}))
+        }
         first = replace(first, steps=(*run.steps, *first.steps), rows={**first.rows, **run.rows}, before=before)
     return first
 

@@ -39,7 +39,9 @@ def _answer(asked: Endpoint, deadline: float) -> tuple[int, str]:
     http.client has a time limit for each read only, so that a service which answers byte by byte could keep an apply for ever.
     """
     name = f"[{asked.host}]" if ":" in asked.host else asked.host
-    request = f"GET {asked.path} HTTP/1.1\r\nHost: {name}:{asked.port}\r\nUser-Agent: reconciler\r\nAccept: */*\r\nConnection: close\r\n\r\n"
+    request = (
+        f"GET {asked.path} HTTP/1.1\r\nHost: {name}:{asked.port}\r\nUser-Agent: reconciler\r\nAccept: */*\r\nConnection: close\r\n\r\n"
+    )
     with closing(_connected(asked, deadline)) as connection:
         connection.sendall(request.encode("ascii"))
         while (status := _status(line := _line(connection, deadline))) < 200:

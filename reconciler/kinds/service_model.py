@@ -272,7 +272,7 @@ class Service(Resource):
     on_change: OnChange = OnChange.RESTART
     """Ours: what a change may do to the running service."""
     health: Health | None = None
-    """Ours: when it counts as well after a start, and what follows if it does not: `{http: "http://127.0.0.1:8000/healthz", within: 60s}`."""
+    """Ours: when it counts as well after a start, and what follows otherwise: `{http: "http://127.0.0.1:8000/healthz", within: 60s}`."""
     state: State = State.RUNNING
     """Ours: running or stopped."""
     enabled: Annotated[bool | str, BeforeValidator(_enabled), Field(json_schema_extra={"enum": [True, False, "masked"]})] = True

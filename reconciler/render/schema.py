@@ -29,7 +29,8 @@ def _object(required: dict[str, Schema], optional: dict[str, Schema] | None = No
 
 
 _WAIT: dict[str, Schema] = {
-    "probe": _list(_TEXT) | {"description": "`http` and a URL, `tcp` and HOST:PORT, `command` and an argv; empty: only whether it stays up."},
+    "probe": _list(_TEXT)
+    | {"description": "`http` and a URL, `tcp` and HOST:PORT, `command` and an argv; empty: only whether it stays up."},
     "window": {"type": "number", "description": "Seconds from the start of the unit."},
     "then": {"enum": ["rollback", "fail", "warn"]},
 }

@@ -80,7 +80,10 @@ def command_line(host: BootedHost) -> str:
 pytestmark = pytest.mark.slow
 AGAIN = ("it ended and was started again (NRestarts=", "activating/auto-restart")
 BAD: Mapping[str, tuple[dict[str, Any], str | tuple[str, ...]]] = {
-    "exits after 0.3 s": (service(["/bin/sh", "-c", "echo I am bad; sleep 0.3; exit 3"], {"within": "900ms"}, restart="no"), "ExecMainStatus=3"),
+    "exits after 0.3 s": (
+        service(["/bin/sh", "-c", "echo I am bad; sleep 0.3; exit 3"], {"within": "900ms"}, restart="no"),
+        "ExecMainStatus=3",
+    ),
     "exits after 0.3 s and is started again": (
         service(["/bin/sh", "-c", "echo I am bad; sleep 0.3; exit 3"], {"within": "900ms"}, restart_sec="50ms"),
         AGAIN,
@@ -88,7 +91,9 @@ BAD: Mapping[str, tuple[dict[str, Any], str | tuple[str, ...]]] = {
     "a missing program": (service(["/usr/bin/nothing-there"], {}), "ExecMainStatus=203/EXEC"),
     "a missing user": (service(["/bin/sleep", "9"], {}, user="nobody-there"), "ExecMainStatus=217/USER"),
     "a crash loop": (
-        service(["/bin/false"], {}, type="simple", restart="always", restart_sec="20ms", directives={"Unit": {"StartLimitIntervalSec": "0"}}),
+        service(
+            ["/bin/false"], {}, type="simple", restart="always", restart_sec="20ms", directives={"Unit": {"StartLimitIntervalSec": "0"}}
+        ),
         AGAIN,
     ),
     "a notify that never comes": (service(["/bin/sleep", "infinity"], {}, type="notify", timeout_start_sec="1s"), "Result=timeout"),
@@ -191,14 +196,14 @@ def test_that_the_old_one_is_not_healthy_either_is_told(booted: BootedHost) -> N
 
 @pytest.mark.parametrize("moment", ["gate.waiting:1", "gate.waiting:4", "state.end.done:1", "unit.asking:3", "unit.answered:4"])
 def test_a_kill_in_the_gate_or_in_the_undo(booted: BootedHost, moment: str) -> None:
-    """Killed while it waits, or while it puts back: the next plan is not empty, the next apply ends with the old version, and a good one runs."""
+    """Killed while it waits or puts back: the next plan is not empty, the next apply ends with the old version, and a good one runs."""
     apply(booted, serving("200"))
     file = booted.read(UNIT)
     booted.write(SPEC, json.dumps({"version": 1, "host": "testhost", "services": {"web": serving("500", within="1s")}}))
     armed = {"RECONCILER_TESTING": "1", "RECONCILER_FAILPOINT": moment}
     killed = booted.reconciler("apply", SPEC, "--auto-approve", env=armed, check=False)
 
-    assert -9 == killed.returncode or 137 == killed.returncode, killed.stdout + killed.stderr
+    assert killed.returncode in {-9, 137}, killed.stdout + killed.stderr
     assert "No changes" not in plan(booted, code=2)
     assert f"{URL} answered 500" in apply(booted, serving("500", within="1s"), code=7)
     assert file == booted.read(UNIT)
