@@ -31,7 +31,7 @@ SLOW = (
     *(f"tests/executor/test_{name}" for name in ("homes", "writes", "contract", "edits_contract", "users")),
     *(f"tests/formats/test_{name}" for name in ("calendar", "logrotate", "sudoers", "unit_exec")),
     *(f"tests/test_{name}" for name in ("rollback_cases", "snapshots", "tutorial")),
-    *("tests/sequences/", "tests/cli/test_prune_brake", "tests/host/test_sequences", "tests/host/test_plan_reads_only"),
+    *("tests/sequences/", "tests/faults/", "tests/cli/test_prune_brake", "tests/host/test_sequences", "tests/host/test_plan_reads_only"),
     *("tests/jobs/", "tests/kinds/", "tests/bench/", "tests/engine/test_properties", "tests/test_examples", "tests/test_imports"),
 )
 """Where the many stand that need patience: every case at every moment, every field with every character. `make test` has them."""

@@ -14,6 +14,8 @@ _KEY_BLOCK = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY|PuTTY-User-Key-File|A
 _ASSIGNED = re.compile(r"""(?<![A-Za-z0-9_.-])(?P<name>[A-Za-z_][A-Za-z0-9_.-]*+)["']?[ \t]*+[=:][ \t]*+""")
 _OPTION = re.compile(r"""(?:^|(?<=[\s"']))(?P<name>--?[A-Za-z0-9_.-]++)(?P<end>["']?)(?:=|[ \t]++)""")
 _LOGIN = re.compile(r"://(?P<name>[^/\s:@]*+):")
+_CREDENTIAL = re.compile(r"""(?<![A-Za-z])SetCredential(?:Encrypted)?=["']?(?P<name>[^:\s"']++):""")
+"""systemd's own way to give a secret to a service: whatever its name."""
 _REST = re.compile(r""""(?:[^"\\]|\\.)*+"?|'[^']*+'?|[^\s(][^\n]*+""")
 _ONE_WORD = re.compile(r""""(?:[^"\\]|\\.)*+"?|'[^']*+'?|[^\s(-]\S*+""")
 _IN_QUOTES = {'"': re.compile(r'(?:[^"\\]|\\.)++'), "'": re.compile(r"[^']++")}
@@ -43,10 +45,12 @@ def holds_secret(text: str) -> bool:
 
 
 def masked(text: str, instead: str = HIDDEN) -> str:
-    """The text of one line without what stands behind the name of a secret: `TOKEN=x`, `--password x`, `://user:x@`."""
+    """One line without what stands behind the name of a secret: `TOKEN=x`, `--password x`, `://user:x@`, `SetCredential=n:x`."""
     if _WORD.search(text):
         text = _without(text, _OPTION, instead)
         text = _without(text, _ASSIGNED, instead)
+    if "SetCredential" in text:
+        text = _without(text, _CREDENTIAL, instead)
     return _without(text, _LOGIN, instead) if "://" in text else text
 
 
@@ -55,7 +59,7 @@ def _without(text: str, lead: re.Pattern[str], instead: str) -> str:
     found: list[str] = []
     at = 0
     for match in lead.finditer(text):
-        if match.start() < at or not (lead is _LOGIN or names_secret(match["name"])) or _TAG.fullmatch(match[0]):
+        if match.start() < at or not (lead in (_LOGIN, _CREDENTIAL) or names_secret(match["name"])) or _TAG.fullmatch(match[0]):
             continue
         value = _value(text, lead, match).match(text, match.end())
         if value is not None and not (lead is not _LOGIN and _NO_VALUE.fullmatch(value[0])):

@@ -63,12 +63,20 @@ class _Draft:
         return self.held.get(address) or holds.reason(self.request.memory.holds, address)
 
     def hold_dependants(self) -> None:
-        """What changes and needs something held waits with it. What does not change is as good as it was."""
+        """What changes and needs something held waits with it, as a whole: an old key does not go before the new one comes.
+
+        What does not change is as good as it was.
+        """
         changing = {change.address for change in self.changes if change.verb is not Verb.NONE}
+        waiting: dict[Address, Address] = {}
         for address, needed in _by_need(self.needs):
             culprit = next((need for need in sorted(needed) if need in self.held), None)
-            if culprit is not None and address in changing:
-                self.held.setdefault(address, f"needs {culprit}, which is held")
+            if culprit is not None and address in changing and address not in self.held:
+                self.held[address] = f"needs {culprit}, which is held"
+                waiting.setdefault(address.resource, address)
+        for change in self.changes:
+            if change.part is None and change.address.resource in waiting:
+                self.held.setdefault(change.address, f"waits for {waiting[change.address.resource]}")
 
 
 def make_plan(request: Request, simulator: Simulator) -> tuple[Plan, Situation]:

@@ -237,7 +237,11 @@ def _group_back(name: str, steps: list[PastStep], known: Accounting) -> Iterator
 def _group_gone(name: str, steps: list[PastStep], known: Accounting, leaving: Mapping[str, set[str]]) -> Iterator[Step]:
     """A group that the run made goes if nobody is in it then."""
     now, addresses = group_facts(known.now, name), _addresses(steps)
-    if known.before.get("groups", {}).get(name) is not None or now is None:
+    if known.before.get("groups", {}).get(name) is not None:
+        if now is not None and any(step.action["op"] == AccountOp.GROUPADD for step in steps):
+            known.keep(addresses, f"group {name} stays complete: the run made the line that was missing in gshadow")
+        return
+    if now is None:
         return
     members = [member for member in now["members"] if name not in leaving.get(member, ())]
     primary = [user.name for user in known.now.users.values() if user.gid == now["gid"]]

@@ -1,8 +1,9 @@
 """Locks on the account files that a killed program left.
 
-shadow-utils removes such a lock itself when it next wants it, but only by the number in it: once another process has that number, which in a container is soon, every account command fails.
+shadow-utils removes such a lock itself when it next wants it, but only by the number in it: once another process has that number, which in
+a container is soon, every account command fails.
 
-Every program that takes these locks holds lckpwdf(3) for as long. So whoever holds that may tell a lock of the dead from one of the living.
+Every program that takes these locks holds lckpwdf(3) for as long: whoever holds that may tell a lock of the dead from one of the living.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable
@@ -19,6 +20,8 @@ from reconciler.host.rename import rename_directory
 from reconciler.host.safe_path import SafeRoot, kind_of
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_STAYS = frozenset({errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT, errno.ENOTDIR, errno.EBUSY, errno.EPERM})
+"""Why a directory that we are done with is left there: it is in use, a mount point, or marked immutable."""
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -330,8 +333,10 @@ def _prune_parent(root: SafeRoot, ownership: Ownership, path: str) -> None:
     with Place(root, parent) as place:
         try:
             os.rmdir(place.name, dir_fd=place.fd)
-        except OSError:
-            return
+        except OSError as error:
+            if error.errno in _STAYS:
+                return
+            raise
         failpoints.hit("remove.pruned")
         place.sync()
         ownership.drop(parent)

@@ -40,13 +40,13 @@ def expand(declared: Declared, running: bool) -> Iterator[Part]:
 
 
 def actions(change: Change) -> Iterator[Step]:
-    """groupadd or groupdel; a number is not changed."""
+    """groupadd, which also completes a group that is half made, or groupdel; a number is not changed."""
     name, cause = change.address.name, (Cause(change.address),)
     if change.verb is Verb.DELETE:
         yield Step(Account(AccountOp.GROUPDEL, name), cause)
         return
     assert change.part is not None
-    if change.verb is Verb.UPDATE:
+    if change.verb is Verb.UPDATE and change.touches("gid"):
         raise Impossible(
             f"group {name} has gid {(change.before or {}).get('gid')}, the spec says {change.part.document.get('gid')}. Files on disk "
             "carry the number, so it is not changed here: write the number it has, or move the files and change it by hand"

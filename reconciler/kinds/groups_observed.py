@@ -9,9 +9,12 @@ from reconciler.core.changes import Observed
 from reconciler.core.host import HostView, Unreadable, UnsafePath
 from reconciler.formats import accounts
 
+HALF_MADE = "group without its line in /etc/gshadow"
+"""What a groupadd leaves that is killed between its two files."""
+
 
 def observe(view: HostView, addresses: Sequence[Address]) -> Mapping[Address, Observed]:
-    """One read of /etc/group for all."""
+    """One read of /etc/group and of /etc/gshadow for all."""
     try:
         text = view.read("/etc/group").decode("utf-8", "replace")
     except FileNotFoundError:
@@ -19,8 +22,20 @@ def observe(view: HostView, addresses: Sequence[Address]) -> Mapping[Address, Ob
     except (Unreadable, UnsafePath) as error:
         return {address: Observed(None, unreadable=str(error)) for address in addresses}
     found = {group.name: group for group in accounts.parse_groups(text)}
-    return {address: _observed(found.get(address.name)) for address in addresses}
+    whole = _shadowed(view) if any(address.name in found for address in addresses) else None
+    return {address: _observed(found.get(address.name), whole) for address in addresses}
 
 
-def _observed(group: accounts.Group | None) -> Observed:
-    return Observed(None) if group is None else Observed({"type": "group", "gid": group.gid})
+def _shadowed(view: HostView) -> frozenset[str] | None:
+    """The groups that have a line in /etc/gshadow; None where there is no such file, or none that we may read."""
+    try:
+        text = view.read("/etc/gshadow").decode("utf-8", "replace")
+    except (FileNotFoundError, Unreadable, UnsafePath):
+        return None
+    return frozenset(row.name for row in accounts.parse_group_shadows(text))
+
+
+def _observed(group: accounts.Group | None, whole: frozenset[str] | None) -> Observed:
+    if group is None:
+        return Observed(None)
+    return Observed({"type": "group" if whole is None or group.name in whole else HALF_MADE, "gid": group.gid})

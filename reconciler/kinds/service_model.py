@@ -93,22 +93,22 @@ _SIZE = r"^(?:[0-9]+[KMGT]?|[0-9]{1,3}%|infinity)\z"
 _LIMIT = r"^(?:[0-9]+|infinity)(?::(?:[0-9]+|infinity))?\z"
 
 
-def _or_number(pattern: str) -> tuple[Any, ...]:
-    """Text of this pattern, or a whole number that counts by its own spelling.
+def _or_number(pattern: str, low: int = 0, high: int | None = None) -> tuple[Any, ...]:
+    """Text of this pattern, or a whole number that counts by its own spelling; `low` and `high` are what the pattern says of numbers.
 
     The schema is written out: what stands before a validator pydantic does not put into it.
     """
-    schema = {"type": ["string", "integer"], "pattern": pattern, "minimum": 0}
+    schema = {"type": ["string", "integer"], "pattern": pattern, "minimum": low} | ({} if high is None else {"maximum": high})
     return Field(pattern=pattern), BeforeValidator(lambda value: str(value) if type(value) is int else value), WithJsonSchema(schema)
 
 
 Size = Annotated[str, *_or_number(_SIZE)]
 Limit = Annotated[str, *_or_number(_LIMIT)]
 Percentage = Annotated[str, Field(pattern=r"^[0-9]{0,6}[1-9][0-9]*(?:\.[0-9]{1,2})?%\z")]
-Tasks = Annotated[str, *_or_number(r"^(?:[1-9][0-9]{0,9}|[1-9][0-9]?%|100%|infinity)\z")]
-CpuWeight = Annotated[str, *_or_number(r"^(?:[1-9][0-9]{0,3}|10000|idle)\z")]
-Numbers = Annotated[str, *_or_number(r"^[0-9]{1,4}(?:-[0-9]{1,4})?(?:[, ][0-9]{1,4}(?:-[0-9]{1,4})?)*\z")]
-Nodes = Annotated[str, *_or_number(r"^(?:all|[0-9]{1,4}(?:-[0-9]{1,4})?(?:[, ][0-9]{1,4}(?:-[0-9]{1,4})?)*)\z")]
+Tasks = Annotated[str, *_or_number(r"^(?:[1-9][0-9]{0,9}|[1-9][0-9]?%|100%|infinity)\z", 1, 9_999_999_999)]
+CpuWeight = Annotated[str, *_or_number(r"^(?:[1-9][0-9]{0,3}|10000|idle)\z", 1, 10_000)]
+Numbers = Annotated[str, *_or_number(r"^[0-9]{1,4}(?:-[0-9]{1,4})?(?:[, ][0-9]{1,4}(?:-[0-9]{1,4})?)*\z", 0, 9_999)]
+Nodes = Annotated[str, *_or_number(r"^(?:all|[0-9]{1,4}(?:-[0-9]{1,4})?(?:[, ][0-9]{1,4}(?:-[0-9]{1,4})?)*)\z", 0, 9_999)]
 SliceName = Annotated[str, Field(pattern=r"^[A-Za-z0-9:_.\\@-]{1,240}\.slice\z")]
 Device = Annotated[str, Field(pattern=r"^(?:/dev/[^\x00-\x20\x7f]+|char-[\w*-]+|block-[\w*-]+)(?: [rwm]{1,3})?\z")]
 CredentialName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,254}\z")]

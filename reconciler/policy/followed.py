@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from reconciler.core.host import Entry, FileType, HostView
+from reconciler.core.host import Entry, FileType, HostView, UnsafePath
 from reconciler.formats.globs import is_pattern, segment_matches
 
 _MOST_LINKS = 40
@@ -85,5 +85,8 @@ class Followed:
     def _entry(self, path: str) -> Entry | None:
         """Of a path without links above it."""
         if path not in self._entries:
-            self._entries[path] = self._view.entry(path)
+            try:
+                self._entries[path] = self._view.entry(path)
+            except UnsafePath:  # a name with control characters, as a link may lead to
+                self._entries[path] = None
         return self._entries[path]

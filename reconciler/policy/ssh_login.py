@@ -32,6 +32,8 @@ _DEBIAN = "/etc/debian_version"
 _WRITABLE_BY_OTHERS, _WRITABLE_BY_GROUP = 0o002, 0o020
 _STARTS = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
 _SECONDS_A_DAY = 86_400
+_EPOCH = 1970
+_MISSING = " is not there"
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +162,7 @@ class SshLogin:
                 if not flaw:
                     return Verdict(how=f"key {key.fingerprint} in {path}")
                 reasons.append(f"key {key.fingerprint} in {path}: {flaw}")
-        told = [reason for reason in reasons if not reason.startswith("no ")] or reasons
+        told = [reason for reason in reasons if not reason.endswith(_MISSING)] or reasons
         return Verdict("; ".join(told) or settings.said("authorizedkeysfile"))
 
     def _authority(self, path: str) -> bool:
@@ -179,7 +181,7 @@ class SshLogin:
         real = self._files.real(path)
         entry = None if real is None else self._files.entry(real)
         if real is None or entry is None:
-            return f"no {path}", ()
+            return f"{path}{_MISSING}", ()
         if entry.type is not FileType.FILE:
             return f"{path} is no regular file", ()
         why = self._unreachable(real, user) or (self._insecure(real, user) if settings.choice("strictmodes", "yes") == "yes" else "")
@@ -321,8 +323,10 @@ class _KeyJudge:
     def _is_over(self, value: str) -> bool:
         plain = value.removesuffix("Z")
         end = datetime.strptime(plain, _STARTS[len(plain)])  # noqa: DTZ007  # without a Z it is the host's time, as sshd reads it
-        end = end.replace(tzinfo=UTC) if value.endswith("Z") else end.astimezone()
-        return self.now >= end.timestamp()
+        try:
+            return self.now >= (end.replace(tzinfo=UTC) if value.endswith("Z") else end.astimezone()).timestamp()
+        except (OverflowError, OSError):  # at the ends of the calendar
+            return end.year < _EPOCH
 
 
 def _blobs(content: bytes) -> frozenset[bytes]:

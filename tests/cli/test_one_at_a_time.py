@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from reconciler.host.state_read import read_memory
-from tests.cli.command import ENVIRONMENT, Tree
+from tests.cli.command import ENVIRONMENT, Tree, argv, run
 
 ROUNDS = 100 if os.environ.get("RECONCILER_FAULTS") else 5
 APPLIES = 12
@@ -107,7 +107,7 @@ def test_the_harness_sees_two_at_once(tree: Tree) -> None:
 @pytest.mark.faults
 @pytest.mark.timeout(3000)
 def test_twelve_applies_at_once(tree: Tree) -> None:
-    """In each round one works; the others are refused while it does, with its process and age, or wait for their turn. All is done, once."""
+    """In each round one works; the others are refused meanwhile, with its process and age, or wait for their turn. All is done, once."""
     found = _rounds(tree, ROUNDS)
     memory = read_memory(str(tree.state), "")
     told = [one["said"] for each in found for one in each["found"] if one["code"] == 75]
@@ -128,8 +128,6 @@ def test_twelve_applies_at_once(tree: Tree) -> None:
 
 
 def _runs(tree: Tree) -> list[dict[str, Any]]:
-    from tests.cli.command import run
-
     data: list[dict[str, Any]] = json.loads(run("history", "--root", tree.root, "--limit", "1000", "--json").out)
     return data
 
@@ -137,7 +135,7 @@ def _runs(tree: Tree) -> list[dict[str, Any]]:
 def test_the_lock_is_free_when_its_holder_is_killed(tree: Tree) -> None:
     """An apply that is killed in the middle of its work keeps nobody out, and the next one ends what it began."""
     spec = tree.spec('files:\n  /etc/a: {content: "x", mode: "0644"}\n')
-    words = [sys.executable, "-c", "from reconciler.cli.main import main; main()", "apply", spec, "--root", tree.root, "--auto-approve"]
+    words = argv("apply", spec, "--root", tree.root, "--auto-approve")
     killed = subprocess.run(
         words,
         capture_output=True,

@@ -18,6 +18,8 @@ HIDES = {
     "/bin/x --password hunter2 --token=abc --port 80": "/bin/x --password {} --token=abc --port 80".replace("=abc", "={}"),
     '/bin/x "--password=a b\\"c" --z': '/bin/x "--password={}" --z',
     "DB=postgres://app:hunter2@db/x": "DB=postgres://app:{}@db/x",
+    "SetCredential=db:hunter2 and more": "SetCredential=db:{}",
+    'SetCredential="token:hunter2"': 'SetCredential="token:{}',
     "token: /looks/like/a/path": "token: {}",
     "password: on-my-way": "password: {}",
 }

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from reconciler.core.actions import Unit
 from reconciler.core.result import Status
 from reconciler.core.state import Hold, Memory
 from reconciler.host.simulated import SimulatedHost
@@ -13,7 +14,7 @@ from tests.engine.workbench import Notes, address, applied, changes, host_of, pl
 
 FILE = {"content": "one\n", "mode": "0644"}
 SERVICE = {"exec_start": ["/usr/bin/true"], "watch": ["/etc/a"]}
-BOTH = {"files": {"/etc/a": FILE, "/etc/b": FILE}, "services": {"s": SERVICE}}
+BOTH: dict[str, Any] = {"files": {"/etc/a": FILE, "/etc/b": FILE}, "services": {"s": SERVICE}}
 A, B, S = address('files["/etc/a"]'), address('files["/etc/b"]'), address("services.s")
 UNIT = "s.service"
 
@@ -37,14 +38,13 @@ def _applied(resources: dict[str, Any] = BOTH) -> tuple[SimulatedHost, Held]:
 
 
 def _with(kind: str, name: str, **fields: Any) -> dict[str, Any]:
-    return {**BOTH, kind: {**BOTH[kind], name: {**BOTH[kind][name], **fields}}}  # type: ignore[index, dict-item]  # literals above
+    return {**BOTH, kind: {**BOTH[kind], name: {**BOTH[kind][name], **fields}}}
 
 
 def _verbs(host: SimulatedHost, resources: dict[str, Any], notes: Held) -> list[str]:
     """What a plan would ask of systemd for the service."""
     steps = plan_of(resources, host, notes.memory()).steps
-    data = [(step.action, step.held) for step in steps]
-    return [str(action.verb) + (" held" if held else "") for action, held in data if UNIT in getattr(action, "units", ())]
+    return [f"{step.action.verb}{' held' * step.held}" for step in steps if isinstance(step.action, Unit) and UNIT in step.action.units]
 
 
 def test_a_change_is_not_made_and_is_no_failure() -> None:
@@ -116,6 +116,19 @@ def test_what_needs_a_held_change_waits_too() -> None:
     assert ({}, ()) == (plan.blocked, plan.steps)
     assert (0, Status.HELD) == (result.exit_code(), result.outcomes[S].status)
     assert [A] == list(alone.held)
+
+
+def test_a_key_does_not_go_before_the_next_one_comes() -> None:
+    """Where new keys wait for their user, the old ones that leave the spec wait with them: nobody is locked out by a hold."""
+    keys = {name: f"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE{name} u" for name in "yz"}
+    host, notes = host_of({"/bin/bash": {"content": "", "mode": "0755"}}), Held()
+    assert not applied({"users": {"u": {}}, "ssh_keys": {"u": {"exactly": [keys["y"]]}}}, host, notes).failed
+    notes.names = ("users.u",)
+    result = applied({"users": {"u": {"comment": "U"}}, "ssh_keys": {"u": {"exactly": [keys["z"]]}}}, host, notes)
+
+    assert (True, 0) == (result.plan.empty, result.exit_code())
+    assert 3 == len(result.plan.held)
+    assert keys["y"].encode() in host.read("/home/u/.ssh/authorized_keys")
 
 
 def test_a_hold_on_something_settled_holds_nobody_up() -> None:

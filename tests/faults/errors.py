@@ -19,6 +19,8 @@ ERRORS = ("EIO", "ENOSPC", "EROFS", "EACCES", "EMFILE")
 KILL = "signal=KILL"
 
 _NAMES_SOMETHING = re.compile(r"/|\b(?:files|directories|groups|users|ssh_keys|services|timers|logrotate|backups)[.\[]|state|lock|witness")
+_EMPTY = re.compile(r"tree: \S+ is \('directory', .*, b''\) and not None")
+"""A directory that could not be removed although it was empty: it is told, and then it is nobody's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,8 @@ class Faulty(Sweep):
         if fault.what == KILL:
             found = [] if ended.code == -signal.SIGKILL else [f"was not killed: exit {ended.code}"]
             return [*found, *self.partial(stage), *self.converges(stage)]
-        return [*self._told(stage, ended, fault), *self.partial(stage), *self.converges(stage)]
+        wrong = [*self._told(stage, ended, fault), *self.partial(stage), *self.converges(stage)]
+        return [one for one in wrong if not (fault.call.name == "unlinkat" and _EMPTY.match(one))]
 
     def _told(self, stage: Stage, ended: Ended, fault: Fault) -> Iterator[str]:
         if "Traceback" in ended.text or "internal error" in ended.text or not 0 <= ended.code < 99:

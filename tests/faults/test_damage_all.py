@@ -226,15 +226,15 @@ def _replace(bench: Bench, file: str, content: bytes) -> None:
     (bench.tree.state / file).write_bytes(content)
 
 
-def _flip_a_step(bench: Bench) -> None:
-    """A row of the journal in another place than its index has it: what only opening for writing looks at."""
+def _break_index(bench: Bench, table: str) -> None:
+    """The page of an index that reading does not use: only opening for writing looks at it."""
     content = bench.database.read_bytes()
     with sqlite3.connect(bench.database) as raw:
-        root = raw.execute("SELECT rootpage FROM sqlite_master WHERE name = 'sqlite_autoindex_steps_1'").fetchone()[0]
+        root = raw.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (f"sqlite_autoindex_{table}_1",)).fetchone()[0]
         size = raw.execute("PRAGMA page_size").fetchone()[0]
     raw.close()
-    last = root * size - 1
-    bench.database.write_bytes(content[:last] + bytes([content[last] ^ 0xFF]) + content[last + 1 :])
+    at = (root - 1) * size
+    bench.database.write_bytes(content[:at] + bytes([content[at] ^ 0xFF]) + content[at + 1 :])
 
 
 WAYS: dict[str, Callable[[Bench], object]] = {
@@ -250,7 +250,9 @@ WAYS: dict[str, Callable[[Bench], object]] = {
     "the database is no database": lambda bench: bench.database.write_bytes(os.urandom(9000)),
     "another machine": lambda bench: bench.tree.put("/etc/machine-id", "b" * 32 + "\n"),
     "a journal of nothing": lambda bench: _replace(bench, "state.db-journal", os.urandom(4096)),
-    "a damaged journal of runs": _flip_a_step,
+    "a damaged index of the description": lambda bench: _break_index(bench, "meta"),
+    "a damaged index of the journal": lambda bench: _break_index(bench, "steps"),
+    "a damaged index of the undo store": lambda bench: _break_index(bench, "blobs"),
 }
 
 

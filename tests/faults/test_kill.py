@@ -31,11 +31,11 @@ _ELSEWHERE: Mapping[str, str] = {
     r"state\.recover\.done": "tests/state/test_crash.py",
     r"state\.replace\.moved": "tests/state/test_crash.py",
     r"state\.tombstone\..*": "tests/state/test_crash.py",
-    r"owners\.rewritten": "tests/executor/test_writes.py",
-    r"user\.taken": "tests/executor/test_homes.py",
+    r"owners\.rewritten": "tests/faults/test_elsewhere.py",
+    r"user\.taken": "tests/faults/test_elsewhere.py",
     r"write\.judged": "tests/faults/test_booted.py",
 }
-"""Names that no apply of these scenarios comes by, and who kills there."""
+"""Names that no apply of these scenarios comes by, and who kills there; on the booted host, at the calls around it."""
 
 
 @pytest.fixture(scope="module")

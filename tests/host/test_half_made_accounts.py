@@ -16,7 +16,7 @@ import pytest
 
 from tests.host.booted import BootedHost
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3000 if os.environ.get("RECONCILER_FAULTS") else 300)]
 
 _HEAD = "version: 1\nhost: testhost\n"
 _GROUP = _HEAD + "groups:\n  ml-users: {gid: 2000}\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 
 import pytest
 
@@ -45,7 +46,12 @@ def apply(host: BootedHost, spec: object, *options: str) -> tuple[int, str]:
     """Apply a spec without a question; the exit code and the output."""
     host.write(SPEC, with_keys(host, json.dumps(full(spec))))  # type: ignore[arg-type]  # a mapping
     done = host.reconciler("apply", SPEC, "--auto-approve", *options, check=False)
-    return done.returncode, done.stdout + done.stderr
+    return done.returncode, unwrapped(done)
+
+
+def unwrapped(done: subprocess.CompletedProcess[str]) -> str:
+    """What a command has printed, on one line: sentences are wrapped."""
+    return " ".join((done.stdout + done.stderr).split())
 
 
 def prepare(host: BootedHost, plan: LockPlan) -> None:
@@ -121,7 +127,7 @@ def over_ssh(host: BootedHost, name: str, *command: str) -> tuple[int, str]:
     words = [word for option in options for word in ("-o", option)]
     argv = ["ssh", *words, "-i", f"/root/key-{name}", f"{name}@127.0.0.1", "sudo", "-n", *command]
     done = host.run(*argv, check=False)
-    return done.returncode, done.stdout + done.stderr
+    return done.returncode, unwrapped(done)
 
 
 def test_who_applies_and_what_sshd_says(host: BootedHost) -> None:
@@ -154,12 +160,12 @@ def test_who_applies_and_what_sshd_says(host: BootedHost) -> None:
     planned = host.reconciler("plan", SPEC, check=False)
 
     assert planned.returncode == 3, planned.stdout + planned.stderr
-    assert f"{DROP_IN} line 1: Bad SSH2 cipher spec 'nonsense'" in planned.stdout + planned.stderr
+    assert f"{DROP_IN} line 1: Bad SSH2 cipher spec 'nonsense'" in unwrapped(planned)
     assert before == host.manifest(*places)
 
     # Undoing the run that made the admins leaves none.
     refused = host.reconciler("rollback", "--auto-approve", check=False)
-    assert (3, True) == (refused.returncode, "2 accounts can log in by SSH key" in refused.stderr), refused.stdout + refused.stderr
+    assert (3, True) == (refused.returncode, "2 accounts can log in by SSH key" in unwrapped(refused)), refused.stdout + refused.stderr
     done = host.reconciler("rollback", "--auto-approve", "--allow", "lock-out:alice", "--allow", "lock-out:carol", check=False)
 
     assert done.returncode == 0, done.stdout + done.stderr

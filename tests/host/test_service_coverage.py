@@ -24,7 +24,7 @@ GPU = """\
     numa_mask: 0
     tasks_max: 512
     io_weight: 500
-    limit_memlock: infinity
+    limit_memlock: 4M
     supplementary_groups: [video]
     device_policy: closed
     device_allow: [/dev/null rw, /dev/zero r]
@@ -44,7 +44,7 @@ IN_FORCE = {
     "NUMAMask": "0",
     "TasksMax": "512",
     "IOWeight": "500",
-    "LimitMEMLOCK": "infinity",
+    "LimitMEMLOCK": str(4 << 20),
     "SupplementaryGroups": "video",
     "DevicePolicy": "closed",
     "DeviceAllow": "/dev/zero r\n/dev/null rw",
@@ -71,7 +71,7 @@ def test_limits_of_a_gpu_host_are_in_force(booted: BootedHost) -> None:
     assert _show(booted, "trainer.service", *IN_FORCE) == IN_FORCE
     assert f"\nGroups:\t{video} \n" in status
     assert "ml.slice/trainer.service" in status
-    assert "unlimited            unlimited            bytes" in next(line for line in status.splitlines() if line.startswith("Max locked"))
+    assert "4194304" in next(line for line in status.splitlines() if line.startswith("Max locked"))
     plan(booted)
 
 

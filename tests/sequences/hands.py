@@ -126,7 +126,8 @@ def _chmod(host: Any, hand: Hand) -> None:
 
 
 def _chown(host: Any, hand: Hand) -> None:
-    host.execute(SetAccess(hand.target, host.entry(hand.target).mode, *hand.more))
+    owner, group = hand.more
+    host.execute(SetAccess(hand.target, host.entry(hand.target).mode, owner, group))
 
 
 def _remove(host: Any, hand: Hand) -> None:

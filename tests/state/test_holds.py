@@ -1,8 +1,9 @@
-"""Holds in the state: kept like the ledger, ended by whichever clock can be believed, and never a reason for an older file to be refused."""
+"""Holds in the state: kept like the ledger, ended by the clock that can be believed, and no reason to refuse an older file."""
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from unittest import mock
@@ -53,7 +54,8 @@ def directory(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _then() -> object:
+def then() -> Iterator[mock.Mock]:
+    """A time that stands still until it is set."""
     with mock.patch.object(holds_module, "clock", return_value=THEN) as clock:
         yield clock
 
@@ -107,11 +109,11 @@ def test_it_is_remembered_and_counts(directory: Path) -> None:
     assert "" == read_memory(str(directory), MACHINE).damaged
 
 
-def test_an_ended_one_is_cleared_and_a_new_one_is_not(directory: Path, _then: mock.Mock) -> None:
+def test_an_ended_one_is_cleared_and_a_new_one_is_not(directory: Path, then: mock.Mock) -> None:
     """What has ended is told apart and released; one made meanwhile for the same address stays."""
-    _then.return_value = Clock(THEN.now + 9 * HOUR, "one", THEN.up + 9 * HOUR)
+    then.return_value = Clock(THEN.now + 9 * HOUR, "one", THEN.up + 9 * HOUR)
     ended = read_memory(str(directory), MACHINE)
-    again = begin(ALICE, HOUR, "again", "bob", _then.return_value)
+    again = begin(ALICE, HOUR, "again", "bob", then.return_value)
     with store(directory) as state:
         state.hold([again])
         state.release(ended.ended)
@@ -129,7 +131,7 @@ def test_an_ended_one_is_cleared_and_a_new_one_is_not(directory: Path, _then: mo
         "DELETE FROM holds",
         "DROP TABLE holds",
         "UPDATE holds SET name = 'bob', row = replace(row, 'alice', 'bob')",
-        f"UPDATE holds SET row = replace(row, '{HOLD.until}', '{HOLD.until + 99}')",
+        "UPDATE holds SET row = replace(row, 'bob', 'eve')",
         "INSERT INTO holds SELECT kind, 'bob', part, row, sum FROM holds",
         "PRAGMA user_version = 1",
     ],
