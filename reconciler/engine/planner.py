@@ -233,9 +233,9 @@ def _steps(draft: _Draft) -> tuple[Step, ...]:
         draft.held |= {address: why for address in sorted(owing) if (why := draft.why_held(address))}
     if not request.view.running:
         steps = [step for step in steps if not isinstance(step.action, Unit)]
-    owing = [row for row in draft.pending if row.address not in draft.idle and not draft.why_held(row.address)]
-    steps += gates.steps(steps, owing, situation, request.kinds)
-    return order.in_order(steps, draft.needs)
+    due = [row for row in draft.pending if row.address not in draft.idle and not draft.why_held(row.address)]
+    asked = [*gates.steps(steps, due, situation, request.kinds)]
+    return order.in_order([*steps, *asked], draft.needs)
 
 
 def _watchers(draft: _Draft, steps: Iterable[Step]) -> list[Step]:

@@ -85,7 +85,7 @@ def _line(connection: socket.socket, deadline: float) -> str:
 
 def _status(line: str) -> int:
     version, _, rest = line.partition(" ")
-    status = rest[:3]
+    status = rest.partition(" ")[0]
     if not version.startswith("HTTP/") or len(status) != 3 or not status.isdecimal() or not status.isascii() or status < "100":
         raise ValueError("what it says is not HTTP")
     return int(status)
