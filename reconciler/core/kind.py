@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from reconciler.core.actions import Step
+from reconciler.core.actions import Gate, Step
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Document, Observed, Part
 from reconciler.core.diagnostic import Diagnostic
@@ -91,7 +91,7 @@ class Kind:
     another one could stand for the very same thing (a key under `ssh_keys` or under `users`): what is declared is not removed because it
     has left another place of the spec. `beside` are kinds whose resource of the same name is in `Declared.beside`: a user's keys have
     to know where the user's home will be. `goes` says that the block which the spec still has wants this part gone, whatever `keep`
-    says.
+    says. `gate` is what a part's unit has to pass after each start, if anything; None too where it is not to run.
     """
 
     name: str
@@ -121,6 +121,7 @@ class Kind:
     stands_for: Callable[[Address], Iterable[str]] = _none
     beside: tuple[str, ...] = ()
     goes: Callable[[Declared, Address], bool] = _no
+    gate: Callable[[Part], Gate | None] = _no_part
 
 
 Kinds = Mapping[str, Kind]

@@ -13,7 +13,7 @@ from reconciler.core.host import Executor, HostView
 from reconciler.core.kind import Impossible
 from reconciler.core.plan import Plan
 from reconciler.core.state import OwedRow
-from reconciler.engine import compare, order, owed, stale
+from reconciler.engine import compare, gates, order, owed, stale
 from reconciler.engine.situation import Request, Situation, survey
 
 Simulator = Callable[[HostView], Executor]
@@ -102,6 +102,8 @@ def _draft(request: Request, situation: Situation) -> _Draft:
     if not memory.damaged and not memory.unreadable:
         found += compare.removals(situation, request.kinds, request.view, request.spec)
     pending, _ = owed.sort_out(_selected_rows(request), request.view, situation, request.kinds)
+    refused = gates.refused(pending, situation)
+    pending = [row for row in pending if not gates.is_refusal(row)]
     pending += _derived(request, situation, found, pending)
     draft = _Draft(request, situation, tuple(found), _needs(situation, found, request), pending, {})
     if memory.holds:
@@ -110,10 +112,20 @@ def _draft(request: Request, situation: Situation) -> _Draft:
         draft.held = holds.held(memory.holds, found, pending)
         draft.hold_dependants()
         draft.held |= holds.waiting(found, draft.held, request)
+    if refused and not request.retry:
+        _not_again(draft, refused)
     if found:
         _refuse_adoption(draft)
         _require(draft)
     return draft
+
+
+def _not_again(draft: _Draft, refused: Mapping[Address, OwedRow]) -> None:
+    """What did not become healthy and was put back is left so, until it is another version or somebody asks for it."""
+    for change in draft.changes:
+        row = refused.get(change.address)
+        if row is not None and change.verb is not Verb.NONE:
+            draft.block(change.address, gates.words(row))
 
 
 def _derived(request: Request, situation: Situation, changes: Iterable[Change], pending: Iterable[OwedRow]) -> list[OwedRow]:
@@ -224,7 +236,9 @@ def _steps(draft: _Draft) -> tuple[Step, ...]:
         draft.held |= {address: why for address in sorted(owing) if (why := draft.why_held(address))}
     if not request.view.running:
         steps = [step for step in steps if not isinstance(step.action, Unit)]
-    return order.in_order(steps, draft.needs)
+    due = [row for row in draft.pending if row.address not in draft.idle and not draft.why_held(row.address)]
+    asked = [*gates.steps(steps, due, situation, request.kinds)]
+    return order.in_order([*steps, *asked], draft.needs)
 
 
 def _watchers(draft: _Draft, steps: Iterable[Step]) -> list[Step]:

@@ -12,6 +12,7 @@ from pydantic_core import PydanticKnownError
 from reconciler.core.fields import AbsolutePath, AccountName, Duration, Flag, Text
 from reconciler.core.resource import Directive, Effect, RefersTo, Resource
 from reconciler.formats import unit
+from reconciler.kinds.health_model import Health
 
 
 class OnChange(StrEnum):
@@ -270,6 +271,8 @@ class Service(Resource):
     """Ours: files that count as its configuration, besides its environment files and credentials."""
     on_change: OnChange = OnChange.RESTART
     """Ours: what a change may do to the running service."""
+    health: Health | None = None
+    """Ours: when it counts as well after a start, and what follows otherwise: `{http: "http://127.0.0.1:8000/healthz", within: 60s}`."""
     state: State = State.RUNNING
     """Ours: running or stopped."""
     enabled: Annotated[bool | str, BeforeValidator(_enabled), Field(json_schema_extra={"enum": [True, False, "masked"]})] = True
@@ -291,7 +294,7 @@ class Service(Resource):
         for name in ("wanted_by", "required_by"):
             if name in self.model_fields_set:
                 raise ValueError(f"leave `{name}` out: the [Install] section of the package's unit says what starts it")
-        if not self.model_fields_set - {"unit", "adopt", "drift", "protect", "on_change", "watch"}:
+        if not self.model_fields_set - {"unit", "adopt", "drift", "protect", "on_change", "watch", "health"}:
             raise ValueError("nothing is said about the package's unit: write a directive, `state` or `enabled`, or leave the block out")
         return self
 
@@ -303,6 +306,12 @@ class Service(Resource):
             raise ValueError("`on_change: reload` needs `exec_reload`, the command that makes it read its configuration again")
         if self.enabled is True and not (self.wanted_by or self.required_by):
             raise ValueError("nothing would start it: `enabled: true` needs an entry in `wanted_by` or `required_by`")
+        return self
+
+    @model_validator(mode="after")
+    def _something_to_ask(self) -> Self:
+        if self.health is not None and self.type == "oneshot" and not self.remain_after_exit and not self.vendor:
+            raise ValueError("a oneshot service runs and ends, and nothing of it is left that `health` could ask: leave `health` out")
         return self
 
     @model_validator(mode="after")

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from reconciler.core.actions import Cause, Step, Unit, UnitVerb
+from reconciler.core.actions import Cause, Gate, Step, Unit, UnitVerb
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Document, Observed, Part, Verb
-from reconciler.core.diagnostic import Diagnostic
+from reconciler.core.diagnostic import Diagnostic, warning
 from reconciler.core.host import HostView
 from reconciler.core.kind import Kind, Requirement, RequirementType, Runs
 from reconciler.core.resource import Effect
@@ -144,6 +144,14 @@ def runs(part: Part) -> Runs | None:
     return Runs(name, tuple(dict.fromkeys(watches(part.declared))), tuple(dict.fromkeys((defined, units.drop_in(name).rpartition("/")[0]))))
 
 
+def gate(part: Part) -> Gate | None:
+    """What its unit has to pass after each start."""
+    service = _service(part.declared)
+    if service.health is None or service.enabled == "masked" or service.state is State.STOPPED:
+        return None
+    return service.health.gate(unit_of(part.address), service.user or "")
+
+
 def settings(document: Document) -> object:
     """What of a unit file only a start puts into force."""
     return service_unit.at_start(document["unit"]) if isinstance(document.get("unit"), dict) else None
@@ -241,7 +249,8 @@ def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Dia
 
 def _commands(service: Service) -> list[str | list[str]]:
     single = [command for command in (service.exec_start, service.exec_reload) if command]
-    return [*single, *service.exec_start_pre, *service.exec_start_post, *service.exec_stop]
+    asked: list[str | list[str]] = [service.health.command] if service.health is not None and service.health.command else []
+    return [*single, *service.exec_start_pre, *service.exec_start_post, *service.exec_stop, *asked]
 
 
 def _run_by_root(service: Service) -> list[str]:
@@ -256,6 +265,9 @@ def lint(declared: Declared) -> Iterator[Diagnostic]:
     yield from units.lint(declared, lambda: expand(declared, running=False))
     user = service.user if not service.vendor or service.user else "of the package"
     yield from service_lint.lint(declared, service.directives, _commands(service), user)
+    if service.health is not None and (host := service.health.elsewhere):
+        detail = f"`health` asks {host}, and says nothing about the process on this host: name 127.0.0.1, [::1] or localhost."
+        yield warning("another host is asked", detail, address=declared.address, source=declared.source, rule="health-elsewhere")
 
 
 def lint_together(spec: Spec) -> Iterator[Diagnostic]:
@@ -290,6 +302,7 @@ KIND = Kind(
     catch_up=catch_up,
     runs=runs,
     settings=settings,
+    gate=gate,
     paths=paths,
     keep=keep,
     check=check,
