@@ -88,8 +88,9 @@ class Kind:
     block their addresses. `retire` gives the desired document of something of ours whose resource has left the spec and that is not
     simply removed (an account is disabled); None: it is removed, as usual. `stands_for` names what an address stands for, where another
     one could stand for the very same thing (a key under `ssh_keys` or under `users`): what is declared is not removed because it has left
-    another place of the spec. `beside` are kinds whose resource of the same name is in `Declared.beside`: a user's keys have to know
-    where the user's home will be. `goes` says that the block which the spec still has wants this part gone, whatever `keep` says.
+    another place of the spec. `others` tells of files of others that have a say in a declared part (`Observed.others`), changed or not.
+    `beside` are kinds whose resource of the same name is in `Declared.beside`: a user's keys have to know where the user's home will be.
+    `goes` says that the block which the spec still has wants this part gone, whatever `keep` says.
     """
 
     name: str
@@ -116,6 +117,7 @@ class Kind:
     check: Callable[[HostView, Spec, Sequence[Change]], Iterable[Diagnostic]] = _none
     retire: Callable[[Address, LedgerRow], Part | None] = _no_part
     stands_for: Callable[[Address], Iterable[str]] = _none
+    others: Callable[[Part, Observed], Iterable[Diagnostic]] = _none
     beside: tuple[str, ...] = ()
     goes: Callable[[Declared, Address], bool] = _no
 

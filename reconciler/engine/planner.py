@@ -113,7 +113,18 @@ def _draft(request: Request, situation: Situation) -> _Draft:
     if found:
         _refuse_adoption(draft)
         _require(draft)
+    draft.diagnostics += _of_others(request, situation)
     return draft
+
+
+def _of_others(request: Request, situation: Situation) -> list[Diagnostic]:
+    """What others have put beside what is declared, whether or not anything is to be done."""
+    concerned = [address for address, seen in situation.observed.items() if seen.others and address in situation.parts]
+    return [
+        found
+        for address in concerned
+        for found in request.kinds[address.kind].others(situation.parts[address], situation.observed[address])
+    ]
 
 
 def _derived(request: Request, situation: Situation, changes: Iterable[Change], pending: Iterable[OwedRow]) -> list[OwedRow]:

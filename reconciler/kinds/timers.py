@@ -16,7 +16,7 @@ from reconciler.core.kind import Kind, Requirement
 from reconciler.core.resource import RefersTo, Resource
 from reconciler.core.scalars import Scheduler
 from reconciler.core.spec import Declared
-from reconciler.kinds import schedule, service_lint
+from reconciler.kinds import schedule, service_lint, units
 from reconciler.kinds.schedule_text import ScheduleText
 from reconciler.kinds.service_model import Command, DirectiveName, EnvironmentName, State, WorkingDirectory
 from reconciler.kinds.timers_observed import observe, unit_of
@@ -157,6 +157,7 @@ KIND = Kind(
     references=references,
     requires=requires,
     catch_up=schedule.catch_up,
+    others=units.others,
     paths=lambda address: schedule.paths(address, unit_of),
     stands_for=lambda address: schedule.paths(address, unit_of),
     lint=lint,
