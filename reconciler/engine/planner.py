@@ -203,7 +203,7 @@ def _require(draft: _Draft) -> None:
                 draft.note(found)
             known.add(told)
     request, changes = draft.request, tuple(change for change in draft.changes if change.address not in draft.held)
-    for name in sorted({change.address.kind for change in changes if change.part and change.verb is not Verb.NONE}):
+    for name in sorted({change.address.kind for change in changes if change.verb not in (Verb.NONE, Verb.FORGET)}):
         for found in request.kinds[name].check(request.view, request.spec, changes):
             draft.note(found)
 

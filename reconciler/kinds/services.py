@@ -242,6 +242,8 @@ def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Dia
     from reconciler.kinds import service_host  # only where something changes
 
     yield from service_host.too_new(view, ours)
+    yield from service_host.other_definitions(view, ours)
+    yield from service_host.still_activated(view, [change for change in changes if change.address.kind == "services"])
     for change in ours if view.running else ():
         if change.part is not None and change.verb is not Verb.NONE and "unit" in change.part.document:
             service = _service(change.part.declared)

@@ -105,7 +105,10 @@ def observe(view: HostView, addresses: Sequence[Address]) -> dict[Address, Obser
     """All parts of all these units; one question to systemd for all states."""
     names = {address.name: f"{address.name}.service" for address in addresses}
     states = view.units(list(names.values())) if view.running else {}
-    linked, where = _links(view), drop_ins.listed(view) if names else {}
+    try:
+        linked, where = _links(view), drop_ins.listed(view)
+    except (Unreadable, UnsafePath) as error:
+        return dict.fromkeys(addresses, access.unreadable(error))
     found: dict[str, VendorUnit | Observed] = {}
     for short, name in names.items():
         try:
