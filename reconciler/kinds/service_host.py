@@ -68,7 +68,7 @@ def other_definitions(view: HostView, changes: Sequence[Change]) -> Iterator[Dia
         for place in _there(view, name, before):
             detail = f"{place} counts more than {PLACE}/{name}. Stop the unit if it is transient, or remove that file, and plan again."
             yield error(f"another {name} is in force", detail, **where)
-        for place in _there(view, name, after) if change.verb is Verb.CREATE else ():
+        for place in _there(view, name, after) if "type" not in (change.before or {}) else ():
             detail = f"{place} is no longer in force once {PLACE}/{name} is there. To change only some of it, write `unit: vendor`."
             yield warning(f"a package has a {name} too", detail, **where)
 

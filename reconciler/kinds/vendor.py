@@ -184,7 +184,11 @@ def _catch_up(address: Address, service: Service, found: VendorUnit, cost: Effec
         return
     verb = UnitVerb.RELOAD if cost is Effect.RELOAD else UnitVerb.RESTART
     allowed = {OnChange.RESTART: (UnitVerb.RELOAD, UnitVerb.RESTART), OnChange.RELOAD: (UnitVerb.RELOAD,), OnChange.NONE: ()}
-    yield Step(Unit(verb, (_unit(address),)), (Cause(address, why, _unit(address)),), held=verb not in allowed[service.on_change])
+    never = found.never_restarted if verb is UnitVerb.RESTART else ""
+    if never and never not in why:
+        why = f"{why}; {never}"
+    held = bool(never) or verb not in allowed[service.on_change]
+    yield Step(Unit(verb, (_unit(address),)), (Cause(address, why, _unit(address)),), held=held)
 
 
 def watched(part: Part, observed: Observed, costs: Sequence[tuple[Effect, str]]) -> Iterator[Step]:
@@ -243,7 +247,7 @@ def _problems(change: Change, service: Service, found: VendorUnit) -> Iterator[D
         yield error(
             f"unit {found.name} cannot be loaded", f"{found.broken}. Remove the link, or put there what it leads to.", rule="vendor-unit"
         )
-    elif not found.file:
+    elif not found.file and not found.lasting_masks:
         detail = (
             f"Install the package that brings it, often `apt-get install {change.address.name}` (`apt-file search {found.name}` tells), "
             "or leave `unit: vendor` out and declare it whole."

@@ -27,6 +27,9 @@ _DIRECTORIES = drop_ins.DIRECTORIES
 """Where units are looked for, the first one wins."""
 _BY_DIRECTORY = {"WantedBy": "wants", "RequiredBy": "requires", "UpheldBy": "upholds"}
 _MOST_ALSO = 32
+_YES = ("yes", "true", "on", "1", "y", "t")
+_OF_EVERYBODY = ("dbus.service", "dbus-broker.service", "systemd-logind.service")
+"""A restart of these ends or breaks every session on the host; NixOS leaves them alone as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +78,19 @@ class VendorUnit:
         return bool(service.get("ExecReload")) or service.get("Type") == "notify-reload"
 
     @property
+    def never_restarted(self) -> str:
+        """Why no apply restarts it, whatever `on_change` says; empty if one may."""
+        if self.name in _OF_EVERYBODY or self.name.startswith("user@"):
+            return "sessions hang on it: in force after a reboot"
+        if str(self.sections.get("Unit", {}).get("RefuseManualStop", "no")).lower() in _YES:
+            return "it has RefuseManualStop: in force after a reboot"
+        return ""
+
+    @property
     def ends_by_itself(self) -> bool:
         """Whether it is a job: it runs, ends, and is well."""
         service = self.sections.get("Service", {})
-        return service.get("Type") == "oneshot" and str(service.get("RemainAfterExit", "no")).lower() not in ("yes", "true", "on", "1")
+        return service.get("Type") == "oneshot" and str(service.get("RemainAfterExit", "no")).lower() not in _YES
 
     def after_ours(self) -> list[drop_ins.DropIn]:
         """Drop-ins of others that count more than ours."""

@@ -120,7 +120,7 @@ def test_every_state_of_a_package_s_unit(booted: BootedHost, said: str) -> None:
 
 
 OWN = HEAD + "".join(
-    f"  {name}: {{exec_start: [/usr/bin/sleep, infinity], enabled: {said}}}\n" for name, said in (("on", "true"), ("off", "false"))
+    f"  {name}: {{exec_start: [/usr/bin/sleep, infinity], enabled: {said}}}\n" for name, said in (("one", "true"), ("two", "false"))
 )
 BY_HAND = (
     "systemctl disable {0}",
@@ -143,21 +143,21 @@ def test_every_state_of_our_own_unit(booted: BootedHost) -> None:
     apply(booted)
     links = booted.run("find", ETC, "-type", "l", "-printf", "%p %l\n").stdout
     for command in BY_HAND:
-        for name in ("on", "off"):
+        for name in ("one", "two"):
             booted.write(f"/opt/{name}.service", FULL)
             booted.run(*command.format(name).split())
         booted.run("systemctl", "daemon-reload")
         apply(booted)
 
-        assert ("enabled", "disabled", command) == (_is_enabled(booted, "on"), _is_enabled(booted, "off"), command)
+        assert ("enabled", "disabled", command) == (_is_enabled(booted, "one"), _is_enabled(booted, "two"), command)
         assert links == booted.run("find", ETC, "-type", "l", "-printf", "%p %l\n").stdout
-        assert ["active", "active"] == booted.run("systemctl", "is-active", "on", "off", check=False).stdout.split()
+        assert ["active", "active"] == booted.run("systemctl", "is-active", "one", "two", check=False).stdout.split()
         plan(booted)
     booted.write(SPEC, HEAD.replace("services:", "groups: {ml: {}}"))
     apply(booted)
 
-    assert "" == booted.run("find", ETC, "/run/systemd/system", "-xtype", "l", "-o", "-name", "o*.service").stdout
-    assert "" == booted.run("systemctl", "list-units", "--all", "--no-legend", "--plain", "on.service", "off.service").stdout
+    assert "" == booted.run("find", ETC, "/run/systemd/system", "-xtype", "l", "-o", "-name", "one*", "-o", "-name", "two*").stdout
+    assert "" == booted.run("systemctl", "list-units", "--all", "--no-legend", "--plain", "one.service", "two.service").stdout
 
 
 def test_another_unit_of_the_same_name(booted: BootedHost) -> None:
