@@ -80,7 +80,7 @@ def test_enablement_in_a_tree_is_that_of_systemctl(booted: BootedHost) -> None:
 
 
 def test_drop_ins_of_others(booted: BootedHost) -> None:
-    """Each drop-in of somebody else for a unit of ours is told in every plan, with what it overrides, stays, and is told no more when gone."""
+    """Each drop-in of somebody else for a unit of ours is told in every plan with what it overrides, until it is gone."""
     booted.write(SPEC, HEAD + "  ml-api: {exec_start: [/usr/bin/sleep, infinity], limit_nofile: 4242}\n")
     apply(booted)
     life = booted.life("ml-api.service")
