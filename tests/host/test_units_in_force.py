@@ -173,16 +173,17 @@ def test_restart_reload_or_nothing(booted: BootedHost, change: tuple[str, str, s
 def test_a_service_behind_a_socket(booted: BootedHost) -> None:
     """A changed service restarts under its socket, which goes on listening; that a stopped one is started again by it is told."""
     booted.write(f"{VENDOR}/web.socket", SOCKET.replace("{}", "web"))
-    booted.run("systemctl", "daemon-reload")
+    booted.write(SPEC, HEAD + "  web: {exec_start: [/usr/bin/sleep, infinity], state: stopped}\n")
+    apply(booted)
     booted.run("systemctl", "start", "web.socket")
     booted.write(SPEC, HEAD + "  web: {exec_start: [/usr/bin/sleep, infinity]}\n")
     apply(booted)
-    socket = booted.life("web.socket")
+    socket = booted.show("web.socket", "InvocationID")
     booted.write(SPEC, HEAD + "  web: {exec_start: [/usr/bin/sleep, infinity], nice: 5}\n")
     told = apply(booted)
 
     assert "restart web.service" in told
-    assert socket == booted.life("web.socket")
+    assert socket == booted.show("web.socket", "InvocationID")
     assert "active" == booted.active("web.service")
 
     booted.write(SPEC, HEAD + "  web: {exec_start: [/usr/bin/sleep, infinity], nice: 5, state: stopped}\n")
