@@ -170,32 +170,6 @@ def test_restart_reload_or_nothing(booted: BootedHost, change: tuple[str, str, s
     plan(booted)
 
 
-def test_a_service_behind_a_socket(booted: BootedHost) -> None:
-    """A changed service restarts under its socket, which goes on listening; that a stopped one is started again by it is told."""
-    booted.write(f"{VENDOR}/web.socket", SOCKET.replace("{}", "web"))
-    booted.write(SPEC, HEAD + "  web: {exec_start: [/usr/bin/sleep, infinity], state: stopped}\n")
-    apply(booted)
-    booted.run("systemctl", "start", "web.socket")
-    booted.write(SPEC, HEAD + "  web: {exec_start: [/usr/bin/sleep, infinity]}\n")
-    apply(booted)
-    socket = booted.show("web.socket", "InvocationID")
-    booted.write(SPEC, HEAD + "  web: {exec_start: [/usr/bin/sleep, infinity], nice: 5}\n")
-    told = apply(booted)
-
-    assert "restart web.service" in told
-    assert socket == booted.show("web.socket", "InvocationID")
-    assert "active" == booted.active("web.service")
-
-    booted.write(SPEC, HEAD + "  web: {exec_start: [/usr/bin/sleep, infinity], nice: 5, state: stopped}\n")
-    seen = booted.reconciler("plan", SPEC, check=False)
-
-    assert "web.socket starts it again" in seen.stdout + seen.stderr
-    booted.write(SPEC, HEAD.replace("services:", "groups: {ml: {}}"))
-    seen = booted.reconciler("plan", SPEC, check=False)
-
-    assert "systemctl disable --now web.socket" in " ".join((seen.stdout + seen.stderr).replace("|", " ").split())
-
-
 def test_an_instance_of_a_template(booted: BootedHost) -> None:
     """Instances of a package's template, one with an escaped name: drop-in, links and state; the template itself is refused."""
     booted.write(f"{VENDOR}/train@.service", "[Service]\nExecStart=/usr/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n")
@@ -245,22 +219,3 @@ def test_the_start_limit_is_kept_and_recovered_from(booted: BootedHost) -> None:
 
     assert "active" == booted.active("ml.service")
     plan(booted)
-
-
-def test_a_plan_of_many_services_starts_few_processes(booted: BootedHost) -> None:
-    """200 unchanged services, packages' ones among them, cost three child processes at the most."""
-    for number in range(20):
-        booted.write(f"{VENDOR}/v{number}.service", FULL)
-    booted.run("systemctl", "daemon-reload")
-    own = "".join(f"  s{n}: {{exec_start: [/usr/bin/sleep, infinity]}}\n" for n in range(180))
-    vendor = "".join(f"  v{n}: {{unit: vendor, nice: 5, enabled: true, state: running}}\n" for n in range(20))
-    booted.write(SPEC, HEAD + own + vendor)
-    apply(booted)
-    plan(booted)
-    for options in ((), ("--verbose",), ("--target", "services")):
-        trace = ("strace", "-f", "-qq", "-o", "/root/trace", "-e", "trace=execve")
-        told = booted.run(*trace, "reconciler", "plan", SPEC, *options, timeout=120).stdout
-        calls = [line for line in booted.read("/root/trace").splitlines() if "execve(" in line and "= 0" in line]
-
-        assert "No changes." in told
-        assert 2 <= len(calls) <= 4, calls  # the program itself is one
