@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.host.booted import BootedHost
-from tests.host.test_spine import SPEC, apply, plan
+from tests.host.test_spine import SPEC, plan
 
 VENDOR = "/usr/lib/systemd/system"
 ETC = "/etc/systemd/system"
