@@ -89,7 +89,8 @@ class Kind:
     not asked where no clock is known). `retire` gives the desired document of something of ours whose resource has left the spec and that
     is not simply removed (an account is disabled); None: it is removed, as usual. `stands_for` names what an address stands for, where
     another one could stand for the very same thing (a key under `ssh_keys` or under `users`): what is declared is not removed because it
-    has left another place of the spec. `beside` are kinds whose resource of the same name is in `Declared.beside`: a user's keys have
+    has left another place of the spec. `others` tells of files of others
+    that have a say in a declared part (`Observed.others`), changed or not. `beside` are kinds whose resource of the same name is in `Declared.beside`: a user's keys have
     to know where the user's home will be. `goes` says that the block which the spec still has wants this part gone, whatever `keep`
     says. `gate` is what a part's unit has to pass after each start, if anything; None too where it is not to run.
     """
@@ -119,6 +120,7 @@ class Kind:
     overdue: Callable[[Sequence[Change], int], Iterable[Diagnostic]] = _none
     retire: Callable[[Address, LedgerRow], Part | None] = _no_part
     stands_for: Callable[[Address], Iterable[str]] = _none
+    others: Callable[[Part, Observed], Iterable[Diagnostic]] = _none
     beside: tuple[str, ...] = ()
     goes: Callable[[Declared, Address], bool] = _no
     gate: Callable[[Part], Gate | None] = _no_part

@@ -117,6 +117,7 @@ def _draft(request: Request, situation: Situation) -> _Draft:
     if found:
         _refuse_adoption(draft)
         _require(draft)
+    draft.diagnostics += _of_others(request, situation)
     return draft
 
 
@@ -126,6 +127,16 @@ def _not_again(draft: _Draft, refused: Mapping[Address, OwedRow]) -> None:
         row = refused.get(change.address)
         if row is not None and change.verb is not Verb.NONE:
             draft.block(change.address, gates.words(row))
+
+
+def _of_others(request: Request, situation: Situation) -> list[Diagnostic]:
+    """What others have put beside what is declared, whether or not anything is to be done."""
+    concerned = [address for address, seen in situation.observed.items() if seen.others and address in situation.parts]
+    return [
+        found
+        for address in concerned
+        for found in request.kinds[address.kind].others(situation.parts[address], situation.observed[address])
+    ]
 
 
 def _derived(request: Request, situation: Situation, changes: Iterable[Change], pending: Iterable[OwedRow]) -> list[OwedRow]:
@@ -204,7 +215,7 @@ def _require(draft: _Draft) -> None:
                 draft.note(found)
             known.add(told)
     request, changes = draft.request, tuple(change for change in draft.changes if change.address not in draft.held)
-    for name in sorted({change.address.kind for change in changes if change.part and change.verb is not Verb.NONE}):
+    for name in sorted({change.address.kind for change in changes if change.verb not in (Verb.NONE, Verb.FORGET)}):
         for found in request.kinds[name].check(request.view, request.spec, changes):
             draft.note(found)
         if request.clock:
