@@ -20,10 +20,10 @@ class Request:
     """What a plan is asked for.
 
     `targets` and `excludes` are addresses, or names of kinds, as text; empty targets mean everything. `adopt` takes over existing objects
-    that differ. `unprotect` are addresses whose protection is lifted for this run. `tool` is our version. `about` is what the
-    journal says of the run besides: who began it. `started` is what is remembered of processes, by unit; `now_ns` is the time in
-    nanoseconds since the epoch, 0 where there is none. `clock` is when the plan is made, on whatever machine, in seconds; 0: not told. `retry`: also what
-    did not pass its gate before.
+    that differ. `unprotect` are addresses whose protection is lifted for this run. `tool` is our version. `about` is what the journal says
+    of the run besides: who began it. `started` is what is remembered of processes, by unit; `now_ns` is the time in nanoseconds since the
+    epoch, 0 where there is none. `clock` is when the plan is made, on whatever machine, in seconds; 0: not told. `retry`: also what did not
+    pass its gate before.
     """
 
     spec: Spec
