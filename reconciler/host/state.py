@@ -117,10 +117,16 @@ class Store(History):
         return number
 
     def unfinished(self, run: int) -> list[Row]:
-        """The actions of the steps of the runs before this one, back to one that ended well; of 50 at most."""
-        before = self._rows("runs", "WHERE run < ? ORDER BY run DESC LIMIT 50", (run,))
-        failed = [row["run"] for row in takewhile(lambda row: row["status"] != "applied", before)]
-        return [step["action"] for number in failed for step in self.steps(number)]
+        """The actions of the steps of the runs before this one, back to one that ended well; of 50 at most.
+
+        A journal that does not verify tells nothing: what it says is only used to tidy up, and must not stop an apply.
+        """
+        try:
+            before = self._rows("runs", "WHERE run < ? ORDER BY run DESC LIMIT 50", (run,))
+            failed = [row["run"] for row in takewhile(lambda row: row["status"] != "applied", before)]
+            return [step["action"] for number in failed for step in self.steps(number)]
+        except StateDamaged:
+            return []
 
     def intend(
         self, run: int, steps: Sequence[int], rows: Sequence[LedgerRow], owed: Sequence[OwedRow], saved: Sequence[tuple[int, Saved]]

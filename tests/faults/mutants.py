@@ -255,14 +255,14 @@ MUTANTS: tuple[Mutant, ...] = (
     _mutant(
         "nothing is swept",
         "engine/execution.py",
-        "        if self.plan.memory.interrupted:\n            sweep(self)\n",
-        "",
+        "            sweep(self, left)\n",
+        "            del left\n",
         *LEFT,
     ),
     _mutant(
         "only the directories that kinds name are swept",
         "engine/execution.py",
-        "    paths |= {path for action in run.journal.unfinished(run.number) for path in _touched(action)}\n",
+        "    paths |= {path for action in left for path in _touched(action)}\n",
         "",
         *LEFT,
     ),

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import shutil
 import signal
+import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from reconciler.core.state import Memory
 from reconciler.host.state import open_history, read_memory, recover
-from tests.state.samples import ACTIONS, MACHINE, OLD_FILE, ROWS, child, fill, manifest, store
+from tests.state.samples import ACTIONS, MACHINE, OLD_FILE, ON_HOLD, ROWS, SERVICE, child, fill, manifest, store
 
 PREPARE = "import sys; from dataclasses import replace; from tests.state.samples import *\ns = store(sys.argv[1])\n"
 OPERATIONS = {
@@ -22,8 +24,10 @@ OPERATIONS = {
     "end": "s.end(1, 'partial', {})",
     "tombstone": "s.tombstone('users', 'eve', '9')",
     "prune": "s.prune_undo(0)",
+    "hold": "s.hold([replace(ON_HOLD, why='longer')])",
+    "release": "s.release([ON_HOLD])",
 }
-MOVES_SERIAL = {"intend", "settle", "arm", "tombstone"}
+MOVES_SERIAL = {"intend", "settle", "arm", "tombstone", "hold", "release"}
 WITNESS = ("witness.temporary", "witness.renamed")
 
 
@@ -116,6 +120,30 @@ def test_killed_while_a_damaged_state_is_replaced(before: Path, tmp_path: Path) 
 
     assert read_memory(str(directory), MACHINE) == Memory(key=(directory / "key").read_bytes())
     assert (before / "state.db").read_bytes() == (directory / "state.db.damaged-1").read_bytes()
+
+
+@pytest.mark.parametrize("failpoint", ["state.upgrade.written", "state.upgrade.committed", "state.witness.behind"])
+def test_killed_while_an_older_state_is_brought_up(before: Path, tmp_path: Path, failpoint: str) -> None:
+    """A kill in the middle leaves a state that is sound, and that the next open brings up to date with the same rows."""
+    directory = tmp_path / "state"
+    shutil.copytree(before, directory)
+    with store(directory) as state:
+        state.release([ON_HOLD])
+    rows = read_memory(str(directory), MACHINE).rows
+    if failpoint == "state.witness.behind":
+        _killed(directory, PREPARE + "s.settle(1, [replace(SERVICE, tool='9')], [], [], [])", "state.settle.committed")
+        rows = {**rows, SERVICE.address: replace(SERVICE, tool="9")}
+    else:
+        with sqlite3.connect(directory / "state.db") as raw:
+            raw.execute("DROP TABLE holds")
+            raw.execute("PRAGMA user_version = 1")
+        raw.close()
+    _killed(directory, PREPARE, failpoint)
+    seen = read_memory(str(directory), MACHINE)
+
+    assert (rows, "") == (seen.rows, seen.damaged)
+    with store(directory) as state:
+        assert rows == state.memory().rows
 
 
 HALF_WRITTEN = """
