@@ -117,7 +117,8 @@ MUTANTS: tuple[Mutant, ...] = (
         (
             ("os.open(temporary, _NEW, 0o600 & int(action.mode, 8), dir_fd=place.fd)", "os.open(temporary, _NEW, 0o666, dir_fd=place.fd)"),
             (
-                '            ownership.hold(fd, int(action.mode, 8), action.owner, action.group)\n            failpoints.hit("write.access")\n',
+                "            ownership.hold(fd, int(action.mode, 8), action.owner, action.group)\n"
+                '            failpoints.hit("write.access")\n',
                 "",
             ),
             (
