@@ -116,11 +116,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "host/writes.py",
         (
             ("os.open(temporary, _NEW, 0o600 & int(action.mode, 8), dir_fd=place.fd)", "os.open(temporary, _NEW, 0o666, dir_fd=place.fd)"),
-            (
-                "            ownership.hold(fd, int(action.mode, 8), action.owner, action.group)\n"
-                '            failpoints.hit("write.access")\n',
-                "",
-            ),
+            ("            ownership.hold(fd, int(action.mode, 8), action.owner, action.group)\n", ""),
             (
                 '        failpoints.hit("write.renamed")\n',
                 '        failpoints.hit("write.renamed")\n        os.chmod(place.name, mode, dir_fd=place.fd)\n',
