@@ -8,18 +8,22 @@ from tests.faults.writing import Effect, effects, effects_of
 
 BENEATH = {
     # What a spec asks for. The walk to the directory is safe_path's: each component by openat(O_NOFOLLOW), as HomeRoot also by its owner.
-    "host.writes": "_write_temporary _mkdir make_directory _make_link _change _open_for_access _remove_parent _prune_parent",
+    "host.writes": (
+        "_write_temporary _mkdir make_directory _make_whole _make_link _change _change_all _open_for_access _remove_parent _prune_parent"
+    ),
     "host.publish": "_replace take_out",
     "host.rename": "rename_new",
     "host.place": "Place.unlink",
     "host.skeleton": "_Copy._one _Copy._clear _Copy._file",
-    "host.owners": "KernelOwnership.hold KernelOwnership.change RecordedOwnership.hold",
+    "host.owners": "KernelOwnership.hold KernelOwnership.change KernelOwnership.own_link RecordedOwnership.hold",
     "host.attributes": "copy_attributes",
     # Our own state, in a directory that is opened without following and must belong to us, 0700.
     "host.state_files": "make_state_directory _make replace_small make_private move_aside",
     "host.lock": "_open _write",
     "host.job_lock": "job_lock",
     "host.report_files": "report_lock _publish",
+    # Homes that go: taken apart from their own descriptor downwards; their archives are in a directory of ours, 0700.
+    "host.trees": "_write _archives _take_apart _lift restore_tree",
     # Archives: the destination is walked by safe_path, and refused when others may write to it.
     "host.destination": "Directory.create Directory.replace Directory.remove _open",
     "host.restore_target": "restore_target _make",
@@ -35,6 +39,12 @@ BENEATH = {
 BY_PATH = {
     ("host.attributes", "copy_attributes"): "setxattr on an open file: the name is a number",
     ("host.attributes", "_try_to_set"): "likewise",
+    ("host.attributes", "set_attributes"): "likewise",
+    ("host.attributes", "set_capability"): "likewise",
+    ("host.account_locks", "remove_stale_locks"): "/etc/NAME.lock of the account tools, where only root can put anything",
+    ("host.account_locks", "_pwd_lock"): "/etc/.pwd.lock, as lckpwdf(3) takes it",
+    ("host.failpoints", "_Environment.note"): "the log that a test names, and only under RECONCILER_TESTING=1",
+    ("host.trees", "_unpack"): "syncfs, of a directory that is open",
     ("host.as_user", "_Child._drop"): "prctl: nothing is written",
     ("host.as_user", "_close_all_but"): "/dev/null",
     ("host.rename", "_function"): "renameat2, which is only called with a directory's descriptor",
