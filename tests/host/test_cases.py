@@ -79,6 +79,7 @@ def test_a_case_on_a_booted_host(case: Case, booted: BootedHost, tmp_path: Path)
     for name, text in case.sources.items():
         booted.write(f"/root/{name}", text)
     make(booted, case.given)
+    booted.run("systemctl", "daemon-reload")  # as whoever made it would have
     if case.applied is not None:
         booted.write(SPEC, document(case.applied))
         booted.reconciler("apply", SPEC, "--auto-approve")
