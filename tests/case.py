@@ -45,7 +45,7 @@ from reconciler.spec.load import load
 
 FOLDER = Path(__file__).parent / "cases"
 HOST = "testhost"
-_UNIT_VERBS = ("stop", "daemon-reload", "reset-failed", "reload", "restart", "start", "(held)")
+_UNIT_VERBS = ("stop", "daemon-reload", "reset-failed", "reload", "restart", "start", "gate", "(held)")
 
 
 @dataclass(frozen=True, slots=True)

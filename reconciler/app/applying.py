@@ -179,6 +179,18 @@ def _apply_locked(task: _Task, tell: Callable[[Progress], None], directory: str,
     return _carry_out(task, tell, directory, host, memory, planned)
 
 
+def _put_back(result: ApplyResult, planned: Planned, host: Host, store: Store, tell: Callable[[Progress], None]) -> ApplyResult:
+    from reconciler.app.lockout import Tried
+    from reconciler.engine.put_back import Means, put_back  # not where everything started
+    from reconciler.host.lines import edited
+
+    assert planned.situation is not None and planned.request is not None
+    host.forget()
+    about = {"by": started_by(), "put_back": True}
+    means = Means(host, store, Tried().simulator, edited, tell, host.settle, about)
+    return put_back(result, planned.situation, planned.request, means)
+
+
 def _carry_out(task: _Task, tell: Callable[[Progress], None], directory: str, host: Host, memory: Memory, planned: Planned) -> Applied:
     """Open the state and do what is planned."""
     started = monotonic()
@@ -204,6 +216,8 @@ def _carry_out(task: _Task, tell: Callable[[Progress], None], directory: str, ho
             host.remove_stale_locks()  # of the account commands that were killed with it
         request = replace(planned.request, about={"by": started_by()}, started=known_before(planned))
         result = apply(planned.plan, planned.situation, request, host, store, tell, host.settle)
+        if result.fallen:
+            result = _put_back(result, replace(planned, request=request), host, store, tell)
     note_settled(task.loaded, task.options, planned)
     note_started(directory, replace(planned, request=request), result)
     return Applied(planned, replace(result, seconds=monotonic() - started))

@@ -12,6 +12,7 @@ from reconciler.app.specs import Loaded, SpecChoice, load_spec
 from reconciler.core.diagnostic import errors
 from reconciler.core.host import HostError, HostView
 from reconciler.core.state import Memory
+from reconciler.engine import gates
 from reconciler.host import installation
 from reconciler.host.environment import now
 from reconciler.host.hosts import machine_id, open_host, state_directory, static_hostname
@@ -134,6 +135,9 @@ def _runs(patient: Patient) -> Iterator[Finding]:
 def _owed(patient: Patient) -> Iterator[Finding]:
     for row in patient.memory.owed:
         what = f"{row.verb} {row.unit}".strip()
+        if gates.is_refusal(row):
+            yield Finding("not healthy", FINDING, f"{row.address}: {gates.words(row)}", "change the spec, or reconciler apply --retry")
+            continue
         remedy = f"systemctl restart {row.unit}, when it suits" if row.held else "reconciler apply"
         yield Finding("owed", FINDING, f"{what} since run {row.run}: {row.why}", remedy)
 

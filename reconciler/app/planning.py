@@ -41,6 +41,7 @@ class PlanOptions:
     """What the command line says about a plan. `root` is a tree and `snapshot` a file instead of the running host.
 
     `kinds` and `state` are other than a spec's for our own units (`install`): what there is to declare, and where it is remembered.
+    `retry`: also what did not become healthy before.
     """
 
     root: str | None = None
@@ -53,6 +54,7 @@ class PlanOptions:
     snapshot: str | None = None
     kinds: Kinds | None = None
     state: str = ""
+    retry: bool = False
 
     @property
     def state_directory(self) -> str:
@@ -140,6 +142,7 @@ def plan_host(loaded: Loaded, options: PlanOptions, host: Host | SnapshotView | 
             started=_started(host, options, memory),
             now_ns=nanoseconds() if host.running and not hasattr(host, "taken") else 0,
             clock=now(),
+            retry=options.retry,
         )
         lost = _lost(request)
         if lost:

@@ -41,6 +41,7 @@ def apply(  # a command has as many parameters as it has options
     adopt: options.Adopt = False,
     unprotect: options.Unprotect = [],  # noqa: B006  # typer copies it
     allow: options.Allow = [],  # noqa: B006  # typer copies it
+    retry: options.Retry = False,
     auto_approve: AutoApprove = False,
     approved: Approved = None,
     lock_timeout: LockTimeout = 0,
@@ -55,7 +56,7 @@ def apply(  # a command has as many parameters as it has options
     from reconciler.app.planning import PlanOptions, check_options
     from reconciler.core.diagnostic import error
 
-    wanted = PlanOptions(root, tuple(target), tuple(exclude), adopt, tuple(unprotect), tuple(allow))
+    wanted = PlanOptions(root, tuple(target), tuple(exclude), adopt, tuple(unprotect), tuple(allow), retry=retry)
     wrong = check_options(wanted)
     if isnan(lock_timeout):
         wrong = [*wrong, error("not a time", "--lock-timeout: write a number of seconds")]
@@ -233,4 +234,5 @@ class _Json:
         if applied.declined:
             self._print(events.log("not approved: give --auto-approve", now=output.timestamp(), level="error"))
         elif applied.result is not None:
+            self._print(*(events.diagnostic(found, now=output.timestamp()) for found in applied.result.diagnostics))
             self._print(*events.outcomes(applied.result, self._entries, now=output.timestamp()))

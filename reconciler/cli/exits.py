@@ -15,6 +15,7 @@ class ExitCode(IntEnum):
     INCOMPLETE = 3
     FAILED = 4
     PARTIAL = 6
+    PUT_BACK = 7
     USAGE = 64
     BUSY = 75
     INTERRUPTED = 130
@@ -31,6 +32,7 @@ MEANINGS = {
     "`service health`: of some service nothing can be told, and no other is unwell.",
     ExitCode.FAILED: "`apply`: some resources failed, none was changed.",
     ExitCode.PARTIAL: "`apply`: changes were made, and some resources failed. `backup run`: the archive is not in every destination.",
+    ExitCode.PUT_BACK: "`apply`: a service did not start or become healthy (`health`) and was put back as it was; nothing else failed.",
     ExitCode.USAGE: "The command line is wrong.",
     ExitCode.BUSY: "Another apply, or the same backup job, is running, or a command of the job's own said: not now. Try again later.",
     ExitCode.INTERRUPTED: "Interrupted from the keyboard. The next plan shows what is left.",

@@ -47,6 +47,7 @@ Target = Annotated[list[str], typer.Option("--target", metavar="ADDRESS", help="
 Exclude = Annotated[list[str], typer.Option("--exclude", metavar="ADDRESS", help="Leave this resource, part or kind out.")]
 Adopt = Annotated[bool, typer.Option("--adopt", help="Take over objects that exist already and differ.")]
 Unprotect = Annotated[list[str], typer.Option("--unprotect", metavar="ADDRESS", help="Lift the protection of this resource, this once.")]
+Retry = Annotated[bool, typer.Option("--retry", help="Try again what did not become healthy and was put back.")]
 Allow = Annotated[
     list[str],
     typer.Option(

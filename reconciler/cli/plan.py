@@ -26,6 +26,7 @@ def plan(  # a command has as many parameters as it has options
     adopt: options.Adopt = False,
     unprotect: options.Unprotect = [],  # noqa: B006  # typer copies it
     allow: options.Allow = [],  # noqa: B006  # typer copies it
+    retry: options.Retry = False,
     out: Out = None,
     form: options.Format = None,
     as_json: options.Json = False,
@@ -48,6 +49,7 @@ def plan(  # a command has as many parameters as it has options
         tuple(allow),
         fingerprint=shape != "text" or out is not None,
         snapshot=snapshot,
+        retry=retry,
     )
     wrong = check_options(wanted)
     if wrong:

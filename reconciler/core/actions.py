@@ -227,8 +227,33 @@ class Unit:
     units: tuple[str, ...] = ()
 
 
+class Then(StrEnum):
+    """What follows when a gate does not open."""
+
+    ROLLBACK = "rollback"
+    FAIL = "fail"
+    WARN = "warn"
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Wait until a unit that was started is healthy: its process stays the same one, and the probe finds it well.
+
+    `window` is in seconds from its start: as long as the probe may take to succeed, or, without one, as long as it is watched. `probe` is
+    `("http", URL)`, `("tcp", "HOST:PORT")`, `("command", *argv)` or empty; a command runs as `user`. `interval` is in seconds. It changes
+    nothing; what `then` says is the engine's to do.
+    """
+
+    unit: str
+    window: float
+    probe: tuple[str, ...] = ()
+    then: Then = Then.ROLLBACK
+    interval: float = 1.0
+    user: str = ""
+
+
 Tree = ArchiveTree | RemoveTree | RestoreTree
-Action = WriteFile | EditLines | MakeDirectory | SetAccess | MakeLink | RemovePath | Tree | EndSessions | Account | Unit
+Action = WriteFile | EditLines | MakeDirectory | SetAccess | MakeLink | RemovePath | Tree | EndSessions | Account | Unit | Gate
 
 _UNIT_PHASE = {
     UnitVerb.STOP: Phase.STOP,
@@ -242,6 +267,8 @@ _UNIT_PHASE = {
 
 def phase(action: Action) -> Phase:
     """In which phase an action runs."""
+    if isinstance(action, Gate):
+        return Phase.GATE
     return _UNIT_PHASE[action.verb] if isinstance(action, Unit) else Phase.WRITE
 
 
@@ -270,7 +297,7 @@ def path_of(action: Action) -> str | None:
             return action.path
         case ArchiveTree() | RemoveTree() | RestoreTree():
             return action.path
-        case Account() | Unit() | EndSessions():
+        case Account() | Unit() | EndSessions() | Gate():
             return None
         case _:
             assert_never(action)

@@ -60,12 +60,14 @@ class Observed:
     """What the host says about one object.
 
     `document` has only what the host states, never our defaults. `private` is for the kind's own `actions` (process states,
-    which links exist); it is not compared. `unreadable` says why nothing is known.
+    which links exist); it is not compared. `unreadable` says why nothing is known. `others` are files of others that have a say in
+    what the object does, and that no action of ours changes: they are told in every plan (`Kind.others`).
     """
 
     document: Document | None
     private: Mapping[str, Any] = field(default_factory=nothing)
     unreadable: str = ""
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,10 +69,14 @@ class Saved:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What an executed action says: `failed` maps units that could not be brought to the asked state to the reason."""
+    """What an executed action says: `failed` maps units that could not be brought to the asked state to the reason.
+
+    `noted` has what is to be said of units that did not fail and yet may not run: a condition that does not hold.
+    """
 
     note: str = ""
     failed: Mapping[str, str] | None = None
+    noted: Mapping[str, str] | None = None
 
 
 class HostError(Exception):

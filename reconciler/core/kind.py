@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from reconciler.core.actions import Step
+from reconciler.core.actions import Gate, Step
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Document, Observed, Part
 from reconciler.core.diagnostic import Diagnostic
@@ -76,22 +76,22 @@ class Kind:
     `name_type` is the annotated type of the keys under the kind's section. `expand` turns a declaration into parts (`running`: a systemd
     answers for the host). `observe` is asked once for all addresses. `actions` turns one Change into steps and may not look at anything
     else. `references` lists addresses that come first if they are declared. `watches` lists paths whose content is this resource's
-    configuration, `watched` says what a change of them means, `catch_up` what an effect still owed means
-    under today's declaration. `runs` says which process a part is to keep running, `settings` what of an observed document only a start
-    puts into force. `whole`: the object is entirely ours, so unknown fields are differences;
-    otherwise only declared fields are compared. `carries` are the document keys that prove an object is still what we wrote.
-    `order` places the kind in specs, plans and reference pages: what others build on comes first.
+    configuration, `watched` says what a change of them means, `catch_up` what an effect still owed means under today's declaration. `runs`
+    says which process a part is to keep running, `settings` what of an observed document only a start puts into force. `whole`: the object
+    is entirely ours, so unknown fields are differences; otherwise only declared fields are compared. `carries` are the document keys that
+    prove an object is still what we wrote. `order` places the kind in specs, plans and reference pages: what others build on comes first.
     `prunes_adopted`: removal from the spec also removes what existed before us. `keep` says why an object that left the spec must stay
     (`vanishing` are the names that leave with it). `paths` are the paths that an address stands for. `lint` says what is wrong with a
-    declaration that only the whole spec shows, its settings for one; it needs no host. `lint_together` is asked once, about all
-    resources. `check` is asked once, if anything of the kind changes, with all changes: what the host's own facts forbid. Its errors
-    block their addresses. `overdue` likewise, of the kind's own changes: what the time has passed for (in seconds since the epoch;
-    not asked where no clock is known). `retire` gives the desired document of something of ours whose resource has left the spec and that
-    is not simply removed (an account is disabled); None: it is removed, as usual. `stands_for` names what an address stands for, where
-    another one could stand for the very same thing (a key under `ssh_keys` or under `users`): what is declared is not removed because it
-    has left another place of the spec. `beside` are kinds whose resource of the same name is in `Declared.beside`: a user's keys have
-    to know where the user's home will be. `goes` says that the block which the spec still has wants this part gone, whatever `keep`
-    says.
+    declaration that only the whole spec shows, its settings for one; it needs no host. `lint_together` is asked once, about all resources.
+    `check` is asked once, if anything of the kind changes, with all changes: what the host's own facts forbid. Its errors block their
+    addresses. `overdue` likewise, of the kind's own changes: what the time has passed for (in seconds since the epoch; not asked where no
+    clock is known). `retire` gives the desired document of something of ours whose resource has left the spec and that is not simply
+    removed (an account is disabled); None: it is removed, as usual. `stands_for` names what an address stands for, where another one could
+    stand for the very same thing (a key under `ssh_keys` or under `users`): what is declared is not removed because it has left another
+    place of the spec. `others` tells of files of others that have a say in a declared part (`Observed.others`), changed or not. `beside`
+    are kinds whose resource of the same name is in `Declared.beside`: a user's keys have to know where the user's home will be. `goes` says
+    that the block which the spec still has wants this part gone, whatever `keep` says. `gate` is what a part's unit has to pass after each
+    start, if anything; None too where it is not to run.
     """
 
     name: str
@@ -119,8 +119,10 @@ class Kind:
     overdue: Callable[[Sequence[Change], int], Iterable[Diagnostic]] = _none
     retire: Callable[[Address, LedgerRow], Part | None] = _no_part
     stands_for: Callable[[Address], Iterable[str]] = _none
+    others: Callable[[Part, Observed], Iterable[Diagnostic]] = _none
     beside: tuple[str, ...] = ()
     goes: Callable[[Declared, Address], bool] = _no
+    gate: Callable[[Part], Gate | None] = _no_part
 
 
 Kinds = Mapping[str, Kind]

@@ -37,6 +37,8 @@ class ApplyResult:
 
     `outcomes` has every part that had something to be done, also those without a change whose owed effect was carried out. `owed` is
     what is still due afterwards. `run` is the number of the run in the journal (0: nothing was journalled), `seconds` its duration.
+    `fallen` are the failed ones that did not start or were not well after it; `put_back` are those of the failed and skipped of which
+    everything that the run had done was undone.
     """
 
     plan: Plan
@@ -45,6 +47,8 @@ class ApplyResult:
     diagnostics: tuple[Diagnostic, ...] = ()
     run: int = 0
     seconds: float = 0.0
+    fallen: frozenset[Address] = frozenset()
+    put_back: frozenset[Address] = frozenset()
 
     def having(self, status: Status) -> tuple[Address, ...]:
         """The addresses with this status, in the order of `outcomes`."""
@@ -61,7 +65,12 @@ class ApplyResult:
         return any(outcome.status in (Status.FAILED, Status.SKIPPED) for outcome in self.outcomes.values())
 
     def exit_code(self, *, detailed: bool = False) -> int:
-        """0 converged, 2 the same with changes made (only if `detailed`), 4 failures and nothing changed, 6 failures beside changes."""
+        """0 converged, 2 the same with changes made (only if `detailed`), 4 failures and nothing changed, 6 failures beside changes.
+
+        7: everything that failed was put back as it was.
+        """
+        if self.failed and self.put_back >= {*self.having(Status.FAILED), *self.having(Status.SKIPPED)}:
+            return 7
         if self.failed:
             return 6 if self.changed else 4
         return 2 if detailed and self.changed else 0

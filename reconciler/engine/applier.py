@@ -12,11 +12,12 @@ from typing import Any
 
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Verb
+from reconciler.core.diagnostic import Diagnostic, warning
 from reconciler.core.host import Executor
 from reconciler.core.plan import Plan
 from reconciler.core.result import ApplyResult, Outcome, Status
 from reconciler.core.state import Journal, LedgerRow, OwedRow
-from reconciler.engine import compare, owed
+from reconciler.engine import compare, gates, owed
 from reconciler.engine.execution import Key, Run, Settle, Tell, arm, key, unarmed
 from reconciler.engine.simulate import not_converged
 from reconciler.engine.situation import Request, Situation, look_again
@@ -74,7 +75,10 @@ def _conclude(run: Run, settle: Settle) -> ApplyResult:
     moving = {address for address, change in run.changes.items() if change.verb is not Verb.FORGET}
     # Looked at while what was started shows whether it stays up; why it did not tells more.
     differing = not_converged(moving - run.out, run.situation, run.request, run.host)
-    for address, reason in {**differing, **unsettled(run, settle)}.items():
+    differing = {address: reason + (f": {run.noted[address]}" if address in run.noted else "") for address, reason in differing.items()}
+    fallen = unsettled(run, settle)
+    run.fallen |= fallen.keys() - run.out
+    for address, reason in {**differing, **fallen}.items():
         if address not in run.out:
             run.fail(address, reason)
     put = [_row(run, address) for address in moving - run.out if run.changes[address].part is not None]
@@ -85,7 +89,12 @@ def _conclude(run: Run, settle: Settle) -> ApplyResult:
     drop += [address for address in restored if address not in run.plan.memory.rows]
     left, clear = still_owed(run, restored, set(drop))
     run.journal.settle(run.number, put, drop, clear)
-    return ApplyResult(run.plan, _outcomes(run), tuple(left), run=run.number)
+    return ApplyResult(run.plan, _outcomes(run), tuple(left), warnings(run), run=run.number, fallen=frozenset(run.fallen))
+
+
+def warnings(run: Run) -> tuple[Diagnostic, ...]:
+    """What is not well and counts as applied."""
+    return tuple(warning("not healthy", reason, address=address, rule="health") for address, reason in run.warned.items())
 
 
 def _row(run: Run, address: Address) -> LedgerRow:
@@ -122,11 +131,11 @@ def still_owed(run: Run, restored: set[Address], dropped: set[Address]) -> tuple
         for one, row in run.owing.items()
         if row.address in restored and row.address not in {r.address for r in run.plan.owed if not r.derived}
     }
-    gone = run.effected | void | {one for one, row in known.items() if row.address in dropped}
+    gone = run.effected | gates.passed(run.effected, known) | void | {one for one, row in known.items() if row.address in dropped}
     pending, _ = owed.sort_out([row for one, row in known.items() if one not in gone], run.host, run.situation, run.request.kinds)
     derived = [row for row in run.plan.owed if row.derived and key(row) not in known and key(row) not in run.effected]
     left, _ = owed.sort_out(derived, run.host, run.situation, run.request.kinds)
-    return [*pending, *left], [row for row in known.values() if row not in pending]
+    return [row for row in (*pending, *left) if not gates.is_refusal(row)], [row for row in known.values() if row not in pending]
 
 
 def left_undone(plan: Plan) -> dict[Address, Outcome]:

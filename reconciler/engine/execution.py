@@ -15,10 +15,12 @@ from reconciler.core.actions import (
     Account,
     AccountOp,
     Action,
+    Gate,
     MakeLink,
     Phase,
     RemovePath,
     Step,
+    Then,
     Unit,
     UnitVerb,
     WriteFile,
@@ -32,7 +34,7 @@ from reconciler.core.host import ActionFailed, Executor, FileType, HostError, Sa
 from reconciler.core.plan import Plan
 from reconciler.core.result import Progress, Stage
 from reconciler.core.state import Journal, LedgerRow, OwedRow
-from reconciler.engine import before, owed
+from reconciler.engine import before, gates, owed
 from reconciler.engine.simulate import unit_failures
 from reconciler.engine.situation import Request, Situation
 
@@ -50,7 +52,9 @@ class Run:
     """One run under way. `owing` are the rows this run has written, `effected` those whose effect was carried out.
 
     `reserved` are the numbers of accounts that went, `going` of those that go with this run. `pending` are the ledger's rows while their
-    parts are being changed; `changes` are those that an apply makes.
+    parts are being changed; `changes` are those that an apply makes. `fallen` are those of the failed that failed when they were started or
+    asked whether they are well; `warned` are not well, and count as applied. `noted` is what was said of those that did not fail and
+    yet may not run.
     """
 
     plan: Plan
@@ -64,6 +68,9 @@ class Run:
     pending: Mapping[Address, LedgerRow] = field(default_factory=dict)
     failed: dict[Address, str] = field(default_factory=dict)
     skipped: dict[Address, str] = field(default_factory=dict)
+    fallen: set[Address] = field(default_factory=set)
+    warned: dict[Address, str] = field(default_factory=dict)
+    noted: dict[Address, str] = field(default_factory=dict)
     owing: dict[Key, OwedRow] = field(default_factory=dict)
     effected: set[Key] = field(default_factory=set)
     started: set[str] = field(default_factory=set)
@@ -84,7 +91,11 @@ class Run:
         derived = {(key(row), row.why) for row in plan.owed if row.derived}
         incurred = owed.incurred(plan.steps).items()
         # What is derived is so anew each time: written down, it would outlive the reason for it.
-        self.incurs = {address: [row for row in rows if (key(row), row.why) not in derived] for address, rows in incurred}
+        gated = {key(row): row.run for row in plan.memory.owed if gates.is_open(row)}
+        self.incurs = {
+            address: [replace(row, run=gated.get(key(row), 0)) for row in rows if (key(row), row.why) not in derived]
+            for address, rows in incurred
+        }
 
     def perform(self) -> None:
         """Everything the plan says, after cleaning up behind runs that were killed, or could not even clean up."""
@@ -250,7 +261,9 @@ def _intend(run: Run, batch: Sequence[tuple[int, Step]], saved: Sequence[tuple[i
     rows = [run.pending[address] for address in sorted(addresses) if address in run.pending]
     try:
         _bury(run, [step.action for _, step in batch])
-        run.journal.intend(run.number, [n for n, _ in batch], rows, [replace(row, run=run.number) for row in owing.values()], saved)
+        run.journal.intend(
+            run.number, [n for n, _ in batch], rows, [replace(row, run=row.run or run.number) for row in owing.values()], saved
+        )
     except HostError as problem:
         for n, step in batch:
             _told_failure(run, n, step, str(problem))
@@ -305,8 +318,19 @@ def _one(run: Run, n: int, step: Step, results: dict[int, str]) -> None:
         _told_failure(run, n, step, str(failed))
         return
     failures = unit_failures(step, receipt)
+    run.noted |= {cause.address: receipt.noted[cause.unit] for cause in step.causes if receipt.noted and cause.unit in receipt.noted}
+    if isinstance(step.action, Gate) and step.action.then is Then.WARN:
+        run.warned |= failures
+        _note_effect(run, step, set())
+        results[n] = "; ".join(failures.values()) or receipt.note
+        run.tell(Progress(Stage.DONE, n + 1, total, step))
+        return
     for address, reason in failures.items():
         run.fail(address, reason)
+    if step.phase in (Phase.START, Phase.GATE):
+        run.fallen |= failures.keys()
+    if isinstance(step.action, Gate) and step.action.then is Then.FAIL and failures:
+        run.journal.arm([gates.asked(row) for row in run.owing.values() if row.verb == gates.VERB and row.address in failures])
     _note_effect(run, step, set(receipt.failed or {}))
     results[n] = receipt.note
     stage = Stage.FAILED if failures else Stage.DONE
@@ -321,6 +345,8 @@ def _told_failure(run: Run, n: int, step: Step, reason: str) -> None:
 
 
 def _note_effect(run: Run, step: Step, failed_units: set[str]) -> None:
+    if isinstance(step.action, Gate) and step.action.unit not in failed_units:
+        run.effected |= {(gates.VERB, cause.unit, cause.address) for cause in step.causes}
     if not isinstance(step.action, Unit):
         return
     if step.action.verb in (UnitVerb.START, UnitVerb.RESTART):
@@ -338,7 +364,7 @@ def _arm_before(run: Run, step: Step) -> None:
 
 def unarmed(run: Run) -> list[OwedRow]:
     """Rows of this run for which it is not known which process they are about."""
-    return [row for row in run.owing.values() if row.unit and not row.invocation and row.verb != UnitVerb.START]
+    return [row for row in run.owing.values() if row.unit and not row.invocation and row.verb not in (UnitVerb.START, gates.VERB)]
 
 
 def arm(run: Run, rows: Sequence[OwedRow]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from graphlib import TopologicalSorter
 
-from reconciler.core.actions import Account, EditLines, Phase, Step, Unit, UnitVerb, path_of, phase, removes
+from reconciler.core.actions import Account, EditLines, Gate, Phase, Step, Unit, UnitVerb, path_of, phase, removes
 from reconciler.core.address import Address
 
 # Within a phase: systemd must know the new text before anything is started with it.
@@ -33,6 +33,8 @@ def _key(step: Step, place: Mapping[Address, int]) -> tuple[int | str, ...]:
     action = step.action
     if isinstance(action, Unit):
         return (phase(action), 0, _VERB_ORDER.index(action.verb), step.held)
+    if isinstance(action, Gate):
+        return (Phase.GATE, 0, min(place.get(cause.address, 0) for cause in step.causes))
     if removes(action):
         # Accounts go when no file needs them any more; of the paths the longest first.
         path = path_of(action) or ""

@@ -10,6 +10,7 @@ from reconciler.core.address import Address
 from reconciler.core.host import HostView, UnitState
 from reconciler.core.kind import Kinds
 from reconciler.core.state import OwedRow
+from reconciler.engine import gates
 from reconciler.engine.situation import Situation
 
 OWABLE = (UnitVerb.DAEMON_RELOAD, UnitVerb.RELOAD, UnitVerb.RESTART)
@@ -23,6 +24,8 @@ def due(row: OwedRow, state: UnitState) -> bool:
     """
     if not row.unit:
         return True
+    if row.verb == gates.VERB:
+        return True
     if row.verb == UnitVerb.START:
         return state.active not in ("active", "activating", "reloading")
     if state.active in ("inactive", "failed", "deactivating"):
@@ -35,7 +38,9 @@ def sort_out(rows: Iterable[OwedRow], view: HostView, situation: Situation, kind
     rows = list(rows)
     units = sorted({row.unit for row in rows if row.unit})
     states: Mapping[str, UnitState] = view.units(units) if units and view.running else {}
-    pending = [row for row in rows if view.running and due(row, states.get(row.unit, UnitState())) and _meant(row, situation, kinds)]
+    asked = gates.meant([row for row in rows if row.verb == gates.VERB], situation, kinds)
+    rows_meant = [row for row in rows if row.verb != gates.VERB or row in asked]
+    pending = [row for row in rows_meant if view.running and due(row, states.get(row.unit, UnitState())) and _meant(row, situation, kinds)]
     return pending, [row for row in rows if row not in pending]
 
 
@@ -51,7 +56,7 @@ def steps(rows: Iterable[OwedRow], situation: Situation, kinds: Kinds) -> Iterat
     for row in rows:
         if not row.unit:
             yield Step(Unit(UnitVerb.DAEMON_RELOAD), (Cause(row.address, _why(row, row.why)),))
-        elif row.address in situation.parts:
+        elif row.address in situation.parts and row.verb != gates.VERB:
             for step in kinds[row.address.kind].catch_up(situation.parts[row.address], situation.observed[row.address], row):
                 yield replace(step, causes=tuple(replace(cause, why=_why(row, cause.why)) for cause in step.causes))
 
@@ -69,4 +74,6 @@ def incurred(steps: Iterable[Step]) -> dict[Address, list[OwedRow]]:
                 if cause.once or step.action.verb in OWABLE:
                     row = OwedRow(str(step.action.verb), cause.unit, cause.address, cause.why.removeprefix("still owed: "), step.held)
                     found.setdefault(cause.address, []).append(row)
+        for row in gates.incurred(step):
+            found.setdefault(row.address, []).append(row)
     return found

@@ -13,7 +13,7 @@ from reconciler.core.host import Executor, HostView
 from reconciler.core.kind import Impossible
 from reconciler.core.plan import Plan
 from reconciler.core.state import OwedRow
-from reconciler.engine import compare, order, owed, stale
+from reconciler.engine import compare, gates, order, owed, stale
 from reconciler.engine.situation import Request, Situation, survey
 
 Simulator = Callable[[HostView], Executor]
@@ -102,6 +102,8 @@ def _draft(request: Request, situation: Situation) -> _Draft:
     if not memory.damaged and not memory.unreadable:
         found += compare.removals(situation, request.kinds, request.view, request.spec)
     pending, _ = owed.sort_out(_selected_rows(request), request.view, situation, request.kinds)
+    refused = gates.refused(pending, situation)
+    pending = [row for row in pending if not gates.is_refusal(row)]
     pending += _derived(request, situation, found, pending)
     draft = _Draft(request, situation, tuple(found), _needs(situation, found, request), pending, {})
     if memory.holds:
@@ -110,10 +112,31 @@ def _draft(request: Request, situation: Situation) -> _Draft:
         draft.held = holds.held(memory.holds, found, pending)
         draft.hold_dependants()
         draft.held |= holds.waiting(found, draft.held, request)
+    if refused and not request.retry:
+        _not_again(draft, refused)
     if found:
         _refuse_adoption(draft)
         _require(draft)
+    draft.diagnostics += _of_others(request, situation)
     return draft
+
+
+def _not_again(draft: _Draft, refused: Mapping[Address, OwedRow]) -> None:
+    """What did not become healthy and was put back is left so, until it is another version or somebody asks for it."""
+    for change in draft.changes:
+        row = refused.get(change.address)
+        if row is not None and change.verb is not Verb.NONE:
+            draft.block(change.address, gates.words(row))
+
+
+def _of_others(request: Request, situation: Situation) -> list[Diagnostic]:
+    """What others have put beside what is declared, whether or not anything is to be done."""
+    concerned = [address for address, seen in situation.observed.items() if seen.others and address in situation.parts]
+    return [
+        found
+        for address in concerned
+        for found in request.kinds[address.kind].others(situation.parts[address], situation.observed[address])
+    ]
 
 
 def _derived(request: Request, situation: Situation, changes: Iterable[Change], pending: Iterable[OwedRow]) -> list[OwedRow]:
@@ -192,7 +215,7 @@ def _require(draft: _Draft) -> None:
                 draft.note(found)
             known.add(told)
     request, changes = draft.request, tuple(change for change in draft.changes if change.address not in draft.held)
-    for name in sorted({change.address.kind for change in changes if change.part and change.verb is not Verb.NONE}):
+    for name in sorted({change.address.kind for change in changes if change.verb not in (Verb.NONE, Verb.FORGET)}):
         for found in request.kinds[name].check(request.view, request.spec, changes):
             draft.note(found)
         if request.clock:
@@ -224,7 +247,9 @@ def _steps(draft: _Draft) -> tuple[Step, ...]:
         draft.held |= {address: why for address in sorted(owing) if (why := draft.why_held(address))}
     if not request.view.running:
         steps = [step for step in steps if not isinstance(step.action, Unit)]
-    return order.in_order(steps, draft.needs)
+    due = [row for row in draft.pending if row.address not in draft.idle and not draft.why_held(row.address)]
+    asked = [*gates.steps(steps, due, situation, request.kinds)]
+    return order.in_order([*steps, *asked], draft.needs)
 
 
 def _watchers(draft: _Draft, steps: Iterable[Step]) -> list[Step]:

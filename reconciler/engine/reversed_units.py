@@ -80,6 +80,8 @@ def _one(found: Units, unit: _Unit, addresses: Sequence[Address]) -> None:
         found.clear += [row for row in unit.rows if row.held]
     if was and unit.vanishes:
         found.kept[unit.name] = tuple(addresses)
+    elif not was and not runs and unit.state.active == "failed" != unit.facts["active"]:
+        found.steps.append(_step(UnitVerb.RESET_FAILED, unit.name, addresses))
     elif was != runs:
         found.steps.append(_step(UnitVerb.START if was else UnitVerb.STOP, unit.name, addresses))
     elif was and done and (unit.changing or unit.rows):
@@ -89,7 +91,7 @@ def _one(found: Units, unit: _Unit, addresses: Sequence[Address]) -> None:
 
 
 def _step(verb: UnitVerb, unit: str, addresses: Sequence[Address]) -> Step:
-    words = {UnitVerb.START: "it ran before", UnitVerb.STOP: "it did not run before"}
+    words = {UnitVerb.START: "it ran before", UnitVerb.STOP: "it did not run before", UnitVerb.RESET_FAILED: "it had not failed before"}
     return Step(Unit(verb, (unit,)), tuple(Cause(one, words.get(verb, "its configuration changes back"), unit) for one in addresses))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,9 +14,9 @@ from reconciler.core.kind import Kinds
 from reconciler.core.plan import Plan
 from reconciler.core.result import ApplyResult, Outcome, Status
 from reconciler.core.spec import Spec
-from reconciler.core.state import Journal, LedgerRow
-from reconciler.engine import holds
-from reconciler.engine.applier import ending, still_owed, unsettled
+from reconciler.core.state import Journal, LedgerRow, OwedRow
+from reconciler.engine import gates, holds
+from reconciler.engine.applier import ending, still_owed, unsettled, warnings
 from reconciler.engine.execution import Run, Settle, Tell, arm, unarmed
 from reconciler.engine.planner import Simulator
 from reconciler.engine.reversal import Reversal, Wish, reversal
@@ -106,15 +106,23 @@ def _left(found: Reversal, wish: Wish, host: HostView) -> dict[Address, str]:
     return left | {address: why for address, why in again.refused.items() if address in found.addresses}
 
 
-def carry_out(planned: Rollback, host: Executor, journal: Journal, tell: Tell, settle: Settle, about: Mapping[str, Any]) -> ApplyResult:
-    """Do it. Failures do not raise: they are outcomes."""
+def carry_out(  # all that an apply takes, too
+    planned: Rollback,
+    host: Executor,
+    journal: Journal,
+    tell: Tell,
+    settle: Settle,
+    about: Mapping[str, Any],
+    owe: Sequence[OwedRow] = (),
+) -> ApplyResult:
+    """Do it. Failures do not raise: they are outcomes. `owe` is written down of what came back."""
     found, memory = planned.reversal, planned.plan.memory
     rows = {address: row for address in found.moving if (row := _pending(found, address, memory.rows.get(address))) is not None}
     situation = Situation({}, dict.fromkeys(found.addresses, Observed(None)), memory.rows)
     run = Run(planned.plan, situation, planned.request, host, journal, tell, pending=rows)
     run.begin(found.addresses, {**about, "undoes": found.past.number})
     run.perform()
-    result = _conclude(run, planned, settle)
+    result = _conclude(run, planned, settle, owe)
     journal.end(run.number, *ending(result))
     return result
 
@@ -128,7 +136,7 @@ def _pending(found: Reversal, address: Address, now: LedgerRow | None) -> Ledger
     return replace(row, pending=before.document, sensitive=row.sensitive or before.sensitive)
 
 
-def _conclude(run: Run, planned: Rollback, settle: Settle) -> ApplyResult:
+def _conclude(run: Run, planned: Rollback, settle: Settle, owe: Sequence[OwedRow]) -> ApplyResult:
     """Look at the host once more; the ledger says again what it said before the run, of what is so again."""
     if run.host.running and (rows := unarmed(run)):
         arm(run, rows)
@@ -139,11 +147,12 @@ def _conclude(run: Run, planned: Rollback, settle: Settle) -> ApplyResult:
     back = [address for address in found.addresses if address not in run.out]
     put, drop = _rows(planned, back, run.host)
     left, clear = still_owed(run, set(), set(drop))
-    void = [row for row in found.clear if row.address in back]
-    run.journal.settle(run.number, put, drop, [*clear, *void])
+    asked = [row for row in planned.plan.memory.owed if row.verb == gates.VERB and not row.held and row.address in back]
+    void = [*(row for row in found.clear if row.address in back), *asked]
+    run.journal.settle(run.number, put, drop, [*clear, *void], [row for row in owe if row.address in back])
     outcomes = {address: Outcome(Status.APPLIED) for address in found.moving}
     outcomes |= {address: Outcome(Status.FAILED, reason) for address, reason in run.failed.items()}
-    return ApplyResult(planned.plan, outcomes, tuple(row for row in left if row not in void), run=run.number)
+    return ApplyResult(planned.plan, outcomes, tuple(row for row in left if row not in void), warnings(run), run=run.number)
 
 
 def _rows(planned: Rollback, back: Collection[Address], view: HostView) -> tuple[list[LedgerRow], list[Address]]:

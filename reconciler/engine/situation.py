@@ -20,9 +20,10 @@ class Request:
     """What a plan is asked for.
 
     `targets` and `excludes` are addresses, or names of kinds, as text; empty targets mean everything. `adopt` takes over existing objects
-    that differ. `unprotect` are addresses whose protection is lifted for this run. `tool` is our version. `about` is what the
-    journal says of the run besides: who began it. `started` is what is remembered of processes, by unit; `now_ns` is the time in
-    nanoseconds since the epoch, 0 where there is none. `clock` is when the plan is made, on whatever machine, in seconds; 0: not told.
+    that differ. `unprotect` are addresses whose protection is lifted for this run. `tool` is our version. `about` is what the journal says
+    of the run besides: who began it. `started` is what is remembered of processes, by unit; `now_ns` is the time in nanoseconds since the
+    epoch, 0 where there is none. `clock` is when the plan is made, on whatever machine, in seconds; 0: not told. `retry`: also what did not
+    pass its gate before.
     """
 
     spec: Spec
@@ -38,6 +39,7 @@ class Request:
     started: Mapping[str, Started] = field(default_factory=dict)
     now_ns: int = 0
     clock: int = 0
+    retry: bool = False
 
     def selects(self, address: Address) -> bool:
         """Whether `--target` and `--exclude` leave this address in the plan."""
@@ -51,6 +53,7 @@ class Situation:
 
     What was sensitive when it was applied stays so in all three until the next apply: its old content is no less secret for a spec that
     says otherwise. `revealed` has such parts as they are declared now. `siblings` are all parts of these resources, chosen or not.
+    `known` are all that are declared or ours, whatever was chosen; None where that is not asked for.
     """
 
     parts: Mapping[Address, Part]
@@ -58,6 +61,7 @@ class Situation:
     rows: Mapping[Address, LedgerRow] = field(default_factory=dict)
     revealed: Mapping[Address, Part] = field(default_factory=dict)
     siblings: Collection[Address] = ()
+    known: Collection[Address] | None = None
 
     def as_declared(self, address: Address) -> Part:
         """The part as the ledger shall have it."""
@@ -92,6 +96,7 @@ def survey(request: Request) -> Situation:
         rows | {address: _concealed_row(rows[address], key) for address in secret if address in rows},
         {address: parts[address] for address in secret if address in parts and not parts[address].sensitive},
         siblings,
+        every.keys() | known.keys(),
     )
 
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from reconciler.core.actions import Account, Action, Attributes, EndSessions, Unit, WriteFile, path_of
+from reconciler.core.actions import Account, Action, Attributes, EndSessions, Gate, Unit, WriteFile, path_of
 from reconciler.core.digest import digest
 from reconciler.core.host import ActionFailed, Entry, Receipt, Saved, UnitState
 from reconciler.host import failpoints
@@ -114,6 +114,10 @@ class LiveHost:
                 receipt = self._systemd().execute(action)
                 failpoints.hit("unit.answered")
                 return receipt
+            case Gate():
+                from reconciler.host.gates import pass_gate  # most plans have none
+
+                return pass_gate(self._systemd(), action) if self.running else Receipt()
             case Account():
                 from reconciler.host.account_commands import execute_account  # a plan runs no account command
 

@@ -30,7 +30,8 @@ _EVERYTHING, _SOME = MOST_NAMES, 200
 _PROGRAMS = ("/bin", "/sbin", "/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin")
 _UNIT_FILES = (
     *("/usr/lib/systemd/system", "/usr/local/lib/systemd/system", "/run/systemd/system"),
-    *("/run/systemd/system.control", "/run/systemd/generator", "/run/systemd/generator.late"),
+    *("/run/systemd/system.control", "/run/systemd/transient", "/run/systemd/generator.early"),
+    *("/run/systemd/generator", "/run/systemd/generator.late"),
 )
 _PLACES = (
     "/home",

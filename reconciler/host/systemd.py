@@ -54,6 +54,7 @@ class Systemd:
         self._listed: Mapping[str, UnitState] | None = None
         self._started: Mapping[str, UnitState] = {}
         self._since = 0.0
+        self._moments: dict[str, float] = {}
 
     def forget(self) -> None:
         """Ask again next time."""
@@ -140,9 +141,9 @@ class Systemd:
         self.forget()
         states, self._since = self.units(names), time.monotonic()
         self._started = {**self._started, **states}
+        self._moments |= dict.fromkeys(names, self._since)
         doubtful = {name: "" for name, state in states.items() if state.active not in _RUNNING}
-        failed, notes = _verdicts(doubtful, said=result)
-        return Receipt("; ".join(notes), failed or None)
+        return _judged(*_verdicts(doubtful, said=result))
 
     def stop(self, names: Sequence[str]) -> Receipt:
         """`stop`. A unit that is not loaded is stopped.
@@ -165,6 +166,32 @@ class Systemd:
         if not any(said.values()):
             return _receipt(dict.fromkeys(names, result.message))
         return _receipt({name: words for name, words in said.items() if words})
+
+    def started_at(self, name: str) -> float:
+        """When we started a unit, on the monotonic clock; of one that somebody else did, now."""
+        return self._moments.setdefault(name, time.monotonic())
+
+    def invocation(self, name: str) -> str:
+        """The InvocationID of a unit's process; empty when it has none. Raises Unreadable."""
+        known = _invocation(name)
+        if known is None:
+            self.forget()
+            return self.units([name])[name].invocation
+        return known
+
+    def watch(self, name: str, invocation: str, deadline: float) -> None:
+        """Wait until then, on the monotonic clock, or until the unit's process is another one."""
+        _watch({name: invocation}, deadline)
+
+    def fallen(self, name: str, invocation: str) -> Receipt:
+        """What is to be said of a unit whose process, that of this invocation, is there no more; empty: there was none."""
+        self.forget()
+        replaced = frozenset([name]) if invocation and self.units([name])[name].active in _RUNNING else frozenset[str]()
+        return _judged(*_verdicts({name: invocation}, replaced=replaced))
+
+    def last_words(self, invocation: str) -> str:
+        """The end of the journal of one invocation, for the end of a sentence."""
+        return _journal(invocation)
 
     def reset_failed(self, names: Sequence[str]) -> Receipt:
         """`reset-failed`. A unit that is unknown has nothing to reset."""
@@ -271,22 +298,25 @@ def _said_of(name: str, result: Result) -> str:
 
 def _verdicts(
     doubtful: Mapping[str, str], *, said: Result | None = None, replaced: frozenset[str] = frozenset()
-) -> tuple[dict[str, str], list[str]]:
+) -> tuple[dict[str, str], dict[str, str]]:
     """Which of these units failed and why, and what is to be noted about the others.
 
     `doubtful` gives the invocation of each whose journal tells why; empty: the last one.
     """
     failed: dict[str, str] = {}
-    notes: list[str] = []
+    notes: dict[str, str] = {}
     properties = _show(tuple(doubtful))
     for name, invocation in doubtful.items():
         known = properties.get(name, {})
-        found = verdict(known, _said_of(name, said) if said and said.rc else "", replaced=name in replaced)
+        # Since it was found not to run it may have been started again.
+        another = known.get("InvocationID") != invocation if invocation else known.get("NRestarts", "0") != "0"
+        again = another and known.get("ActiveState") in _RUNNING
+        found = verdict(known, _said_of(name, said) if said and said.rc else "", replaced=name in replaced or again)
         if found.failed:
             asked = len(failed) < _MOST_JOURNALS
             failed[name] = found.words + (_journal(invocation or known.get("InvocationID", "")) if asked else "")
         elif found.words:
-            notes.append(f"{name}: {found.words}")
+            notes[name] = found.words
     return failed, notes
 
 
@@ -294,12 +324,16 @@ def _journal(invocation: str) -> str:
     """The end of what the unit and systemd wrote about this one invocation; best effort."""
     if not invocation:
         return ""
-    argv = ["journalctl", "--no-pager", "--quiet", "--output=cat", "--lines=5"]
+    argv = ["journalctl", "--no-pager", "--quiet", "--output=cat", "--lines=10"]
     try:
         result = run([*argv, f"_SYSTEMD_INVOCATION_ID={invocation}", "+", f"INVOCATION_ID={invocation}"], timeout=_ASK_TIMEOUT)
     except HostError:
         return ""
     return last_words(result.out)
+
+
+def _judged(failed: Mapping[str, str], notes: Mapping[str, str]) -> Receipt:
+    return Receipt("; ".join(f"{name}: {words}" for name, words in notes.items()), failed or None, notes or None)
 
 
 def _receipt(failed: Mapping[str, str]) -> Receipt:

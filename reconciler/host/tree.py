@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 
-from reconciler.core.actions import ABSENT, Account, Action, Attributes, EndSessions, Unit, WriteFile, path_of
+from reconciler.core.actions import ABSENT, Account, Action, Attributes, EndSessions, Gate, Unit, WriteFile, path_of
 from reconciler.core.digest import digest
 from reconciler.core.host import ActionFailed, Entry, HostError, Receipt, Saved, UnitState
 from reconciler.host.account_edits import account_edits, captured
@@ -87,7 +87,7 @@ class TreeHost:
                 raise ActionFailed("no systemd is running", f"{action.verb.value}: a tree has no running units")
             case Account():
                 self._edit_accounts(action)
-            case EndSessions():
+            case EndSessions() | Gate():
                 return Receipt()  # nothing runs here
             case _:
                 return Receipt(self._files.execute(action))

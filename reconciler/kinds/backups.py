@@ -15,7 +15,7 @@ from reconciler.core.kind import Impossible, Kind, Requirement, RequirementType
 from reconciler.core.spec import Declared, Spec
 from reconciler.core.state import OwedRow
 from reconciler.formats import backup_job
-from reconciler.kinds import access, schedule
+from reconciler.kinds import access, schedule, units
 from reconciler.kinds.backup_model import Backup, Compress, Name
 from reconciler.kinds.backups_observed import is_scheduled, observe, unit_of
 
@@ -162,6 +162,7 @@ KIND = Kind(
     references=references,
     requires=requires,
     catch_up=catch_up,
+    others=units.others,
     paths=paths,
     stands_for=paths,
     lint=lint,

@@ -23,7 +23,7 @@ from reconciler.core.scalars import Scheduler
 from reconciler.core.spec import Declared, Spec
 from reconciler.core.state import OwedRow
 from reconciler.formats import reconcile
-from reconciler.kinds import access, schedule, schedule_observed
+from reconciler.kinds import access, schedule, schedule_observed, units
 from reconciler.kinds.schedule_text import ScheduleText
 
 NAME = "reconcile"
@@ -260,6 +260,7 @@ OWN = Kind(
     references=references,
     requires=requires,
     catch_up=catch_up,
+    others=units.others,
     paths=paths,
     lint=lint,
     check=check,

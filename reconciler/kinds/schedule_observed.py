@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from reconciler.core.address import Address
 from reconciler.core.changes import Observed
@@ -26,7 +27,7 @@ def observe(view: HostView, addresses: Sequence[Address], unit_of: UnitOf) -> di
         stamp = f"{_STAMPS}/stamp-{name}"
         if stamp in stamps:
             seen = observed[address]
-            observed[address] = Observed(seen.document, {**seen.private, "stamp": stamp}, seen.unreadable)
+            observed[address] = replace(seen, private={**seen.private, "stamp": stamp})
     files = {address: cron_file(address, unit_of) for address in addresses if address.part == "cron"}
     users = _users(view) if files else None
     return observed | {address: _observe_cron(view, path, users) for address, path in files.items()}

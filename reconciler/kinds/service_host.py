@@ -12,10 +12,14 @@ from reconciler.core.host import Entry, FileType, HostView, Unreadable, UnsafePa
 from reconciler.core.spec import Spec
 from reconciler.formats.unit import Sections
 from reconciler.kinds import access
+from reconciler.kinds.drop_ins import DIRECTORIES
 from reconciler.kinds.service_lint import readable, readable_credential, replaceable, writable
+from reconciler.kinds.services_observed import unit_of
 from reconciler.kinds.systemd_release import release
+from reconciler.kinds.units import PLACE
 
 _MOST_LINKS = 8
+_ACTIVATING = ("socket", "path", "timer")
 
 
 def too_new(view: HostView, changes: Sequence[Change]) -> Iterator[Diagnostic]:
@@ -49,6 +53,48 @@ def _newer(sections: Sections | None) -> Iterator[str]:
                 yield name
                 continue
             yield from (f"{name}={one}" for one in (value if isinstance(value, list) else [value]) if is_newer(section, name, one))
+
+
+def other_definitions(view: HostView, changes: Sequence[Change]) -> Iterator[Diagnostic]:
+    """Another unit file of the same name: one that counts more than ours, and one that ours puts out of force."""
+    for change in changes:
+        if change.part is None or change.address.part or change.verb not in (Verb.CREATE, Verb.UPDATE):
+            continue
+        name, where = (
+            unit_of(change.address),
+            {"address": change.address, "source": change.part.declared.source, "rule": "other-definition"},
+        )
+        before, after = DIRECTORIES[: DIRECTORIES.index(PLACE)], DIRECTORIES[DIRECTORIES.index(PLACE) + 1 :]
+        for place in _there(view, name, before):
+            detail = f"{place} counts more than {PLACE}/{name}. Stop the unit if it is transient, or remove that file, and plan again."
+            yield error(f"another {name} is in force", detail, **where)
+        for place in _there(view, name, after) if "type" not in (change.before or {}) else ():
+            detail = f"{place} is no longer in force once {PLACE}/{name} is there. To change only some of it, write `unit: vendor`."
+            yield warning(f"a package has a {name} too", detail, **where)
+
+
+def _there(view: HostView, name: str, directories: Sequence[str]) -> Iterator[str]:
+    for directory in directories:
+        try:
+            if view.entry(f"{directory}/{name}") is not None:
+                yield f"{directory}/{name}"
+        except (Unreadable, UnsafePath):
+            continue
+
+
+def still_activated(view: HostView, changes: Sequence[Change]) -> Iterator[Diagnostic]:
+    """Units that start a service which shall not run: at the next connection, or when their time comes, it runs again."""
+    for change in changes:
+        gone = change.verb is Verb.DELETE
+        if not view.running or not (gone or (change.touches("state") and (change.after or {}).get("state") == "stopped")):
+            continue
+        stem, source = change.address.name, change.part.declared.source if change.part else None
+        states = view.units([f"{stem}.{suffix}" for suffix in _ACTIVATING])
+        for name in [name for name, state in states.items() if state.active == "active"]:
+            detail = f"{name} is active and starts {stem}.service again when it is asked to. " + (
+                f"Afterwards it would fail: `systemctl disable --now {name}`." if gone else f"`systemctl stop {name}` ends that too."
+            )
+            yield warning(f"{name} starts it again", detail, address=change.address, source=source, rule="activated")
 
 
 def replaceable_programs(view: HostView, spec: Spec, change: Change, programs: Sequence[str]) -> Iterator[Diagnostic]:

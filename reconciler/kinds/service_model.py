@@ -12,6 +12,7 @@ from pydantic_core import PydanticKnownError
 from reconciler.core.fields import AbsolutePath, AccountName, Duration, Flag, Text
 from reconciler.core.resource import Directive, Effect, RefersTo, Resource
 from reconciler.formats import unit
+from reconciler.kinds.health_model import Health
 
 
 class OnChange(StrEnum):
@@ -80,10 +81,29 @@ RawCommand = Annotated[str, Field(min_length=1, max_length=65_536), AfterValidat
 Command = Argv | RawCommand
 """A list is the exact argv, nothing is expanded (but the one word $MAINPID). A string is systemd's own syntax and is linted."""
 
-UnitName = Annotated[
-    str,
-    Field(pattern=r"^[A-Za-z0-9:_.\\@-]{1,240}\.(?:service|target|socket|timer|mount|automount|path|slice|device|swap|scope)\z"),
-]
+_SUFFIXED = r"[A-Za-z0-9:_.\\@-]{1,240}\.(?:service|target|socket|timer|mount|automount|path|slice|device|swap|scope)"
+UnitName = Annotated[str, Field(pattern=rf"^{_SUFFIXED}\z")]
+_UNIT_NAME = re.compile(_SUFFIXED)
+_YES = ("yes", "true", "on", "1", "y", "t")
+_ON_CHANGE = "what a change may do is said by `on_change: restart`, `reload` or `none`, and by `watch`"
+_NOT_HERE = {
+    ("Install", "Also"): "nothing here runs `systemctl enable`; declare the other unit beside this one, with `enabled: true`",
+    ("Install", "DefaultInstance"): "only a template has one, and a unit of ours is none",
+    **{("Unit", f"X-{name}"): _ON_CHANGE for name in ("RestartIfChanged", "ReloadIfChanged", "StopIfChanged")},
+    **{("Unit", f"X-{name}"): _ON_CHANGE for name in ("Restart-Triggers", "Reload-Triggers")},
+    **{("Service", f"X-{name}"): _ON_CHANGE for name in ("RestartIfChanged", "ReloadIfChanged", "StopIfChanged")},
+}
+"""Why a directive is refused that systemd would take: [Install] is followed here, and the words of NixOS are other ones."""
+
+
+def _split(value: str | list[str] | None) -> list[str]:
+    """The words of a directive that may stand there several times; an empty one begins anew."""
+    words: list[str] = []
+    for text in [value] if isinstance(value, str) else value or []:
+        words = [*words, *text.split()] if text else []
+    return words
+
+
 EnvironmentName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*\z")]
 DirectiveName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]*\z")]
 OptionalPath = Annotated[str, Field(pattern=r"^-?/[^\x00-\x1f\x7f]*\z", max_length=4096)]
@@ -115,8 +135,9 @@ CredentialName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,
 ServiceName = Annotated[
     str,
     Field(
-        pattern=r"^[A-Za-z0-9_][A-Za-z0-9:_.-]{0,200}\z",
-        description="The unit's name without `.service`.",
+        pattern=r"^[A-Za-z0-9_][A-Za-z0-9:_.-]{0,200}(?:@[A-Za-z0-9:_.\\-]*)?\z",
+        max_length=247,
+        description="The unit's name without `.service`; of an instance of a package's template NAME@INSTANCE.",
     ),
     AfterValidator(_without_suffix),
 ]
@@ -270,6 +291,8 @@ class Service(Resource):
     """Ours: files that count as its configuration, besides its environment files and credentials."""
     on_change: OnChange = OnChange.RESTART
     """Ours: what a change may do to the running service."""
+    health: Health | None = None
+    """Ours: when it counts as well after a start, and what follows otherwise: `{http: "http://127.0.0.1:8000/healthz", within: 60s}`."""
     state: State = State.RUNNING
     """Ours: running or stopped."""
     enabled: Annotated[bool | str, BeforeValidator(_enabled), Field(json_schema_extra={"enum": [True, False, "masked"]})] = True
@@ -279,6 +302,17 @@ class Service(Resource):
     def vendor(self) -> bool:
         """Whether the unit file is a package's."""
         return self.unit is UnitOf.VENDOR
+
+    @property
+    def install(self) -> dict[str, list[str]]:
+        """What enabling it makes links for, by the words of `units.links`."""
+        said = self.directives.get("Install", {})
+        return {
+            "wanted_by": self.wanted_by,
+            "required_by": self.required_by,
+            "upheld_by": _split(said.get("UpheldBy")),
+            "aliases": _split(said.get("Alias")),
+        }
 
     def says(self, name: str) -> bool:
         """Whether a field counts: of a package's unit only what was written does."""
@@ -291,7 +325,9 @@ class Service(Resource):
         for name in ("wanted_by", "required_by"):
             if name in self.model_fields_set:
                 raise ValueError(f"leave `{name}` out: the [Install] section of the package's unit says what starts it")
-        if not self.model_fields_set - {"unit", "adopt", "drift", "protect", "on_change", "watch"}:
+        if "Install" in self.directives:
+            raise ValueError("leave [Install] out of `directives`: that of the package's unit says what starts it")
+        if not self.model_fields_set - {"unit", "adopt", "drift", "protect", "on_change", "watch", "health"}:
             raise ValueError("nothing is said about the package's unit: write a directive, `state` or `enabled`, or leave the block out")
         return self
 
@@ -301,8 +337,35 @@ class Service(Resource):
             raise ValueError("a masked service cannot run: write `state: stopped` or leave `state` out")
         if self.on_change is OnChange.RELOAD and self.exec_reload is None and not self.vendor:
             raise ValueError("`on_change: reload` needs `exec_reload`, the command that makes it read its configuration again")
-        if self.enabled is True and not (self.wanted_by or self.required_by):
+        if self.enabled is True and not any(self.install.values()):
             raise ValueError("nothing would start it: `enabled: true` needs an entry in `wanted_by` or `required_by`")
+        return self
+
+    @model_validator(mode="after")
+    def _something_to_ask(self) -> Self:
+        if self.health is not None and self.type == "oneshot" and not self.remain_after_exit and not self.vendor:
+            raise ValueError("a oneshot service runs and ends, and nothing of it is left that `health` could ask: leave `health` out")
+        return self
+
+    @model_validator(mode="after")
+    def _means_something_here(self) -> Self:
+        """Directives that systemd takes and that would come to nothing here, or make our own steps fail."""
+        for section, names in self.directives.items():
+            for name in names:
+                why = _NOT_HERE.get((section, name))
+                if why:
+                    raise ValueError(f"{name}: {why}")
+        unit_section = self.directives.get("Unit", {})
+        for name in ("RefuseManualStart", "RefuseManualStop"):
+            if name in unit_section and str(unit_section[name]).lower() in _YES:
+                raise ValueError(f"{name}: systemd would refuse what an apply has to do to it; leave it out")
+        for kind in ("aliases", "upheld_by"):
+            for name in self.install[kind]:
+                if _UNIT_NAME.fullmatch(name) is None:
+                    raise ValueError(f"{name!r} is no unit's name to make a link for: write it whole, without specifiers")
+        wrong = next((alias for alias in self.install["aliases"] if not alias.endswith(".service") or "@" in alias), None)
+        if wrong is not None:
+            raise ValueError(f"Alias={wrong}: another name of a service ends with .service and has no @")
         return self
 
     @model_validator(mode="after")

@@ -70,9 +70,17 @@ def _with_default() -> frozenset[str]:
     return frozenset(name for name, info in Service.model_fields.items() if info.is_required() or info.default)
 
 
+_FOR_SYSTEMD_ALONE = (
+    *("Description", "Documentation", "OnFailure", "OnSuccess", "OnFailureJobMode", "OnSuccessJobMode", "IgnoreOnIsolate"),
+    *("StopWhenUnneeded", "RefuseManualStart", "RefuseManualStop", "AllowIsolate", "CollectMode", "SourcePath"),
+)
+"""Of [Unit]: what systemd looks at anew each time, and the process never sees (what NixOS restarts nothing for, and one of its kind)."""
+
+
 @cache
 def _effects() -> Mapping[tuple[str, str], Effect]:
-    return {(mark.section, mark.name): mark.effect for _, mark, _ in _table()}
+    alone = {("Unit", name): Effect.NONE for name in _FOR_SYSTEMD_ALONE}
+    return alone | {(mark.section, mark.name): mark.effect for _, mark, _ in _table()}
 
 
 def _plain(value: Value) -> Value | None:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from reconciler.core.actions import Cause, Step, Unit, UnitVerb
+from reconciler.core.actions import Cause, Gate, Step, Unit, UnitVerb
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Document, Observed, Part, Verb
-from reconciler.core.diagnostic import Diagnostic
+from reconciler.core.diagnostic import Diagnostic, error, warning
 from reconciler.core.host import HostView
 from reconciler.core.kind import Kind, Requirement, RequirementType, Runs
 from reconciler.core.resource import Effect
@@ -38,7 +38,8 @@ def expand(declared: Declared, running: bool) -> Iterator[Part]:
         document: Document = {**units.MASK, "enabled": []}
     else:
         sections = service_unit.sections(service)
-        links = units.links(unit_of(declared.address), service.wanted_by, service.required_by) if service.enabled else []
+        install = service.install
+        links = units.links(unit_of(declared.address), **install) if service.enabled else []
         document = {**units.FILE, "unit": sections, "enabled": links}
     if running and not _ends_by_itself(service):
         document["state"] = "stopped" if service.enabled == "masked" else str(service.state)
@@ -144,6 +145,23 @@ def runs(part: Part) -> Runs | None:
     return Runs(name, tuple(dict.fromkeys(watches(part.declared))), tuple(dict.fromkeys((defined, units.drop_in(name).rpartition("/")[0]))))
 
 
+def gate(part: Part) -> Gate | None:
+    """What its unit has to pass after each start."""
+    service = _service(part.declared)
+    if service.health is None or service.enabled == "masked" or service.state is State.STOPPED:
+        return None
+    return service.health.gate(unit_of(part.address), service.user or "")
+
+
+def others(part: Part, observed: Observed) -> Iterable[Diagnostic]:
+    """What drop-ins of others say."""
+    if part.address.part:
+        from reconciler.kinds import vendor
+
+        return vendor.others(part, observed)
+    return units.others(part, observed)
+
+
 def settings(document: Document) -> object:
     """What of a unit file only a start puts into force."""
     return service_unit.at_start(document["unit"]) if isinstance(document.get("unit"), dict) else None
@@ -232,6 +250,8 @@ def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Dia
     from reconciler.kinds import service_host  # only where something changes
 
     yield from service_host.too_new(view, ours)
+    yield from service_host.other_definitions(view, ours)
+    yield from service_host.still_activated(view, [change for change in changes if change.address.kind == "services"])
     for change in ours if view.running else ():
         if change.part is not None and change.verb is not Verb.NONE and "unit" in change.part.document:
             service = _service(change.part.declared)
@@ -241,7 +261,8 @@ def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Dia
 
 def _commands(service: Service) -> list[str | list[str]]:
     single = [command for command in (service.exec_start, service.exec_reload) if command]
-    return [*single, *service.exec_start_pre, *service.exec_start_post, *service.exec_stop]
+    asked: list[str | list[str]] = [service.health.command] if service.health is not None and service.health.command else []
+    return [*single, *service.exec_start_pre, *service.exec_start_post, *service.exec_stop, *asked]
 
 
 def _run_by_root(service: Service) -> list[str]:
@@ -253,9 +274,29 @@ def _run_by_root(service: Service) -> list[str]:
 def lint(declared: Declared) -> Iterator[Diagnostic]:
     """What no unit file can hold, and what is probably a mistake."""
     service = _service(declared)
+    yield from _lint_name(declared, service)
     yield from units.lint(declared, lambda: expand(declared, running=False))
     user = service.user if not service.vendor or service.user else "of the package"
     yield from service_lint.lint(declared, service.directives, _commands(service), user)
+    if service.health is not None and (host := service.health.elsewhere):
+        detail = f"`health` asks {host}, and says nothing about the process on this host: name 127.0.0.1, [::1] or localhost."
+        yield warning("another host is asked", detail, address=declared.address, source=declared.source, rule="health-elsewhere")
+
+
+def _lint_name(declared: Declared, service: Service) -> Iterator[Diagnostic]:
+    template, at, instance = declared.address.name.partition("@")
+    if not at:
+        return
+    where = {"address": declared.address, "source": declared.source, "rule": "template"}
+    if not instance:
+        detail = f"A template runs nothing itself. Declare its instances: `{template}@INSTANCE: {{unit: vendor}}`; see systemd-escape(1)."
+        yield error(f"{declared.address.name}.service is a template", detail, **where)
+    elif not service.vendor:
+        detail = (
+            f"Units of ours are whole: declare `{template}-{instance}` as a service of its own (a YAML anchor carries what they share), "
+            "or write `unit: vendor` if a package brings the template."
+        )
+        yield error(f"{declared.address.name}.service is an instance of a template", detail, **where)
 
 
 def lint_together(spec: Spec) -> Iterator[Diagnostic]:
@@ -288,8 +329,10 @@ KIND = Kind(
     watches=watches,
     watched=watched,
     catch_up=catch_up,
+    others=others,
     runs=runs,
     settings=settings,
+    gate=gate,
     paths=paths,
     keep=keep,
     check=check,

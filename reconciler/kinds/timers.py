@@ -17,7 +17,7 @@ from reconciler.core.kind import Kind, Requirement
 from reconciler.core.resource import RefersTo, Resource
 from reconciler.core.scalars import Scheduler
 from reconciler.core.spec import Declared, Spec
-from reconciler.kinds import schedule, service_lint
+from reconciler.kinds import schedule, service_lint, units
 from reconciler.kinds.schedule_text import ScheduleText
 from reconciler.kinds.service_model import Command, DirectiveName, EnvironmentName, State, WorkingDirectory
 from reconciler.kinds.timers_observed import observe, unit_of
@@ -179,6 +179,7 @@ KIND = Kind(
     references=references,
     requires=requires,
     catch_up=schedule.catch_up,
+    others=units.others,
     paths=lambda address: schedule.paths(address, unit_of),
     stands_for=lambda address: schedule.paths(address, unit_of),
     lint=lint,

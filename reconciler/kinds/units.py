@@ -7,21 +7,24 @@ every call, and a link is something a plan can show. A unit is meant by its whol
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 
 from reconciler.core.actions import ABSENT, Cause, MakeLink, RemovePath, SetAccess, Step, Unit, UnitVerb, WriteFile
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Document, Observed, Part
-from reconciler.core.diagnostic import Diagnostic, error
+from reconciler.core.diagnostic import Diagnostic, error, warning
 from reconciler.core.digest import digest
 from reconciler.core.host import FileType, HostView, UnitState, Unreadable, UnsafePath
 from reconciler.core.kind import Impossible
 from reconciler.core.spec import Declared
 from reconciler.formats import unit
-from reconciler.kinds import access
+from reconciler.kinds import access, drop_ins
 
 PLACE = "/etc/systemd/system"
 _RUNTIME = "/run/systemd/system"
 DEPENDENCIES = (".wants", ".requires", ".upholds")
+_NAMED = (".service", ".timer", ".socket", ".path")
+"""Suffixes of units that can have other names: an alias has the suffix of what it stands for."""
 FILE: Document = {"type": "file", "mode": "0644", "owner": "root", "group": "root"}
 INSTALLED = "Written by `reconciler install`."
 """How that of the tool's own units begins."""
@@ -42,9 +45,17 @@ def drop_in(name: str) -> str:
     return f"{PLACE}/{name}.d/50-reconciler.conf"
 
 
-def links(name: str, wanted_by: Iterable[str], required_by: Iterable[str] = ()) -> list[str]:
+def links(
+    name: str,
+    wanted_by: Iterable[str],
+    required_by: Iterable[str] = (),
+    upheld_by: Iterable[str] = (),
+    aliases: Iterable[str] = (),
+) -> list[str]:
     """The links that enable a unit."""
-    return sorted([f"{PLACE}/{by}.wants/{name}" for by in wanted_by] + [f"{PLACE}/{by}.requires/{name}" for by in required_by])
+    by_directory = {"wants": wanted_by, "requires": required_by, "upholds": upheld_by}
+    dependencies = {f"{PLACE}/{by}.{suffix}/{name}" for suffix, units in by_directory.items() for by in units}
+    return sorted(dependencies | {path(alias) for alias in aliases if alias != name})
 
 
 def text(address: Address, sections: unit.Sections) -> bytes:
@@ -76,18 +87,54 @@ def observe(view: HostView, names: Mapping[Address, str]) -> dict[Address, Obser
     """One directory scan for all links, one question to systemd for all states, one read per unit file."""
     found = _enablement(view, set(names.values()))
     states = view.units(list(names.values())) if view.running and names else {}
-    return {address: _observe(view, name, found.get(name, []), states.get(name, UnitState())) for address, name in names.items()}
+    where = _drop_in_directories(view) if names else {}
+    return {
+        address: _beside(view, name, _observe(view, name, found.get(name, []), states.get(name, UnitState())), where)
+        for address, name in names.items()
+    }
+
+
+def _drop_in_directories(view: HostView) -> drop_ins.Listed:
+    try:
+        return drop_ins.listed(view)
+    except (Unreadable, UnsafePath):
+        return {}
+
+
+def _beside(view: HostView, name: str, seen: Observed, where: drop_ins.Listed) -> Observed:
+    """With the drop-ins of others: those for this very unit, and of those for more units the ones that contradict it or came by hand."""
+    found = drop_ins.of_others(view, name, drop_in(name), where)
+    if not found or seen.unreadable:
+        return seen
+    said = (seen.document or {}).get("unit", {})
+    own = f"/{name}.d/"
+    telling = tuple(one for one in found if own in one.path or not one.path.startswith("/usr/") or drop_ins.both_say(said, one.sections))
+    return replace(seen, private={**seen.private, "drop_ins": telling}, others=tuple(one.path for one in telling))
 
 
 def _enablement(view: HostView, names: Collection[str]) -> dict[str, list[str]]:
+    """Links in the dependency directories of other units, and other names in the directories themselves."""
     found: dict[str, list[str]] = {}
     for base in (PLACE, _RUNTIME):
-        for directory in view.names(base):
-            if directory.endswith(DEPENDENCIES):
-                for name in view.names(f"{base}/{directory}"):
+        for entry in view.names(base):
+            if entry.endswith(DEPENDENCIES):
+                for name in view.names(f"{base}/{entry}"):
                     if name in names:
-                        found.setdefault(name, []).append(f"{base}/{directory}/{name}")
+                        found.setdefault(name, []).append(f"{base}/{entry}/{name}")
+            elif entry.endswith(_NAMED) and entry not in names:
+                name = _alias_of(view, f"{base}/{entry}")
+                if name in names:
+                    found.setdefault(name, []).append(f"{base}/{entry}")
     return found
+
+
+def _alias_of(view: HostView, place: str) -> str:
+    """The name of the unit that a link there leads to; empty if it is none."""
+    try:
+        entry = view.entry(place)
+    except (Unreadable, UnsafePath):
+        return ""
+    return entry.target.rpartition("/")[2] if entry is not None and entry.type is FileType.LINK else ""
 
 
 def enabled_by(view: HostView, name: str) -> list[str]:
@@ -124,6 +171,18 @@ def state_of(state: UnitState) -> str:
     if state.active == "activating":
         return "restarting" if state.sub == "auto-restart" else "running"
     return _STATES.get(state.active, state.active)
+
+
+def others(part: Part, observed: Observed) -> Iterator[Diagnostic]:
+    """Drop-ins of others for a unit whose file is ours: they stay, and what they say counts more than the file."""
+    for one in observed.private.get("drop_ins", ()):
+        same = drop_ins.both_say(part.document.get("unit", {}), one.sections)
+        said = sorted(f"{section}.{name}" for section, names in one.sections.items() for name in names)
+        detail = f"{one.path} is not ours and stays. "
+        detail += f"It says {', '.join(same)} as well, and wins over the spec." if same else f"It says {', '.join(said) or 'nothing'}."
+        yield warning(
+            f"another drop-in for {part.address}", detail, address=part.address, source=part.declared.source, rule="other-drop-in"
+        )
 
 
 # ---------------------------------------------------------------------------------------------------- steps
@@ -173,9 +232,15 @@ def _enable(change: Change, name: str, *, reloads: bool) -> Iterator[Step]:
     for link in sorted(after - before):
         yield Step(MakeLink(link, path(name)), cause)
     for link in sorted(before - after):
-        yield Step(RemovePath(link, change.observed.private["targets"][link], prune_parent=True), cause)
+        yield _unlink(change, link)
     if not reloads:
         yield daemon_reload(change.address, "its enablement changed")
+
+
+def _unlink(change: Change, link: str) -> Step:
+    """Remove one link, and the dependency directory with its last one."""
+    in_directory = link.rpartition("/")[0].endswith(DEPENDENCIES)
+    return Step(RemovePath(link, change.observed.private["targets"][link], prune_parent=in_directory), (Cause(change.address),))
 
 
 def remove(change: Change, name: str) -> Iterator[Step]:
@@ -184,7 +249,7 @@ def remove(change: Change, name: str) -> Iterator[Step]:
     if before.get("state") not in (None, "stopped"):
         yield step(change.address, UnitVerb.STOP, name, "it is no longer in the spec")
     for link in before.get("enabled", []):
-        yield Step(RemovePath(link, change.observed.private["targets"][link], prune_parent=True), cause)
+        yield _unlink(change, link)
     if "type" in before:
         yield Step(RemovePath(path(name), access.expected(change.observed)), cause)
     yield daemon_reload(change.address, "its unit file is removed")

@@ -19,7 +19,7 @@ from reconciler.core.resource import Effect
 from reconciler.core.spec import Declared
 from reconciler.core.state import OwedRow
 from reconciler.formats import unit
-from reconciler.kinds import access, service_unit, units, vendor_host
+from reconciler.kinds import access, drop_ins, service_unit, units, vendor_host
 from reconciler.kinds.service_model import OnChange, Service, State
 from reconciler.kinds.vendor_host import DROP_IN, ENABLED, STATE, VendorUnit
 
@@ -122,6 +122,7 @@ def _enable(change: Change) -> Iterator[Step]:
     if wanted == _MASKED:
         yield from _mask(change, found)
         return
+    _refuse_to_change(found)
     for mask, expects in found.masks.items():
         yield Step(RemovePath(mask, expects), cause)
     if wanted:
@@ -134,9 +135,21 @@ def _enable(change: Change) -> Iterator[Step]:
     yield units.daemon_reload(change.address, "its enablement changed")
 
 
-def _refuse_to_enable(found: VendorUnit) -> None:
+def _refuse_to_change(found: VendorUnit) -> None:
+    if found.lasting_masks:
+        raise Impossible(
+            f"{found.lasting_masks[0]} masks {found.name}, and is a package's; leave `enabled` out, or write `enabled: masked`"
+        )
     if found.generated:
-        raise Impossible(f"{found.name} is made by a generator at every boot and cannot be enabled by links; leave `enabled` out")
+        raise Impossible(
+            f"{found.name} is made by a generator at every boot, so links neither enable nor disable it; "
+            "leave `enabled` out, or write `enabled: masked`"
+        )
+
+
+def _refuse_to_enable(found: VendorUnit) -> None:
+    if found.transient:
+        raise Impossible(f"{found.file} is transient: it is gone when it ends, and nothing can start it with the host; leave `enabled` out")
     if found.unclear:
         raise Impossible(f"{found.unclear}; run `systemctl enable {found.name}` by hand and leave `enabled` out")
     if not found.wanted:
@@ -171,7 +184,11 @@ def _catch_up(address: Address, service: Service, found: VendorUnit, cost: Effec
         return
     verb = UnitVerb.RELOAD if cost is Effect.RELOAD else UnitVerb.RESTART
     allowed = {OnChange.RESTART: (UnitVerb.RELOAD, UnitVerb.RESTART), OnChange.RELOAD: (UnitVerb.RELOAD,), OnChange.NONE: ()}
-    yield Step(Unit(verb, (_unit(address),)), (Cause(address, why, _unit(address)),), held=verb not in allowed[service.on_change])
+    never = found.never_restarted if verb is UnitVerb.RESTART else ""
+    if never and never not in why:
+        why = f"{why}; {never}"
+    held = bool(never) or verb not in allowed[service.on_change]
+    yield Step(Unit(verb, (_unit(address),)), (Cause(address, why, _unit(address)),), held=held)
 
 
 def watched(part: Part, observed: Observed, costs: Sequence[tuple[Effect, str]]) -> Iterator[Step]:
@@ -226,7 +243,11 @@ def _problems(change: Change, service: Service, found: VendorUnit) -> Iterator[D
             "Until then the package's unit is not in force."
         )
         yield error(f"{found.name} is still a unit of our own", detail, rule="vendor-unit")
-    elif not found.file:
+    elif found.broken:
+        yield error(
+            f"unit {found.name} cannot be loaded", f"{found.broken}. Remove the link, or put there what it leads to.", rule="vendor-unit"
+        )
+    elif not found.file and not found.lasting_masks:
         detail = (
             f"Install the package that brings it, often `apt-get install {change.address.name}` (`apt-file search {found.name}` tells), "
             "or leave `unit: vendor` out and declare it whole."
@@ -244,10 +265,22 @@ def _problems(change: Change, service: Service, found: VendorUnit) -> Iterator[D
 
 def _others(found: VendorUnit, ours: unit.Sections) -> Iterator[Diagnostic]:
     """Drop-ins that we did not write stay. Those that come after ours win."""
-    for place, theirs in found.drop_ins.items():
-        same = sorted(f"{section}.{name}" for section, names in theirs.items() for name in names if name in ours.get(section, {}))
-        later = place.rpartition("/")[2] > units.drop_in(found.name).rpartition("/")[2]
-        detail = f"{place} is not ours and stays."
-        if same:
-            detail += f" It says {', '.join(same)} as well; {'it comes after ours and wins' if later else 'ours comes after it'}."
-        yield warning(f"another drop-in for {found.name}", detail, rule="other-drop-in")
+    yield from (_other(found, one, ours) for one in found.foreign)
+
+
+def _other(found: VendorUnit, one: drop_ins.DropIn, ours: unit.Sections) -> Diagnostic:
+    same = drop_ins.both_say(ours, one.sections)
+    detail = f"{one.path} is not ours and stays."
+    if same:
+        wins = "it comes after ours and wins" if one in found.after_ours() else "ours comes after it"
+        detail += f" It says {', '.join(same)} as well; {wins}."
+    return warning(f"another drop-in for {found.name}", detail, rule="other-drop-in")
+
+
+def others(part: Part, observed: Observed) -> Iterator[Diagnostic]:
+    """Those of them that win over what is declared, told also when nothing is to be done; otherwise `check` tells of all."""
+    if observed.document == part.document:
+        found = _found(observed)
+        for one in found.foreign:
+            if one.path in observed.others:
+                yield replace(_other(found, one, part.document["unit"]), address=part.address, source=part.declared.source)

@@ -5,7 +5,8 @@ systemd looks for units in several directories, the first one wins; a link to /d
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,19 +14,22 @@ from reconciler.core.address import Address
 from reconciler.core.changes import Document, Observed
 from reconciler.core.host import FileType, HostView, UnitState, Unreadable, UnsafePath
 from reconciler.formats import unit
-from reconciler.kinds import access, units
+from reconciler.kinds import access, drop_ins, units
 
 DROP_IN, ENABLED, STATE = "drop-in", "enabled", "state"
 PARTS = (DROP_IN, ENABLED, STATE)
 
-_GENERATED = ("/run/systemd/generator", "/run/systemd/generator.late")
+_GENERATED = ("/run/systemd/generator", "/run/systemd/generator.early", "/run/systemd/generator.late")
+_TRANSIENT = ("/run/systemd/transient", "/run/systemd/system.control", "/etc/systemd/system.control")
 _RUNTIME = "/run/systemd/system"
 _ADMINISTRATED = (units.PLACE, _RUNTIME)
-_DIRECTORIES = (*_ADMINISTRATED, _GENERATED[0], "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", _GENERATED[1])
-"""Where units are looked for, the first one wins. What `systemctl set-property` and `edit --runtime` leave is seen in drop-ins."""
-_DROP_INS = ("/etc/systemd/system.control", "/run/systemd/system.control", *_DIRECTORIES)
+_DIRECTORIES = drop_ins.DIRECTORIES
+"""Where units are looked for, the first one wins."""
 _BY_DIRECTORY = {"WantedBy": "wants", "RequiredBy": "requires", "UpheldBy": "upholds"}
 _MOST_ALSO = 32
+_YES = ("yes", "true", "on", "1", "y", "t")
+_OF_EVERYBODY = ("dbus.service", "dbus-broker.service", "systemd-logind.service")
+"""A restart of these ends or breaks every session on the host; NixOS leaves them alone as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +38,9 @@ class VendorUnit:
 
     `file` is its unit file, empty if there is none. `masks` are the paths that mask it, with what an action must find there;
     `occupied`: the administrator has put a unit where a mask would be; `ours`: it is one that we wrote. `alias_of` is the unit whose
-    other name this is. `sections` are of the file and all drop-ins; `drop_ins` are those of others, in systemd's order. `wanted` are
+    other name this is. `sections` are of the file and all drop-ins; `foreign` are drop-ins of others, in systemd's order. `wanted` are
     the links that enabling makes, with their targets; `links` are those that are there, with what an action must find. `unclear` says
-    why [Install] cannot be followed.
+    why [Install] cannot be followed, `broken` why its file cannot be read.
     """
 
     name: str
@@ -46,15 +50,26 @@ class VendorUnit:
     occupied: bool = False
     ours: bool = False
     sections: unit.Sections = field(default_factory=dict)
-    drop_ins: Mapping[str, unit.Sections] = field(default_factory=dict)
+    foreign: tuple[drop_ins.DropIn, ...] = ()
     wanted: Mapping[str, str] = field(default_factory=dict)
     links: Mapping[str, str] = field(default_factory=dict)
     unclear: str = ""
+    broken: str = ""
 
     @property
     def generated(self) -> bool:
         """Whether a generator makes it at every boot (from /etc/init.d, for one)."""
         return self.file.startswith(_GENERATED)
+
+    @property
+    def transient(self) -> bool:
+        """Whether a program has made it through systemd's own interface: it is gone when it ends."""
+        return self.file.startswith(_TRANSIENT)
+
+    @property
+    def lasting_masks(self) -> list[str]:
+        """Masks that are not the administrator's: a package's own."""
+        return [place for place in self.masks if not place.startswith(_ADMINISTRATED)]
 
     @property
     def reloads(self) -> bool:
@@ -63,10 +78,24 @@ class VendorUnit:
         return bool(service.get("ExecReload")) or service.get("Type") == "notify-reload"
 
     @property
+    def never_restarted(self) -> str:
+        """Why no apply restarts it, whatever `on_change` says; empty if one may."""
+        if self.name in _OF_EVERYBODY or self.name.startswith("user@"):
+            return "sessions hang on it: in force after a reboot"
+        if str(self.sections.get("Unit", {}).get("RefuseManualStop", "no")).lower() in _YES:
+            return "it has RefuseManualStop: in force after a reboot"
+        return ""
+
+    @property
     def ends_by_itself(self) -> bool:
         """Whether it is a job: it runs, ends, and is well."""
         service = self.sections.get("Service", {})
-        return service.get("Type") == "oneshot" and str(service.get("RemainAfterExit", "no")).lower() not in ("yes", "true", "on", "1")
+        return service.get("Type") == "oneshot" and str(service.get("RemainAfterExit", "no")).lower() not in _YES
+
+    def after_ours(self) -> list[drop_ins.DropIn]:
+        """Drop-ins of others that count more than ours."""
+        ours = units.drop_in(self.name).rpartition("/")[2]
+        return [one for one in self.foreign if one.path.rpartition("/")[2] > ours]
 
     def enabled(self) -> bool | str:
         """True, false, masked, or something in between that neither is."""
@@ -74,6 +103,8 @@ class VendorUnit:
             return "masked"
         if self.masks:
             return "masked until the next boot"
+        if self.generated:
+            return "by a generator"
         lasting = [link for link in self.links if not link.startswith(_RUNTIME)]
         if not self.links:
             return False
@@ -86,11 +117,14 @@ def observe(view: HostView, addresses: Sequence[Address]) -> dict[Address, Obser
     """All parts of all these units; one question to systemd for all states."""
     names = {address.name: f"{address.name}.service" for address in addresses}
     states = view.units(list(names.values())) if view.running else {}
-    linked = _links(view)
+    try:
+        linked, where = _links(view), drop_ins.listed(view)
+    except (Unreadable, UnsafePath) as error:
+        return dict.fromkeys(addresses, access.unreadable(error))
     found: dict[str, VendorUnit | Observed] = {}
     for short, name in names.items():
         try:
-            found[short] = look(view, name, linked)
+            found[short] = look(view, name, linked, where)
         except (Unreadable, UnsafePath) as error:
             found[short] = access.unreadable(error)
     return {address: _part(view, address, found[address.name], states.get(names[address.name], UnitState())) for address in addresses}
@@ -102,13 +136,14 @@ def _part(view: HostView, address: Address, found: VendorUnit | Observed, system
     state = units.state_of(systemd) if view.running else "stopped"
     private: dict[str, Any] = {"unit": found, "state": state}
     if address.part == DROP_IN:
-        return _drop_in(view, found.name, private)
+        return _drop_in(view, found, private)
     there = bool(found.file or found.masks) and not found.ours
     document: Document = {"enabled": found.enabled()} if address.part == ENABLED else {"state": state}
     return Observed(document if there else None, private)
 
 
-def _drop_in(view: HostView, name: str, private: dict[str, Any]) -> Observed:
+def _drop_in(view: HostView, found: VendorUnit, private: dict[str, Any]) -> Observed:
+    name = found.name
     try:
         entry, content = access.read_entry(view, units.drop_in(name))
         private["directory"] = view.entry(units.drop_in(name).rpartition("/")[0]) is not None
@@ -119,17 +154,20 @@ def _drop_in(view: HostView, name: str, private: dict[str, Any]) -> Observed:
     document = access.path_document(entry)
     if entry.type is FileType.FILE:
         document["unit"] = unit.as_written(content.decode("utf-8", "replace"))
-    return Observed(document, {**private, "expects": access.expects_of(entry, content)})
+    winning = tuple(one.path for one in found.after_ours() if drop_ins.both_say(document.get("unit", {}), one.sections))
+    return Observed(document, {**private, "expects": access.expects_of(entry, content)}, others=winning)
 
 
-def look(view: HostView, name: str, linked: Mapping[str, Mapping[str, str]]) -> VendorUnit:
+def look(view: HostView, name: str, linked: Mapping[str, Mapping[str, str]], where: drop_ins.Listed) -> VendorUnit:
     """One unit. `linked` has all enabling links of the host by unit. Raises Unreadable, UnsafePath."""
     file, alias_of, masks = _find(view, name)
-    drop_ins = dict(_drop_ins_of(view, name))
+    if file and view.entry(file) is None:
+        return VendorUnit(name, file, broken=f"{file} does not exist, and a link leads there")
+    found = list(drop_ins.of(view, name, where))
     texts = [_text(view, file)] if file else []
-    sections = unit.merge([*texts, *drop_ins.values()])
-    others = {place: unit.as_written(text) for place, text in drop_ins.items() if place != units.drop_in(name)}
-    wanted, unclear = _install(view, name, file, sections) if file else ({}, "")
+    sections = unit.merge([*texts, *(one.text for one in found)])
+    others = tuple(one for one in found if one.path != units.drop_in(name))
+    wanted, unclear = _install(view, name, file, sections, where) if file else ({}, "")
     concerned = {name, *(link.rpartition("/")[2] for link in wanted)}
     links = {link: state for one in concerned for link, state in linked.get(one, {}).items()}
     links |= {link: expects for link in wanted if link not in links and (expects := _alias(view, link, wanted[link]))}
@@ -139,7 +177,23 @@ def look(view: HostView, name: str, linked: Mapping[str, Mapping[str, str]]) -> 
 
 
 def _find(view: HostView, name: str) -> tuple[str, str, dict[str, str]]:
-    """Its unit file, the unit whose alias it is, and what masks it."""
+    """Its unit file, the unit whose alias it is, and what masks it. An instance without a file of its own has its template's."""
+    file, alias_of, masks = _find_itself(view, name)
+    template, instance = _template_of(name)
+    if file or alias_of or not instance:
+        return file, alias_of, masks
+    file, alias_of, more = _find_itself(view, template)
+    return file, alias_of.replace("@.", f"@{instance}.", 1), {**masks, **more}
+
+
+def _template_of(name: str) -> tuple[str, str]:
+    """`a@.service` and `b` of `a@b.service`; of a unit that is no instance its name, and nothing."""
+    stem, _, suffix = name.rpartition(".")
+    template, at, instance = stem.partition("@")
+    return (f"{template}@.{suffix}", instance) if at and instance else (name, "")
+
+
+def _find_itself(view: HostView, name: str) -> tuple[str, str, dict[str, str]]:
     masks: dict[str, str] = {}
     for directory in _DIRECTORIES:
         place = f"{directory}/{name}"
@@ -169,47 +223,28 @@ def _text(view: HostView, place: str) -> str:
         return ""
 
 
-def _drop_ins_of(view: HostView, name: str) -> Iterator[tuple[str, str]]:
-    """Text of all drop-ins in the order in which they count: by file name, and of the same name only the first directory's."""
-    found: dict[str, str] = {}
-    for kind in ("service.d", f"{name}.d"):
-        # What is for this unit wins over what is for all services.
-        found |= dict(_named(view, kind))
-    for file in sorted(found):
-        entry = view.entry(found[file])
-        if entry is not None and entry.type is FileType.FILE:
-            yield found[file], _text(view, found[file])
-
-
-def _named(view: HostView, kind: str) -> Iterator[tuple[str, str]]:
-    seen: set[str] = set()
-    for directory in _DROP_INS:
-        for file in view.names(f"{directory}/{kind}"):
-            if file.endswith(".conf") and file not in seen:
-                seen.add(file)
-                yield file, f"{directory}/{kind}/{file}"
-
-
-def _install(view: HostView, name: str, file: str, sections: unit.Sections) -> tuple[dict[str, str], str]:
+def _install(view: HostView, name: str, file: str, sections: unit.Sections, where: drop_ins.Listed) -> tuple[dict[str, str], str]:
     """The links that `systemctl enable` makes, those of `Also=` included, and why they cannot be told."""
     wanted: dict[str, str] = {}
     todo, done = [(name, file, sections)], {name}
     while todo and len(done) <= _MOST_ALSO:
         one, place, said = todo.pop(0)
-        install = said.get("Install", {})
-        if any("%" in word for directive in ("Alias", *_BY_DIRECTORY) for word in _words(install.get(directive))):
+        install = {key: _specified(_words(value), one) for key, value in said.get("Install", {}).items()}
+        if any("%" in word for directive in ("Alias", *_BY_DIRECTORY) for word in install.get(directive, ())):
             return wanted, f"[Install] of {one} has specifiers"
+        if any("@." in word for word in install.get("Alias", ())):
+            return wanted, f"[Install] of {one} gives its template another name"
         for directive, suffix in _BY_DIRECTORY.items():
-            wanted |= {f"{units.PLACE}/{by}.{suffix}/{one}": place for by in _words(install.get(directive))}
-        wanted |= {f"{units.PLACE}/{alias}": place for alias in _words(install.get("Alias")) if alias != one}
-        for also in _words(install.get("Also")):
+            wanted |= {f"{units.PLACE}/{by}.{suffix}/{one}": place for by in install.get(directive, ())}
+        wanted |= {f"{units.PLACE}/{alias}": place for alias in install.get("Alias", ()) if alias != one}
+        for also in install.get("Also", ()):
             if also in done:
                 continue
             done.add(also)
             other = _find(view, also)[0] if "@." not in also else ""
             if not other:
                 return wanted, f"[Install] of {one} says Also={also}, which cannot be followed here"
-            todo.append((also, other, unit.merge([_text(view, other), *(text for _, text in _drop_ins_of(view, also))])))
+            todo.append((also, other, unit.merge([_text(view, other), *(found.text for found in drop_ins.of(view, also, where))])))
     return wanted, ""
 
 
@@ -217,6 +252,14 @@ def _words(value: str | Iterable[str] | None) -> list[str]:
     if value is None:
         return []
     return [word for text in ([value] if isinstance(value, str) else value) for word in text.split()]
+
+
+def _specified(words: Iterable[str], name: str) -> list[str]:
+    """Words of [Install] with the specifiers of the unit's own name filled in: %n, %p, %i."""
+    stem = name.rpartition(".")[0]
+    prefix, _, instance = stem.partition("@")
+    known = {"%n": name, "%p": prefix, "%i": instance}
+    return [re.sub("%[npi]", lambda found: known[found[0]], word) for word in words]
 
 
 def _alias(view: HostView, link: str, file: str) -> str:

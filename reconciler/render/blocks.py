@@ -7,7 +7,7 @@ from typing import Any
 
 from reconciler.render.fields import INDENT, OUTSIDE, created, diff_lines, field_lines, held_lines, unchanged
 from reconciler.render.term import SYMBOL_COLOURS, WIDTH, Look, Paint, columns, count, pad, paragraphs, symbol, visible
-from reconciler.render.words import action_words
+from reconciler.render.words import action_words, gate_words
 
 Data = Mapping[str, Any]
 
@@ -80,6 +80,8 @@ def effect_lines(effects: Sequence[Data], paint: Paint, *, indent: str = INDENT)
 
 
 def _effect_words(effect: Data) -> str:
+    if effect["kind"] == "gate":
+        return f"then {gate_words(effect['gate'])}" if effect.get("gate") else f"see whether {visible(effect['unit'])} is healthy"
     words = f"{visible(effect['kind'])} {visible(effect['unit'])}".rstrip()
     why = "it is on hold" if effect.get("on_hold") else "on_change forbids it"
     return f"owed: {words} ({why}): runs with older configuration" if effect["held"] else words

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from reconciler.core.actions import Step, Unit, UnitVerb, as_data
+from reconciler.core.actions import Gate, Step, Unit, UnitVerb, as_data
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Document, FieldChange, Origin, Verb
 from reconciler.core.diagnostic import Source, errors
@@ -212,19 +212,21 @@ def _effects(plan: Plan) -> dict[Address, list[dict[str, Any]]]:
     wholes = {change.address.resource: change.address for change in reversed(plan.changes)}
     found: dict[Address, list[dict[str, Any]]] = {}
     for step in plan.steps:
-        if not isinstance(step.action, Unit):
+        action = step.action
+        if not isinstance(action, Unit | Gate):
             continue
-        verb = step.action.verb
+        verb = action.verb if isinstance(action, Unit) else None
         for cause in step.causes:
             home = parts.get(cause.address) or wholes.get(cause.address) or cause.address
             effect: dict[str, Any] = {
-                "kind": verb.value,
+                "kind": verb.value if verb else "gate",
                 "unit": cause.unit,
                 "why": cause.why,
                 "disruptive": verb in _DISRUPTIVE and not step.held,
                 "held": step.held,
             }
             effect |= {"on_hold": True} if step.held and cause.address in plan.held else {}
+            effect |= {"gate": {name: as_data(action)[name] for name in ("probe", "window", "then")}} if isinstance(action, Gate) else {}
             rows = found.setdefault(home, [])
             if effect not in rows:
                 rows.append(effect)
@@ -379,6 +381,8 @@ def _owed(row: OwedRow, plan: Plan) -> dict[str, Any]:
 
 def _carries_out(step: Step, row: OwedRow) -> bool:
     """Whether this step is what the row waits for."""
+    if isinstance(step.action, Gate):
+        return (row.verb, row.unit) == ("gate", step.action.unit)
     if step.held or not isinstance(step.action, Unit) or step.action.verb.value != row.verb:
         return False
     return not row.unit or row.unit in step.action.units

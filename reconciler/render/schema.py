@@ -28,6 +28,13 @@ def _object(required: dict[str, Schema], optional: dict[str, Schema] | None = No
     return {"type": "object", "required": list(required), "properties": required | (optional or {})}
 
 
+_WAIT: dict[str, Schema] = {
+    "probe": _list(_TEXT)
+    | {"description": "`http` and a URL, `tcp` and HOST:PORT, `command` and an argv; empty: only whether it stays up."},
+    "window": {"type": "number", "description": "Seconds from the start of the unit."},
+    "then": {"enum": ["rollback", "fail", "warn"]},
+}
+_GATE = _object(_WAIT)
 _NAMED = {
     "address": _TEXT,
     "mode": {"const": "managed"},
@@ -59,7 +66,7 @@ _DEFINITIONS: dict[str, Schema] = {
     "path": _object(
         {"path": _list(_TEXT), "before": _ANY, "after": _ANY, "origin": {"enum": _ORIGINS}}, {"sensitive": _FLAG, "before_hidden": _FLAG}
     ),
-    "effect": _object({"kind": _TEXT, "unit": _TEXT, "why": _TEXT, "disruptive": _FLAG, "held": _FLAG}, {"on_hold": _FLAG}),
+    "effect": _object({"kind": _TEXT, "unit": _TEXT, "why": _TEXT, "disruptive": _FLAG, "held": _FLAG}, {"on_hold": _FLAG, "gate": _GATE}),
     "resource_change": _object(
         {
             **_NAMED,
@@ -147,6 +154,8 @@ _DEFINITIONS: dict[str, Schema] = {
             "verb": _TEXT,
             "units": _list(_TEXT),
             "user": _TEXT,
+            **_WAIT,
+            "interval": {"type": "number", "description": "Seconds between two tries."},
             "archive": _TEXT | {"description": "The name of the archive that a removed directory is kept in; empty: it is not kept."},
             "irreversible": _FLAG | {"description": "Whether nothing brings back what this step takes away."},
             "attributes": _list(_TEXT) | {"description": "Names of the extended attributes and ACLs that it gets."},

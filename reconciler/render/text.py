@@ -110,7 +110,7 @@ def _told(data: Data) -> list[Data]:
     due = {(row["kind"], row["unit"]) for row in data["owed"]}
 
     def known(entry: Data) -> bool:
-        return all((effect["kind"], effect["unit"]) in due for effect in entry["effects"])
+        return all((effect["kind"], effect["unit"]) in due for effect in entry["effects"] if effect["kind"] != "gate")
 
     return [entry for entry in data["resource_changes"] if _counts(entry) or not known(entry)]
 

@@ -21,6 +21,8 @@ _PATH_VERBS = {
     "MakeLink": "link",
     "RemovePath": "remove",
 }
+_PROBES = {"http": "{} answers", "tcp": "{} accepts connections", "command": "{} succeeds"}
+_OTHERWISE = {"rollback": "back to what was before", "fail": "it has failed", "warn": "only a warning"}
 _ACCOUNT_VERBS = {
     "groupadd": "create group",
     "groupdel": "delete group",
@@ -46,9 +48,20 @@ def action_words(action: Mapping[str, Any], *, all_units: bool = False) -> str:
         return f"{_PATH_VERBS[kind]} {visible(action['path'])}{target}{attribute_words(action.get('attributes') or ())}"
     if kind in _OTHER_WORDS:
         return _OTHER_WORDS[kind](action)
+    if kind == "Gate":
+        return f"gate {visible(action['unit'])}: {gate_words(action)}"
     if kind == "Unit":
         return f"{visible(action['verb'])} {units_words(action['units'], all_units=all_units)}".rstrip()
     return visible(str(kind))
+
+
+def gate_words(gate: Mapping[str, Any]) -> str:
+    """`wait until http://127.0.0.1:8000/healthz answers, at most 60s; otherwise back to what was before`."""
+    what, *rest = gate["probe"] or ("",)
+    asked = visible(" ".join(rest))
+    window = f"{gate['window']:g}s"
+    waits = f"wait until {_PROBES[what].format(asked)}, at most {window}" if what in _PROBES else f"watch for {window} whether it stays up"
+    return f"{waits}; otherwise {_OTHERWISE.get(gate['then'], visible(gate['then']))}"
 
 
 def attribute_words(names: Sequence[str]) -> str:

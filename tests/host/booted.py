@@ -67,7 +67,7 @@ class BootedHost(Truth):
 
     `limit` is the number of seconds after which the host is ended whatever it is doing. `tool` says whether the reconciler is installed
     in it. `binds` maps places outside to places inside, read-only. `network` adds a veth pair (the outer end is `ve-NAME`).
-    `hostname` is what hostnamectl says.
+    `hostname` is what hostnamectl says. `suite` is the Debian.
     """
 
     def __init__(
@@ -78,11 +78,12 @@ class BootedHost(Truth):
         binds: Mapping[Path, str] | None = None,
         network: bool = False,
         hostname: str = rootfs.HOSTNAME,
+        suite: str = rootfs.SUITE,
     ) -> None:
         self.hostname = hostname
         self.leader = 0
         self.name = f"rt{os.getpid()}-{next(_NUMBERS)}"
-        self._layers = rootfs.layers(tool=tool)
+        self._layers = rootfs.layers(tool=tool, suite=suite)
         self._limit = limit
         self._options = [f"--hostname={hostname}", *(f"--bind-ro={outside}:{inside}" for outside, inside in (binds or {}).items())]
         if network:

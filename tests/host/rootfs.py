@@ -20,8 +20,8 @@ from tests.host import cache, support
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SUITE = "bookworm"
-PYTHON = "3.11"
-"""The version of python3 in SUITE: wheels are fetched for it, whatever Python runs the tests."""
+PYTHON = {"bookworm": "3.11", "trixie": "3.13"}
+"""The version of python3 in each suite: wheels are fetched for it, whatever Python runs the tests."""
 
 PACKAGES = (
     *("systemd", "systemd-sysv", "dbus", "cron", "logrotate", "openssh-server", "rsync", "restic", "quota", "sudo", "acl"),
@@ -86,13 +86,14 @@ def lowerdir(layers: Sequence[Path]) -> str:
     return ":".join(str(path) for path in reversed(layers))
 
 
-def _dependencies(base: Path) -> Path:
+def _dependencies(base: Path, suite: str) -> Path:
     """Layer 2."""
+    python = PYTHON[suite]
     lock = REPOSITORY / "requirements.lock"
 
     def fetch(target: Path) -> None:
         pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-qq", "download", "--require-hashes", "--only-binary=:all:"]
-        _must([*pip, "--python-version", PYTHON, "--dest", target, "-r", lock], "Fetching the locked wheels")
+        _must([*pip, "--python-version", python, "--dest", target, "-r", lock], "Fetching the locked wheels")
 
     def build(target: Path) -> None:
         install = "pip install -q --disable-pip-version-check --no-index --find-links /mnt/in --require-hashes -r /mnt/in/requirements.lock"
@@ -101,7 +102,7 @@ def _dependencies(base: Path) -> Path:
         (wheels / "requirements.lock").write_bytes(lock.read_bytes())
         _run_in_layer([base], target, wheels, "/bin/sh", "-euc", commands)
 
-    wheels = cache.built(f"wheels-{cache.key_of(_RECIPE, PYTHON, lock.read_bytes())}", fetch)
+    wheels = cache.built(f"wheels-{cache.key_of(_RECIPE, python, lock.read_bytes())}", fetch)
     return cache.built(f"deps-{cache.key_of(_RECIPE, base.parent.name, lock.read_bytes())}", build) / "tree"
 
 
@@ -132,10 +133,10 @@ def _wheel(base: Path, dependencies: Path) -> Path:
     return made / "tree"
 
 
-def layers(*, tool: bool = True) -> list[Path]:
-    """The layers of a host, lowest first; `tool=False` leaves out ours."""
-    base = root()
+def layers(*, tool: bool = True, suite: str = SUITE) -> list[Path]:
+    """The layers of a host with this Debian, lowest first; `tool=False` leaves out ours."""
+    base = root(suite)
     if not tool:
         return [base]
-    dependencies = _dependencies(base)
+    dependencies = _dependencies(base, suite)
     return [base, dependencies, _wheel(base, dependencies)]

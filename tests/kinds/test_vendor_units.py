@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from reconciler.formats import outline, unit
 from reconciler.host.simulated import SimulatedHost
-from reconciler.kinds import service_unit, vendor_host
+from reconciler.kinds import drop_ins, service_unit, vendor_host
 from reconciler.kinds.service_model import Service
 
 VENDOR = "/usr/lib/systemd/system"
@@ -91,7 +91,7 @@ def test_a_drop_in_comes_back_as_it_was_written(sections: Any) -> None:
 
 def _look(paths: dict[str, Any], name: str = "web.service") -> vendor_host.VendorUnit:
     host = SimulatedHost.of({"/etc/systemd/system": None, VENDOR: None, **paths})
-    return vendor_host.look(host, name, vendor_host._links(host))
+    return vendor_host.look(host, name, vendor_host._links(host), drop_ins.listed(host))
 
 
 def test_what_enables_it() -> None:

@@ -1,0 +1,239 @@
+"""Services that do not start or do not become healthy, on a real systemd: recognised, told, and put back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from tests.host.booted import BootedHost
+
+SPEC = "/root/host.yaml"
+UNIT = "/etc/systemd/system/web.service"
+PORT = 8765
+URL = f"http://127.0.0.1:{PORT}/healthz"
+
+SERVE = """\
+#!/usr/bin/python3
+# serve.py PORT STATUS [SECONDS]: answers with STATUS, and with 503 in its first SECONDS; `silent` accepts and says nothing.
+import http.server, socket, sys, time
+
+port, status, late = int(sys.argv[1]), sys.argv[2], time.monotonic() + float(sys.argv[3] if len(sys.argv) > 3 else 0)
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(503 if time.monotonic() < late else int(status))
+        self.send_header("Location", "http://elsewhere.invalid/")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+
+if status == "silent":
+    listening = socket.create_server(("127.0.0.1", port))
+    kept = [listening.accept() for _ in range(100)]
+http.server.HTTPServer(("127.0.0.1", port), Handler).serve_forever()
+"""
+
+
+def service(command: Sequence[str], health: Mapping[str, Any], **said: Any) -> dict[str, Any]:
+    """One service."""
+    return {"exec_start": list(command), "health": dict(health), **said}
+
+
+def serving(status: str, late: str = "0", **health: Any) -> dict[str, Any]:
+    """A service that answers over HTTP, and is asked there."""
+    return service(["/usr/bin/python3", "-u", "/opt/serve.py", str(PORT), status, late], {"http": URL, "interval": "100ms", **health})
+
+
+def speaking(words: str) -> dict[str, Any]:
+    """A service that says something and stays."""
+    return service(["/bin/sh", "-c", f"echo {words}; exec sleep infinity"], {"within": "600ms"})
+
+
+def apply(host: BootedHost, said: Mapping[str, Any], *options: str, code: int = 0, **more: Any) -> str:
+    """Apply a spec with this service as `web`; what it printed."""
+    host.write("/opt/serve.py", SERVE)
+    host.write(SPEC, json.dumps({"version": 1, "host": "testhost", "services": {"web": said, **more}}))
+    done = host.reconciler("apply", SPEC, "--auto-approve", *options, check=False)
+
+    assert code == done.returncode, done.stdout + done.stderr
+    return " ".join((done.stdout + done.stderr).split())
+
+
+def plan(host: BootedHost, code: int = 0) -> str:
+    """Plan the same spec; what it printed."""
+    done = host.reconciler("plan", SPEC, "--detailed-exitcode", check=False)
+
+    assert code == done.returncode, done.stdout + done.stderr
+    return " ".join((done.stdout + done.stderr).split())
+
+
+def command_line(host: BootedHost) -> str:
+    """What the service's process is."""
+    pid = host.show("web.service", "MainPID")["MainPID"]
+    return host.read(f"/proc/{pid}/cmdline").replace("\0", " ").strip()
+
+
+pytestmark = pytest.mark.slow
+AGAIN = ("it ended and was started again (NRestarts=", "activating/auto-restart")
+BAD: Mapping[str, tuple[dict[str, Any], str | tuple[str, ...]]] = {
+    "exits after 0.3 s": (
+        service(["/bin/sh", "-c", "echo I am bad; sleep 0.3; exit 3"], {"within": "900ms"}, restart="no"),
+        "ExecMainStatus=3",
+    ),
+    "exits after 0.3 s and is started again": (
+        service(["/bin/sh", "-c", "echo I am bad; sleep 0.3; exit 3"], {"within": "900ms"}, restart_sec="50ms"),
+        AGAIN,
+    ),
+    "a missing program": (service(["/usr/bin/nothing-there"], {}), "ExecMainStatus=203/EXEC"),
+    "a missing user": (service(["/bin/sleep", "9"], {}, user="nobody-there"), "ExecMainStatus=217/USER"),
+    "a crash loop": (
+        service(
+            ["/bin/false"], {}, type="simple", restart="always", restart_sec="20ms", directives={"Unit": {"StartLimitIntervalSec": "0"}}
+        ),
+        AGAIN,
+    ),
+    "a notify that never comes": (service(["/bin/sleep", "infinity"], {}, type="notify", timeout_start_sec="1s"), "Result=timeout"),
+    "a missing environment file": (service(["/bin/sleep", "9"], {}, environment_file=["/etc/nothing-there"]), "Result=resources"),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_a_version_that_does_not_run_is_put_back(booted: BootedHost, what: str) -> None:
+    """It is told with systemd's result and its own last words, the old unit file and process are back, and the exit code is 7."""
+    bad, reason = BAD[what]
+    apply(booted, speaking("I am good"))
+    file, links = booted.read(UNIT), booted.enabled("web.service")
+    said = apply(booted, bad, code=7).partition("Failed:")[2]
+
+    assert any(one in said for one in ((reason,) if isinstance(reason, str) else reason)), said
+    assert "put back as it was" in said
+    assert "I am good" not in said
+    assert ("I am bad" in said) == ("I am bad" in str(bad))
+    assert file == booted.read(UNIT)
+    assert links == booted.enabled("web.service")
+    assert "active" == booted.active("web.service")
+    assert "no" == booted.show("web.service", "NeedDaemonReload")["NeedDaemonReload"]
+    assert "sleep infinity" == command_line(booted)
+    assert "put back in run" in plan(booted, code=2)
+    assert "put back in run" in apply(booted, bad, code=4)
+    apply(booted, speaking("I am good"))
+    assert "No changes." in plan(booted)
+
+
+def test_a_new_one_that_does_not_run_is_taken_away(booted: BootedHost) -> None:
+    """Of a service that was never there nothing is left: no file, no link, no failed unit."""
+    apply(booted, service(["/bin/false"], {}, restart="no", type="simple"), code=7)
+
+    assert "" == booted.run("systemctl", "list-units", "--all", "--plain", "--no-legend", "web.service").stdout
+    assert "" == booted.run("find", "/etc/systemd/system", "-name", "web.service").stdout
+    assert 0 == int(booted.run("systemctl", "show", "--property=NFailedUnits", "--value").stdout)
+
+
+def test_a_false_condition_is_told_and_left(booted: BootedHost) -> None:
+    """A unit that its condition keeps from running is no bad version: it is told why, its new file stays, and no apply exits 0."""
+    apply(booted, speaking("I am good"))
+    waits = {**speaking("I wait"), "directives": {"Unit": {"ConditionPathExists": "/run/not-yet"}}}
+    said = apply(booted, waits, code=4)
+
+    assert "a Condition...= of the unit does not hold" in said
+    assert "I wait" in booted.read(UNIT)
+    assert "inactive" == booted.active("web.service")
+    booted.write("/run/not-yet", "")
+    apply(booted, waits)
+    assert "active" == booted.active("web.service")
+    assert "No changes." in plan(booted)
+
+
+HTTP: Mapping[str, tuple[dict[str, Any], str]] = {
+    "nothing listens": (service(["/bin/sleep", "infinity"], {"http": URL, "within": "1s", "interval": "100ms"}), "Connection refused"),
+    "it answers 500": (serving("500", within="1s"), f"{URL} answered 500"),
+    "it says nothing": (serving("silent", within="1s"), f"{URL} did not answer within"),
+    "it is too late": (serving("200", "600", within="1s"), f"{URL} answered 503"),
+}
+
+
+@pytest.mark.parametrize("what", HTTP)
+def test_a_version_that_does_not_answer_is_put_back(booted: BootedHost, what: str) -> None:
+    """Running is not enough: the page is asked, and the old version answers again afterwards."""
+    bad, reason = HTTP[what]
+    apply(booted, serving("200"))
+    file = booted.read(UNIT)
+    said = apply(booted, bad, code=7)
+
+    assert reason in said
+    assert "not healthy within 1 s" in said
+    assert file == booted.read(UNIT)
+    assert command_line(booted).endswith(f"{PORT} 200 0")
+    assert "runs again" not in said  # which would tell that the old one is not healthy either
+
+
+def test_what_answers_in_time_stays(booted: BootedHost) -> None:
+    """A page that is late but in time, a redirect, a port and a command count as healthy, each at the first look that finds it so."""
+    assert "then wait until http://127.0.0.1:8765/healthz answers, at most 20s; otherwise back to what was before" in apply(
+        booted, serving("200", "1", within="20s")
+    )
+    apply(booted, serving("302"))
+    apply(booted, {**serving("404"), "health": {"tcp": f"127.0.0.1:{PORT}", "within": "10s"}})
+    check = ["/bin/sh", "-c", "test $(id -un):$(id -gn):$(id -Gn) = daemon:daemon:daemon && grep -q ^NoNewPrivs:.1 /proc/self/status"]
+    asked = {**speaking("hello"), "user": "daemon", "health": {"command": check, "within": "5s"}}
+    apply(booted, asked)
+
+    assert "No changes." in plan(booted)
+
+
+def test_that_the_old_one_is_not_healthy_either_is_told(booted: BootedHost) -> None:
+    """If what runs again does not answer as well, it is not the new version's fault: a warning says so."""
+    apply(booted, speaking("I am good"))
+    said = apply(booted, service(["/bin/sleep", "infinity"], {"tcp": f"127.0.0.1:{PORT}", "within": "500ms"}), code=7)
+
+    assert "not healthy" in said
+    assert 2 == said.count(f"127.0.0.1:{PORT} accepts no connection: Connection refused")
+
+
+@pytest.mark.parametrize("moment", ["gate.waiting:1", "gate.waiting:4", "state.end.done:1", "unit.asking:3", "unit.answered:4"])
+def test_a_kill_in_the_gate_or_in_the_undo(booted: BootedHost, moment: str) -> None:
+    """Killed while it waits or puts back: the next plan is not empty, the next apply ends with the old version, and a good one runs."""
+    apply(booted, serving("200"))
+    file = booted.read(UNIT)
+    booted.write(SPEC, json.dumps({"version": 1, "host": "testhost", "services": {"web": serving("500", within="1s")}}))
+    armed = {"RECONCILER_TESTING": "1", "RECONCILER_FAILPOINT": moment}
+    killed = booted.reconciler("apply", SPEC, "--auto-approve", env=armed, check=False)
+
+    assert killed.returncode in {-9, 137}, killed.stdout + killed.stderr
+    assert "No changes" not in plan(booted, code=2)
+    assert f"{URL} answered 500" in apply(booted, serving("500", within="1s"), code=7)
+    assert file == booted.read(UNIT)
+    assert command_line(booted).endswith(f"{PORT} 200 0")
+    apply(booted, serving("200", "0.1"))
+    assert "No changes." in plan(booted)
+
+
+def test_a_kill_in_the_gate_of_a_good_version(booted: BootedHost) -> None:
+    """Killed while it waits, and healthy when it is asked again: it counts as applied, and is not restarted for that."""
+    apply(booted, serving("200"))
+    good = serving("200", "0.5")
+    booted.write(SPEC, json.dumps({"version": 1, "host": "testhost", "services": {"web": good}}))
+    armed = {"RECONCILER_TESTING": "1", "RECONCILER_FAILPOINT": "gate.waiting:1"}
+    booted.reconciler("apply", SPEC, "--auto-approve", env=armed, check=False)
+    process = booted.life("web.service")
+
+    assert "it has not been seen healthy since its start" in plan(booted, code=2)
+    apply(booted, good)
+    assert process == booted.life("web.service")
+    assert "No changes." in plan(booted)
+
+
+def test_six_changes_in_ten_seconds(booted: BootedHost) -> None:
+    """A service that changes more often than systemd starts a unit in ten seconds runs on, and so does one that failed in between."""
+    for n in range(6):
+        apply(booted, {**speaking(f"number {n}"), "health": {"within": "100ms"}})
+        assert "active" == booted.active("web.service")
+    for n in range(3):
+        apply(booted, service(["/bin/false"], {"within": "100ms"}, environment={"N": str(n)}), code=7)
+        apply(booted, {**speaking(f"again {n}"), "health": {"within": "100ms"}})
+
+        assert "active" == booted.active("web.service")
