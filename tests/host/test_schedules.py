@@ -176,8 +176,8 @@ COMPLAINTS = ("WRONG FILE OWNER", "INSECURE MODE", "Syntax error", "ERROR", "ORP
 
 
 def journal(host: BootedHost) -> str:
-    """What cron has said so far."""
-    return host.run("journalctl", "-u", "cron.service", "-o", "cat", "--no-pager").stdout
+    """What cron and its children have said so far: by name, for a child may be gone before the journal asks which unit it belonged to."""
+    return host.run("journalctl", "-t", "cron", "-t", "CRON", "-o", "cat", "--no-pager").stdout
 
 
 def read_afresh(host: BootedHost) -> str:
