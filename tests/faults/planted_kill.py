@@ -177,6 +177,17 @@ def a_failed_run_says_it_was_applied() -> None:
     _plant(result.ApplyResult, "exit_code", lambda *_, **__: 0)
 
 
+def somebody_else_is_blamed() -> None:
+    """What fails is told of another resource of the same plan."""
+    fail = execution.Run.fail
+
+    def other(self: execution.Run, address: Any, reason: str) -> None:
+        everybody = sorted({cause.address for step in self.plan.steps for cause in step.causes})
+        fail(self, everybody[everybody.index(address) - 1] if address in everybody else address, reason)
+
+    _plant(execution.Run, "fail", other)
+
+
 KILLED: Mapping[str, Callable[[], None]] = {
     found.__name__: found
     for found in (
@@ -201,6 +212,7 @@ BROKEN: Mapping[str, Callable[[], None]] = {
         errors_are_passed_over,
         a_bare_error_of_the_lock,
         a_failed_run_says_it_was_applied,
+        somebody_else_is_blamed,
     )
 }
 """Those that an error shows."""
