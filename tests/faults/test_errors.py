@@ -41,9 +41,19 @@ def workers() -> Iterator[Workers]:
 
 
 def _calls(workers: Workers, settings: Sequence[str]) -> dict[str, list[list[Any]]]:
-    """Every call that changes something; of those that write a page of the database, which are as many as all others, each fourth."""
+    """Every call that changes something of the host; of those on our state, the same in each transaction, some of each name."""
     found = {setting: workers.ask({"setting": setting, "do": "calls"}) for setting in settings}
-    return {setting: [call for call in listed if call[0] != "pwrite64" or call[1] % 4 == 0] for setting, listed in found.items()}
+    return {setting: [call for call in listed if not _is_repeated(call)] for setting, listed in found.items()}
+
+
+def _is_repeated(call: Sequence[Any]) -> bool:
+    name, n, about = call
+    return "/tree.reconciler" in about and n > _FIRST and n % _OF_STATE.get(name, 3) != 0
+
+
+_FIRST = 6
+_OF_STATE = {"pwrite64": 7, "fdatasync": 4}
+"""Of the calls on our state of each name the first ones, and then every third, or as many as here."""
 
 
 def _errors_of(name: str) -> list[str]:
