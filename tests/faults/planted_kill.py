@@ -11,7 +11,7 @@ from typing import Any
 from reconciler.app import applying
 from reconciler.core import result
 from reconciler.core.state import LedgerRow, OwedRow
-from reconciler.engine import applier, execution
+from reconciler.engine import applier, execution, gates
 from reconciler.host import failpoints, files, lock, owners, place, state_files, state_read, writes
 from reconciler.host.state import Store
 
@@ -46,6 +46,11 @@ def restart_not_owed() -> None:
         intend(self, run, steps, rows, [], saved)
 
     _plant(Store, "intend", without_owed)
+
+
+def gates_are_not_owed() -> None:
+    """A gate is passed, but never owed: a kill before it opened leaves a version that nobody looks at again."""
+    _plant(gates, "incurred", lambda _step: iter(()))
 
 
 def no_copy_kept() -> None:
@@ -193,6 +198,7 @@ KILLED: Mapping[str, Callable[[], None]] = {
     for found in (
         ledger_after_the_effect,
         restart_not_owed,
+        gates_are_not_owed,
         no_copy_kept,
         written_in_place,
         chmod_after_rename,

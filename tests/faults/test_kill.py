@@ -153,6 +153,7 @@ def test_killed_again_while_it_recovers(workers: Workers, names: dict[str, list[
 
 _WHERE = {
     "restart_not_owed": "units/live/change",
+    "gates_are_not_owed": "gates/live/change",
     "directories_are_made_and_then_owned": "jobs/tree/first",
     "no_recovery_before_the_plan": "files/live/change",
 }
