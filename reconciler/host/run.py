@@ -28,6 +28,10 @@ class ProgramMissing(HostError):
     """A program that is needed is not on the host."""
 
 
+class NotRun(HostError):
+    """The kernel refused what it takes to run a program: a descriptor, a process, the program itself."""
+
+
 class TimedOut(HostError):
     """A program did not end in time; it and its process group were killed."""
 
@@ -60,30 +64,41 @@ def run(  # all by keyword
     The program gets no descriptor of ours, no terminal, no environment, umask 022 and `/` as its directory. When its time is up, its
     process group is killed. Under the lock of an apply more is promised: what it has started is killed too when its time is up, wherever
     it has gone, and if we are killed it dies with all of that (`keeper`). Half an account is then left at worst, and the next apply
-    completes it. What it leaves running when it ends in time lives on. Raises ProgramMissing, TimedOut.
+    completes it. What it leaves running when it ends in time lives on. Raises ProgramMissing, NotRun, TimedOut.
     """
     program = find_program(argv[0])
-    process = subprocess.Popen(
-        [program, *argv[1:]],
-        stdin=subprocess.PIPE if input else subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env={**ENVIRONMENT, **(variables or {}), **keeper.mark()},
-        cwd="/",
-        umask=0o022,
-        start_new_session=True,
-    )
+    try:
+        process = subprocess.Popen(
+            [program, *argv[1:]],
+            stdin=subprocess.PIPE if input else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**ENVIRONMENT, **(variables or {}), **keeper.mark()},
+            cwd="/",
+            umask=0o022,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise not_run(program, error) from error
     try:
         out, err = _converse(process, input, time.monotonic() + timeout, cap)
     except TimeoutError:
         _abandon(process)
         raise TimedOut("a program did not end in time", f"{program} was killed after {timeout:g} s") from None
+    except OSError as error:
+        _abandon(process)
+        raise not_run(program, error) from error
     except BaseException:  # a Ctrl-C for one
         _abandon(process)
         raise
     finally:
         _end(process)
     return Result(process.returncode, out, err)
+
+
+def not_run(program: str, error: OSError) -> NotRun:
+    """What the kernel said when it was to be run, to be raised."""
+    return NotRun("a program cannot be run", f"{program}: {error.strerror}")
 
 
 @cache

@@ -61,7 +61,7 @@ MUTANTS: tuple[Mutant, ...] = (
     _mutant(
         "no fsync of the directories of a batch", "host/unsynced.py", "                os.fsync(fd)\n", "                pass\n", *BATCH
     ),
-    _mutant("the database does not wait for the disk", "host/state_open.py", '"synchronous = EXTRA"', '"synchronous = OFF"', *POWER),
+    _mutant("the database does not wait for the disk", "host/state_open.py", '"synchronous = FULL"', '"synchronous = OFF"', *POWER),
     Mutant(
         "ledger after the effect",
         "engine/execution.py",
