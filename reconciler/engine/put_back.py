@@ -109,7 +109,7 @@ def _one(result: ApplyResult, fall: _Fall, situation: Situation, request: Reques
     past = _past(result.run, fall.gate.unit, memory, means.journal)
     targets = fall.undone(past, situation.parts.values(), request.kinds)
     wish = Wish(past, memory, means.edited, targets=frozenset(map(str, targets)))
-    planned = plan_rollback(wish, means.host, request.kinds, request.tool, means.simulator)
+    planned = plan_rollback(wish, means.host, request.kinds, request.tool, means.simulator, ours=request.inside)
     if wrong := errors(planned.diagnostics):
         return _told(result, fall.addresses, f"; it could not be put back: {wrong[0].summary}: {wrong[0].detail}")
     moved = {cause.address for step in planned.reversal.steps if not isinstance(step.action, Unit) for cause in step.causes}
