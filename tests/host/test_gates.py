@@ -106,7 +106,7 @@ def test_a_version_that_does_not_run_is_put_back(booted: BootedHost) -> None:
     apply(booted, speaking("I am good"))
     file, links = booted.read(UNIT), booted.enabled("web.service")
     for what, (bad, reason) in BAD.items():
-        said = apply(booted, bad, code=7).partition("Failed:")[2]
+        said = apply(booted, bad, code=7).partition("Put back as before this apply:")[2]
 
         assert any(one in said for one in ((reason,) if isinstance(reason, str) else reason)), (what, said)
         assert "put back as it was" in said, what
