@@ -330,14 +330,14 @@ def _verdicts(
         found = verdict(known, _said_of(name, said) if said and said.rc else "", replaced=name in replaced or again)
         if found.failed:
             asked = len(failed) < _MOST_JOURNALS
-            failed[name] = found.words + (_journal(invocation or known.get("InvocationID", "")) if asked else "")
+            failed[name] = found.words + (_journal(invocation or known.get("InvocationID", ""), found.words) if asked else "")
         elif found.words:
             notes[name] = found.words
     return failed, notes
 
 
-def _journal(invocation: str) -> str:
-    """The end of what the unit and systemd wrote about this one invocation; best effort."""
+def _journal(invocation: str, said: str = "") -> str:
+    """The end of what the unit and systemd wrote about this one invocation, beside what is `said` already; best effort."""
     if not invocation:
         return ""
     argv = ["journalctl", "--no-pager", "--quiet", "--output=cat", "--lines=30"]
@@ -345,7 +345,7 @@ def _journal(invocation: str) -> str:
         result = run([*argv, f"_SYSTEMD_INVOCATION_ID={invocation}", "+", f"INVOCATION_ID={invocation}"], timeout=_ASK_TIMEOUT)
     except HostError:
         return ""
-    return last_words(result.out)
+    return last_words(result.out, said)
 
 
 def _judged(failed: Mapping[str, str], notes: Mapping[str, str]) -> Receipt:

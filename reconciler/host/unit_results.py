@@ -13,9 +13,11 @@ _LONGEST, _LAST = 400, 8
 """Characters kept of one journal line, and how many of the last lines."""
 _KNOWN = re.compile(
     r"(?:Starting|Started|Stopping|Stopped|Failed to start) \S+\.service(?: - .*)?(?:\.\.\.|\.)$"
-    r"|\S+\.service: (?:Main process exited, code=|Failed with result '|Scheduled restart job, |Deactivated successfully\.|Consumed \d)"
+    r"|\S+\.service: (?:Failed with result '|Scheduled restart job, |Deactivated successfully\.|Consumed \d)"
 )
 """What systemd says of every start and end, beside the result that stands in front of the journal."""
+_EXITED = re.compile(r"\S+\.service: Main process exited, code=")
+STATUS = "ExecMainStatus="
 
 _EXIT = {
     200: "CHDIR", 201: "NICE", 202: "FDS", 203: "EXEC", 204: "MEMORY", 205: "LIMITS", 206: "OOM_ADJUST", 207: "SIGNAL_MASK", 208:
@@ -75,9 +77,10 @@ def exit_words(code: str, status: str) -> str:
     return f"ExecMainStatus={status}/{name}" if name else f"ExecMainStatus={status}"
 
 
-def last_words(journal: bytes) -> str:
-    """Journal lines for the end of a sentence, control characters escaped; without those in which systemd says what is known already."""
+def last_words(journal: bytes, said: str = "") -> str:
+    """Journal lines for the end of a sentence, control characters escaped; without those in which systemd says what has been `said`."""
     lines = [line for line in journal.decode("utf-8", "replace").split("\n") if line.strip() and not _KNOWN.match(line)]
+    lines = [line for line in lines if STATUS not in said or not _EXITED.match(line)]
     told = [escape(line)[:_LONGEST] for line in lines[-_LAST:]]
     return "; journal: " + " | ".join(told) if told else ""
 

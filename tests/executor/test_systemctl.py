@@ -130,7 +130,8 @@ def test_what_systemd_says_of_every_start_is_no_news() -> None:
     ]
     kept = f"; journal: {' | '.join(said[2:5])}"
 
-    assert kept == last_words("\n".join(said).encode())
+    assert kept == last_words("\n".join(said).encode(), "failed, ExecMainStatus=203/EXEC")
+    assert f"{kept} | {said[5]}" == last_words("\n".join(said).encode(), "it ended and was started again (NRestarts=1)")
     assert "" == last_words("\n".join(said[:2]).encode())
     assert 8 == last_words(b"word\n" * 20).count("word")
 
