@@ -15,7 +15,7 @@ import pytest
 from reconciler.host.state_read import read_memory
 from tests.cli.command import ENVIRONMENT, Tree, argv, run
 
-ROUNDS = 100 if os.environ.get("RECONCILER_FAULTS") else 5
+ROUNDS = 100 if os.environ.get("RECONCILER_FAULTS") else 3
 APPLIES = 12
 
 DRIVER = """

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.faults import strace
+from tests.faults.mutants import Mutant
 from tests.faults.scenarios import SCENARIOS, Spec, document
 from tests.faults.strace import Call
 from tests.host.booted import BootedHost
@@ -183,6 +184,15 @@ class BootedSweep:
         self.calls[name] = [call for call in calls[first:] if call.name != "execve"]
         self.children[name] = list(_of_children(text for text in traces.values() if text is not engine))
         self._at = name
+
+    def plant(self, mutant: Mutant) -> None:
+        """From now on the tool that is installed there has this bug."""
+        place = self._host.run("find", "/opt/reconciler", "-path", f"*/reconciler/{mutant.file}").stdout.strip()
+        source = self._host.read(place)
+        for old, new in mutant.edits:
+            assert old in source, mutant.name
+            source = source.replace(old, new)
+        self._host.write(place, source)
 
     def judge(self, kill: Kill) -> list[str] | None:
         """What must not be after a kill and another apply; None when the kill did not come about."""

@@ -22,7 +22,8 @@ pytestmark = [
 ]
 
 _SETTINGS = ("files/live/change", "accounts/tree/change", "units/live/change")
-_SHORT = 40
+_SHORT = 24
+_KILLS_SHORT = 6
 _COUNT = len(os.sched_getaffinity(0))
 _ONLY_OF = {
     "EMFILE": ("openat",),
@@ -94,7 +95,7 @@ def test_killed_at_a_call(workers: Workers) -> None:
     seed, random = figures.seeded()
     calls = _calls(workers, _SETTINGS)
     questions = [{"setting": setting, "do": "fault", "call": call, "what": KILL} for setting, listed in calls.items() for call in listed]
-    judged(workers, questions[::2] if figures.full() else random.sample(questions, 15), "kills at system calls", seed)
+    judged(workers, questions[::3] if figures.full() else random.sample(questions, _KILLS_SHORT), "kills at system calls", seed)
 
 
 _WHERE = {
@@ -106,7 +107,7 @@ _WHERE = {
 
 
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize("bug", BROKEN)
+@pytest.mark.parametrize("bug", BROKEN if figures.full() else ("fsync_is_tried_again", "somebody_else_is_blamed"))
 def test_the_sweep_catches(bug: str) -> None:
     """A planted bug is seen at one of the points, at least."""
     with Workers(planted=bug) as planted:

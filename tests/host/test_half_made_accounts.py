@@ -73,9 +73,9 @@ class Program:
 
 
 PROGRAMS = (
-    Program("useradd", _GROUP, _ALICE, 8),
-    Program("usermod", _ALICE, _CHANGED, 4),
-    Program("groupadd", "", _GROUP, 3),
+    Program("useradd", _GROUP, _ALICE, 4),
+    Program("usermod", _ALICE, _CHANGED, 2),
+    Program("groupadd", "", _GROUP, 2),
 )
 
 

@@ -32,7 +32,7 @@ from tests.worlds import make as make_simulated
 
 SPEC = "/root/host.yaml"
 STAMPS = "/var/lib/systemd/timers"
-SEEDS = [int(SEED)] if SEED else range(int(os.environ.get("RECONCILER_SEEDS", "20" if FAULTS else "2")))
+SEEDS = [int(SEED)] if SEED else range(int(os.environ.get("RECONCILER_SEEDS", "20" if FAULTS else "1")))
 ACCOUNTS = ("/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow", "/etc/subuid", "/etc/subgid")
 _AS_THERE = (*ACCOUNTS, "/etc/login.defs", "/etc/bash.bashrc", "/etc/logrotate.conf")
 

@@ -26,7 +26,7 @@ from tests.sequences.observer import Seen
 FAULTS = os.environ.get("RECONCILER_FAULTS") == "1"
 LENGTH = 8
 SEED = os.environ.get("RECONCILER_SEED", "")
-SEEDS = [int(SEED)] if SEED else range(500 if FAULTS else 3)
+SEEDS = [int(SEED)] if SEED else range(250 if FAULTS else 2)
 
 everywhere = pytest.mark.parametrize("running", [True, False], ids=["simulated", "tree"])
 randoms = st.randoms(use_true_random=False)
@@ -118,7 +118,7 @@ def test_any_course_of_events(running: bool) -> None:
     """As above, and what fails is told with the fewest events that it takes."""
     machine = type("Machine", (Events,), {"running": running})
     bounded = settings(
-        max_examples=200 if FAULTS else 3,
+        max_examples=60 if FAULTS else 2,
         stateful_step_count=12 if FAULTS else 8,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
     )
