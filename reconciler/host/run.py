@@ -6,16 +6,17 @@ To be imported by what is about to start a program and not before: subprocess co
 from __future__ import annotations
 
 import os
+import select
 import selectors
 import signal
 import subprocess
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from typing import IO, Any
 
 from reconciler.core.host import HostError
+from reconciler.core.values import frozen
 from reconciler.host import keeper
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -32,7 +33,7 @@ class TimedOut(HostError):
     """A program did not end in time; it and its process group were killed."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Result:
     """`rc` is the exit status, negative for a signal. Output beyond the cap was thrown away."""
 
@@ -147,10 +148,18 @@ def _feed(selector: selectors.BaseSelector, stream: Any, rest: memoryview) -> me
 
 
 def _wait(process: subprocess.Popen[bytes], deadline: float) -> None:
+    """Until it has ended. subprocess would look every now and then, and later than need be."""
+    if process.poll() is not None:
+        return
+    fd = os.pidfd_open(process.pid)
     try:
-        process.wait(max(0.0, deadline - time.monotonic()))
-    except subprocess.TimeoutExpired:
-        raise TimeoutError from None
+        poll = select.poll()
+        poll.register(fd, select.POLLIN)
+        if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+            raise TimeoutError
+    finally:
+        os.close(fd)
+    process.wait()
 
 
 def _abandon(process: subprocess.Popen[bytes]) -> None:

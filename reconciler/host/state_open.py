@@ -6,9 +6,10 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from reconciler.core.state import Hold
+from reconciler.core.values import frozen
 from reconciler.host import state_schema as schema
 from reconciler.host.failpoints import hit
 from reconciler.host.state_files import (
@@ -34,7 +35,7 @@ _PATIENCE = 30.0
 _PRAGMAS = ("journal_mode = DELETE", "synchronous = EXTRA", "secure_delete = ON", "trusted_schema = OFF")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Opened:
     """A verified database and its directory. `moved_aside` names the damaged one that it replaces, if it does."""
 
