@@ -62,7 +62,8 @@ test-fast: venv ## The tests that need no booted host and no patience, in under 
 # No two of them at a time: each uses all processors by itself.
 .PHONY: test-faults
 test-faults: venv ## The full form of every harness (crashes, errors, power cuts, damage, mutants), in under 45 minutes; root
-	@RECONCILER_FAULTS=1 $(PYTEST) -s -p no:cacheprovider --timeout 3600 tests/faults tests/state/test_crash.py tests/state/test_damage.py
+	@RECONCILER_FAULTS=1 $(PYTEST) -s -p no:cacheprovider --timeout 3600 tests/faults tests/state/test_crash.py tests/state/test_damage.py \
+		tests/test_cases.py tests/test_rollback_cases.py -k "not test_cases.py and not test_rollback_cases.py or crash or kill or failure"
 
 .PHONY: check
 check: venv ## Format, lint, types, layers, generated files

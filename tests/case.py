@@ -142,7 +142,7 @@ def document(spec: Mapping[str, Any]) -> str:
 
 def read(path: Path) -> dict[str, Any]:
     """A case file as data. Raises for duplicate keys."""
-    yaml = YAML(typ="safe", pure=True)
+    yaml = YAML(typ="safe", pure=False)
     data: dict[str, Any] = yaml.load(path.read_text())
     return data
 

@@ -15,9 +15,9 @@ from tests.host.booted import BootedHost
 pytest_plugins = ["tests.left_out"]
 pytest.register_assert_rewrite("tests.sequences.course")
 
-# No deadlines: how long an example takes says more about the machine than about the code. In CI the examples are always the same ones, so
-# that a change is judged by what it changes; on a developer's machine every run looks somewhere else.
-hypothesis.settings.register_profile("ours", deadline=None, derandomize=bool(os.environ.get("CI")), print_blob=True)
+# No deadlines: how long an example takes says more about the machine than about the code. In the short form the examples are always the
+# same ones, so that a change is judged by what it changes; each run of the full form looks somewhere else.
+hypothesis.settings.register_profile("ours", deadline=None, derandomize=os.environ.get("RECONCILER_FAULTS") != "1", print_blob=True)
 hypothesis.settings.load_profile("ours")
 
 
@@ -37,6 +37,10 @@ SLOW = (
     *(f"tests/formats/test_{name}" for name in ("calendar", "logrotate", "sudoers", "unit_exec")),
     *(f"tests/test_{name}" for name in ("rollback_cases", "snapshots", "tutorial")),
     *("tests/sequences/", "tests/faults/", "tests/cli/test_prune_brake", "tests/host/test_sequences", "tests/host/test_plan_reads_only"),
+    *(f"tests/{name}" for name in ("test_gates", "cli/test_one_at_a_time", "spec/test_load.py::test_no_", "formats/test_upcoming")),
+    *(f"tests/test_project.py::test_{name}" for name in ("where_nothing", "what_is_left_out")),
+    *(f"tests/render/test_markdown.py::test_{name}" for name in ("what_fits", "many", "ten_thousand", "text_from", "one_giant")),
+    *("tests/executor/test_run.py::test_a_flood", "tests/executor/test_trees.py::test_a_full", "tests/cli/test_canaries"),
     *("tests/jobs/", "tests/kinds/", "tests/bench/", "tests/engine/test_properties", "tests/test_examples", "tests/test_imports"),
 )
 """Where the many stand that need patience: every case at every moment, every field with every character. `make test` has them."""

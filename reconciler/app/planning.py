@@ -20,9 +20,11 @@ from reconciler.core.plan import Plan
 from reconciler.core.spec import SourceReader
 from reconciler.core.state import Memory, Started
 from reconciler.core.values import frozen
+from reconciler.engine.inside import nowhere
 from reconciler.engine.situation import Request, Situation
 from reconciler.host.environment import nanoseconds, now, throwaway_key
 from reconciler.host.hosts import machine_id, open_host, state_directory, static_hostname
+from reconciler.host.inside import ends_us
 from reconciler.host.live import LiveHost
 from reconciler.host.state_read import read_memory
 from reconciler.kinds import discover
@@ -144,6 +146,7 @@ def plan_host(loaded: Loaded, options: PlanOptions, host: Host | SnapshotView | 
             now_ns=nanoseconds() if host.running and not hasattr(host, "taken") else 0,
             clock=now(),
             retry=options.retry,
+            inside=ends_us if isinstance(host, LiveHost) else nowhere,
         )
         lost = _lost(request)
         if lost:

@@ -49,6 +49,7 @@ def check(wanted: HealthOptions) -> int:
 def _look(wanted: HealthOptions, chosen: Chosen) -> int:
     """Raises HostError when systemd cannot be asked."""
     from reconciler.app.healing import heal
+    from reconciler.app.probing import asked, left_running
     from reconciler.app.services import look, remembered
 
     healings: dict[str, dict[str, Any]] = {}
@@ -57,8 +58,12 @@ def _look(wanted: HealthOptions, chosen: Chosen) -> int:
         if healed.problem is not None:
             return _none(wanted, [healed.problem], ExitCode.BUSY if healed.busy else ExitCode.ERROR)
         healings = {name: one.data for name, one in healed.done.items()}
-    rows = [{**row, "healing": healings.get(row["name"])} for row in look(chosen, remembered())]
-    return _print(wanted, rows)
+    known = look(chosen, remembered())
+    rows = asked(known, chosen, [name for name, one in healings.items() if one["outcome"] == "healed"])
+    if wanted.heal:
+        sick = (row for seen, row in zip(known, rows, strict=True) if seen["healthy"] and row["healthy"] is False)
+        healings |= {row["name"]: left_running(row) for row in sick if row["name"] not in healings}
+    return _print(wanted, [{**row, "healing": healings.get(row["name"])} for row in rows])
 
 
 def _print(wanted: HealthOptions, rows: Sequence[dict[str, Any]]) -> int:

@@ -13,7 +13,7 @@ from reconciler.core.host import Executor, HostView
 from reconciler.core.kind import Impossible
 from reconciler.core.plan import Plan
 from reconciler.core.state import OwedRow
-from reconciler.engine import compare, gates, order, owed, stale
+from reconciler.engine import compare, gates, inside, order, owed, stale
 from reconciler.engine.situation import Request, Situation, survey
 
 Simulator = Callable[[HostView], Executor]
@@ -172,13 +172,20 @@ def _by_need(needs: Mapping[Address, frozenset[Address]]) -> list[tuple[Address,
 def _impossible(draft: _Draft, change: Change) -> bool:
     """Whether no action can make this change, whoever owns the object; then it is blocked, with the kind's reason."""
     try:
-        for _ in draft.request.kinds[change.address.kind].actions(change):
-            pass
+        _actions(draft.request, change)
     except Impossible as reason:
         draft.block(change.address, str(reason))
         draft.diagnostics.append(error("cannot be changed", str(reason), address=change.address, source=_source(change.part)))
         return True
     return False
+
+
+def _actions(request: Request, change: Change) -> list[Step]:
+    """Raises Impossible."""
+    steps = list(request.kinds[change.address.kind].actions(change))
+    if why := inside.refusal(steps, request.inside):
+        raise Impossible(why)
+    return steps
 
 
 def _refuse_adoption(draft: _Draft) -> None:
@@ -231,7 +238,7 @@ def _steps(draft: _Draft) -> tuple[Step, ...]:
     for change in draft.changes:
         if change.address not in draft.idle and change.verb not in (Verb.NONE, Verb.FORGET):
             try:
-                steps += request.kinds[change.address.kind].actions(change)
+                steps += _actions(request, change)
             except Impossible as reason:
                 draft.block(change.address, str(reason))
                 draft.diagnostics.append(error("cannot be changed", str(reason), address=change.address, source=_source(change.part)))
@@ -239,6 +246,7 @@ def _steps(draft: _Draft) -> tuple[Step, ...]:
     steps = [step for step in steps if step.causes[0].address not in draft.blocked]
     steps += _watchers(draft, steps)
     steps += owed.steps(draft.pending, situation, request.kinds)
+    steps = list(inside.spared(steps, request.inside))
     if request.memory.holds:
         from reconciler.engine import holds
 

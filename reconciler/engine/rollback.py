@@ -16,7 +16,7 @@ from reconciler.core.result import ApplyResult, Outcome, Status
 from reconciler.core.spec import Spec
 from reconciler.core.state import Journal, LedgerRow, OwedRow
 from reconciler.core.values import frozen
-from reconciler.engine import gates, holds
+from reconciler.engine import gates, holds, inside
 from reconciler.engine.applier import ending, still_owed, unsettled, warnings
 from reconciler.engine.execution import Run, Settle, Tell, arm, unarmed
 from reconciler.engine.planner import Simulator
@@ -41,15 +41,25 @@ class Rollback:
         return all(step.held for step in self.reversal.steps)
 
 
-def plan_rollback(wish: Wish, view: HostView, kinds: Kinds, tool: str, simulator: Simulator, unprotect: Collection[str] = ()) -> Rollback:
-    """Compare, refuse what must not be undone, and try the rest on a simulated host."""
+def plan_rollback(
+    wish: Wish,
+    view: HostView,
+    kinds: Kinds,
+    tool: str,
+    simulator: Simulator,
+    unprotect: Collection[str] = (),
+    ours: inside.Inside = inside.nowhere,
+) -> Rollback:
+    """Compare, refuse what must not be undone, and try the rest on a simulated host. `ours` says of a unit that we are a part of it."""
     found = reversal(wish, view)
+    found = replace(found, steps=tuple(inside.spared(found.steps, ours)))
     memory = wish.memory
     plan = Plan(memory.spec_host, spec_commit=memory.commit, steps=found.steps, memory=memory)
     request = Request(Spec(memory.spec_host), kinds, view, memory, tool)
     refusals = [_refusal(address, why) for address, why in sorted(found.refused.items())]
     refusals += [_held(address, why) for address in found.moving if (why := holds.reason(memory.holds, address))]
     refusals += [_protected(address) for address in _protected_ones(found, wish, unprotect)]
+    refusals += [_ending(why, found) for why in [inside.refusal(found.steps, ours)] if why]
     failures = {} if refusals or not found.steps else _simulate(found, wish, simulator(view))
     problems = [error("would not come back", why, address=address) for address, why in sorted(failures.items())]
     return Rollback(wish, found, plan, request, (*refusals, *problems))
@@ -61,6 +71,10 @@ def _refusal(address: Address, why: str) -> Diagnostic:
         f"{why}. --overwrite '{name}' gives up what was changed since, which is kept for another rollback; --exclude '{name}' leaves it."
     )
     return Diagnostic(Severity.ERROR, "not as the run left it", detail, address, rule="changed-since", refusal=True)
+
+
+def _ending(why: str, found: Reversal) -> Diagnostic:
+    return Diagnostic(Severity.ERROR, "this run would end itself", f"Undoing run {found.past.number}: {why}.", rule="inside", refusal=True)
 
 
 def _held(address: Address, why: str) -> Diagnostic:

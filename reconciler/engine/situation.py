@@ -14,6 +14,7 @@ from reconciler.core.kind import Kinds
 from reconciler.core.spec import Spec, nothing
 from reconciler.core.state import LedgerRow, Memory, Started
 from reconciler.core.values import frozen
+from reconciler.engine.inside import Inside, nowhere
 
 
 @frozen
@@ -24,7 +25,7 @@ class Request:
     that differ. `unprotect` are addresses whose protection is lifted for this run. `tool` is our version. `about` is what the journal says
     of the run besides: who began it. `started` is what is remembered of processes, by unit; `now_ns` is the time in nanoseconds since the
     epoch, 0 where there is none. `clock` is when the plan is made, on whatever machine, in seconds; 0: not told. `retry`: also what did not
-    pass its gate before.
+    pass its gate before. `inside` says of a unit that this run is a part of it.
     """
 
     spec: Spec
@@ -41,6 +42,7 @@ class Request:
     now_ns: int = 0
     clock: int = 0
     retry: bool = False
+    inside: Inside = nowhere
 
     def selects(self, address: Address) -> bool:
         """Whether `--target` and `--exclude` leave this address in the plan."""

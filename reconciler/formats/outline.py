@@ -144,7 +144,7 @@ def _unit(text: str, *, names: bool) -> str:
         lines.append(f"[{section}]")
         for name, values in directives.items():
             for value in [values] if isinstance(values, str) else values:
-                if section == "Install" or name in ("Type", "RemainAfterExit"):
+                if section == "Install" or name in ("Type", "RemainAfterExit", "RefuseManualStop"):
                     lines.append(f"{name}={value}")
                 elif names or name == "ExecReload":
                     lines.append(f"{name}={'?' if value else ''}")

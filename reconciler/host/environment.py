@@ -49,7 +49,7 @@ def random_hex(count: int) -> str:
 def started_by() -> dict[str, str]:
     """Who began this process, as far as is known: `user`, the person behind sudo or the login, and `unit`, the service or session."""
     user = variable("SUDO_USER") or _login_user()
-    unit = _own_unit()
+    unit = next(reversed(own_units()), "")
     return {name: value for name, value in (("user", user), ("unit", unit)) if value}
 
 
@@ -64,10 +64,14 @@ def _login_user() -> str:
     return ""
 
 
-def _own_unit() -> str:
-    """The innermost service or scope of systemd that we run in."""
-    parts = _small("/proc/self/cgroup").strip().rpartition("::")[2].split("/")
-    return next((part for part in reversed(parts) if part.endswith((".service", ".scope"))), "")
+def own_units() -> tuple[str, ...]:
+    """The services and scopes of systemd that we run in, the innermost last."""
+    found: list[str] = []
+    for line in _small("/proc/self/cgroup").splitlines():
+        _, controllers, path = [*line.split(":", 2), "", ""][:3]
+        if controllers in ("", "name=systemd"):
+            found = [part for part in path.split("/") if part.endswith((".service", ".scope"))] or found
+    return tuple(found)
 
 
 def _small(path: str) -> str:

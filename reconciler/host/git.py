@@ -103,9 +103,9 @@ class _Objects:
 
     def get(self, name: str, shown: str) -> bytes:
         """The content of an object. Raises SourceError."""
-        process = self._start()
-        assert process.stdin is not None
         try:
+            process = self._start()
+            assert process.stdin is not None
             process.stdin.write(name.encode() + b"\n")
             answer = self._line().split()
             if len(answer) != 3:  # id, type and size

@@ -70,7 +70,12 @@ def _start() -> None:
     _mark[:] = [f"{os.getpid()}-{os.urandom(8).hex()}"]
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
-    pid = os.fork()
+    try:
+        pid = os.fork()
+    except OSError:
+        os.close(reader)
+        os.close(writer)
+        raise
     if pid == 0:
         _keep(reader, _mark[0])
     os.close(reader)
@@ -95,12 +100,13 @@ def end_marked(wanted: str = "") -> None:
     """Kill every process that carries the mark. None named: that of this apply; nothing, if it has started no program."""
     wanted = wanted or next(iter(_mark), "")
     for _ in range(_ROUNDS if wanted else 0):
-        found = list(_marked(f"{MARK}={wanted}".encode()))
-        if not found:
-            return
-        for pid in found:
-            with suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
+        with suppress(OSError):  # no descriptor left to list processes with: the next time
+            found = list(_marked(f"{MARK}={wanted}".encode()))
+            if not found:
+                return
+            for pid in found:
+                with suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
         time.sleep(_PAUSE)  # one that was just starting another is seen the next time
 
 

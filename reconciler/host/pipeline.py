@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from typing import IO, Any
 
 from reconciler.core.values import frozen
-from reconciler.host.run import ENVIRONMENT, escape, find_program
+from reconciler.host.run import ENVIRONMENT, escape, find_program, not_run
 
 _CHUNK = 1 << 18
 _ERRORS = 1 << 16
@@ -41,7 +41,7 @@ def pipe(stages: Sequence[Sequence[str]], take: Take, *, stdin: int | None = Non
     """Run all at once, each reading the output of the one before; the first reads `stdin`, and `take` gets the output of the last.
 
     Programs get no other descriptor of ours than `pass_fds`, a fixed environment and umask 077. When anything is raised, by `take` as well,
-    they are killed and reaped first. Raises ProgramMissing, and whatever `take` raises.
+    they are killed and reaped first. Raises ProgramMissing, NotRun, and whatever `take` raises.
     """
     with ExitStack() as stack:
         processes: list[subprocess.Popen[bytes]] = []
@@ -60,17 +60,21 @@ def pipe(stages: Sequence[Sequence[str]], take: Take, *, stdin: int | None = Non
 
 
 def _start(argv: Sequence[str], source: int | IO[bytes], pass_fds: Sequence[int]) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [find_program(argv[0]), *argv[1:]],
-        stdin=source,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=ENVIRONMENT,
-        cwd="/",
-        umask=0o077,
-        start_new_session=True,
-        pass_fds=tuple(pass_fds),
-    )
+    program = find_program(argv[0])
+    try:
+        return subprocess.Popen(
+            [program, *argv[1:]],
+            stdin=source,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=ENVIRONMENT,
+            cwd="/",
+            umask=0o077,
+            start_new_session=True,
+            pass_fds=tuple(pass_fds),
+        )
+    except OSError as error:
+        raise not_run(program, error) from error
 
 
 def _pump(processes: Sequence[subprocess.Popen[bytes]], take: Take) -> list[tuple[str, ...]]:

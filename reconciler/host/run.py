@@ -6,7 +6,6 @@ To be imported by what is about to start a program and not before: subprocess co
 from __future__ import annotations
 
 import os
-import select
 import selectors
 import signal
 import subprocess
@@ -27,6 +26,10 @@ _TICK = 0.1
 
 class ProgramMissing(HostError):
     """A program that is needed is not on the host."""
+
+
+class NotRun(HostError):
+    """The kernel refused what it takes to run a program: a descriptor, a process, the program itself."""
 
 
 class TimedOut(HostError):
@@ -61,30 +64,41 @@ def run(  # all by keyword
     The program gets no descriptor of ours, no terminal, no environment, umask 022 and `/` as its directory. When its time is up, its
     process group is killed. Under the lock of an apply more is promised: what it has started is killed too when its time is up, wherever
     it has gone, and if we are killed it dies with all of that (`keeper`). Half an account is then left at worst, and the next apply
-    completes it. What it leaves running when it ends in time lives on. Raises ProgramMissing, TimedOut.
+    completes it. What it leaves running when it ends in time lives on. Raises ProgramMissing, NotRun, TimedOut.
     """
     program = find_program(argv[0])
-    process = subprocess.Popen(
-        [program, *argv[1:]],
-        stdin=subprocess.PIPE if input else subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env={**ENVIRONMENT, **(variables or {}), **keeper.mark()},
-        cwd="/",
-        umask=0o022,
-        start_new_session=True,
-    )
+    try:
+        process = subprocess.Popen(
+            [program, *argv[1:]],
+            stdin=subprocess.PIPE if input else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**ENVIRONMENT, **(variables or {}), **keeper.mark()},
+            cwd="/",
+            umask=0o022,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise not_run(program, error) from error
     try:
         out, err = _converse(process, input, time.monotonic() + timeout, cap)
     except TimeoutError:
         _abandon(process)
         raise TimedOut("a program did not end in time", f"{program} was killed after {timeout:g} s") from None
+    except OSError as error:
+        _abandon(process)
+        raise not_run(program, error) from error
     except BaseException:  # a Ctrl-C for one
         _abandon(process)
         raise
     finally:
         _end(process)
     return Result(process.returncode, out, err)
+
+
+def not_run(program: str, error: OSError) -> NotRun:
+    """What the kernel said when it was to be run, to be raised."""
+    return NotRun("a program cannot be run", f"{program}: {error.strerror}")
 
 
 @cache
@@ -148,18 +162,10 @@ def _feed(selector: selectors.BaseSelector, stream: Any, rest: memoryview) -> me
 
 
 def _wait(process: subprocess.Popen[bytes], deadline: float) -> None:
-    """Until it has ended. subprocess would look every now and then, and later than need be."""
-    if process.poll() is not None:
-        return
-    fd = os.pidfd_open(process.pid)
     try:
-        poll = select.poll()
-        poll.register(fd, select.POLLIN)
-        if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
-            raise TimeoutError
-    finally:
-        os.close(fd)
-    process.wait()
+        process.wait(max(0.0, deadline - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        raise TimeoutError from None
 
 
 def _abandon(process: subprocess.Popen[bytes]) -> None:

@@ -156,18 +156,23 @@ def logs(units: Sequence[str], *, follow: bool, lines: int | None, since: str, a
     """Hand our output over to journalctl; its exit status. Ends with it, or with the keyboard. `units` may have `*`. Raises HostError."""
     import subprocess
 
-    from reconciler.host.run import ENVIRONMENT, find_program
+    from reconciler.host.run import ENVIRONMENT, find_program, not_run
 
     if not units:
         return 0
 
-    argv = [find_program("journalctl"), "--no-pager", *(f"--unit={unit}" for unit in units)]
+    program = find_program("journalctl")
+    argv = [program, "--no-pager", *(f"--unit={unit}" for unit in units)]
     argv += ["--follow"] if follow else []
     argv += [f"--lines={lines}"] if lines is not None else []
     argv += [f"--since={since}"] if since else []
     argv += ["--output=json"] if as_json else []
     environment: Mapping[str, str] = {**{name: value for name, value in ENVIRONMENT.items() if name != "TZ"}, **_zone()}
-    with subprocess.Popen(argv, stdin=subprocess.DEVNULL, env=environment, cwd="/") as process:
+    try:
+        started = subprocess.Popen(argv, stdin=subprocess.DEVNULL, env=environment, cwd="/")
+    except OSError as error:
+        raise not_run(program, error) from error
+    with started as process:
         try:
             return process.wait()
         except KeyboardInterrupt:

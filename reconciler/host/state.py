@@ -22,7 +22,7 @@ from reconciler.host import state_schema as schema
 from reconciler.host.failpoints import hit
 from reconciler.host.state_files import StateDamaged, StateError, make_state_directory
 from reconciler.host.state_history import History, open_history
-from reconciler.host.state_open import Opened, open_state, recover
+from reconciler.host.state_open import Opened, commit, open_state, recover
 from reconciler.host.state_read import BROKEN, load, read_beside, read_memory, to_memory, trouble
 from reconciler.host.state_schema import Row
 from reconciler.host.state_write import Transaction, write_witness
@@ -243,7 +243,10 @@ class Store(History):
             yield change
             meta, wrote = change.finish()
             hit(f"state.{name}.written")
-            self._connection.execute("COMMIT" if wrote else "ROLLBACK")
+            if wrote:
+                commit(self._connection, self._directory)
+            else:
+                self._connection.execute("ROLLBACK")
         except BROKEN as problem:
             self._abandon()
             raise trouble("written", problem) from problem

@@ -137,7 +137,7 @@ def _from_database(path: str, beside: Beside, machine_id: str) -> Memory:
     except TimeoutError:
         return Memory(unreadable=f"{path}: a running apply is writing it; try again")
     except StateError as problem:
-        return Memory(damaged=f"{path}: {problem.detail}", key=beside.key)
+        return Memory(damaged=INTERRUPTED if problem.detail == INTERRUPTED else f"{path}: {problem.detail}", key=beside.key)
     memory = to_memory(loaded, beside, machine_id)
     if memory.damaged and interrupted:
         return replace(memory, damaged=INTERRUPTED)

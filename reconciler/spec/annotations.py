@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
+from functools import cache
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -83,22 +84,27 @@ class SourcePlan:
                 yield from self.each.find(item, at)
 
 
-def source_plan(annotation: Any, metadata: Sequence[Any] = (), above: tuple[Any, ...] = ()) -> SourcePlan | None:
-    """The SourcePlan of an annotation; None when nothing below it names a file."""
+@cache
+def source_plan(model: type[BaseModel]) -> SourcePlan | None:
+    """The SourcePlan of a model; None when nothing below it names a file."""
+    return _source_plan(model, (), ())
+
+
+def _source_plan(annotation: Any, metadata: Sequence[Any], above: tuple[Any, ...]) -> SourcePlan | None:
     if get_origin(annotation) is Annotated:
-        return source_plan(get_args(annotation)[0], (*metadata, *annotation.__metadata__), above)
+        return _source_plan(get_args(annotation)[0], (*metadata, *annotation.__metadata__), above)
     here = any(isinstance(item, SourcePath) or (isinstance(item, FieldInfo) and _marked(item)) for item in metadata)
     found: dict[str, SourcePlan] = {}
     each = None
     for member in get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,):
         if get_origin(member) is Annotated or get_origin(member) in (Union, UnionType):
-            inner = source_plan(member, (), above)
+            inner = _source_plan(member, (), above)
             here, found, each = (here or inner.here, found | dict(inner.fields), each or inner.each) if inner else (here, found, each)
         elif is_model(member) and member not in above:
-            plans = {name: source_plan(info.annotation, info.metadata, (*above, member)) for name, info in fields_of(member).items()}
+            plans = {name: _source_plan(info.annotation, info.metadata, (*above, member)) for name, info in fields_of(member).items()}
             found |= {name: plan for name, plan in plans.items() if plan is not None}
         elif arguments := [item for item in get_args(member) if item is not Ellipsis]:
-            each = source_plan(arguments[-1], (), above) or each
+            each = _source_plan(arguments[-1], (), above) or each
     return SourcePlan(here, found, each) if here or found or each else None
 
 

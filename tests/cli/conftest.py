@@ -10,6 +10,7 @@ from unittest import mock
 import pytest
 import typer.main
 
+import reconciler.cli.main
 import reconciler.spec.load
 from reconciler.host.tree import TreeHost
 from reconciler.kinds import discover
@@ -20,7 +21,9 @@ from tests.cli.command import OPENED, Tree, make_tree
 @pytest.fixture(scope="package", autouse=True)
 def _made_once() -> Iterator[None]:
     """What every process makes once, the command line's parser and the spec's model, is made once here; what it leaves open is known."""
-    model, make = host_model(discover()), TreeHost.__init__
+    model, make, command_line = host_model(discover()), TreeHost.__init__, reconciler.cli.main.command_line
+
+    made = cache(command_line)
 
     def remembered(host: TreeHost, root: str, state: str) -> None:
         make(host, root, state)
@@ -29,6 +32,7 @@ def _made_once() -> Iterator[None]:
     with (
         mock.patch.object(TreeHost, "__init__", remembered),
         mock.patch.object(reconciler.spec.load, "host_model", return_value=model),
+        mock.patch.object(reconciler.cli.main, "command_line", lambda names: made(tuple(names))),
         mock.patch.object(typer.main, "get_command", cache(typer.main.get_command)),
     ):
         yield

@@ -35,7 +35,7 @@ _CANDIDATES = (
     *(_KEY, "2027-01-31", "localhost:80", "any", "/home/u", "absent", "ALL", "10.0.0.0/8"),
     *("always", "gzip", "daily", "timer", "UTC", "host", "-%Y%m%d"),
     *("running", "restart", "none", "enforce", "source.txt", "/usr/bin/true x"),
-    *("x.slice", "continue", "closed", "local"),
+    *("x.slice", "continue", "closed", "local", "warn", "http://localhost/x"),
 )
 """One of these is valid wherever text is."""
 _LEAST: dict[str, dict[str, Any]] = {

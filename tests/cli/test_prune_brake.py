@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +80,26 @@ class Site:
         return {str(path): path.read_bytes() if path.is_file() and not path.is_symlink() else b"" for path in self.root.rglob("*")}
 
 
+@pytest.fixture(scope="session")
+def applied(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Site]:
+    """The site of a kind as it is after the two applies, which are made once: each asker has it afresh, in the same place."""
+    base = tmp_path_factory.mktemp("sites")
+
+    @cache
+    def made(kind: str) -> Site:
+        site = Site(base / kind, kind)
+        subprocess.run(["/bin/cp", "-a", site.place, base / f"{kind}.kept"], check=True)
+        return site
+
+    def afresh(kind: str) -> Site:
+        site = made(kind)
+        shutil.rmtree(site.place)
+        subprocess.run(["/bin/cp", "-a", base / f"{kind}.kept", site.place], check=True)
+        return site
+
+    return afresh
+
+
 def fact(path: Path) -> tuple[str, tuple[Any, ...]]:
     """All that can be said of a path."""
     found = path.lstat()
@@ -110,25 +132,25 @@ BAD: dict[str, Callable[[str], str]] = {
 
 @of_each_kind
 @pytest.mark.parametrize("bad", BAD)
-def test_a_bad_spec_removes_nothing(kind: str, bad: str, tmp_path: Path) -> None:
+def test_a_bad_spec_removes_nothing(kind: str, bad: str, applied: Callable[[str], Site]) -> None:
     """Empty, emptied, of another host, unreadable: refused before the first effect, and the host and our state are as they were."""
-    site = Site(tmp_path / "site", kind)
+    site = applied(kind)
     refused(site, BAD[bad](document(spec(kind))))
 
 
 @of_each_kind
-def test_too_much_at_once_removes_nothing(kind: str, tmp_path: Path) -> None:
+def test_too_much_at_once_removes_nothing(kind: str, applied: Callable[[str], Site]) -> None:
     """Four of five are more than three and more than 30 %: refused, whatever the kind; three of five are what somebody meant."""
-    site = Site(tmp_path / "site", kind)
+    site = applied(kind)
     refused(site, document(spec(kind, FIVE[:1])))
 
     assert site.apply(document(spec(kind, FIVE[:2]))) == 0
 
 
 @of_each_kind
-def test_a_truncated_spec_removes_no_more_than_the_brake_lets_through(kind: str, tmp_path: Path) -> None:
+def test_a_truncated_spec_removes_no_more_than_the_brake_lets_through(kind: str, applied: Callable[[str], Site]) -> None:
     """Cut at any line, where each line is one resource: refused and nothing changed, or at most three of a kind are gone; never more."""
-    site = Site(tmp_path / "site", kind)
+    site = applied(kind)
     lines = ["version: 1", f"host: {HOST}"]
     for section, named in spec(kind).items():
         lines += [f"{section}:", *(f"  {name}: {json.dumps(said)}" for name, said in named.items())]
@@ -177,9 +199,9 @@ HARMS: dict[str, Callable[[Site], object]] = {
 
 @of_each_kind
 @pytest.mark.parametrize("harm", HARMS)
-def test_a_ledger_that_cannot_be_trusted_removes_nothing(kind: str, harm: str, tmp_path: Path) -> None:
+def test_a_ledger_that_cannot_be_trusted_removes_nothing(kind: str, harm: str, applied: Callable[[str], Site]) -> None:
     """Two of five leave the spec while the ledger is damaged, old, another's or gone: they stay, the rest converges."""
-    untrusted(Site(tmp_path / "site", kind), harm)
+    untrusted(applied(kind), harm)
 
 
 def untrusted(site: Site, harm: str) -> None:
@@ -195,9 +217,9 @@ def untrusted(site: Site, harm: str) -> None:
 
 
 @pytest.mark.parametrize("harm", [harm for harm in HARMS if "absent" not in harm])
-def test_an_empty_spec_on_a_damaged_ledger_is_refused(harm: str, tmp_path: Path) -> None:
+def test_an_empty_spec_on_a_damaged_ledger_is_refused(harm: str, applied: Callable[[str], Site]) -> None:
     """Nothing declared, and a ledger that cannot be trusted: it is not begun again with nothing in it."""
-    site = Site(tmp_path / "site", "files")
+    site = applied("files")
     HARMS[harm](site)
     refused(site, document({}))
 
@@ -206,9 +228,9 @@ def test_an_empty_spec_on_a_damaged_ledger_is_refused(harm: str, tmp_path: Path)
 
 
 @pytest.mark.parametrize("bad", ["nothing declared", "another host"])
-def test_the_sweep_sees_a_missing_guard(bad: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_sweep_sees_a_missing_guard(bad: str, applied: Callable[[str], Site], monkeypatch: pytest.MonkeyPatch) -> None:
     """With the guards taken out the sweep above fails."""
-    site = Site(tmp_path / "site", "files")
+    site = applied("files")
     monkeypatch.setattr(guards, "GUARDS", ())
     text = document({**spec("files", ()), "files": {}}) if bad == "another host" else document({})
     with pytest.raises(AssertionError):
@@ -216,9 +238,9 @@ def test_the_sweep_sees_a_missing_guard(bad: str, tmp_path: Path, monkeypatch: p
 
 
 @pytest.mark.parametrize("harm", ["without its witness", "of another machine"])
-def test_the_sweep_sees_a_ledger_that_is_believed(harm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_sweep_sees_a_ledger_that_is_believed(harm: str, applied: Callable[[str], Site], monkeypatch: pytest.MonkeyPatch) -> None:
     """With a damaged ledger taken for a whole one the sweep above fails."""
-    site = Site(tmp_path / "site", "files")
+    site = applied("files")
 
     def believed(*args: Any, **options: Any) -> Memory:
         return replace(whole(*args, **options), damaged="")

@@ -13,7 +13,7 @@ from unittest import mock
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from reconciler.app import healing, holding, service_standing
+from reconciler.app import healing, holding, probing, service_standing
 from reconciler.app.holding import Answer, Wanted
 from reconciler.app.planning import Planned
 from reconciler.app.services import address_of
@@ -428,3 +428,60 @@ def test_the_list_is_sorted_and_marked(host: Played, spec: Path) -> None:
     assert ["NAME", "api", "idle", "lazy", "web"] == [line.split()[0] for line in lines]
     assert ["NOTES", "held until 2027-01-15 09:00 UTC", "masked", "", ""] == [line[at:] for line in lines]
     assert "not installed" in lines[4]
+
+
+PROBED = """\
+version: 1
+host: h1
+services:
+  web: {exec_start: [/usr/bin/web], health: {http: "http://127.0.0.1:1/", within: 30s, interval: 2s}}
+  api: {exec_start: [/usr/bin/api], user: root, health: {command: [/usr/bin/check, me]}}
+  lazy: {exec_start: [/usr/bin/lazy], health: {within: 3s}}
+"""
+
+
+def test_what_the_spec_says_to_ask_is_asked(host: Played, tmp_path: Path) -> None:
+    """A service that runs and does not answer is not well; one that does not run is not asked, and a command only by root."""
+    spec = tmp_path / "probed.yaml"
+    spec.write_text(PROBED)
+    asked: list[tuple[str, ...]] = []
+
+    def probe(said: tuple[str, ...], _user: str = "") -> str:
+        asked.append(said)
+        return "answered 500" if said[0] == "http" else ""
+
+    with mock.patch.multiple(probing, probe=probe, is_root=lambda: True):
+        done = health(spec)
+        held_back = json.loads(health(spec, "--heal", "--json").out)["services"]
+        host.units["web"] = FAILED
+        failed = health(spec)
+    with mock.patch.multiple(probing, probe=probe, is_root=lambda: False):
+        untold = health(spec, "api", "--json")
+
+    assert (2, 2, 3) == (done.code, failed.code, untold.code)
+    assert "web: it runs, and is not well: answered 500" in done.out
+    assert "2 of 3 healthy." in done.out
+    assert "failed (exit-code" in failed.out
+    assert [("command", "/usr/bin/check", "me"), ("http", "http://127.0.0.1:1/")] == sorted(asked[:2])
+    assert 5 == len(asked)
+    assert "only root can ask" in json.loads(untold.out)["services"][0]["reason"]
+    assert [] == host.started
+    healing_of = {row["name"]: row["healing"] for row in held_back}
+    assert "left" == healing_of["web"]["outcome"]
+    assert "reconciler service restart web" in healing_of["web"]["why"]
+
+
+def test_what_was_healed_is_given_its_time(host: Played, tmp_path: Path) -> None:
+    """A service that was just started again is asked until its `within` is over, and no longer."""
+    spec = tmp_path / "probed.yaml"
+    spec.write_text(PROBED)
+    answers = {"late": 3, "never": 1_000}
+    codes = {}
+    for name, number in answers.items():
+        said = iter(["not yet"] * number)
+        host.units["web"] = FAILED
+        host.course["web"] = [replace(UP, since=int(host.now))]
+        with mock.patch.multiple(probing, probe=lambda *_, said=said: next(said, ""), is_root=lambda: True, now=lambda: int(host.now)):
+            codes[name] = health(spec, "web", "--heal").code
+
+    assert {"late": 0, "never": 2} == codes

@@ -2,68 +2,32 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import shutil
-import struct
-import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
-
-import pytest
+from typing import TypeVar
 
 from reconciler.core.actions import ABSENT, Action, MakeDirectory, MakeLink, RemovePath, WriteFile
 from reconciler.core.digest import digest
 from reconciler.host.live import LiveHost
 from tests.executor.hosts_under_test import base_tree
+from tests.faults.disk import FLUSH_NOTHING, Disk, apart, disk, need
 
-_SHUTDOWN, _FLUSH_NOTHING = 0x8004587D, 2
-_OPTIONS = "loop,noauto_da_alloc"
-"""Without noauto_da_alloc ext4 flushes what is renamed over something, and hides a missing fsync."""
-
-
-class Disk:
-    """A small ext4 file system whose power can be cut."""
-
-    def __init__(self, place: Path) -> None:
-        self._image, self.root = place / "image", place / "mounted"
-        self.root.mkdir()
-        with self._image.open("wb") as file:
-            file.truncate(16 << 20)
-        subprocess.run(["mkfs.ext4", "-q", "-F", self._image], check=True, capture_output=True)
-        self._mount()
-        self.root.chmod(0o755)
-        base_tree(self.root)
-        (self.root / "etc/systemd/system").mkdir(parents=True)
-        subprocess.run(["sync", "-f", self.root], check=True)
-
-    def _mount(self) -> None:
-        subprocess.run(["mount", "-o", _OPTIONS, self._image, self.root], check=True, capture_output=True)
-
-    def cut(self) -> None:
-        """The power goes, and comes back."""
-        fd = os.open(self.root, os.O_RDONLY)
-        fcntl.ioctl(fd, _SHUTDOWN, struct.pack("I", _FLUSH_NOTHING))
-        os.close(fd)
-        self.end()
-        self._mount()
-
-    def end(self) -> None:
-        """Unmount."""
-        subprocess.run(["umount", self.root], check=True, capture_output=True)
+T = TypeVar("T")
 
 
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Disk]:
-    """A fresh one. Left out where no loop device can be mounted."""
-    if os.geteuid() != 0 or not shutil.which("mkfs.ext4"):
-        pytest.skip("needs root and mkfs.ext4: a file system of its own")
-    try:
-        found = Disk(tmp_path)
-    except subprocess.CalledProcessError as problem:
-        pytest.skip(f"no file system can be mounted here: {problem.stderr!r}")
-    yield found
-    found.end()
+def on_a_disk(place: Path, work: Callable[[Disk], T]) -> T:
+    """What comes of work on a fresh file system with a tree. Left out where none can be mounted."""
+
+    def there() -> T:
+        with disk("ext4", place) as found:
+            base_tree(found.root)
+            (found.root / "etc/systemd/system").mkdir(parents=True)
+            found.sync()
+            return work(found)
+
+    need("ext4")
+    return apart(there)
 
 
 def write(path: str) -> WriteFile:
@@ -106,29 +70,40 @@ def there(disk: Disk) -> list[str]:
     return found
 
 
-def test_a_finished_batch_survives(disk: Disk) -> None:
+def test_a_finished_batch_survives(tmp_path: Path) -> None:
     """After `finish` every file, directory and link of the batch is there for good, whole."""
-    perform(disk, BATCH, finish=True)
-    disk.cut()
 
-    assert len(BATCH) == len(there(disk))
+    def work(disk: Disk) -> list[str]:
+        perform(disk, BATCH, finish=True)
+        disk.cut(FLUSH_NOTHING)
+        return there(disk)
+
+    assert len(BATCH) == len(on_a_disk(tmp_path, work))
 
 
-def test_without_finish_it_does_not(disk: Disk) -> None:
+def test_without_finish_it_does_not(tmp_path: Path) -> None:
     """The test can fail: of a batch that was not finished something is missing after the cut, and nothing is half there."""
-    perform(disk, BATCH, finish=False)
-    disk.cut()
-    names = {path.name for path in (disk.root / "etc").iterdir() if path.name.startswith("f") and path.name[1:].isdigit()}
 
-    assert len(BATCH) > len(there(disk))
-    assert names == {Path(path).name for path in there(disk) if path.startswith(f"{disk.root}/etc/f")}
+    def work(disk: Disk) -> tuple[set[str], list[str]]:
+        perform(disk, BATCH, finish=False)
+        disk.cut(FLUSH_NOTHING)
+        names = {path.name for path in (disk.root / "etc").iterdir() if path.name.startswith("f") and path.name[1:].isdigit()}
+        return names, [path.removeprefix(str(disk.root)) for path in there(disk)]
+
+    names, whole = on_a_disk(tmp_path, work)
+
+    assert len(BATCH) > len(whole)
+    assert names == {Path(path).name for path in whole if path.startswith("/etc/f")}
 
 
-def test_nothing_goes_before_what_replaces_it_stays(disk: Disk) -> None:
+def test_nothing_goes_before_what_replaces_it_stays(tmp_path: Path) -> None:
     """A removal survives only together with what was put in place before it."""
-    perform(disk, [write("/etc/f1")], finish=True)
-    old = digest((disk.root / "etc/f1").read_bytes())
-    perform(disk, [write("/etc/f2"), RemovePath("/etc/f1", old)], finish=False)
-    disk.cut()
 
-    assert (disk.root / "etc/f2").exists()
+    def work(disk: Disk) -> bool:
+        perform(disk, [write("/etc/f1")], finish=True)
+        old = digest((disk.root / "etc/f1").read_bytes())
+        perform(disk, [write("/etc/f2"), RemovePath("/etc/f1", old)], finish=False)
+        disk.cut(FLUSH_NOTHING)
+        return (disk.root / "etc/f2").exists()
+
+    assert on_a_disk(tmp_path, work)

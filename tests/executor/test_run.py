@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -14,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from reconciler.host.lock import Lock
-from reconciler.host.run import ProgramMissing, TimedOut, escape, find_program, run
+from reconciler.host.pipeline import pipe
+from reconciler.host.run import NotRun, ProgramMissing, TimedOut, escape, find_program, run
 from tests.state.samples import child
 
 PYTHON = sys.executable
@@ -92,6 +94,25 @@ def test_programs_are_found_on_the_fixed_path(monkeypatch: pytest.MonkeyPatch, t
     assert not find_program("sh").startswith(str(tmp_path))
     with pytest.raises(ProgramMissing, match="no-such-program"):
         run(["no-such-program"], timeout=1)
+
+
+def test_what_the_kernel_refuses_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program that cannot be started, and one with which nothing can be exchanged, is an error of the host that names it."""
+    broken = tmp_path / "broken"
+    broken.write_bytes(b"\x7fELF nothing")
+    broken.chmod(0o755)
+    with pytest.raises(NotRun, match=f"{broken}: Exec format error"):
+        run([str(broken)], timeout=5)
+    with pytest.raises(NotRun, match=f"{broken}: Exec format error"):
+        pipe([["true"], [str(broken)]], lambda _: None)
+
+    monkeypatch.setattr(os, "set_blocking", _too_many)
+    with pytest.raises(NotRun, match="sleep: Too many open files"):
+        run(["sleep", "1000"], timeout=5)
+
+
+def _too_many(*_: object) -> None:
+    raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
 
 def test_text_of_others_is_made_safe() -> None:

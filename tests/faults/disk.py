@@ -99,6 +99,8 @@ def need(kind: str) -> None:
         pytest.skip(f"needs root and {program}: a file system of its own")
     if not Path("/dev/loop-control").exists():
         pytest.skip("needs loop devices: a file system of its own")
+    if subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode:
+        pytest.skip("needs mounts of its own: a file system of its own")
 
 
 def apart(work: Callable[[], T]) -> T:

@@ -61,7 +61,7 @@ MUTANTS: tuple[Mutant, ...] = (
     _mutant(
         "no fsync of the directories of a batch", "host/unsynced.py", "                os.fsync(fd)\n", "                pass\n", *BATCH
     ),
-    _mutant("the database does not wait for the disk", "host/state_open.py", '"synchronous = EXTRA"', '"synchronous = OFF"', *POWER),
+    _mutant("the database does not wait for the disk", "host/state_open.py", '"synchronous = FULL"', '"synchronous = OFF"', *POWER),
     Mutant(
         "ledger after the effect",
         "engine/execution.py",
@@ -85,8 +85,8 @@ MUTANTS: tuple[Mutant, ...] = (
     _mutant(
         "owed rows not written",
         "engine/execution.py",
-        "rows, [replace(row, run=run.number) for row in owing.values()], saved)",
-        "rows, [], saved)",
+        "rows, [replace(row, run=row.run or run.number) for row in owing.values()], saved\n",
+        "rows, [], saved\n",
         *KILLS,
     ),
     _mutant(

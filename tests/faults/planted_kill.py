@@ -11,7 +11,7 @@ from typing import Any
 from reconciler.app import applying
 from reconciler.core import result
 from reconciler.core.state import LedgerRow, OwedRow
-from reconciler.engine import applier, execution
+from reconciler.engine import applier, execution, gates
 from reconciler.host import failpoints, files, lock, owners, place, state_files, state_read, writes
 from reconciler.host.state import Store
 
@@ -46,6 +46,11 @@ def restart_not_owed() -> None:
         intend(self, run, steps, rows, [], saved)
 
     _plant(Store, "intend", without_owed)
+
+
+def gates_are_not_owed() -> None:
+    """A gate is passed, but never owed: a kill before it opened leaves a version that nobody looks at again."""
+    _plant(gates, "incurred", lambda _step: iter(()))
 
 
 def no_copy_kept() -> None:
@@ -177,11 +182,23 @@ def a_failed_run_says_it_was_applied() -> None:
     _plant(result.ApplyResult, "exit_code", lambda *_, **__: 0)
 
 
+def somebody_else_is_blamed() -> None:
+    """What fails is told of another resource of the same plan."""
+    fail = execution.Run.fail
+
+    def other(self: execution.Run, address: Any, reason: str) -> None:
+        everybody = sorted({cause.address for step in self.plan.steps for cause in step.causes})
+        fail(self, everybody[everybody.index(address) - 1] if address in everybody else address, reason)
+
+    _plant(execution.Run, "fail", other)
+
+
 KILLED: Mapping[str, Callable[[], None]] = {
     found.__name__: found
     for found in (
         ledger_after_the_effect,
         restart_not_owed,
+        gates_are_not_owed,
         no_copy_kept,
         written_in_place,
         chmod_after_rename,
@@ -201,6 +218,7 @@ BROKEN: Mapping[str, Callable[[], None]] = {
         errors_are_passed_over,
         a_bare_error_of_the_lock,
         a_failed_run_says_it_was_applied,
+        somebody_else_is_blamed,
     )
 }
 """Those that an error shows."""

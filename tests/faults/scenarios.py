@@ -11,15 +11,20 @@ _ONE = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE/IKyauy0fShoxO++NYFzKj58vMbC77MgYs
 _TWO = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGtR1DHfXX8UHL7OzPee3z3YYcO0Bp8LEWYaPu+su6kY alice@desk"
 _HERS = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAID/bo18E3IxGKYbJkrz4dVRiVxEwcqkJwWL35HDlgeJ4 her own"
 
+SICK = "666"
+"""What the unit of a service has in it that the pretended systemd does not keep up."""
+_STAYS_UP = {"within": "1s"}
+
 Spec = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """What was applied, and what is to be applied now."""
+    """What was applied, and what is to be applied now; with which exit codes, the first of an apply that nothing disturbs."""
 
     before: Spec
     after: Spec
+    codes: tuple[int, ...] = (0,)
 
 
 SCENARIOS: Mapping[str, Scenario] = {
@@ -145,6 +150,28 @@ SCENARIOS: Mapping[str, Scenario] = {
             "backups": {
                 "data": {"sources": ["/srv"], "destinations": ["/var/backups"], "schedule": "0 4 * * *", "keep": {"daily": 9}},
                 "new": {"sources": ["/opt"], "destinations": ["/var/backups"], "schedule": "weekly", "keep": {"daily": 7}},
+            },
+        },
+    ),
+    # Put back by the apply that tries it; told, and not tried again, by one that comes after that.
+    "gates": Scenario(
+        codes=(7, 4),
+        before={
+            "files": {"/etc/ml-api.conf": {"content": "port = 1\n", "mode": "0644"}},
+            "services": {
+                "ml-api": {"exec_start": ["/usr/bin/sleep", "1000"], "health": _STAYS_UP, "environment_file": ["/etc/ml-api.conf"]},
+                "ml-watch": {"exec_start": ["/usr/bin/sleep", "1001"], "health": _STAYS_UP},
+            },
+        },
+        after={
+            "files": {
+                "/etc/ml-api.conf": {"content": "port = 2\n", "mode": "0644"},
+                "/srv/other": {"content": "other\n", "mode": "0640"},
+            },
+            "services": {
+                "ml-api": {"exec_start": ["/usr/bin/sleep", f"{SICK}1"], "health": _STAYS_UP, "environment_file": ["/etc/ml-api.conf"]},
+                "ml-watch": {"exec_start": ["/usr/bin/sleep", "2001"], "health": _STAYS_UP},
+                "ml-new": {"exec_start": ["/usr/bin/sleep", f"{SICK}2"], "health": _STAYS_UP},
             },
         },
     ),

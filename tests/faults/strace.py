@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from tests.faults import forks
 from tests.faults.forks import Ended
@@ -30,16 +30,36 @@ _CALL = re.compile(r"(?:\d+ +)?(?P<name>\w+)\((?P<rest>.*)")
 _WRITING = re.compile(r"O_WRONLY|O_RDWR|O_CREAT")
 _NOT_OURS = re.compile(r"<(?:/memfd:|pipe:|socket:|/dev/(?:null|pts)|anon_inode)|systemd\.(?:new|json)")
 """Output, and what the pretended systemd writes."""
+_BY_DESCRIPTOR = frozenset(
+    ("write", "pwrite64", "fsync", "fdatasync", "ftruncate", "fchown", "fchmod", "fsetxattr", "fremovexattr", "flock")
+)
+_DESCRIPTOR = re.compile(r"\d+<([^>]*)>")
+_TOKEN = re.compile(r"(?:\d+|AT_FDCWD)<(?P<directory>[^>]*)>|\"(?P<name>[^\"]*)\"")
+_MOST = 700
+"""Characters of the arguments of a call."""
 _ATTACH_SECONDS = 20.0
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """The n-th call of a name, counted from 1, and what it was about, for people."""
+    """The n-th call of a name, counted from 1, and what it was about: its arguments, as far as they say which files."""
 
     name: str
     n: int
     about: str = ""
+
+    def paths(self) -> list[str]:
+        """The files that it was about: of a descriptor its own, of a name the name."""
+        if self.name in _BY_DESCRIPTOR:
+            return [found[1] for found in [_DESCRIPTOR.match(self.about)] if found]
+        found: list[str] = []
+        directory = ""
+        for token in _TOKEN.finditer(self.about.rpartition(" = ")[0] or self.about):
+            if token["name"] is None:
+                directory = token["directory"]
+            else:
+                found.append(str(PurePosixPath(directory, token["name"])))
+        return found
 
 
 def calls_in(trace: str) -> list[Call]:
@@ -55,7 +75,7 @@ def calls_in(trace: str) -> list[Call]:
         what = rest.partition("O_")[0] if name == "openat" else rest.partition(",")[0]
         if (name == "openat" and not _WRITING.search(rest)) or _NOT_OURS.search(what):
             continue
-        found.append(Call(name, counts[name], rest[:160]))
+        found.append(Call(name, counts[name], rest[:_MOST]))
     return found
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from reconciler.core.actions import Unit, UnitVerb
 from reconciler.core.host import Receipt, UnitState
 from reconciler.host.live import LiveHost
+from tests.faults.scenarios import SICK
 
 _DIRECTORIES = ("etc/systemd/system", "usr/lib/systemd/system")
 _READ = re.compile(r"^EnvironmentFile=-?(\S+)", re.MULTILINE)
@@ -69,6 +70,31 @@ class PretendedSystemd:
     def settle(self, names: Sequence[str], seconds: float) -> dict[str, str]:
         """What was started stays up."""
         return {}
+
+    def started_at(self, _name: str) -> float:
+        """As Systemd.started_at: long ago, nobody waits for what is pretended."""
+        return 0.0
+
+    def invocation(self, name: str) -> str:
+        """As Systemd.invocation. What is sick has another process at each look."""
+        known = self.known()
+        process = known["running"].get(name)
+        if process is not None and SICK in process["unit"]:
+            known["count"] += 1
+            process["invocation"] = f"{known['count']:032x}"
+            self._keep(known)
+        return process["invocation"] if process is not None else ""
+
+    def watch(self, _name: str, _invocation: str, _deadline: float) -> None:
+        """As Systemd.watch."""
+
+    def fallen(self, name: str, _invocation: str) -> Receipt:
+        """As Systemd.fallen."""
+        return Receipt(failed={name: "it ended and was started again"})
+
+    def last_words(self, _invocation: str) -> str:
+        """As Systemd.last_words."""
+        return ""
 
     def execute(self, action: Unit) -> Receipt:
         """As Systemd.execute."""

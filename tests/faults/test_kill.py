@@ -14,7 +14,7 @@ import pytest
 from tests.faults import figures
 from tests.faults.kill import SETTINGS
 from tests.faults.planted_kill import KILLED
-from tests.faults.workers import REPOSITORY, Workers
+from tests.faults.workers import REPOSITORY, Workers, judged
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.geteuid() != 0, reason="needs root: trees with real owners")]
 
@@ -132,19 +132,11 @@ def _questions(names: Mapping[str, list[str]], random: Any) -> list[dict[str, An
     return [{"setting": setting, "do": "kill", "at": at} for setting, at in sorted(chosen)]
 
 
-def _judged(workers: Workers, questions: list[dict[str, Any]], harness: str, seed: int) -> None:
-    answers = workers.ask_all(questions)
-    wrong = [f"{asked} {told['name']}: {told['wrong']}" for asked, told in zip(questions, answers, strict=True) if told["wrong"]]
-    figures.note(harness, points=len(questions), violations=len(wrong), seed=seed)
-
-    assert [] == wrong, f"seed {seed}, {len(wrong)} of {len(questions)} points:\n" + "\n".join(wrong[:20])
-
-
 @pytest.mark.timeout(3600)
 def test_killed_anywhere(workers: Workers, names: dict[str, list[str]]) -> None:
     """Whatever the kill hits: nothing half-made is seen, the memory can be read, the next apply ends it, decoys stay as they are."""
     seed, random = figures.seeded()
-    _judged(workers, _questions(names, random), "kills at failpoints", seed)
+    judged(workers, _questions(names, random), "kills at failpoints", seed)
 
 
 @pytest.mark.timeout(3600)
@@ -156,11 +148,12 @@ def test_killed_again_while_it_recovers(workers: Workers, names: dict[str, list[
     questions = [
         {"setting": setting, "do": "kill", "at": at, "again": random.randrange(1, len(names[setting]) + 1)} for setting, at in chosen
     ]
-    _judged(workers, questions, "second kills while recovering", seed)
+    judged(workers, questions, "second kills while recovering", seed)
 
 
 _WHERE = {
     "restart_not_owed": "units/live/change",
+    "gates_are_not_owed": "gates/live/change",
     "directories_are_made_and_then_owned": "jobs/tree/first",
     "no_recovery_before_the_plan": "files/live/change",
 }

@@ -53,7 +53,7 @@ def _no_fsync() -> None:
 
 
 def _lazy_database() -> None:
-    state_open._PRAGMAS = tuple(said.replace("EXTRA", "OFF") for said in state_open._PRAGMAS)  # type: ignore[assignment]  # as many
+    state_open._PRAGMAS = tuple(said.replace("FULL", "OFF") for said in state_open._PRAGMAS)  # type: ignore[assignment]  # as many
 
 
 @pytest.mark.parametrize("plant", [_no_fsync, _lazy_database])

@@ -9,11 +9,14 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+
+from tests.faults import figures
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -53,6 +56,22 @@ class _One:
         self._process.wait()
 
 
+def judged(workers: Workers, questions: Sequence[Mapping[str, Any]], harness: str, seed: int) -> None:
+    """Ask them all, note the figures, and fail with what is wrong; in the full form each is printed as it comes."""
+    started, wrong = time.monotonic(), []
+
+    def tell(asked: Mapping[str, Any], told: Any) -> None:
+        if told["wrong"]:
+            wrong.append(f"{asked} {told.get('name', '')}: {told['wrong']}")
+            if figures.full():
+                print(wrong[-1], flush=True)
+
+    workers.ask_all(questions, tell)
+    figures.note(harness, points=len(questions), violations=len(wrong), seconds=round(time.monotonic() - started), seed=seed)
+
+    assert [] == wrong, f"seed {seed}, {len(wrong)} of {len(questions)} points:\n" + "\n".join(sorted(wrong)[:20])
+
+
 class Workers:
     """A context manager. `count` workers share the questions; each prepares the stages that it needs by itself."""
 
@@ -75,8 +94,11 @@ class Workers:
         """One answer."""
         return self._workers[0].ask(question)
 
-    def ask_all(self, questions: Sequence[Mapping[str, Any]]) -> list[Any]:
-        """The answers, in order. Questions that stand together go to the same worker, who has their stage already."""
+    def ask_all(self, questions: Sequence[Mapping[str, Any]], tell: Callable[[Mapping[str, Any], Any], None]) -> list[Any]:
+        """The answers, in order; `tell` has each as it comes.
+
+        Questions that stand together go to the same worker, who has their stage already.
+        """
         answers: list[Any] = [None] * len(questions)
         portions: queue.SimpleQueue[Iterable[int]] = queue.SimpleQueue()
         size = max(1, min(25, len(questions) // self._count))
@@ -89,6 +111,7 @@ class Workers:
                 while not problems:
                     for at in portions.get_nowait():
                         answers[at] = worker.ask(questions[at])
+                        tell(questions[at], answers[at])
             except queue.Empty:
                 return
             except BaseException as problem:  # noqa: BLE001  # raised again below, in the thread that asked

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-
-import pytest
 
 from tests.host.booted import BootedHost
 from tests.host.test_spine import SPEC, plan
@@ -81,39 +79,38 @@ def _set_up(host: BootedHost, found: UnitFile, name: str) -> None:
         host.run(*command.format(name).split())
 
 
-def _names(suffix: str) -> list[tuple[str, UnitFile]]:
-    return [(f"u{number:02}{suffix}", found) for number, found in enumerate(TABLE)]
+def _spec(names: Mapping[str, str]) -> str:
+    return HEAD + "".join(f"  {name}: {{unit: vendor, enabled: {said}}}\n" for name, said in names.items())
 
 
-def _spec(names: Sequence[str], said: str) -> str:
-    return HEAD + "".join(f"  {name}: {{unit: vendor, enabled: {said}}}\n" for name in names)
-
-
-@pytest.mark.parametrize("said", ["true"])
-def test_every_state_of_a_package_s_unit(booted: BootedHost, said: str) -> None:
-    """From each state `enabled` comes to what systemctl calls so, in one apply and for good, or is refused with the reason."""
-    names = _names(said[0])
-    for name, found in names:
-        _set_up(booted, found, name)
+def test_every_state_of_a_package_s_unit(booted: BootedHost) -> None:
+    """`enabled: true` and `false` come to what systemctl calls so, in one apply and for good, or are refused with the reason."""
+    outcomes: dict[str, str] = {}
+    wanted: dict[str, str] = {}
+    states: dict[str, str] = {}
+    for number, found in enumerate(TABLE):
+        for said, outcome in (("true", found.on), ("false", found.off)):
+            name = f"u{number:02}{said[0]}"
+            _set_up(booted, found, name)
+            wanted[name], outcomes[name], states[name] = said, outcome.format(name), found.state
     booted.run("systemctl", "daemon-reload")
 
-    assert [found.state for _, found in names] == [_is_enabled(booted, name) for name, _ in names]
+    assert states == {name: _is_enabled(booted, name) for name in states}
 
-    outcomes = {name: (found.on if said == "true" else found.off).format(name) for name, found in names}
     refused = {name for name, outcome in outcomes.items() if " " in outcome}
-    booted.write(SPEC, _spec(list(outcomes), said))
+    booted.write(SPEC, _spec(wanted))
     done = booted.reconciler("apply", SPEC, "--auto-approve", check=False)
     text = _words(done.stdout + done.stderr)
 
     assert 0 != done.returncode
     for name in refused:
-        assert f"{name}.service" in text
-        assert outcomes[name] in text
+        assert f"{name}.service" in text, name
+        assert outcomes[name] in text, name
     converged = {name: outcome for name, outcome in outcomes.items() if name not in refused}
 
     assert converged == {name: _is_enabled(booted, name) for name in converged}
 
-    booted.write(SPEC, _spec(list(converged), said))
+    booted.write(SPEC, _spec({name: wanted[name] for name in converged}))
     plan(booted)
 
     assert "" == booted.run("find", ETC, "-xtype", "l", "-not", "-lname", "/nowhere/*").stdout

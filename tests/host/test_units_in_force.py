@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 
-import pytest
-
 from tests.host.booted import BootedHost
 from tests.host.test_spine import SPEC, apply, plan
 from tests.host.test_unit_states import ETC, FULL, HEAD, SOCKET, VENDOR
@@ -115,28 +113,38 @@ def test_drop_ins_of_others(booted: BootedHost) -> None:
     assert "drop-in" not in plan(booted)
 
 
-@pytest.mark.parametrize("case", ["first drop-in", "shadowing", "same time", "older time"])
-def test_what_was_written_is_in_force(booted: BootedHost, case: str) -> None:
-    """systemd has the new value after one apply in each of the cases that its own NeedDaemonReload does not see."""
-    booted.write(f"{VENDOR}/web.service", FULL)
-    booted.run("systemctl", "daemon-reload")
-    booted.run("systemctl", "start", "web")
-    if case == "shadowing":
-        booted.write(SPEC, HEAD + "  web: {exec_start: [/usr/bin/sleep, infinity], limit_nofile: 4242, adopt: true}\n")
-    else:
-        booted.write(SPEC, HEAD + "  web: {unit: vendor, limit_nofile: 4242}\n")
-    apply(booted)
-    if case in ("same time", "older time"):
-        drop_in = f"{ETC}/web.service.d/50-reconciler.conf"
-        booted.run("touch", "-d", "2001-01-01" if case == "older time" else "@1700000000", drop_in)
-        booted.run("systemctl", "daemon-reload")
-        booted.write(SPEC, HEAD + "  web: {unit: vendor, limit_nofile: 4343}\n")
-        apply(booted)
-    wanted = "4343" if "time" in case else "4242"
+OWN = "  {}: {{exec_start: [/usr/bin/sleep, infinity], limit_nofile: {}, adopt: true}}\n"
+VENDORED = "  {}: {{unit: vendor, limit_nofile: {}}}\n"
+UNSEEN = (
+    ("first", VENDORED, ""),
+    ("shadowed", OWN, ""),
+    ("same-time", VENDORED, "@1700000000"),
+    ("older-time", VENDORED, "2001-01-01"),
+)
 
-    assert {"LimitNOFILE": wanted, "NeedDaemonReload": "no"} == booted.show("web", "LimitNOFILE", "NeedDaemonReload")
-    pid = booted.show("web", "MainPID")["MainPID"]
-    assert f"Max open files            {wanted}" in booted.read(f"/proc/{pid}/limits")
+
+def test_what_was_written_is_in_force(booted: BootedHost) -> None:
+    """systemd has the new value after one apply in each of the cases that its own NeedDaemonReload does not see."""
+    for name, _, _ in UNSEEN:
+        booted.write(f"{VENDOR}/{name}.service", FULL)
+    booted.run("systemctl", "daemon-reload")
+    booted.run("systemctl", "start", *(name for name, _, _ in UNSEEN))
+    spec = HEAD
+    # One after the other: what one of them tells systemd would put the next into force as well.
+    for name, said, touched in UNSEEN:
+        booted.write(SPEC, spec + said.format(name, 4242))
+        apply(booted)
+        if touched:
+            booted.run("touch", "-d", touched, f"{ETC}/{name}.service.d/50-reconciler.conf")
+            booted.run("systemctl", "daemon-reload")
+            booted.write(SPEC, spec + said.format(name, 4343))
+            apply(booted)
+        wanted = "4343" if touched else "4242"
+
+        assert {"LimitNOFILE": wanted, "NeedDaemonReload": "no"} == booted.show(name, "LimitNOFILE", "NeedDaemonReload"), name
+        pid = booted.show(name, "MainPID")["MainPID"]
+        assert f"Max open files            {wanted}" in booted.read(f"/proc/{pid}/limits"), name
+        spec += said.format(name, wanted)
 
 
 CHANGES = (
@@ -151,22 +159,21 @@ CHANGES = (
 )
 
 
-@pytest.mark.parametrize("change", CHANGES, ids=[change[0][:24] for change in CHANGES])
-def test_restart_reload_or_nothing(booted: BootedHost, change: tuple[str, str, str, str]) -> None:
+def test_restart_reload_or_nothing(booted: BootedHost) -> None:
     """What the plan says with its reason is what happens: the same process, a reload, or one restart; and the new value is in force."""
-    extra, said, process, trace = change
     booted.write(SPEC, HEAD + "  ml: {exec_start: [/usr/bin/sleep, infinity]}\n")
     apply(booted)
-    life, starts = booted.life("ml.service"), booted.starts("ml.service")
-    booted.write(SPEC, HEAD + f"  ml: {{exec_start: [/usr/bin/sleep, infinity], {extra}}}\n")
-    told = " ".join(plan(booted, code=2).split())
-    apply(booted)
+    for extra, said, process, trace in CHANGES:
+        life, starts = booted.life("ml.service"), booted.starts("ml.service")
+        booted.write(SPEC, HEAD + f"  ml: {{exec_start: [/usr/bin/sleep, infinity], {extra}}}\n")
+        told = " ".join(plan(booted, code=2).split())
+        apply(booted)
 
-    assert said in told
-    assert (said != "") == ("because Service" in told)
-    assert (process == "same") == (life == booted.life("ml.service"))
-    assert starts + (process == "other") == booted.starts("ml.service")
-    assert (trace == "reloaded") == bool(booted.run("find", "/run", "-maxdepth", "1", "-name", "reloaded").stdout)
+        assert said in told, extra
+        assert (said != "") == ("because Service" in told), extra
+        assert (process == "same") == (life == booted.life("ml.service")), extra
+        assert starts + (process == "other") == booted.starts("ml.service"), extra
+        assert (trace == "reloaded") == bool(booted.run("find", "/run", "-maxdepth", "1", "-name", "reloaded", "-delete", "-print").stdout)
     plan(booted)
 
 

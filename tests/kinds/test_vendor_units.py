@@ -118,7 +118,7 @@ def test_what_enables_it() -> None:
 
 @pytest.mark.parametrize(
     ("install", "words"),
-    [("Alias=%n.x.service", "specifiers"), ("Also=none.socket", "cannot be followed"), ("Also=a@.service", "cannot be followed")],
+    [("Alias=%H.x.service", "specifiers"), ("Also=none.socket", "cannot be followed"), ("Also=a@.service", "cannot be followed")],
 )
 def test_what_cannot_be_followed(install: str, words: str) -> None:
     """What would make links that we cannot tell is said."""

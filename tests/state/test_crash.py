@@ -12,6 +12,7 @@ import pytest
 
 from reconciler.core.state import Memory
 from reconciler.host.state import open_history, read_memory, recover
+from reconciler.host.state_read import INTERRUPTED
 from tests.state.samples import ACTIONS, MACHINE, OLD_FILE, ON_HOLD, ROWS, SERVICE, child, fill, manifest, store
 
 PREPARE = "import sys; from dataclasses import replace; from tests.state.samples import *\ns = store(sys.argv[1])\n"
@@ -151,6 +152,7 @@ import os, signal, sqlite3, sys
 raw = sqlite3.connect(sys.argv[1] + "/state.db", isolation_level=None)
 raw.execute("PRAGMA cache_size = 2")
 raw.execute("BEGIN")
+raw.execute("PRAGMA application_id = 1")
 raw.execute("UPDATE ledger SET row = replace(row, 'e', 'E')")
 raw.execute("UPDATE steps SET row = replace(row, 'e', 'E')")
 for name in range(200):
@@ -177,7 +179,7 @@ def test_a_half_written_commit_is_noticed_and_recovered(before: Path, tmp_path: 
     seen = read_memory(str(directory), MACHINE)
     history = open_history(str(directory))
 
-    assert "killed in the middle" in seen.damaged
+    assert INTERRUPTED == seen.damaged
     assert all(row == seen.rows[row.address] for row in ROWS if row.address in seen.rows)
     assert history is not None
     history.close()
@@ -185,6 +187,20 @@ def test_a_half_written_commit_is_noticed_and_recovered(before: Path, tmp_path: 
     assert recover(str(directory))
     assert _known(read_memory(str(before), MACHINE)) == _known(read_memory(str(directory), MACHINE))
     assert not recover(str(directory))
+
+
+def test_one_that_cannot_be_read_meanwhile_is_recovered_likewise(before: Path, tmp_path: Path) -> None:
+    """Where what was half-written makes no sense to SQLite it is said in the same words: whoever applies must know what to do about it."""
+    directory = tmp_path / "state"
+    _half_written(before, directory)
+    database = bytearray((directory / "state.db").read_bytes())
+    database[28:32] = b"\x7f\xff\xff\xff"  # the number of pages: as if the first page were the only one that was written
+    (directory / "state.db").write_bytes(database)
+    seen = read_memory(str(directory), MACHINE)
+
+    assert (INTERRUPTED, {}) == (seen.damaged, seen.rows)
+    assert recover(str(directory))
+    assert _known(read_memory(str(before), MACHINE)) == _known(read_memory(str(directory), MACHINE))
 
 
 def test_the_writer_recovers_by_itself(before: Path, tmp_path: Path) -> None:

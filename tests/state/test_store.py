@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import stat
@@ -239,6 +240,53 @@ def test_misuse_is_an_error_that_changes_nothing(directory: Path, misuse: object
             misuse(state)
 
         assert before == state.memory()
+
+
+@pytest.mark.parametrize("which", [1, 2])
+def test_a_directory_that_is_not_flushed_is_no_success(directory: Path, which: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite passes over an error of its own flush of the directory. Ours counts: before it nothing is written, after it it is told."""
+    fill(directory)
+    before = read_memory(str(directory), MACHINE)
+    real, left = os.fsync, [which]
+
+    def refused(fd: int) -> None:
+        if stat.S_ISDIR(os.fstat(fd).st_mode):
+            left[0] -= 1
+            if not left[0]:
+                raise OSError(errno.EIO, "Input/output error")
+        real(fd)
+
+    with store(directory) as state:
+        monkeypatch.setattr(os, "fsync", refused)
+        with pytest.raises(StateError, match="Input/output error"):
+            state.settle(1, put=[replace(SERVICE, tool="9")])
+        monkeypatch.undo()
+    read = read_memory(str(directory), MACHINE)
+
+    assert "" == read.damaged
+    assert (before.serial if which == 1 else before.serial + 1) == read.serial
+
+
+def test_the_name_of_a_journal_is_flushed_by_us_before_a_page_is_written(directory: Path) -> None:
+    """However much is saved, no page of the database is written before our own flush of the directory that has the journal's name."""
+    state = store(directory)
+    run = state.begin("", "", "", "", ACTIONS)
+    path = str(directory / "state.db")
+    size, flushed = Path(path).stat().st_size, []
+    many = [(0, replace(OLD_FILE, path=f"/etc/{n}", content=os.urandom(1 << 19))) for n in range(12)]
+    real = os.fsync
+
+    def seen(fd: int) -> None:
+        flushed.append((Path(f"{path}-journal").exists(), Path(path).stat().st_size))
+        real(fd)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", seen)
+        state.intend(run, [0], [], [], many)
+    state.close()
+
+    assert [(True, size), (False, Path(path).stat().st_size)] == flushed[:2]
+    assert Path(path).stat().st_size > size + (6 << 20)
 
 
 def test_a_full_disk_refuses_the_change(directory: Path) -> None:

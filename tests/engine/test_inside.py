@@ -1,0 +1,85 @@
+"""A run that is a part of a unit of the spec: it never stops or restarts what would end itself, and what that leaves undone is told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from reconciler.core.actions import Unit, UnitVerb
+from reconciler.engine import inside
+from reconciler.host.simulated import SimulatedHost
+from tests.engine.workbench import Notes, address, applied, host_of, plan_of
+
+
+def spec(seconds: str = "7", **more: Any) -> dict[str, Any]:
+    """Two services: `api` is what the run is a part of, `other` is not."""
+    return {
+        "services": {name: {"exec_start": ["/usr/bin/sleep", seconds], "environment": {"N": seconds}, **more} for name in ("api", "other")}
+    }
+
+
+def started() -> tuple[SimulatedHost, Notes]:
+    """A host on which both run, as applied."""
+    host, notes = host_of(), Notes()
+    applied(spec(), host, notes)
+    return host, notes
+
+
+def ours(unit: str) -> bool:
+    """Whether the run is a part of it."""
+    return unit == "api.service"
+
+
+def process(host: SimulatedHost, name: str) -> str:
+    """Which process a service has."""
+    return host.units([name])[name].invocation
+
+
+def test_its_restart_is_left_to_the_next_apply_that_is_no_part_of_it() -> None:
+    """The file is written and reloaded, the process stays, the plan says why; an apply from elsewhere restarts it, for the same reason."""
+    host, notes = started()
+    before, other = process(host, "api.service"), process(host, "other.service")
+    plan = plan_of(spec("8"), host, notes.memory(), inside=ours)
+    result = applied(spec("8"), host, notes, inside=ours)
+    again = plan_of(spec("8"), host, notes.memory(), inside=ours)
+
+    restarts = {step.action.units: step for step in plan.steps if isinstance(step.action, Unit) and step.action.verb is UnitVerb.RESTART}
+    assert {("api.service",): True, ("other.service",): False} == {units: step.held for units, step in restarts.items()}
+    assert "Service.ExecStart changed" + inside.WORDS == restarts[("api.service",)].causes[0].why
+    assert 0 == result.exit_code()
+    assert b"8" in host.read("/etc/systemd/system/api.service")
+    assert (before, False) == (process(host, "api.service"), other == process(host, "other.service"))
+    assert [("restart", "api.service", False)] == [(row.verb, row.unit, row.held) for row in result.owed]
+    assert again.empty
+    assert [inside.WORDS] == [cause.why[-len(inside.WORDS) :] for step in again.steps for cause in step.causes]
+    elsewhere = plan_of(spec("8"), host, notes.memory())
+    assert ["still owed: Service.ExecStart changed"] == [cause.why for step in elsewhere.steps for cause in step.causes]
+    assert 0 == applied(spec("8"), host, notes).exit_code()
+    assert before != process(host, "api.service")
+    assert {} == notes.owed
+
+
+@pytest.mark.parametrize("change", ["stopped", "removed", "masked"])
+def test_it_is_not_stopped(change: str) -> None:
+    """What would stop it is refused with the reason, and nothing of it is done; the other one is stopped."""
+    host, notes = started()
+    before = process(host, "api.service")
+    said = {"stopped": spec(state="stopped"), "removed": {"services": {}}, "masked": spec(enabled="masked")}[change]
+    plan = plan_of(said, host, notes.memory(), inside=ours)
+    result = applied(said, host, notes, inside=ours)
+
+    assert {address("services.api")} == plan.blocked.keys()
+    assert "this run is a part of api.service" in plan.blocked[address("services.api")]
+    assert 6 == result.exit_code()
+    assert before == process(host, "api.service")
+    assert "inactive" == host.units(["other.service"])["other.service"].active
+    assert b"7" in host.read("/etc/systemd/system/api.service")
+
+
+def test_a_start_of_what_we_are_is_not_waited_for() -> None:
+    """systemd would wait for the end of the job that we are, and we for systemd."""
+    host, notes = started()
+    host.execute(Unit(UnitVerb.STOP, ("api.service",)))
+
+    assert "a start would wait for its end" in plan_of(spec(), host, notes.memory(), inside=ours).blocked[address("services.api")]
