@@ -119,3 +119,15 @@ def test_a_plan_with_changes_is_what_needs_them(settled: tuple[str, str], tmp_pa
     spec.write_text(_SPEC.replace("OOMScoreAdjust: 5", "OOMScoreAdjust: 6"))
 
     assert "deepdiff" in imported("plan", str(spec), "--root", settled[1])
+
+
+def test_the_journal_needs_no_reporting() -> None:
+    """What an apply says to systemd's journal does not bring in what figures, mails and webhooks need."""
+    program = "import reconciler.app.applying, reconciler.app.journalling, sys; print(*sys.modules)"
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+
+    assert "reconciler.app.journalling" in said
+    assert set() == {"reconciler.app.reporting", "reconciler.jobs.report", "reconciler.host.notify", "reconciler.engine.put_back"} & set(
+        said
+    )
+    assert set() == {"reconciler.host.gates", "reconciler.host.probes"} & set(said)

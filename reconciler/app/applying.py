@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from reconciler.app.planning import Planned, PlanOptions, plan_host
@@ -19,6 +19,7 @@ from reconciler.core.diagnostic import error
 from reconciler.core.host import HostError
 from reconciler.core.result import ApplyResult, Progress
 from reconciler.core.state import LedgerRow, Memory, OwedRow
+from reconciler.core.values import frozen
 from reconciler.engine.applier import apply, left_undone
 from reconciler.host.environment import is_root, monotonic, now, started_by
 from reconciler.host.hosts import machine_id, open_host
@@ -38,7 +39,7 @@ Approved = Mapping[str, Any]
 """A saved plan: only what is planned afresh is ever done, and only if it is that."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Applied:
     """What became of an apply. `result` is None when nothing was begun; `declined` when the question was answered with no."""
 
@@ -48,7 +49,7 @@ class Applied:
     busy: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Task:
     """What is to be applied, and what says that it may be."""
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 from reconciler.core.host import HostError, UnsafePath
+from reconciler.core.values import frozen
 from reconciler.host.destination import Refused
 from reconciler.host.job_lock import JobBusy
 from reconciler.jobs import archives, backup, jobfile, pruning
@@ -24,7 +24,7 @@ class End(Enum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Report:
     """`lines` are results, `problems` complaints, both for people; `data` is for programs."""
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from reconciler.app.specs import Loaded
 from reconciler.core.address import Address
 from reconciler.core.diagnostic import Diagnostic, error, errors
 from reconciler.core.spec import SourceError, SourceReader, Spec
+from reconciler.core.values import frozen
 from reconciler.host.readers import absolute
 from reconciler.host.spec_file import rewrite
 from reconciler.kinds import discover
@@ -19,7 +20,7 @@ from reconciler.spec.insert import CannotInsert, insert
 from reconciler.spec.load import load
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NewService:
     """What the command line says of a new service."""
 
@@ -32,7 +33,7 @@ class NewService:
     file: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Created:
     """The spec with the service in it, or why there is none; `path` is the file that was written."""
 

@@ -12,6 +12,7 @@ from reconciler.app.specs import Loaded, SpecChoice, load_spec
 from reconciler.core.diagnostic import errors
 from reconciler.core.host import HostError, HostView
 from reconciler.core.state import Memory
+from reconciler.core.values import frozen
 from reconciler.engine import gates
 from reconciler.host import installation
 from reconciler.host.environment import now
@@ -37,7 +38,7 @@ _SKEW = 300
 """Seconds by which the clock may have gone back since the last run before it is told."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Finding:
     """The answer to one question: what is so, and what to type if it should not be."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from reconciler.app.services import Chosen, hold_of, is_job, remembered, to_run, unhealthy
@@ -16,6 +16,7 @@ from reconciler.core.diagnostic import Diagnostic, error
 from reconciler.core.host import HostError
 from reconciler.core.resource import DriftPolicy
 from reconciler.core.state import Hold, Memory
+from reconciler.core.values import frozen
 from reconciler.host import services
 from reconciler.host.environment import is_root, now
 from reconciler.host.hosts import state_directory
@@ -35,7 +36,7 @@ HEALING = "7d0b8f0c7d564f5a9b9b7f4e5a1c2d36"
 """MESSAGE_ID of what is done here, and how it ended."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Healing:
     """What was done about one service. `outcome` is healed, failed or left; `why` of what was left, or is still not well."""
 
@@ -49,7 +50,7 @@ class Healing:
         return {"outcome": self.outcome, "starts": self.starts, "why": self.why}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Healed:
     """Of every service that was not well, what was done; or why nothing could be. `busy`: an apply is running."""
 

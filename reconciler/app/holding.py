@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 
 from reconciler.app.specs import Loaded
 from reconciler.core.address import Address
 from reconciler.core.diagnostic import Diagnostic, error
 from reconciler.core.host import HostError
 from reconciler.core.state import Hold, Memory
+from reconciler.core.values import frozen
 from reconciler.formats.timespan import seconds
 from reconciler.host.environment import is_root, now, started_by
 from reconciler.host.holds import begin, clock
@@ -25,7 +25,7 @@ MOST_DAYS = 30
 _LONGEST_WHY = 500
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wanted:
     """A hold as the command line asks for it, checked."""
 
@@ -34,7 +34,7 @@ class Wanted:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Answer:
     """What became of it. `before` is what was in force for the same address. `busy`: an apply is running."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from reconciler.app.planning import PlanOptions, plan_host
@@ -19,6 +19,7 @@ from reconciler.core.diagnostic import Diagnostic, error, errors
 from reconciler.core.host import HostError, HostView
 from reconciler.core.masking import masked
 from reconciler.core.state import Memory
+from reconciler.core.values import frozen
 from reconciler.host.hosts import open_host, static_hostname
 from reconciler.host.packages import packaged
 from reconciler.host.source import StdinReader
@@ -37,7 +38,7 @@ _AMBIGUOUS = re.compile(r"(?i)y|n|yes|no|on|off|true|false|null|none|~|[-+.]?[0-
 """What is not text to every reader of YAML."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Imported:
     """The spec as text, or what is wrong. `count` resources are in it, `left_out` are told with the reason."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from reconciler.app.applying import Applied, Approve, apply_host
 from reconciler.app.planning import Planned, PlanOptions
@@ -16,6 +16,7 @@ from reconciler.core.kind import Kinds
 from reconciler.core.result import Progress
 from reconciler.core.scalars import Scheduler
 from reconciler.core.spec import Declared, Spec
+from reconciler.core.values import frozen
 from reconciler.formats import calendar, reconcile, timespan
 from reconciler.host.environment import is_root
 from reconciler.host.hosts import open_host, state_directory, static_hostname
@@ -37,7 +38,7 @@ _LEDGER = "install"
 _HIDDEN = ("/tmp", "/var/tmp")  # noqa: S108  # not to put something there, but to refuse it
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class InstallOptions:
     """What `install` is asked for. `delay` is empty where the scheduler knows none; `notify` are targets as written."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from reconciler._version import __version__
@@ -19,6 +19,7 @@ from reconciler.core.kind import Kinds
 from reconciler.core.plan import Plan
 from reconciler.core.spec import SourceReader
 from reconciler.core.state import Memory, Started
+from reconciler.core.values import frozen
 from reconciler.engine.inside import nowhere
 from reconciler.engine.situation import Request, Situation
 from reconciler.host.environment import nanoseconds, now, throwaway_key
@@ -38,7 +39,7 @@ Texts = Mapping[Address, tuple[str | None, str | None]]
 """Old and new text by address, where they may be shown."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PlanOptions:
     """What the command line says about a plan. `root` is a tree and `snapshot` a file instead of the running host.
 
@@ -64,7 +65,7 @@ class PlanOptions:
         return self.state or state_directory(self.root)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Planned:
     """A plan with everything that was needed for it. `plan` is None when the host could not be read at all, `host` of a snapshot."""
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from reconciler.core.actions import Unit, UnitVerb
@@ -16,6 +16,7 @@ from reconciler.core.host import HostView
 from reconciler.core.plan import Plan
 from reconciler.core.result import ApplyResult, Status
 from reconciler.core.state import Memory, Started
+from reconciler.core.values import frozen
 from reconciler.engine import stale
 from reconciler.engine.situation import look_again
 from reconciler.host.remembered import recall, remember
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 _FORMAT = 1
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Remembered:
     """`started` by unit; `open`: one of them had something older than what was on disk when it was noted."""
 

@@ -1,11 +1,12 @@
-"""What a run has to report: to systemd's journal always, to metrics and to people as `install` set it up (`--report`)."""
+"""What a run has to report to metrics and to people, as `install` set it up (`--report`)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reconciler.app.applying import Applied
+from reconciler.app.journalling import drifting
 from reconciler.app.specs import Loaded
 from reconciler.core.changes import Change
 from reconciler.core.diagnostic import Diagnostic, errors
@@ -20,68 +21,7 @@ from reconciler.jobs.report import News, Standing
 from reconciler.render.plan_json import drifted
 from reconciler.render.result import counts, final_line
 
-OUTCOME, ENDED, DRIFTED = (
-    "3a7f2cb5e0d94b5f8d1b6f4f1c0a9e21",
-    "9c1de4a27b3f4c6fa5e80d2b7a6c4f13",
-    "e5b0c8d1f6a74d0c9b21c7a3d84f5e60",
-)
-"""MESSAGE_ID of the entries: how a resource fared, how an apply ended, what was changed on the host outside of the spec."""
-
 _ACTIONS = {"add": "create", "change": "update", "destroy": "delete", "forget": "forget"}
-_PRIORITY = {Status.FAILED: "3", Status.SKIPPED: "4"}
-_INFO, _WARNING, _ERROR = "6", "4", "3"
-
-
-# ---------------------------------------------------------------------------------------------------- the journal
-
-
-def journal_apply(applied: Applied) -> None:
-    """How each resource fared, and how it ended: `journalctl RECONCILER_RUN=12`. Nothing, if nothing was to be done."""
-    result = applied.result
-    if result is None or not result.run:
-        return
-    from reconciler.host.journal import send
-
-    send(_apply_entries(applied))
-
-
-def _apply_entries(applied: Applied) -> Iterator[Mapping[str, str]]:
-    result = applied.result
-    assert result is not None
-    plan = result.plan
-    common = {"SYSLOG_IDENTIFIER": "reconciler", "RECONCILER_RUN": str(result.run), "RECONCILER_HOST": plan.host}
-    common |= {"RECONCILER_COMMIT": plan.spec_commit} if plan.spec_commit else {}
-    for address, outcome in result.outcomes.items():
-        reason = f": {outcome.reason}" if outcome.reason else ""
-        yield {
-            "MESSAGE": f"{address}: {outcome.status}{reason}",
-            "MESSAGE_ID": OUTCOME,
-            "PRIORITY": _PRIORITY.get(outcome.status, _INFO),
-            "RECONCILER_ADDRESS": str(address),
-            "RECONCILER_RESULT": str(outcome.status),
-            **common,
-        }
-    yield {
-        "MESSAGE": final_line(result),
-        "MESSAGE_ID": ENDED,
-        "PRIORITY": _ERROR if result.failed else _INFO,
-        "RECONCILER_RESULT": "failed" if result.failed else "applied",
-        **common,
-    }
-
-
-def journal_drift(data: Mapping[str, Any]) -> None:
-    """Each object that was changed outside of the spec, from a plan's public form."""
-    from reconciler.host.journal import send
-
-    common = {"SYSLOG_IDENTIFIER": "reconciler", "MESSAGE_ID": DRIFTED, "RECONCILER_RESULT": "drift"}
-    send(
-        {"MESSAGE": f"{name}: changed outside of the spec", "PRIORITY": _WARNING, "RECONCILER_ADDRESS": name, **common}
-        for name in _addresses(data)
-    )
-
-
-# ---------------------------------------------------------------------------------------------------- figures and people
 
 
 def report_apply(applied: Applied, code: int, loaded: Loaded) -> list[str]:
@@ -148,10 +88,6 @@ def _number(changes: Sequence[Change]) -> int:
     return len({change.address for change in changes})
 
 
-def _addresses(data: Mapping[str, Any]) -> list[str]:
-    return [str(entry["address"]) for entry in data.get("resource_drift", ()) if isinstance(entry, dict) and "address" in entry]
-
-
 def _drift(addresses: Sequence[str]) -> Standing:
     what = f"{len(addresses)} object{'s have' if len(addresses) > 1 else ' has'} changed outside of the spec" if addresses else ""
     return Standing(bool(addresses), what or "nothing is changed outside of the spec any more", addresses)
@@ -165,7 +101,7 @@ def _checked(data: Mapping[str, Any] | None, when: int, problem: str) -> News:
         )
         why = said or problem or "it printed no result"
         return News({report.CHECK: Standing(bad=True, summary=f"the check for drift failed: {why}")})
-    addresses = _addresses(data)
+    addresses = drifting(data)
     check = Standing(bool(problem), f"the check for drift failed: {problem}" if problem else "the check for drift works")
     return News({report.DRIFT: _drift(addresses), report.CHECK: check}, {"drift": len(addresses), "last_check": when})
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from reconciler._version import __version__
@@ -15,6 +15,7 @@ from reconciler.core.host import HostError, HostView
 from reconciler.core.masking import holds_private_key
 from reconciler.core.result import ApplyResult, Progress
 from reconciler.core.state import Memory, PastRun
+from reconciler.core.values import frozen
 from reconciler.engine.inside import nowhere
 from reconciler.engine.reversal import Wish
 from reconciler.engine.rollback import Rollback, carry_out, plan_rollback
@@ -32,7 +33,7 @@ from reconciler.render.diff import unified
 from reconciler.render.masking import mask_diff
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RollbackOptions:
     """What the command line says. `run` 0 is the last one that did anything; `overwrite` are addresses whose later changes are given up."""
 
@@ -45,7 +46,7 @@ class RollbackOptions:
     allow: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RolledBack:
     """What became of it. `planned` and its public form are None when there was nothing to plan from; `result` when nothing was begun."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from reconciler.core.actions import UnitVerb
@@ -12,6 +11,7 @@ from reconciler.core.diagnostic import Diagnostic, error
 from reconciler.core.resource import DriftPolicy
 from reconciler.core.spec import Spec
 from reconciler.core.state import Hold, Memory
+from reconciler.core.values import frozen
 from reconciler.host import services
 from reconciler.host.services import Facts
 from reconciler.kinds.service_model import Service, State
@@ -21,7 +21,7 @@ from reconciler.render.words import moment
 RUNNING = ("active", "reloading", "refreshing")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Chosen:
     """Services by name, with their declarations where the spec has one; or why there are none."""
 
@@ -149,7 +149,7 @@ def is_job(facts: Facts) -> bool:
 # ---------------------------------------------------------------------------------------------------- a person's own doing
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Acted:
     """What became of one service that a person started, stopped, enabled or disabled.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Collection
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -18,6 +17,7 @@ from reconciler.core.digest import machine_digest
 from reconciler.core.kind import Impossible
 from reconciler.core.spec import Spec
 from reconciler.core.state import Memory
+from reconciler.core.values import frozen
 from reconciler.host.documents import read_document
 from reconciler.host.hosts import machine_id, open_host, state_directory, static_hostname
 from reconciler.host.snapshot import SnapshotView
@@ -30,7 +30,7 @@ OTHER_HOST = "other-host"
 """The guard's name, with which it is overridden."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Loaded:
     """A snapshot to plan from, or why it is not one."""
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from reconciler.core.diagnostic import Diagnostic, error, errors
 from reconciler.core.spec import SourceError, SourceReader, Spec
+from reconciler.core.values import frozen
 from reconciler.host.git import GitReader
 from reconciler.host.readers import absolute, open_reader
 from reconciler.kinds import discover
@@ -14,7 +15,7 @@ from reconciler.kinds import discover
 DEFAULT_SPEC = "/etc/reconciler/host.yaml"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SpecChoice:
     """Which spec. `path` may be `-` for standard input; `commit` reads it from that commit of the repository it lies in.
 
@@ -26,7 +27,7 @@ class SpecChoice:
     root: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Loaded:
     """A spec, or why there is none. `reader` is what it was read through, `path` where it lies (empty: standard input)."""
 

@@ -85,10 +85,12 @@ def _tell_others(applied: Applied, code: int, loaded: Loaded, *, report: bool) -
     """The journal, and with `--report` whoever is to be told. Nothing of it changes how the apply ended."""
     if not report and (applied.result is None or not applied.result.run):
         return
-    from reconciler.app.reporting import journal_apply, report_apply
+    from reconciler.app.journalling import journal_apply
 
     journal_apply(applied)
     if report:
+        from reconciler.app.reporting import report_apply
+
         if applied.result is not None and applied.result.failed and not sys.stderr.isatty():
             # cron mails only what is said here.
             sys.stderr.write(f"reconciler: the apply left something undone; see: reconciler show {applied.result.run}\n")

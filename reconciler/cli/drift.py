@@ -57,7 +57,7 @@ def _tell_others(data: Mapping[str, Any], *, report: bool) -> None:
     from reconciler.host.environment import variable
 
     if data["resource_drift"] and variable("INVOCATION_ID"):  # systemd runs us: somebody will read it in the journal
-        from reconciler.app.reporting import journal_drift
+        from reconciler.app.journalling import journal_drift
 
         journal_drift(data)
     if report:

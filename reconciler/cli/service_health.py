@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from reconciler.cli import output
 from reconciler.cli.exits import ExitCode
+from reconciler.core.values import frozen
 
 if TYPE_CHECKING:
     from reconciler.app.services import Chosen
     from reconciler.core.diagnostic import Diagnostic
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HealthOptions:
     """What the command line says."""
 

@@ -5,12 +5,13 @@ Another member needs a decision record. No callable, no shell string.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from enum import IntEnum, StrEnum
 from typing import Any, assert_never
 
 from reconciler.core.address import Address
 from reconciler.core.digest import digest
+from reconciler.core.values import frozen
 
 
 class Phase(IntEnum):
@@ -61,7 +62,7 @@ Attributes = tuple[tuple[str, bytes], ...]
 """Extended attributes by name, POSIX ACLs among them in the kernel's form (acl(5)). In plans and the journal only their names."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WriteFile:
     """Replace the file at `path` atomically with these bytes.
 
@@ -85,7 +86,7 @@ class WriteFile:
     attributes: Attributes | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EditLines:
     """Take lines out of a shared text file and append others, leaving every other line as it is (at-least key lists, hooks in bash.bashrc).
 
@@ -104,7 +105,7 @@ class EditLines:
     as_user: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MakeDirectory:
     """Create one directory; its parent must be there. `as_user` as in WriteFile.
 
@@ -121,7 +122,7 @@ class MakeDirectory:
     attributes: Attributes | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SetAccess:
     """Set mode and owner of what is at `path`; its content is not touched. `as_user` as in WriteFile: then root's directory becomes his.
 
@@ -136,7 +137,7 @@ class SetAccess:
     attributes: Attributes | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MakeLink:
     """Make `path` a symbolic link to `target` (enablement, masks), replacing a file or link; a missing containing directory is made.
 
@@ -150,7 +151,7 @@ class MakeLink:
     group: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RemovePath:
     """Remove a file, a link or an empty directory. `prune_parent`: also the containing directory if that leaves it empty (.wants)."""
 
@@ -160,7 +161,7 @@ class RemovePath:
     sensitive: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ArchiveTree:
     """Keep a whole directory, a home that is about to go, as an archive of that name in our own directory of archives.
 
@@ -172,7 +173,7 @@ class ArchiveTree:
     archive: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RemoveTree:
     """Remove a directory and everything below it. No link is followed and no mount crossed; what is gone already is success.
 
@@ -184,7 +185,7 @@ class RemoveTree:
     archive: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RestoreTree:
     """Unpack an archive that ArchiveTree made to `path`, where nothing must be: whole or not at all. The top has this mode and owner."""
 
@@ -196,14 +197,14 @@ class RestoreTree:
     attributes: Attributes | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EndSessions:
     """End the sessions and the user manager of an account. Fails while processes of it are left, and names them; none is killed singly."""
 
     user: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Account:
     """One account command; `fields` are its options by long name.
 
@@ -219,7 +220,7 @@ class Account:
         return f"Account(op={self.op!r}, name={self.name!r}, fields={self.fields!r})"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Unit:
     """One systemctl verb for any number of units; `daemon-reload` names none. Same verbs merge into one call."""
 
@@ -235,7 +236,7 @@ class Then(StrEnum):
     WARN = "warn"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Gate:
     """Wait until a unit that was started is healthy: its process stays the same one, and the probe finds it well.
 
@@ -319,7 +320,7 @@ def as_data(action: Action) -> dict[str, Any]:
     return data | ({"irreversible": irreversible(action)} if isinstance(action, RemoveTree) else {})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Cause:
     """Why a step is there: on whose behalf, in words, and for unit verbs for which unit.
 
@@ -332,7 +333,7 @@ class Cause:
     once: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Step:
     """One action and everything that asked for it.
 

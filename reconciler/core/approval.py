@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from reconciler.core.digest import data_digest
+from reconciler.core.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ApprovedChange:
     """One intended change: what is done, how (`actions`), and to what (`found`: the object as it was seen, with every `expects`)."""
 
@@ -18,7 +19,7 @@ class ApprovedChange:
     found: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Approval:
     """What an approval covers, apart, so that it can be said what is different.
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Any
 
 from reconciler.core.address import Address
 from reconciler.core.spec import Declared, nothing
+from reconciler.core.values import frozen
 
 Document = dict[str, Any]
 """JSON-able data of one shape for desired, observed and last applied. An absent object is None, never an empty Document."""
@@ -36,7 +37,7 @@ class Origin(StrEnum):
     REMOVED = "delete_because_not_in_spec"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Part:
     """What the spec says about one object on the host.
 
@@ -55,7 +56,7 @@ class Part:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Observed:
     """What the host says about one object.
 
@@ -70,7 +71,7 @@ class Observed:
     others: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FieldChange:
     """One leaf that differs. A missing leaf is None. Lists are leaves."""
 
@@ -80,7 +81,7 @@ class FieldChange:
     origin: Origin
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Change:
     """One part that is not as it should be, and what is to be done about it.
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
 from reconciler.core.actions import Action, Attributes
+from reconciler.core.values import frozen
 
 
 class FileType(StrEnum):
@@ -19,7 +19,7 @@ class FileType(StrEnum):
     OTHER = "other"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Entry:
     """Facts about a path, of the thing itself and not of what a link points to.
 
@@ -37,7 +37,7 @@ class Entry:
     ctime_ns: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UnitState:
     """systemd's view of one unit, in systemctl's words. A unit that is not loaded is `not-found`/`inactive`/`dead`.
 
@@ -50,7 +50,7 @@ class UnitState:
     invocation: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Saved:
     """What was at a path before an action, bit for bit: a row of the undo store. `type` None: nothing was there.
 
@@ -67,7 +67,7 @@ class Saved:
     xattrs: Attributes = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Receipt:
     """What an executed action says: `failed` maps units that could not be brought to the asked state to the reason.
 

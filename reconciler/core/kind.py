@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from reconciler.core.diagnostic import Diagnostic
 from reconciler.core.host import HostView
 from reconciler.core.spec import Declared, Spec
 from reconciler.core.state import LedgerRow, OwedRow
+from reconciler.core.values import frozen
 
 if TYPE_CHECKING:
     from reconciler.core.resource import Resource
@@ -28,7 +28,7 @@ class RequirementType(StrEnum):
     PROGRAM = "program"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Requirement:
     """`fatal`: the resource cannot be applied without it; otherwise it is a warning in the plan."""
 
@@ -37,7 +37,7 @@ class Requirement:
     fatal: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Runs:
     """A process that a part is to keep running: its unit, the files that are its configuration, and the paths that define the unit.
 
@@ -69,7 +69,7 @@ def _no_part(*_: Any) -> None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Kind:
     """One kind of resource.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from reconciler.core.actions import Step
 from reconciler.core.address import Address
@@ -11,9 +11,10 @@ from reconciler.core.approval import Approval
 from reconciler.core.changes import Change, Part, Verb
 from reconciler.core.diagnostic import Diagnostic
 from reconciler.core.state import Memory, OwedRow
+from reconciler.core.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Plan:
     """What would be done to one host, and why.
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from reconciler.core.values import frozen
 
 
 class DriftPolicy(StrEnum):
@@ -24,7 +25,7 @@ class Effect(IntEnum):
     RESTART = 2
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Directive:
     """The unit-file directive that a field stands for, and what changing it costs (restart unless said otherwise)."""
 
@@ -33,14 +34,14 @@ class Directive:
     effect: Effect = Effect.RESTART
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RefersTo:
     """The field names a resource of this kind; if that is declared, it comes first."""
 
     kind: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SourcePath:
     """The field is a path in the spec's own tree, relative to the file it is written in; the loader reads it."""
 

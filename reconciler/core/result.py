@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
 from reconciler.core.actions import Step
@@ -11,6 +11,7 @@ from reconciler.core.address import Address
 from reconciler.core.diagnostic import Diagnostic
 from reconciler.core.plan import Plan
 from reconciler.core.state import OwedRow
+from reconciler.core.values import frozen
 
 
 class Status(StrEnum):
@@ -23,7 +24,7 @@ class Status(StrEnum):
     UNCHANGED = "unchanged"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Outcome:
     """The status of one part, and for `failed`, `skipped` and `held` the reason in words."""
 
@@ -31,7 +32,7 @@ class Outcome:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ApplyResult:
     """The result of one apply.
 
@@ -85,7 +86,7 @@ class Stage(StrEnum):
     SKIPPED = "skipped"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Progress:
     """One step of `total`, told as it happens. `n` counts from 1; `detail` is the reason of a failure."""
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from reconciler.core.address import Address
 from reconciler.core.diagnostic import Source
+from reconciler.core.values import frozen
 
 if TYPE_CHECKING:
     from reconciler.core.resource import Resource
@@ -21,7 +22,7 @@ def nothing() -> Mapping[str, Any]:
     return _NOTHING
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Declared:
     """One resource of the spec.
 
@@ -37,7 +38,7 @@ class Declared:
     beside: Mapping[str, Resource] = field(default_factory=nothing)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Spec:
     """A whole spec. `digest` covers every byte that was read; `commit` is the Git commit it was read from, if known."""
 

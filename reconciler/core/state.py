@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Protocol
 
 from reconciler.core.address import Address
 from reconciler.core.changes import Document
 from reconciler.core.host import Saved
+from reconciler.core.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LedgerRow:
     """A part that is ours.
 
@@ -32,7 +33,7 @@ class LedgerRow:
     commit: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OwedRow:
     """An effect that is due: written before the file is renamed, cleared after the effect was seen.
 
@@ -52,7 +53,7 @@ class OwedRow:
     derived: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Started:
     """What the process of a unit was started with, as far as an apply has seen it.
 
@@ -65,7 +66,7 @@ class Started:
     stamps: Mapping[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Hold:
     """What no apply touches until it ends, whoever runs it: a resource with all its parts, or one part of it with what is below that.
 
@@ -89,7 +90,7 @@ class Hold:
         return not mine.part or part == mine.part or part.startswith(f"{mine.part}/")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Memory:
     """Everything a plan needs to know of the past.
 
@@ -114,7 +115,7 @@ class Memory:
     tombstones: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PastStep:
     """A step of a run as the journal has it. `action` is in its public form; `saved` is what it replaced."""
 
@@ -126,7 +127,7 @@ class PastStep:
     saved: tuple[Saved, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PastRun:
     """A run as the journal has it.
 

@@ -76,13 +76,14 @@ def _conclude(run: Run, settle: Settle) -> ApplyResult:
     # Looked at while what was started shows whether it stays up; why it did not tells more.
     differing = not_converged(moving - run.out, run.situation, run.request, run.host)
     differing = {address: reason + (f": {run.noted[address]}" if address in run.noted else "") for address, reason in differing.items()}
+    changed = [_row(run, address) for address in moving - run.out if run.changes[address].part is not None]
+    converged = [_row(run, part.address) for part in run.plan.converged]
     fallen = unsettled(run, settle)
     run.fallen |= fallen.keys() - run.out
     for address, reason in {**differing, **fallen}.items():
         if address not in run.out:
             run.fail(address, reason)
-    put = [_row(run, address) for address in moving - run.out if run.changes[address].part is not None]
-    put += [_row(run, part.address) for part in run.plan.converged]
+    put = [*(row for row in changed if row.address not in run.out), *converged]
     drop = [address for address, change in run.changes.items() if change.part is None and address not in run.out]
     restored = set(_restored(run))
     put += [run.plan.memory.rows[address] for address in restored if address in run.plan.memory.rows]

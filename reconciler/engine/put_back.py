@@ -7,7 +7,7 @@ stays owed under the run that first owed it, so that the runs since then are kno
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Protocol
 
 from reconciler.core.actions import Cause, Gate, Step, Then, Unit
@@ -19,6 +19,7 @@ from reconciler.core.kind import Kinds
 from reconciler.core.plan import Plan
 from reconciler.core.result import ApplyResult, Outcome, Status
 from reconciler.core.state import Journal, Memory, PastRun
+from reconciler.core.values import frozen
 from reconciler.engine import gates, order
 from reconciler.engine.execution import Settle, Tell
 from reconciler.engine.planner import Simulator
@@ -45,7 +46,7 @@ class Past(Journal, Protocol):
         """A run with everything that it takes to undo it."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Means:
     """With what an undo is planned and done: as the arguments of `carry_out` and `plan_rollback`."""
 
@@ -76,7 +77,7 @@ def _wanted(result: ApplyResult) -> dict[Gate, list[Address]]:
     return found
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Fall:
     """A unit that is to be put back: its parts that fell, and the paths that are its configuration."""
 

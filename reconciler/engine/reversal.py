@@ -27,6 +27,7 @@ from reconciler.core.actions import (
 from reconciler.core.address import Address
 from reconciler.core.host import FileType, HostError, HostView, Saved
 from reconciler.core.state import Memory, OwedRow, PastRun, PastStep
+from reconciler.core.values import frozen
 from reconciler.engine import order, things
 from reconciler.engine.before import accounts_of
 from reconciler.engine.reversed_accounts import Accounting, account_steps
@@ -36,7 +37,7 @@ from reconciler.engine.things import Edited, Thing
 _PATHS = ("WriteFile", "EditLines", "MakeDirectory", "SetAccess", "MakeLink", "RemovePath", "ArchiveTree", "RemoveTree", "RestoreTree")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reversal:
     """`steps` undo the run; `refused` says what was changed since, and `kept` what does not come back, each with the reason.
 
@@ -57,7 +58,7 @@ class Reversal:
         return tuple(address for address in self.addresses if address in doing)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wish:
     """What is to be undone of which run. `overwrite` are addresses whose changes since are given up; `selects` as in Request."""
 
@@ -174,7 +175,7 @@ def _path(draft: _Draft, path: str, steps: list[PastStep], trees: Mapping[str, s
         yield Step(action, tuple(Cause(address) for address in addresses))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Found:
     """What was at a path and what is there now. `trees` are the directories that went as a whole, `within` the one that the path was in."""
 
@@ -239,7 +240,7 @@ def _lines(actions: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
     return tuple(line for action in actions if action["action"] == "EditLines" for line in action["add"])
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _How:
     """`added` are the lines that the run added to a file that was not there.
 

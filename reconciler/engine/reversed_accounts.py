@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from reconciler.core.actions import Account, AccountOp, Cause, Step
 from reconciler.core.address import Address
 from reconciler.core.state import PastStep
+from reconciler.core.values import frozen
 from reconciler.engine.before import group_facts, of_group, user_facts
 from reconciler.formats.users import DISABLED, NO_PASSWORD, Accounts, give_back, overlapping
 
@@ -20,7 +20,7 @@ _EXPIRES = 7
 _OPTIONS = (("gid", "gid"), ("comment", "comment"), ("shell", "shell"))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Accounting:
     """What was before the run, what is now, and where to say what cannot be."""
 

@@ -10,6 +10,7 @@ from reconciler.core.actions import Action, Cause, RemovePath, Step, Unit, UnitV
 from reconciler.core.address import Address
 from reconciler.core.host import HostView, UnitState
 from reconciler.core.state import OwedRow, PastRun
+from reconciler.core.values import frozen
 
 _MASK = "link:/dev/null"
 _RUNNING = ("active", "activating", "reloading", "refreshing")
@@ -53,7 +54,7 @@ def unit_steps(
     return found
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Unit:
     """A unit before the run and now.
 

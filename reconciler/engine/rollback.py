@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from reconciler.core.address import Address
@@ -15,6 +15,7 @@ from reconciler.core.plan import Plan
 from reconciler.core.result import ApplyResult, Outcome, Status
 from reconciler.core.spec import Spec
 from reconciler.core.state import Journal, LedgerRow, OwedRow
+from reconciler.core.values import frozen
 from reconciler.engine import gates, holds, inside
 from reconciler.engine.applier import ending, still_owed, unsettled, warnings
 from reconciler.engine.execution import Run, Settle, Tell, arm, unarmed
@@ -24,7 +25,7 @@ from reconciler.engine.simulate import unit_failures
 from reconciler.engine.situation import Request, Situation
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rollback:
     """A rollback that is planned: shown first, then carried out."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from reconciler.core.address import Address
@@ -13,10 +13,11 @@ from reconciler.core.host import HostView
 from reconciler.core.kind import Kinds
 from reconciler.core.spec import Spec, nothing
 from reconciler.core.state import LedgerRow, Memory, Started
+from reconciler.core.values import frozen
 from reconciler.engine.inside import Inside, nowhere
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Request:
     """What a plan is asked for.
 
@@ -49,7 +50,7 @@ class Request:
         return not names & set(self.excludes) and (not self.targets or bool(names & set(self.targets)))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Situation:
     """Everything known, before any difference is looked for. Sensitive digests are keyed already.
 

@@ -9,7 +9,7 @@ in the future proves that a clock was wrong, and nothing else.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from reconciler.core.actions import UnitVerb
@@ -31,11 +31,12 @@ from reconciler.core.marks import (
     stamps,
 )
 from reconciler.core.state import OwedRow, Started
+from reconciler.core.values import frozen
 from reconciler.engine import owed
 from reconciler.engine.situation import Request, Situation
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Process:
     """One process that is to run. `marks` are what its files and settings are now, as far as they were compared; None: not known."""
 
@@ -83,7 +84,7 @@ def _process(request: Request, situation: Situation, part: Part, runs: Runs, inv
     return _Process(part, observed, runs, invocation, marks, tuple(older))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Times:
     """What clocks tell of one process: nothing, if it is not known when it was started."""
 

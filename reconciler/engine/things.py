@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from reconciler.core.actions import ABSENT, Attributes
 from reconciler.core.digest import digest, keyed_digest
 from reconciler.core.host import FileType, HostView, Saved
+from reconciler.core.values import frozen
 
 Edited = Callable[[bytes, Sequence[str], Sequence[str]], bytes]
 """Content with lines added and removed, as EditLines does it."""
@@ -16,7 +17,7 @@ Edited = Callable[[bytes, Sequence[str], Sequence[str]], bytes]
 _DIRECTORY = "directory"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Thing:
     """A file, directory or link. An empty field, and None for `attributes`, is not known and fits any.
 

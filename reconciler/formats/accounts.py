@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
+
+from reconciler.core.values import frozen
 
 
 class AccountConflict(Exception):
     """The edit cannot be made; the text says why, in the words of groupadd(8) and groupdel(8)."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class User:
     """One line of /etc/passwd, without the password field."""
 
@@ -33,7 +34,7 @@ class User:
         return f"{self.name}:x:{self.uid}:{self.gid}:{self.comment}:{self.home}:{self.shell}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Group:
     """One line of /etc/group, without the password field."""
 
@@ -46,7 +47,7 @@ class Group:
         return f"{self.name}:x:{self.gid}:{','.join(self.members)}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GroupShadow:
     """One line of /etc/gshadow. The password is kept as it stands and is a secret."""
 
@@ -63,7 +64,7 @@ class GroupShadow:
         return f"{self.name}:{self.password}:{','.join(self.administrators)}:{','.join(self.members)}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GidRange:
     """Where groupadd looks for a free gid: GID_MIN..GID_MAX, and SYS_GID_MIN..SYS_GID_MAX of login.defs(5)."""
 

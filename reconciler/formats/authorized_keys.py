@@ -12,8 +12,9 @@ import hashlib
 import ipaddress
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
+
+from reconciler.core.values import frozen
 
 Option = tuple[str, str | None]
 """The name in lower case and the value, without quotes; None for an option that takes none."""
@@ -38,7 +39,7 @@ class BadKey(ValueError):
     """What is wrong with a key or an option, and what to do; never the key itself."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Key:
     """One line that lets somebody in. `blob` is the public key as RFC 4253 encodes it: it is the identity."""
 

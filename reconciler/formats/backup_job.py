@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any
 
+from reconciler.core.values import frozen
 from reconciler.formats import timespan
 
 FORMAT = 1
@@ -23,7 +24,7 @@ class NotAJob(Exception):
     """The text is no backup job of this version. The message says why."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Keep:
     """How many archives stay: of the last days, weeks, months and years, the last ones, and all within so many seconds of the newest."""
 
@@ -35,7 +36,7 @@ class Keep:
     within: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Job:
     """One job. Paths are absolute; spans are seconds. `before` are commands as exact argv."""
 

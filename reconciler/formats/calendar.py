@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
+
+from reconciler.core.values import frozen
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
@@ -21,7 +23,7 @@ AFTER_BOOT = "1min"
 """How long after the boot a timer runs what cron runs at its own start (`@reboot`)."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Field:
     """A field of numbers; `names` begin at `low`."""
 
@@ -45,7 +47,7 @@ _EVERY_DAY_OF_WEEK = tuple(range(7))
 _CRON_FIELDS = (_MINUTE, _HOUR, _DAY, _MONTH, _WEEKDAY)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Schedule:
     """When something runs. Numbers are sorted; weekdays count from 0, Sunday; no `years` means every year.
 

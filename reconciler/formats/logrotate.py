@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from reconciler.core.values import frozen
 
 MARK = "# Managed by Reconciler as logrotate."
 """How the first line of every policy file of ours begins."""
@@ -39,7 +40,7 @@ _END = re.compile(r"[ \t]*endscript(?:\s|\Z)", re.ASCII)
 _SPACE = re.compile(r"\s*", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Stanza:
     """One block: the patterns, the directives in their order (a flag has no value), the scripts as lines."""
 
@@ -61,7 +62,7 @@ def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Problem:
     """What is wrong at a line."""
 
@@ -69,7 +70,7 @@ class Problem:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Config:
     """One file. `directives` are those outside of any block (name, value, line): they act on every file that is read later."""
 

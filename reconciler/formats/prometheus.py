@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+
+from reconciler.core.values import frozen
 
 Sample = tuple[Mapping[str, str], float]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Metric:
     """One metric with its samples: labels and value. `type` is gauge or counter."""
 

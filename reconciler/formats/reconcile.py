@@ -6,8 +6,10 @@ import json
 import re
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
+
+from reconciler.core.values import frozen
 
 FORMAT = 1
 PATH = "/etc/reconciler/reconcile.json"
@@ -26,7 +28,7 @@ class NotSettings(Exception):
     """The text is not what `install` writes. The message says why."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Settings:
     """`spec` and `commit` are what the units apply; `metrics` and `snapshot` are files, empty for none; `notify` are targets."""
 

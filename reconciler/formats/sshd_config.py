@@ -11,8 +11,9 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from reconciler.core.values import frozen
 from reconciler.formats.sshd_keywords import ALIASES, CHOICES, DECISIVE, KNOWN, LISTS, ONE_VALUE, OUTSIDE_ONLY
 
 _MOST_INCLUDES = 16
@@ -30,7 +31,7 @@ class _Bad(ValueError):
     """What sshd would not start with."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Line:
     """One line that says something. `keyword` is in lower case and never an old name; `included` are the lines of each included file.
 
@@ -50,7 +51,7 @@ class Line:
         return f"{self.path} line {self.number}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Origin:
     """Where a login comes from: an address; or, without one, anywhere, where what the Match line at `block` says of addresses holds."""
 
@@ -60,7 +61,7 @@ class Origin:
     block: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Login:
     """Who logs in from where. `groups` are all groups by name, the primary one among them."""
 
@@ -69,7 +70,7 @@ class Login:
     origin: Origin = field(default_factory=Origin)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Settings:
     """What is in force for a login: arguments by keyword, with the line that says so."""
 
@@ -249,7 +250,7 @@ def _address_blocks(lines: Sequence[Line]) -> Iterator[str]:
             yield from _address_blocks(file)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Taken:
     values: dict[str, tuple[str, ...]]
     places: dict[str, str]

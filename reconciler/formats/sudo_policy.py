@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
+from reconciler.core.values import frozen
+
 Include = Callable[[str], str | None]
 """The text of an included file; None for one that is not there or that sudo does not trust."""
 Names = Callable[[str], Sequence[str]]
@@ -31,7 +33,7 @@ _ANYTHING = ""
 """Stands for a command that no rule names: only ALL allows it."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Who:
     """The person who asks. `groups` are names, `gids` numbers, the primary group among both. `host` is the host's name."""
 
@@ -42,7 +44,7 @@ class Who:
     host: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Grant:
     """Whether sudo lets somebody become root. `password` is the account whose password it asks for; empty: none is asked for."""
 
@@ -51,7 +53,7 @@ class Grant:
     rule: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Command:
     run: str
     negated: bool
@@ -60,7 +62,7 @@ class _Command:
     limited: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Rule:
     users: tuple[str, ...]
     hosts: tuple[str, ...]
@@ -68,7 +70,7 @@ class _Rule:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Default:
     scope: str
     names: tuple[str, ...]
@@ -94,7 +96,7 @@ def parse(text: str, host: str, include: Include, names: Names) -> Policy:
     return policy
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Reader:
     host: str
     include: Include

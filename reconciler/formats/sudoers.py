@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from reconciler.core.values import frozen
 
 ALL = "ALL"
 _PATH = re.compile(r"/[A-Za-z0-9_./+@%,:=~-]*[A-Za-z0-9_+@%,:=~-]")
@@ -23,7 +24,7 @@ _NO_ARGUMENTS = '""'
 _HEADER = ("# Managed by Reconciler as {address}.", "# Change the spec instead: what is changed here is put back.")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rule:
     """What a user may run: exactly this argv, or with None everything. `runas` is a user or ALL; `password`: his own is asked for."""
 

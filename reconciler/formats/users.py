@@ -13,6 +13,7 @@ from functools import cached_property, lru_cache
 from itertools import chain
 from typing import TypeVar
 
+from reconciler.core.values import frozen
 from reconciler.formats.accounts import (
     AccountConflict,
     Group,
@@ -34,7 +35,7 @@ _LINES = 4096
 """Lines of which it is kept what they say: each account that is made changes one, the others are not parsed again."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Shadow:
     """One line of /etc/shadow without the password. `locked`: it begins with `!`; `hidden`: behind that is something to unlock.
 
@@ -55,7 +56,7 @@ class Shadow:
 _Named = TypeVar("_Named", User, Group, GroupShadow, Shadow)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Range:
     """One line of /etc/subuid or /etc/subgid."""
 
@@ -155,7 +156,7 @@ class Accounts:
                 yield file
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wanted:
     """What an account command asks for, None and empty: nothing. `expires` is in days since 1970, -1: never.
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from reconciler.core.host import HostError
+from reconciler.core.values import frozen
 from reconciler.host import failpoints
 from reconciler.host.pipeline import Ended, pipe
 from reconciler.host.run import run
@@ -32,7 +32,7 @@ class TargetError(ArchiveError):
     """The destination would not take it: full, read-only, broken. Another one may."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Contents:
     """What goes into an archive. Paths are absolute. A pattern with a leading `/` is anchored, any other matches names at every depth.
 
@@ -46,7 +46,7 @@ class Contents:
     compress: str = "gzip"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Written:
     """An archive that was written: its size, the SHA-256 of what was written, and what tar complained about."""
 

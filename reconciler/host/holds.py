@@ -10,17 +10,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from reconciler.core.address import Address
 from reconciler.core.state import Hold
+from reconciler.core.values import frozen
 
 _BOOT = "/proc/sys/kernel/random/boot_id"
 _APART = 60
 """Seconds by which the wall clock may have been set since, before another end is shown than the one that was told."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Clock:
     """Both clocks at one moment, in seconds: since the epoch, and since the boot with this id (empty: not known)."""
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from reconciler.core.actions import EditLines, MakeDirectory, SetAccess, WriteFile
 from reconciler.core.host import ActionFailed, Entry, FileType, UnsafePath
+from reconciler.core.values import frozen
 from reconciler.formats.accounts import Group, User
 from reconciler.host.safe_path import SafeRoot, check_plain, kind_of
 
@@ -18,7 +18,7 @@ HomeAction = WriteFile | EditLines | MakeDirectory | SetAccess
 _OPEN_TO_OTHERS = stat.S_IROTH | stat.S_IXOTH
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Home:
     """An account, as far as files in its home are concerned. `groups` are the gids that it may give a file to."""
 

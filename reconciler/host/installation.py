@@ -8,9 +8,9 @@ import platform
 import sqlite3
 import stat
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from reconciler.core.host import HostError
+from reconciler.core.values import frozen
 from reconciler.host.state_files import DATABASE, JOURNAL, KEY, LOCK, SPEC, WITNESS
 
 _PRIVATE = {DATABASE: 0o600, JOURNAL: 0o600, KEY: 0o600, WITNESS: 0o600, LOCK: 0o600, SPEC: 0o600}
@@ -19,7 +19,7 @@ _SEARCH = ("/usr/sbin", "/usr/bin", "/sbin", "/bin")
 _TIMEOUT = 10.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StateFacts:
     """The state directory as it lies there. `wrong` says what is not as we make it; `damaged` names databases that were put aside."""
 

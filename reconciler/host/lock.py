@@ -6,11 +6,12 @@ import fcntl
 import json
 import os
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from types import TracebackType
 from typing import Self
 
 from reconciler.core.host import HostError
+from reconciler.core.values import frozen
 from reconciler.host import keeper
 from reconciler.host.failpoints import hit
 from reconciler.host.state_files import LOCK, StateError, file_facts, make_state_directory, open_directory
@@ -34,7 +35,7 @@ def _forget_in_child() -> None:
 os.register_at_fork(after_in_child=_forget_in_child)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Holder:
     """Who has the lock, for display. `start` is the process's start in clock ticks, `since` seconds on CLOCK_BOOTTIME."""
 

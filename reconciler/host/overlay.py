@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from reconciler.core.actions import (
     ABSENT,
@@ -22,12 +22,13 @@ from reconciler.core.actions import (
 )
 from reconciler.core.digest import digest
 from reconciler.core.host import ActionFailed, Entry, FileType, HostView, Saved, UnsafePath
+from reconciler.core.values import frozen
 from reconciler.host.expects import DIRECTORY, OTHER, mismatch, missing_directory, not_replaceable, state_of
 from reconciler.host.lines import edited
 from reconciler.host.safe_path import check_plain
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Node:
     """What is at a path now. `content` None of a file, and `attributes` None: as in the tree below."""
 

@@ -6,10 +6,11 @@ import json
 import os
 import stat
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Protocol
 
 from reconciler.core.host import ActionFailed, HostError
+from reconciler.core.values import frozen
 from reconciler.formats.accounts import Group, User, parse_groups, parse_users
 from reconciler.host import failpoints
 from reconciler.host.safe_path import SafeRoot
@@ -168,7 +169,7 @@ class KernelOwnership:
         """Nothing to forget."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Row:
     """`held` is the mode on disk when this was recorded: if it is another one now, somebody changed it and the disk is right."""
 

@@ -10,9 +10,9 @@ import selectors
 import subprocess
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import IO, Any
 
+from reconciler.core.values import frozen
 from reconciler.host.run import ENVIRONMENT, escape, find_program, not_run
 
 _CHUNK = 1 << 18
@@ -22,7 +22,7 @@ _ERRORS = 1 << 16
 Take = Callable[[bytes], None]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ended:
     """How one program ended. `rc` is negative for a signal; `said` are the lines of its standard error, safe to print."""
 

@@ -7,17 +7,17 @@ is looked at, and if it is not what was expected it goes back. Where the file sy
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
 from reconciler.core.actions import ABSENT
 from reconciler.core.host import ActionFailed
+from reconciler.core.values import frozen
 from reconciler.host import failpoints
 from reconciler.host.expects import DIRECTORY
 from reconciler.host.place import Place
 from reconciler.host.rename import exchange, rename_new
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Ours:
     """What we are about to put in place: inode, and content in the words of `expects`. Times tell less: they are milliseconds coarse."""
 

@@ -11,11 +11,11 @@ import signal
 import subprocess
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from typing import IO, Any
 
 from reconciler.core.host import HostError
+from reconciler.core.values import frozen
 from reconciler.host import keeper
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -36,7 +36,7 @@ class TimedOut(HostError):
     """A program did not end in time; it and its process group were killed."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Result:
     """`rc` is the exit status, negative for a signal. Output beyond the cap was thrown away."""
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from reconciler.core.actions import Unit, UnitVerb
 from reconciler.core.host import ActionFailed, HostError, Receipt
+from reconciler.core.values import frozen
 from reconciler.formats.timespan import seconds as span_seconds
 from reconciler.host.run import run
 from reconciler.host.unit_results import blocks, exit_words
@@ -28,7 +28,7 @@ _NO_NUMBER = ("", "[not set]", "18446744073709551615")
 """How systemd writes a number that it does not have."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Facts:
     """One service, in systemctl's words. `memory` is bytes, `since` seconds since the epoch of the last change; 0 where there is none.
 

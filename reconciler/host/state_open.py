@@ -6,9 +6,10 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from reconciler.core.state import Hold
+from reconciler.core.values import frozen
 from reconciler.host import state_schema as schema
 from reconciler.host.failpoints import hit
 from reconciler.host.state_files import (
@@ -35,7 +36,7 @@ _PRAGMAS = ("journal_mode = DELETE", "synchronous = FULL", "cache_spill = OFF", 
 """Without spilling, no page of the database is written before COMMIT: see `commit`."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Opened:
     """A verified database and its directory. `moved_aside` names the damaged one that it replaces, if it does."""
 

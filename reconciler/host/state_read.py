@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar
 
 from reconciler.core.address import Address
 from reconciler.core.state import Hold, LedgerRow, Memory, OwedRow
+from reconciler.core.values import frozen
 from reconciler.host import state_schema as schema
 from reconciler.host.state_files import (
     DATABASE,
@@ -57,7 +58,7 @@ UNSEALED = "its description (table meta) does not verify"
 NEWER = "it was written by a newer version of this tool; update the tool"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Loaded:
     """What the database holds: the rows that verify, and in `problem` why that is not all of them."""
 
@@ -69,7 +70,7 @@ class Loaded:
     problem: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Beside:
     """The small files beside the database. `witness` None: missing or not valid, `witness_there` tells which."""
 

@@ -12,12 +12,13 @@ import hashlib
 import json
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any
 
 from reconciler.core.address import Address
 from reconciler.core.host import FileType, Saved
 from reconciler.core.state import Hold, LedgerRow, OwedRow
+from reconciler.core.values import frozen
 
 SCHEMA = 2
 """SQLite's user_version. 1: without holds."""
@@ -109,7 +110,7 @@ def _column(value: Any) -> str | int:
     return value if isinstance(value, int) else json.dumps(value)[1:-1]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Meta:
     """The table `meta`, one value per row.
 
@@ -141,7 +142,7 @@ class Meta:
         return found if found.rows() == rows else None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Witness:
     """What the witness file repeats, written after the commit: a database that is older was put back from a copy."""
 

@@ -140,8 +140,9 @@ class Systemd:
         """`start` or `restart`; blocks until systemd has finished with each."""
         self._reset_failed(name for name, state in self.units(names).items() if state.active == "failed")
         result = _systemctl(verb, names)
+        self._since = time.monotonic()
         self.forget()
-        states, self._since = self.units(names), time.monotonic()
+        states = self.units(names)
         self._started = {**self._started, **states}
         self._moments |= dict.fromkeys(names, self._since)
         doubtful = {name: "" for name, state in states.items() if state.active not in _RUNNING}
@@ -264,8 +265,8 @@ def _invocation(name: str) -> str | None:
 def _watch(units: Mapping[str, str], deadline: float) -> frozenset[str]:
     """Wait until then, on the monotonic clock, or until none of these invocations is its unit's any more; whose is not."""
     left = dict(units)
-    while left and time.monotonic() < deadline:
-        time.sleep(_POLL)
+    while left and (rest := deadline - time.monotonic()) > 0:
+        time.sleep(min(_POLL, rest))
         left = {name: invocation for name, invocation in left.items() if _invocation(name) in (invocation, None)}
     return frozenset(units.keys() - left.keys())
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from reconciler.core.values import frozen
 from reconciler.host.run import escape
 
 Properties = Mapping[str, str]
@@ -36,7 +36,7 @@ _CODES = {"1": "exited", "2": "killed", "3": "dumped"}
 """CLD_EXITED and so on, see waitid(2)."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Verdict:
     """Whether a unit that was started is as good as running, and what to say about it."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from reconciler.core.host import HostError
+from reconciler.core.values import frozen
 from reconciler.formats.backup_job import Job
 from reconciler.host import archive, environment
 from reconciler.host.archive import ArchiveError
@@ -24,7 +24,7 @@ Copies = Mapping[str, Entry]
 """One archive, by the destination it lies in."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Listing:
     """The archives of a job, the oldest first, each with its copies. `problems` are destinations and files that could not be read."""
 
@@ -32,7 +32,7 @@ class Listing:
     problems: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Judgement:
     """What a verification of one copy found. `differences`: files that are not as in the archive, which is no fault of it."""
 
@@ -42,7 +42,7 @@ class Judgement:
     differences: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Restored:
     """What was given back, from where, and what tar complained about."""
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from reconciler._version import __version__
 from reconciler.core.host import HostError
+from reconciler.core.values import frozen
 from reconciler.formats.backup_job import Job
 from reconciler.host import archive, environment, failpoints
 from reconciler.host.archive import ArchiveError, Contents, TargetError
@@ -30,7 +31,7 @@ class NotNow(HostError):
     """A command said that this is not the time: no backup, and no failure."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Done:
     """What a run did. `made` are the destinations that have the new archive, `failed` the others with the reason."""
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from reconciler.core.values import frozen
 from reconciler.formats.backup_job import COMPRESSORS
 
 FORMAT = 1
@@ -18,7 +19,7 @@ _ID = r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{9}"
 _HEX = re.compile(r"[0-9a-f]{64}")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Manifest:
     """One archive. Times are seconds since the epoch; `archive` is a file name; `sha256` is hex; `verified` None: nobody has looked."""
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 
+from reconciler.core.values import frozen
 from reconciler.formats.backup_job import Job, Keep
 from reconciler.host import archive, environment
 from reconciler.host.descriptors import descriptor
@@ -14,7 +14,7 @@ from reconciler.jobs import store
 from reconciler.jobs.retention import Archive, Decision, decide
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pruned:
     """What was (or, in a dry run, would be) removed from one destination, the oldest first, and what is to be said about it."""
 

@@ -7,11 +7,12 @@ remembers what it was last told of each: one that could not be reached is told a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from reconciler.core.digest import digest
 from reconciler.core.host import HostError
+from reconciler.core.values import frozen
 from reconciler.formats import prometheus, reconcile
 from reconciler.formats.prometheus import Metric
 from reconciler.formats.reconcile import Settings
@@ -37,7 +38,7 @@ _LONGEST = 500
 """Characters of a summary that are kept."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Standing:
     """How one thing stands: `bad` or not, in words, and which addresses it is about."""
 
@@ -46,7 +47,7 @@ class Standing:
     addresses: Sequence[str] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class News:
     """What one run found out. `figures` replace those of before (seconds since the epoch, seconds, numbers); `changes` are added."""
 

@@ -8,10 +8,11 @@ the clock: when a job stops working, nothing is deleted, however much time goes 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from itertools import pairwise
 
+from reconciler.core.values import frozen
 from reconciler.formats.backup_job import Keep
 
 _AFTER_A_GAP = 3
@@ -19,7 +20,7 @@ _AFTER_A_GAP = 3
 _DAY = 86_400
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Archive:
     """One archive as retention sees it. `started` is seconds since the epoch, days are those of UTC, `parents` are what it needs."""
 
@@ -29,7 +30,7 @@ class Archive:
     parents: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Decision:
     """`keep` says why each archive that stays does. `refused`: nothing may be deleted, and why. `notes` are for people."""
 

@@ -7,9 +7,9 @@ not finished has names that begin with `.partial-`, what is being removed one th
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from reconciler.core.host import HostError
+from reconciler.core.values import frozen
 from reconciler.formats.backup_job import COMPRESSORS
 from reconciler.host import failpoints
 from reconciler.host.destination import Directory
@@ -23,7 +23,7 @@ _MANIFEST = ".json"
 _SUFFIXES = tuple(f".tar{suffix}" for suffix in COMPRESSORS.values())
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Entry:
     """One archive in one directory. `problem`: why it cannot be used, as far as one look at the directory tells."""
 
@@ -36,7 +36,7 @@ class Entry:
         return self.manifest.verified is True and not self.problem
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Found:
     """All archives of a job in a directory, the oldest first, and what looks like one and is none."""
 

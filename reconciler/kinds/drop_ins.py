@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from reconciler.core.host import FileType, HostView, Unreadable, UnsafePath
+from reconciler.core.values import frozen
 from reconciler.formats import unit
 
 DIRECTORIES = (
@@ -19,7 +19,7 @@ Listed = Mapping[str, tuple[str, ...]]
 """Which of these directories have a drop-in directory of a name."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DropIn:
     """One that counts: its path, and what it says as it stands there."""
 

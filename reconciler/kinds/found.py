@@ -6,11 +6,13 @@ Each finder is a pure function over a HostView. What it cannot say in a spec it 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from reconciler.core.values import frozen
 
-@dataclass(frozen=True, slots=True)
+
+@frozen
 class Found:
     """One object: `fields` as under its name in a spec; empty with `why` when it cannot be said. `partly` is what is left out of it."""
 

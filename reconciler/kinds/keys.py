@@ -27,6 +27,7 @@ from reconciler.core.digest import digest
 from reconciler.core.host import Entry, FileType, HostView, Unreadable, UnsafePath
 from reconciler.core.kind import Requirement, RequirementType
 from reconciler.core.spec import Declared
+from reconciler.core.values import frozen
 from reconciler.formats import accounts
 from reconciler.formats.authorized_keys import Key, canonical, is_idle, read, render_option
 from reconciler.kinds import access
@@ -100,7 +101,7 @@ def keep(address: Address) -> str:
 # ---------------------------------------------------------------------------------------------------- observe
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Line:
     """One line that may let somebody in. `text` is how an action names it: a digest if it is no key."""
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from reconciler.core.changes import Change, Part, Verb
 from reconciler.core.diagnostic import Diagnostic, Severity, error, warning
 from reconciler.core.host import FileType, HostView, Unreadable, UnsafePath
 from reconciler.core.spec import Declared, Spec
+from reconciler.core.values import frozen
 from reconciler.formats import globs
 from reconciler.kinds.access import ACCESS, Access, access_of, parents
 from reconciler.kinds.logrotate_host import MAIN, LogrotateHost
@@ -84,7 +84,7 @@ def _names_collide(policy: Policy) -> bool:
 # ------------------------------------------------------------------------------------------------ with a host
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Case:
     """One policy that is about to be written. `declared` is how directories of the spec will be."""
 

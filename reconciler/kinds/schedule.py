@@ -23,7 +23,7 @@ address without a suffix, from the address alone (a removed part has nothing els
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, datetime
 
 from reconciler.core.actions import Cause, RemovePath, SetAccess, Step, Unit, UnitVerb, WriteFile
@@ -36,6 +36,7 @@ from reconciler.core.kind import Impossible, Requirement, RequirementType
 from reconciler.core.scalars import Scheduler
 from reconciler.core.spec import Declared, nothing
 from reconciler.core.state import OwedRow
+from reconciler.core.values import frozen
 from reconciler.formats import calendar, cron, summer_time, unit, upcoming
 from reconciler.kinds import access, units
 from reconciler.kinds.host_zone import host_zone
@@ -48,7 +49,7 @@ _YEARS = range(2027, 2037)
 """In which days without some hour are looked for: a day of the week does not meet one every year."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Job:
     """What runs by the clock.
 

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from reconciler.core.address import Address
 from reconciler.core.changes import Document, Observed
 from reconciler.core.host import FileType, HostView, UnitState, Unreadable, UnsafePath
+from reconciler.core.values import frozen
 from reconciler.formats import unit
 from reconciler.kinds import access, drop_ins, units
 
@@ -32,7 +33,7 @@ _OF_EVERYBODY = ("dbus.service", "dbus-broker.service", "systemd-logind.service"
 """A restart of these ends or breaks every session on the host; NixOS leaves them alone as well."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class VendorUnit:
     """One unit as it is on the host, without ours.
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Document, Origin, Verb
 from reconciler.core.plan import Plan
+from reconciler.core.values import frozen
 from reconciler.formats.authorized_keys import read
 from reconciler.kinds.home_fate import fate_of
 
@@ -23,7 +23,7 @@ _FILES = ("/etc/sudoers.d/", "/etc/ssh/", "/root/.ssh/")
 Texts = Mapping[Address, tuple[str | None, str | None]]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Access:
     """One thing that somebody can do after the plan and could not before, or the other way round.
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
 
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Origin, Verb
 from reconciler.core.diagnostic import Diagnostic, Severity, Source
 from reconciler.core.plan import Plan
+from reconciler.core.values import frozen
 
 SHARE = 0.30
 """More than this share of a kind ..."""
@@ -17,7 +17,7 @@ NUMBER = 3
 """... and more than this many of it must not be destroyed at once (octoDNS has 30 % from ten records)."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Context:
     """What the guards need to know beside the plan.
 

@@ -6,10 +6,10 @@ Two hosts are compared, the one that is and the one that the plan leaves behind 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 
 from reconciler.core.diagnostic import Diagnostic, Severity
 from reconciler.core.host import FileType, HostView
+from reconciler.core.values import frozen
 from reconciler.formats.sshd_config import Origin, problems
 from reconciler.policy.followed import Followed
 from reconciler.policy.guards import LOCK_OUT
@@ -24,7 +24,7 @@ _NAMED = 10
 """Accounts that are named in one sentence; of more, the rest is counted."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Applicant:
     """The account behind this process, by number, and where it has logged in from, as far as that is known."""
 
@@ -32,7 +32,7 @@ class Applicant:
     origin: Origin | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Question:
     """What is asked of two hosts. `now` is in seconds since the epoch, `host` the host's name; `allowed` are accounts that may lose it."""
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 
+from reconciler.core.values import frozen
 from reconciler.formats.accounts import Group, User, parse_groups, parse_users
 from reconciler.policy.followed import Followed
 
@@ -19,7 +19,7 @@ _ELSEWHERE = "x"
 """A mark, and no password's hash."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Shadow:
     """A line of /etc/shadow: about the password only what kind it is. Numbers are days since 1970, or days; None: not said."""
 

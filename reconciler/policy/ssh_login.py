@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 
 from reconciler.core.host import Entry, FileType
+from reconciler.core.values import frozen
 from reconciler.formats import authorized_keys, sshd_config
 from reconciler.formats.accounts import User
 from reconciler.formats.authorized_keys import BadKey, Key
@@ -36,7 +36,7 @@ _EPOCH = 1970
 _MISSING = " is not there"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Verdict:
     """Whether somebody can do it: `why` not, or empty. `how` says by what, in words, of who can."""
 
@@ -277,7 +277,7 @@ def _no_shell(settings: Settings) -> str:
 # ---------------------------------------------------------------------------------------------------- keys
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _KeyJudge:
     """What sshd accepts of a key for one login."""
 

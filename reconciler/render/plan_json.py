@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from reconciler.core.actions import Gate, Step, Unit, UnitVerb, as_data
@@ -17,6 +16,7 @@ from reconciler.core.changes import Change, Document, FieldChange, Origin, Verb
 from reconciler.core.diagnostic import Source, errors
 from reconciler.core.plan import Plan
 from reconciler.core.state import Hold, OwedRow
+from reconciler.core.values import frozen
 from reconciler.render.diagnostics import diagnostic_data
 from reconciler.render.diff import unified
 from reconciler.render.masking import mask, mask_diff
@@ -41,7 +41,7 @@ _ACCESS = frozenset({"type", "mode", "owner", "group", "target"})
 _LEDGER_SOURCE = re.compile(r"(?P<file>.+?):(?P<line>\d+)(?::(?P<column>\d+))?")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Sight:
     """What must not be seen, and how places are named."""
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from reconciler.core.values import frozen
 
 WIDTH = 100
 """Columns that text is wrapped and folded to. A constant: the same plan reads the same everywhere."""
@@ -37,7 +38,7 @@ def painter(*, colour: bool) -> Paint:
     return lambda text, name: f"\x1b[{_ANSI[name]}m{text}\x1b[0m" if name in _ANSI and text else text
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Look:
     """How a plan is to be shown: with colours or without, in full or with what is long folded."""
 

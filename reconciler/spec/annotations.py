@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from reconciler.core.resource import SourcePath
+from reconciler.core.values import frozen
 from reconciler.spec.marks import Map, Mark, Seq
 
 
@@ -60,7 +61,7 @@ def models_at(root: type[BaseModel], path: Sequence[str | int]) -> list[type[Bas
     return [member for annotation in found for member in members(annotation) if is_model(member)]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SourcePlan:
     """Where below a value the SourcePath fields are: at the value itself, in these keys, in every item."""
 

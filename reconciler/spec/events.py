@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -17,6 +16,7 @@ from ruamel.yaml.events import (
     StreamEndEvent,
 )
 
+from reconciler.core.values import frozen
 from reconciler.spec.characters import FORBIDDEN, clean, name
 from reconciler.spec.marks import Map, Mark, Seq, marks_of, pack, put, unpack
 from reconciler.spec.resolve import FIRST, resolve
@@ -30,7 +30,7 @@ _MAX_CHARACTERS = 20
 _BOM = b"\xef\xbb\xbf"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Problem:
     """Something wrong with the text. `since` is where the broken construct began, if that is elsewhere."""
 
@@ -43,7 +43,7 @@ class Problem:
     """Whether the value in this line is not what was meant, so that what validation says about it is noise."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Parsed:
     """The root mapping, or None when there is none to go on with."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel
@@ -13,6 +12,7 @@ from pydantic.fields import FieldInfo
 from reconciler.core.address import Address
 from reconciler.core.diagnostic import Diagnostic
 from reconciler.core.kind import Kinds
+from reconciler.core.values import frozen
 from reconciler.spec import words
 from reconciler.spec.annotations import fields_of, models_at
 from reconciler.spec.include import Included
@@ -23,7 +23,7 @@ from reconciler.spec.secrecy import secret
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"?|\'(?:[^\']|\'\')*\'?')
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Case:
     """One error in its surroundings. `hide`: the value is not to be repeated."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -14,6 +13,7 @@ from reconciler.core.diagnostic import Diagnostic
 from reconciler.core.kind import Kind, Kinds
 from reconciler.core.resource import Resource
 from reconciler.core.spec import Declared, SourceError, SourceReader, Spec, nothing
+from reconciler.core.values import frozen
 from reconciler.spec import include
 from reconciler.spec.annotations import source_plan
 from reconciler.spec.include import Included
@@ -22,7 +22,7 @@ from reconciler.spec.model import host_model
 from reconciler.spec.words import sentence
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Row:
     """What is kept of a resource's YAML: the place of its key and the files it names."""
 

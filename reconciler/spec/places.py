@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+from reconciler.core.values import frozen
 from reconciler.spec.marks import Map, Mark, Seq, marks_of
 
 KEY = "[key]"
@@ -16,7 +16,7 @@ _SHAPES = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Located:
     """One pydantic error and where it is.
 
