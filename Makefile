@@ -59,11 +59,15 @@ test: check ## Set up, check, run every test that this machine can run, and say 
 test-fast: venv ## The tests that need no booted host and no patience, in under a minute
 	@$(PYTEST) -n 2 --dist worksteal -q -m "not booted and not slow"
 
-# No two of them at a time: each uses all processors by itself.
+LONG := tests/faults tests/state/test_crash.py tests/state/test_damage.py tests/sequences tests/cli/test_one_at_a_time.py \
+	tests/test_cases.py tests/test_rollback_cases.py \
+	tests/host/test_cases.py tests/host/test_sequences.py tests/host/test_half_made_accounts.py
+
 .PHONY: test-faults
 test-faults: venv ## The full form of every harness (crashes, errors, power cuts, damage, mutants), in under 45 minutes; root
-	@RECONCILER_FAULTS=1 $(PYTEST) -s -p no:cacheprovider --timeout 3600 tests/faults tests/state/test_crash.py tests/state/test_damage.py \
-		tests/test_cases.py tests/test_rollback_cases.py -k "not test_cases.py and not test_rollback_cases.py or crash or kill or failure"
+	@RECONCILER_FAULTS=1 $(PYTEST) -n $(WORKERS) --dist worksteal -p no:cacheprovider --timeout 3600 $(LONG) \
+		-k "not test_cases.py and not test_rollback_cases.py or test_a_case_on or crash or kill or failure"
+	@$(BIN)/python -m tests.faults.report --show
 
 .PHONY: check
 check: venv ## Format, lint, types, layers, generated files

@@ -42,6 +42,9 @@ from reconciler.host.state_read import read_memory
 from reconciler.host.tree import TreeHost
 from tests.case import HOST, Case, Host
 
+FULL = os.environ.get("RECONCILER_FAULTS") == "1"
+"""Whether this is the full form: every moment of every case, and every case on a booted host."""
+
 ACCOUNTS = {
     "/etc/passwd": "root:x:0:0:root:/root:/bin/bash\ndaemon:x:1:1::/:/usr/sbin/nologin\nnobody:x:65534:65534::/:/usr/sbin/nologin\n",
     "/etc/group": "root:x:0:\ndaemon:x:1:\nnogroup:x:65534:\n",
@@ -361,7 +364,7 @@ class Moments:
 
 def sample(count: int, case: Case, every: int = 4) -> range:
     """Some of so many moments: every fourth, in each case from another one on; all of them in `make test-faults`."""
-    step = 1 if os.environ.get("RECONCILER_FAULTS") == "1" else every
+    step = 1 if FULL else every
     return range(crc32(case.name.encode()) % step, count, step)
 
 

@@ -90,8 +90,7 @@ class Faulty(Sweep):
 
     def subjects(self, call: Call) -> frozenset[str]:
         """The addresses for which a call was made; OURS of our own state and lock."""
-        ours = next(one for one in self.calls if (one.name, one.n) == (call.name, call.n))  # another process had other temporary names
-        paths = [self._other_names.get(path, path) for path in ours.paths()]
+        paths = [self._other_names.get(path, path) for path in call.paths()]
         if any("/tree.reconciler" in path for path in paths):
             return frozenset({OURS})
         inside = [path.partition("/counted/tree")[2] or path for path in paths]

@@ -24,6 +24,11 @@ def full() -> bool:
     return os.environ.get(FULL) == "1"
 
 
+def processes() -> int:
+    """How many processes a harness may use by itself: all processors in the full form, and one where several tests run at a time."""
+    return len(os.sched_getaffinity(0)) if full() and "PYTEST_XDIST_WORKER" not in os.environ else 1
+
+
 def seeded() -> tuple[int, random.Random]:
     """The seed of this run, and chance that comes from it."""
     seed = int(os.environ.get(SEED) or (random.SystemRandom().randrange(10**6) if full() else _ALWAYS))

@@ -1,9 +1,13 @@
-"""Puts the planted bugs and the figures of the last full run into docs/reliability.md: `python -m tests.faults.report`."""
+"""Puts the planted bugs and the figures of the last full run into docs/reliability.md: `python -m tests.faults.report`.
+
+With `--show` it only prints the figures.
+"""
 
 from __future__ import annotations
 
 import json
 import re
+import sys
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -49,6 +53,8 @@ def put(page: str, what: str, text: str) -> str:
     return f"{before}{begin}\n\n{text}\n\n{end}{after}"
 
 
-if __name__ == "__main__":
+if __name__ == "__main__" and sys.argv[1:] == ["--show"]:
+    print(table(read()))
+elif __name__ == "__main__":
     page = put(PAGE.read_text("utf-8"), "planted", planted_table())
     PAGE.write_text(put(page, "figures", table(read())), "utf-8")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from typing import Any
@@ -65,7 +64,7 @@ def test_killed_at_a_call() -> None:
     counts = _FULL if figures.full() else _SHORT
     kinds = [what for what, count in counts.items() for _ in range(count)]
     random.shuffle(kinds)
-    hosts = min(2, len(os.sched_getaffinity(0))) if figures.full() else 1
+    hosts = min(2, figures.processes())
     wrong: list[str] = []
     killed: list[str] = []
     caught: list[str] = []

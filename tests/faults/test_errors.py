@@ -24,7 +24,6 @@ pytestmark = [
 _SETTINGS = ("files/live/change", "accounts/tree/change", "units/live/change")
 _SHORT = 24
 _KILLS_SHORT = 6
-_COUNT = len(os.sched_getaffinity(0))
 _ONLY_OF = {
     "EMFILE": ("openat",),
     "EROFS": ("openat", "unlink", "unlinkat", "rename", "renameat", "renameat2", "mkdirat", "symlinkat", "fchown", "fchmod"),
@@ -32,19 +31,21 @@ _ONLY_OF = {
 """Errors that the kernel gives to these calls only."""
 
 Question = dict[str, Any]
+Calls = dict[str, list[tuple[int, list[Any]]]]
+"""By setting: the calls, each with its place among all."""
 
 
 @pytest.fixture(scope="module")
 def workers() -> Iterator[Workers]:
-    """As many as there are processors in the full form, else one."""
-    with Workers(_COUNT if figures.full() else 1) as found:
+    """As many as may be used."""
+    with Workers(figures.processes()) as found:
         yield found
 
 
-def _calls(workers: Workers, settings: Sequence[str]) -> dict[str, list[list[Any]]]:
+def _calls(workers: Workers, settings: Sequence[str]) -> Calls:
     """Every call that changes something of the host; of those on our state, the same in each transaction, some of each name."""
     found = {setting: workers.ask({"setting": setting, "do": "calls"}) for setting in settings}
-    return {setting: [call for call in listed if not _is_repeated(call)] for setting, listed in found.items()}
+    return {setting: [(at, call) for at, call in enumerate(listed) if not _is_repeated(call)] for setting, listed in found.items()}
 
 
 def _is_repeated(call: Sequence[Any]) -> bool:
@@ -61,14 +62,16 @@ def _errors_of(name: str) -> list[str]:
     return [error for error in ERRORS if name in _ONLY_OF.get(error, (name,))]
 
 
-def _faults(calls: dict[str, list[list[Any]]]) -> list[Question]:
+def _faults(calls: Calls) -> list[Question]:
     """Every call with one error once and another one for good, so that each call of a name gets the next of its errors."""
     found = []
     for setting, listed in calls.items():
-        turns = {name: cycle(_errors_of(name)) for name in {call[0] for call in listed}}
-        for call in listed:
+        turns = {name: cycle(_errors_of(name)) for name in {call[0] for _, call in listed}}
+        for at, call in listed:
             once, always = next(turns[call[0]]), next(turns[call[0]])
-            found += [{"setting": setting, "do": "fault", "call": call, "what": what} for what in (f"error={once}", f"error={always}+")]
+            found += [
+                {"setting": setting, "do": "fault", "at": at, "call": call, "what": what} for what in (f"error={once}", f"error={always}+")
+            ]
     return found
 
 
@@ -94,7 +97,11 @@ def test_killed_at_a_call(workers: Workers) -> None:
     """Killed before any call that changes something, that of SQLite included, and applied again, all is as after one apply."""
     seed, random = figures.seeded()
     calls = _calls(workers, _SETTINGS)
-    questions = [{"setting": setting, "do": "fault", "call": call, "what": KILL} for setting, listed in calls.items() for call in listed]
+    questions = [
+        {"setting": setting, "do": "fault", "at": at, "call": call, "what": KILL}
+        for setting, listed in calls.items()
+        for at, call in listed
+    ]
     judged(workers, questions[::3] if figures.full() else random.sample(questions, _KILLS_SHORT), "kills at system calls", seed)
 
 

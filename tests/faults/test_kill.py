@@ -34,7 +34,6 @@ _PAIRS_SHORT = 4
 _EVERY = {"live": 1, "tree": 8, "ordinary": 24}
 """Of which host every how many-th point is killed at in the full form."""
 _BUGS = tuple(KILLED) if figures.full() else ("ledger_after_the_effect", "leftovers_stay", "gates_are_not_owed")
-_COUNT = len(os.sched_getaffinity(0))
 
 _ELSEWHERE: Mapping[str, str] = {
     r"backup\..*": "tests/jobs/test_backup_faults.py",
@@ -54,8 +53,8 @@ _ELSEWHERE: Mapping[str, str] = {
 
 @pytest.fixture(scope="module")
 def workers() -> Iterator[Workers]:
-    """As many as there are processors in the full form, else one."""
-    with Workers(_COUNT if figures.full() else 1) as found:
+    """As many as may be used."""
+    with Workers(figures.processes()) as found:
         yield found
 
 
@@ -178,8 +177,8 @@ def test_the_sweep_catches(bug: str) -> None:
     with Workers(planted=bug) as planted:
         if bug == "no_recovery_before_the_plan":
             calls = planted.ask({"setting": setting, "do": "calls"})
-            database = [call for call in calls if call[0] == "pwrite64" and "state.db>" in call[2]]
-            questions = [{"setting": setting, "do": "fault", "call": call, "what": "signal=KILL"} for call in database]
+            database = [(at, call) for at, call in enumerate(calls) if call[0] == "pwrite64" and "state.db>" in call[2]]
+            questions = [{"setting": setting, "do": "fault", "at": at, "call": call, "what": "signal=KILL"} for at, call in database]
         else:
             found = planted.ask({"setting": setting, "do": "names"})
             questions = [{"setting": setting, "do": "kill", "at": at} for at in range(len(found), 0, -1)]

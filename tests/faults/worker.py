@@ -14,7 +14,6 @@ from typing import Any
 from tests.faults import forks
 from tests.faults.errors import Fault, Faulty
 from tests.faults.kill import Point, Setting
-from tests.faults.strace import Call
 
 
 class _Worker:
@@ -44,7 +43,10 @@ class _Worker:
             case "calls":
                 return [[call.name, call.n, call.about] for call in sweep.calls]
             case _:
-                return {"wrong": sweep.judge_fault(Fault(Call(*asked["call"]), asked["what"]))}
+                # Each worker has counts and temporary names of its own: how many files are read on the way depends on the moment.
+                call = sweep.calls[asked["at"]]
+                assert call.name == asked["call"][0], f"{call} and not {asked}"
+                return {"wrong": sweep.judge_fault(Fault(call, asked["what"]))}
 
 
 def serve(place: Path, planted: str) -> None:

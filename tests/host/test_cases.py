@@ -15,7 +15,7 @@ from reconciler.render.words import action_words
 from tests import worlds
 from tests.case import Case, Host, all_cases, document
 from tests.host.booted import BootedHost
-from tests.worlds import World, facts, prepared
+from tests.worlds import FULL, World, facts, prepared
 
 SPEC = "/root/host.yaml"
 _ACCOUNT_FILES = ("/etc/passwd", "/etc/group", "/etc/gshadow", "/etc/login.defs")
@@ -68,7 +68,9 @@ print(json.dumps({
 }))
 """
 
-cases = pytest.mark.parametrize("case", [case for case in all_cases() if case.booted and not case.refused], ids=lambda case: case.name)
+BOOTED = [case for case in all_cases() if case.booted and not case.refused]
+cases = pytest.mark.parametrize("case", BOOTED[:: 1 if FULL else 3], ids=lambda case: case.name)
+"""All of them in `make test-faults`, else every third; on the simulated host and in a tree `make test` has them all."""
 
 
 @cases
