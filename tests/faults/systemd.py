@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from reconciler.core.actions import Unit, UnitVerb
-from reconciler.core.host import Receipt, UnitState
+from reconciler.core.host import ActionFailed, Receipt, UnitState, Unreadable
 from reconciler.host.live import LiveHost
 from tests.faults.scenarios import SICK
 
 _DIRECTORIES = ("etc/systemd/system", "usr/lib/systemd/system")
 _READ = re.compile(r"^EnvironmentFile=-?(\S+)", re.MULTILINE)
 _SUB = {"timer": "waiting", "service": "running"}
+
+
+@contextmanager
+def _reached() -> Iterator[None]:
+    """A disturbed call on what it keeps is one on the way to it: it cannot be asked, as when systemctl cannot be run."""
+    try:
+        yield
+    except OSError as error:
+        raise Unreadable("systemd cannot be asked", str(error.strerror)) from error
 
 
 class PretendedSystemd:
@@ -27,24 +37,28 @@ class PretendedSystemd:
 
     def known(self) -> dict[str, Any]:
         """Everything it knows."""
-        return dict(json.loads(self._file.read_text())) if self._file.exists() else {"loaded": {}, "running": {}, "count": 0}
+        with _reached():
+            return dict(json.loads(self._file.read_text())) if self._file.exists() else {"loaded": {}, "running": {}, "count": 0}
 
     def _keep(self, known: Mapping[str, Any]) -> None:
         new = self._file.with_suffix(".new")
-        new.write_text(json.dumps(known))
-        new.rename(self._file)
+        with _reached():
+            new.write_text(json.dumps(known))
+            new.rename(self._file)
 
     def on_disk(self, unit: str) -> str | None:
         """The text of a unit's file; None without one."""
         paths = [self._root / directory / unit for directory in _DIRECTORIES]
-        return next((path.read_text() for path in paths if path.is_file() and not path.is_symlink()), None)
+        with _reached():
+            return next((path.read_text() for path in paths if path.is_file() and not path.is_symlink()), None)
 
     def files_on_disk(self, unit: str, text: str) -> dict[str, str | None]:
         """What a process would read now: its environment files, and of what has a reload, or is watched, everything."""
         paths = [self._root / path.removeprefix("/") for path in _READ.findall(text)]
         if unit == "ml-watch.service":
             paths.append(self._root / "etc/ml-api.conf")
-        return {str(path.relative_to(self._root)): path.read_text() if path.exists() else None for path in paths}
+        with _reached():
+            return {str(path.relative_to(self._root)): path.read_text() if path.exists() else None for path in paths}
 
     # ------------------------------------------------------------------------------------------------ as host.systemd.Systemd
 
@@ -98,9 +112,12 @@ class PretendedSystemd:
 
     def execute(self, action: Unit) -> Receipt:
         """As Systemd.execute."""
-        known = self.known()
-        failed = {name: why for name in action.units or ("",) if (why := self._do(known, action.verb, name))}
-        self._keep(known)
+        try:
+            known = self.known()
+            failed = {name: why for name in action.units or ("",) if (why := self._do(known, action.verb, name))}
+            self._keep(known)
+        except Unreadable as error:
+            raise ActionFailed(error.summary, error.detail) from error
         return Receipt(failed=failed or None)
 
     def _do(self, known: dict[str, Any], verb: UnitVerb, name: str) -> str:
