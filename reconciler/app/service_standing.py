@@ -12,11 +12,12 @@ from reconciler.app.specs import Loaded
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Verb
 from reconciler.core.state import Memory
+from reconciler.engine import gates
 from reconciler.host import services
 from reconciler.render.plan_json import drifted
 
 _LINES = 10
-_UNSEEN: Mapping[str, Any] = {"drifted": None, "pending": None, "older": [], "exposure": None}
+_UNSEEN: Mapping[str, Any] = {"drifted": None, "pending": None, "older": [], "blocked": "", "put_back": False, "exposure": None}
 
 
 def plan_services(loaded: Loaded) -> Planned | None:
@@ -30,9 +31,11 @@ def memory_of(planned: Planned | None) -> Memory | None:
 
 
 def standing(name: str, planned: Planned | None) -> dict[str, Any]:
-    """Of one service: `drifted`, `pending` (the next apply changes it), `older` (why it runs with older configuration), `exposure`.
+    """Of one service: whether it is as declared, and what the next apply makes of it.
 
-    What cannot be known, as of one that is not in the spec or cannot be read, is None.
+    `drifted`, `pending` (it is not as declared), `older` (why it runs with older configuration), `blocked` (why the next apply does not
+    change it), `put_back` (an apply did, and put it back), `exposure`. What cannot be known, as of one that is not in the spec or cannot
+    be read, is None.
     """
     plan = planned.plan if planned is not None else None
     address = address_of(name)
@@ -45,6 +48,8 @@ def standing(name: str, planned: Planned | None) -> dict[str, Any]:
         "drifted": None if blind else any(drifted(change) for change in mine),
         "pending": None if blind else any(_pending(change) for change in mine),
         "older": older,
+        "blocked": next((why for one, why in plan.blocked.items() if one.resource == address), ""),
+        "put_back": any(gates.is_refusal(row) and row.address.resource == address for row in plan.memory.owed),
         "exposure": _exposure(address, planned),
     }
 
@@ -79,6 +84,7 @@ def next_steps(row: Mapping[str, Any], chosen: Chosen) -> list[str]:
         (row["installed"] and row["healthy"] is False and not row["held"], f"reconciler service health {name} --heal", "starts it again"),
         (bool(row["older"]), f"reconciler service restart {name}", "lets it have what is on disk"),
         (bool(row["drifted"] or row["pending"]), f"reconciler plan --target {address}", "what the next apply does"),
+        (bool(row["blocked"] and row["put_back"]), "reconciler apply --retry", "tries again what was put back"),
         (bool(row["held"]), f"reconciler hold remove {row['held']['address']}" if row["held"] else "", "ends the hold"),
         (row["needs_daemon_reload"], "systemctl daemon-reload", "lets systemd read it again"),
     )

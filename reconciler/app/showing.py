@@ -11,6 +11,8 @@ from reconciler.host.documents import read_document
 from reconciler.host.hosts import state_directory
 from reconciler.host.state_history import History, open_history
 
+_LATER = 100
+"""Of so many of the newest runs it is known which run they undid."""
 Found = tuple[dict[str, Any] | None, str]
 
 
@@ -47,7 +49,9 @@ def load_run(number: int, root: str | None) -> Found:
             if run is None:
                 last = history.last_run()
                 return None, f"there is no run {number}" + (f"; the last one is {last['run']}" if last else "")
-            return {**(public_run(run) or {}), "steps": [_with_replaced(history, step) for step in history.steps(number)]}, ""
+            undone = next((one["run"] for one in history.runs(_LATER) if one.get("undoes") == number), None)
+            steps = [_with_replaced(history, step) for step in history.steps(number)]
+            return {**(public_run(run) or {}), "undone_by": undone, "steps": steps}, ""
     except HostError as problem:
         return None, str(problem)
 

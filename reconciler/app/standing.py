@@ -41,6 +41,9 @@ def standing(planned: Planned, root: str | None) -> dict[str, Any]:
         "pending": [
             {"address": str(change.address), "change": change.verb.name.lower(), "origin": str(change.origin)} for change in changes
         ],
+        "blocked": {str(change.address): plan.blocked[change.address] for change in changes if change.address in plan.blocked}
+        if plan
+        else {},
         "drift": drift,
         "holds": [hold_data(row) for row in plan.memory.holds] if plan else [],
         "held": {str(address): why for address, why in plan.held.items()} if plan else {},

@@ -332,7 +332,10 @@ def _one(run: Run, n: int, step: Step, results: dict[int, str]) -> None:
     if isinstance(step.action, Gate) and step.action.then is Then.FAIL and failures:
         run.journal.arm([gates.asked(row) for row in run.owing.values() if row.verb == gates.VERB and row.address in failures])
     _note_effect(run, step, set(receipt.failed or {}))
-    results[n] = receipt.note
+    if isinstance(step.action, Gate) and failures:
+        run.journal.failed(run.number, n, "; ".join(failures.values()))
+    else:
+        results[n] = "; ".join(failures.values()) or receipt.note
     stage = Stage.FAILED if failures else Stage.DONE
     run.tell(Progress(stage, n + 1, total, step, "; ".join(failures.values())))
 

@@ -111,7 +111,7 @@ def _version(part: Part) -> str:
 
 def words(row: OwedRow) -> str:
     """Why it is not tried, and when it will be."""
-    return f"this version was put back in run {row.run}: {row.why}. It is tried again when it changes, or with --retry"
+    return f"this version was put back in run {row.run}. It is tried again when it changes, or with --retry. What was wrong: {row.why}"
 
 
 def passed(effected: Iterable[tuple[str, str, Address]], rows: Mapping[tuple[str, str, Address], OwedRow]) -> set[tuple[str, str, Address]]:

@@ -117,13 +117,16 @@ def _one(result: ApplyResult, fall: _Fall, situation: Situation, request: Reques
         return result
     why = result.outcomes[fall.addresses[0]].reason[:_TOLD]
     parts = [situation.parts[address] for address in sorted(moved) if address in situation.parts]
-    refusals = [gates.refusal(part, fall.gate.unit, why, result.run) for part in parts]
+    beside = f"it went with {fall.addresses[0]}"
+    refusals = [gates.refusal(part, fall.gate.unit, why if part.address in fall.addresses else beside, result.run) for part in parts]
     undo = carry_out(_asked(planned, fall.gate), means.host, means.journal, means.tell, means.settle, means.about, refusals)
     result = replace(result, owed=undo.owed, diagnostics=(*result.diagnostics, *undo.diagnostics))
     if failed := [f"{address}: {undo.outcomes[address].reason}" for address in undo.having(Status.FAILED)]:
         return _told(result, fall.addresses, f"; it could not be put back: {'; '.join(failed)}")
     done = frozenset(planned.reversal.addresses)
-    return replace(_told(result, done, "; put back as it was"), put_back=result.put_back | done)
+    result = _told(result, done.intersection(fall.addresses), "; put back as it was")
+    result = _told(result, done.difference(fall.addresses), f"; put back as it was, with {fall.addresses[0]}")
+    return replace(result, put_back=result.put_back | done)
 
 
 def _past(last: int, unit: str, memory: Memory, journal: Past) -> PastRun:

@@ -28,6 +28,8 @@ _GAVE_UP = 124
 
 _LIST_CAP = 64 << 20
 _POLL = 0.05
+_SETTLING = 1.0
+"""Seconds that one which is being started again is given to say why."""
 _RESTARTING = "auto-restart"
 _WITH_PROCESS = frozenset({"running", "start-pre", "start", "start-post", "reload"})
 _OLD = float("inf")
@@ -288,6 +290,20 @@ def _show(names: Sequence[str]) -> dict[str, Properties]:
     return {name: by_name[name] for name in names if name in by_name}
 
 
+def _show_settled(names: Sequence[str]) -> dict[str, Properties]:
+    """Of one that systemd is starting again already nothing tells any more why it ended: that is told as soon as it ends once more."""
+    found = _show(names)
+    deadline = time.monotonic() + _SETTLING
+    while (starting := [name for name, said in found.items() if _is_starting_again(said)]) and time.monotonic() < deadline:
+        time.sleep(_POLL)
+        found |= _show(starting)
+    return found
+
+
+def _is_starting_again(said: Properties) -> bool:
+    return said.get("ActiveState") == "activating" and said.get("SubState") != _RESTARTING and said.get("NRestarts", "0") != "0"
+
+
 def _said_of(name: str, result: Result) -> str:
     """What systemctl printed about one unit."""
     if result.rc == _GAVE_UP:
@@ -305,7 +321,7 @@ def _verdicts(
     """
     failed: dict[str, str] = {}
     notes: dict[str, str] = {}
-    properties = _show(tuple(doubtful))
+    properties = _show_settled(tuple(doubtful))
     for name, invocation in doubtful.items():
         known = properties.get(name, {})
         # Since it was found not to run it may have been started again.
@@ -314,22 +330,22 @@ def _verdicts(
         found = verdict(known, _said_of(name, said) if said and said.rc else "", replaced=name in replaced or again)
         if found.failed:
             asked = len(failed) < _MOST_JOURNALS
-            failed[name] = found.words + (_journal(invocation or known.get("InvocationID", "")) if asked else "")
+            failed[name] = found.words + (_journal(invocation or known.get("InvocationID", ""), found.words) if asked else "")
         elif found.words:
             notes[name] = found.words
     return failed, notes
 
 
-def _journal(invocation: str) -> str:
-    """The end of what the unit and systemd wrote about this one invocation; best effort."""
+def _journal(invocation: str, said: str = "") -> str:
+    """The end of what the unit and systemd wrote about this one invocation, beside what is `said` already; best effort."""
     if not invocation:
         return ""
-    argv = ["journalctl", "--no-pager", "--quiet", "--output=cat", "--lines=10"]
+    argv = ["journalctl", "--no-pager", "--quiet", "--output=cat", "--lines=30"]
     try:
         result = run([*argv, f"_SYSTEMD_INVOCATION_ID={invocation}", "+", f"INVOCATION_ID={invocation}"], timeout=_ASK_TIMEOUT)
     except HostError:
         return ""
-    return last_words(result.out)
+    return last_words(result.out, said)
 
 
 def _judged(failed: Mapping[str, str], notes: Mapping[str, str]) -> Receipt:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from reconciler.host.run import escape
 
 Properties = Mapping[str, str]
-_LONGEST = 400
-"""Characters kept of one journal line."""
+_LONGEST, _LAST = 400, 8
+"""Characters kept of one journal line, and how many of the last lines."""
+_KNOWN = re.compile(
+    r"(?:Starting|Started|Stopping|Stopped|Failed to start) \S+\.service(?: - .*)?(?:\.\.\.|\.)$"
+    r"|\S+\.service: (?:Failed with result '|Scheduled restart job, |Deactivated successfully\.|Consumed \d)"
+)
+"""What systemd says of every start and end, beside the result that stands in front of the journal."""
+_EXITED = re.compile(r"\S+\.service: Main process exited, code=")
+STATUS = "ExecMainStatus="
 
 _EXIT = {
     200: "CHDIR", 201: "NICE", 202: "FDS", 203: "EXEC", 204: "MEMORY", 205: "LIMITS", 206: "OOM_ADJUST", 207: "SIGNAL_MASK", 208:
@@ -22,6 +30,8 @@ _EXIT = {
 }  # fmt: skip
 """systemd.exec(5), "Process Exit Codes": these say what systemd could not set up before the program ran."""
 
+_POINTS = "Job for "
+"""How systemctl's hint begins to look where we have looked."""
 _CODES = {"1": "exited", "2": "killed", "3": "dumped"}
 """CLD_EXITED and so on, see waitid(2)."""
 
@@ -50,7 +60,8 @@ def verdict(properties: Properties, said: str = "", *, replaced: bool = False) -
     if _condition_failed(properties):
         return Verdict("not started: a Condition...= of the unit does not hold", failed=False)
     if properties.get("ActiveState") != "inactive" or properties.get("Result", "success") != "success":
-        return Verdict(f"{_state(properties)}{_how(properties)}{_with(said)}", failed=True)
+        how = _how(properties)
+        return Verdict(f"{_state(properties)}{how}{_with('' if how and said.startswith(_POINTS) else said)}", failed=True)
     once = properties.get("Type", "oneshot") == "oneshot"
     words = said or ("" if once else "it ended by itself with success; a job that is to run once needs type: oneshot")
     return Verdict(words, failed=bool(words))
@@ -66,10 +77,12 @@ def exit_words(code: str, status: str) -> str:
     return f"ExecMainStatus={status}/{name}" if name else f"ExecMainStatus={status}"
 
 
-def last_words(journal: bytes) -> str:
-    """Journal lines for the end of a sentence, control characters escaped."""
-    lines = [escape(line)[:_LONGEST] for line in journal.decode("utf-8", "replace").split("\n") if line.strip()]
-    return "; journal: " + " | ".join(lines) if lines else ""
+def last_words(journal: bytes, said: str = "") -> str:
+    """Journal lines for the end of a sentence, control characters escaped; without those in which systemd says what has been `said`."""
+    lines = [line for line in journal.decode("utf-8", "replace").split("\n") if line.strip() and not _KNOWN.match(line)]
+    lines = [line for line in lines if STATUS not in said or not _EXITED.match(line)]
+    told = [escape(line)[:_LONGEST] for line in lines[-_LAST:]]
+    return "; journal: " + " | ".join(told) if told else ""
 
 
 def _state(properties: Properties) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from reconciler.core.address import Address
 from reconciler.core.changes import Origin, Verb
 from reconciler.core.result import ApplyResult, Status
@@ -31,9 +33,10 @@ def apply_text(result: ApplyResult, *, colour: bool = False) -> str:
     paint = painter(colour=colour)
     sections = [
         _blocked(result, paint),
-        _bad(result, Status.FAILED, "Failed:", "x", paint),
-        _bad(result, Status.SKIPPED, "Skipped:", "?", paint),
-        _bad(result, Status.HELD, "Held, not done:", "=", paint),
+        _bad(result, result.having(Status.FAILED), "Failed:", "x", paint),
+        _bad(result, result.having(Status.SKIPPED), "Skipped:", "?", paint),
+        _put_back(result, paint),
+        _bad(result, result.having(Status.HELD), "Held, not done:", "=", paint),
         _owed(result, paint),
         diagnostics_text(result.diagnostics, colour=colour).rstrip("\n").split("\n") if result.diagnostics else [],
         [paint(paint(final_line(result), "red" if result.failed else "green"), "bold")],
@@ -50,12 +53,25 @@ def final_line(result: ApplyResult) -> str:
     done = f"Resources: {', '.join(parts)}."
     if not result.failed:
         return f"Apply complete! {done}"
-    wrong = [f"{told[name]} {name}" for name in ("failed", "skipped") if told[name]]
+    back = len(result.put_back)
+    told["failed"] -= len(result.put_back.intersection(result.having(Status.FAILED)))
+    told["skipped"] -= len(result.put_back.intersection(result.having(Status.SKIPPED)))
+    wrong = [*(f"{told[name]} {name}" for name in ("failed", "skipped") if told[name]), *([f"{back} put back"] if back else [])]
     return f"Apply finished with errors: {', '.join(wrong)}. {done}"
 
 
-def _bad(result: ApplyResult, status: Status, title: str, sign: str, paint: Paint) -> list[str]:
-    addresses = result.having(status)
+def _put_back(result: ApplyResult, paint: Paint) -> list[str]:
+    """What is as it was before, the reason first, and what to do about it."""
+    first = sorted(result.put_back, key=lambda address: (address not in result.fallen, address))
+    if not first:
+        return []
+    lines = [line for address in first for line in _one(address, result.outcomes[address].reason, "x", paint)]
+    then = f"reconciler show {result.run} tells what was done. It is tried again when it changes, or with reconciler apply --retry."
+    return ["Put back as before this apply:", *lines, *paragraphs(then, "  Next: ", "  ")]
+
+
+def _bad(result: ApplyResult, having: Iterable[Address], title: str, sign: str, paint: Paint) -> list[str]:
+    addresses = [address for address in having if address not in result.put_back]
     if not addresses:
         return []
     lines = [f"{count(len(addresses), 'resource')} {title.lower()}" if len(addresses) > 1 else title]

@@ -25,6 +25,7 @@ def run_text(run: Mapping[str, Any]) -> str:
         f"  version  {run['tool']}",
         *([f"  by       {visible(by)}"] if (by := by_text(run.get("by"))) else []),
         *([f"  undid    run {run['undoes']}"] if run.get("undoes") else []),
+        *([f"  undone   by run {run['undone_by']}"] if run.get("undone_by") else []),
         "",
     ]
     for step in run["steps"]:

@@ -75,6 +75,7 @@ def service_text(row: Mapping[str, Any], *, colour: bool) -> str:
         "health": visible(row["reason"]) or "good",
         "exposure": f"{exposure['score']} {exposure['level']}" if exposure else "",
         "drift": _drift(row),
+        "blocked": visible(row.get("blocked") or ""),
         "older": visible("; ".join(f"runs with older configuration: {why}" for why in row.get("older") or ())),
         "hold": hold_words(row["held"]) if row.get("held") else "",
         "note": "the unit file has changed since systemd read it (daemon-reload)" if row["needs_daemon_reload"] else "",
@@ -86,6 +87,8 @@ def service_text(row: Mapping[str, Any], *, colour: bool) -> str:
 
 
 def _drift(row: Mapping[str, Any]) -> str:
+    if row.get("blocked"):
+        return "the spec is not applied"
     if row.get("drifted"):
         return "changed on the host outside of the spec"
     return "the spec is not applied yet" if row.get("pending") and row["installed"] else ""

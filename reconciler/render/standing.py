@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from reconciler.render.term import count, visible
+from reconciler.render.term import count, paragraphs, visible
 from reconciler.render.words import hold_words
 
 _SIGNS = {"create": "+", "update": "~", "delete": "-", "forget": "."}
@@ -31,7 +31,10 @@ def standing_text(data: Mapping[str, Any]) -> str:
         lines += [
             f"    {_SIGNS[row['change']]}{'!' if row['address'] in data['drift'] else ' '} {visible(row['address'])}"
             for row in data["pending"]
+            if row["address"] not in data["blocked"]
         ]
+    for address, why in data["blocked"].items():
+        lines += [f"    x  {visible(address)}", *paragraphs(why, "         blocked: ", "         ")]
     lines += [f"  on hold     {visible(row['address'])}  {hold_words(row)}" for row in data["holds"]]
     if data["held"]:
         lines.append(f"  waiting     {count(len(data['held']), 'object')}, until the hold ends")
@@ -61,6 +64,8 @@ def _next(data: Mapping[str, Any]) -> str:
     if data["problems"]:
         return "Next: reconciler plan, which tells what is wrong and where."
     if data["pending"]:
+        if len(data["pending"]) == len(data["blocked"]):
+            return "Next: an apply does none of it as it stands; reconciler plan shows what is blocked, and why."
         return "Next: reconciler plan to see it, reconciler apply to do it. ! was changed outside of the spec."
     if data["last_run"] and data["last_run"]["status"] != "applied":
         return f"Next: reconciler show {data['last_run']['run']}, which tells what failed."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -112,6 +113,29 @@ def test_journal_lines_cannot_play_with_the_terminal() -> None:
     assert len(found) < 500
 
 
+def test_what_systemd_says_of_every_start_is_no_news() -> None:
+    """Of the journal the service's own words are told, and what systemd says of no other end."""
+    said = [
+        "Starting a.service - The API...",
+        "Started a.service.",
+        "I am Starting up",
+        "a.service: Failed to locate executable /opt/x: No such file or directory",
+        "a.service: Failed at step EXEC spawning /opt/x: No such file or directory",
+        "a.service: Main process exited, code=exited, status=203/EXEC",
+        "a.service: Failed with result 'exit-code'.",
+        "a.service: Scheduled restart job, restart counter is at 1.",
+        "Stopped a.service - The API.",
+        "Failed to start a.service - The API.",
+        "a.service: Consumed 1.2s CPU time.",
+    ]
+    kept = f"; journal: {' | '.join(said[2:5])}"
+
+    assert kept == last_words("\n".join(said).encode(), "failed, ExecMainStatus=203/EXEC")
+    assert f"{kept} | {said[5]}" == last_words("\n".join(said).encode(), "it ended and was started again (NRestarts=1)")
+    assert "" == last_words("\n".join(said[:2]).encode())
+    assert 8 == last_words(b"word\n" * 20).count("word")
+
+
 Answer = Callable[[list[str]], Result]
 
 
@@ -149,6 +173,24 @@ def test_without_links_the_invocation_is_shown(asked: list[list[str]]) -> None:
     assert {"a.service": UnitState("loaded", "active", "running", "77"), "b.service": UnitState()} == found
     assert "list-units" in asked[0]
     assert "show" in asked[1]
+
+
+def test_one_that_is_starting_again_is_asked_until_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While systemd starts it anew nothing says why it ended; the next end does, and one that takes its time is not waited for."""
+    starting = b"Id=a.service\nNames=a.service\nActiveState=activating\nSubState=start\nNRestarts=%d\n"
+    ended = (
+        b"Id=a.service\nNames=a.service\nActiveState=activating\nSubState=auto-restart\nNRestarts=2\nExecMainCode=1\nExecMainStatus=203\n"
+    )
+    answers = [starting % 1, starting % 2, ended]
+    monkeypatch.setattr(systemd, "run", lambda *_, **__: Result(0, answers.pop(0) if len(answers) > 1 else answers[0], b""))
+
+    assert "ExecMainStatus=203/EXEC" in systemd._verdicts({"a.service": ""})[0]["a.service"]
+    answers = [starting % 0]
+    began = time.monotonic()
+    assert "activating/start" in systemd._verdicts({"a.service": ""})[0]["a.service"]
+    assert time.monotonic() - began < 0.5
+    answers = [starting % 1]
+    assert "activating/start" in systemd._verdicts({"a.service": ""})[0]["a.service"]
 
 
 def test_one_call_for_all_units(asked: list[list[str]]) -> None:

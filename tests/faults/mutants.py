@@ -85,8 +85,8 @@ MUTANTS: tuple[Mutant, ...] = (
     _mutant(
         "owed rows not written",
         "engine/execution.py",
-        "rows, [replace(row, run=run.number) for row in owing.values()], saved)",
-        "rows, [], saved)",
+        "rows, [replace(row, run=row.run or run.number) for row in owing.values()], saved\n",
+        "rows, [], saved\n",
         *KILLS,
     ),
     _mutant(

@@ -61,6 +61,8 @@ def built(name: str, build: Callable[[Path], None]) -> Path:
             partial.mkdir()
             try:
                 build(partial)
+                # Before it has its name: whoever forgets the oldest ones must not take it for one.
+                os.utime(partial)
                 partial.rename(done)
             except BaseException:
                 shutil.rmtree(partial, ignore_errors=True)

@@ -129,7 +129,7 @@ def _wheel(base: Path, dependencies: Path) -> Path:
 
     name = f"tool-{cache.key_of(_RECIPE, dependencies.parent.name, source_key())}"
     made = cache.built(name, build)
-    cache.forget_all_but("tool-", keep=3)
+    cache.forget_all_but("tool-", keep=6)
     return made / "tree"
 
 

@@ -19,17 +19,19 @@ done
 
 def write(host: BootedHost, number: int, more: str = "") -> None:
     """A version of the agent, and of a service beside it."""
-    services = f"  agent: {{exec_start: [/opt/agent], environment: {{N: {number}}}{more}}}\n"
-    services += f"  other: {{exec_start: [/usr/bin/sleep, infinity], environment: {{N: {number}}}}}\n"
+    services = f"  agent: {{exec_start: [/opt/agent], environment: {{NUMBER: {number}}}{more}}}\n"
+    services += f"  other: {{exec_start: [/usr/bin/sleep, infinity], environment: {{NUMBER: {number}}}}}\n"
     host.write(SPEC, f"version: 1\nhost: testhost\nservices:\n{services}")
 
 
 def from_inside(host: BootedHost) -> tuple[str, str]:
     """The exit code and the words of an apply that the agent makes."""
     host.run("rm", "-f", "/run/code")
-    host.write("/run/go", "")
+    host.run("touch", "/run/go")
 
-    assert host.until(lambda: host.exists("/run/code")), host.run("systemctl", "status", "agent", check=False).stdout
+    assert host.until(lambda: host.run("cat", "/run/code", check=False).stdout), host.run(
+        "systemctl", "status", "agent", check=False
+    ).stdout
     return host.read("/run/code").strip(), " ".join(host.read("/run/said").split())
 
 
@@ -46,7 +48,7 @@ def test_an_apply_does_not_end_the_service_that_it_runs_in(booted: BootedHost) -
     assert "this run is a part of it, and leaves that to the next apply that is not" in said
     assert agent == booted.life("agent.service")
     assert other != booted.life("other.service")
-    assert "N=2" in booted.show("agent.service", "Environment")["Environment"]
+    assert "NUMBER=2" in booted.show("agent.service", "Environment")["Environment"]
 
     # From here it is a restart like any other; what spares its children is no danger to them.
     write(booted, 3, ", directives: {Service: {KillMode: process}}")

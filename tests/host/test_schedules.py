@@ -6,8 +6,10 @@ import json
 import time
 from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
+from cronsim import CronSim
 
 from tests.host.booted import BootedHost
 from tests.host.test_timers import NEVER, SPEC, apply, eventually, next_run, plan_is_empty, write_spec
@@ -50,16 +52,20 @@ def test_the_plan_says_what_systemd_does(booted: BootedHost) -> None:
     """In a time zone with summer time: the next three runs are those of systemd-analyze, and after apply the timer waits for the first."""
     booted.run("ln", "-sf", BERLIN, "/etc/localtime")
     write_spec(booted, JOBS)
-    at, rows = schedules(booted)
+    at_plan, rows = schedules(booted)
     told = {address: row["after"] for address, row in rows.items()}
-    judged = {address: by_systemd(booted, side["schedule"], at) for address, side in told.items()}
+    judged = {address: by_systemd(booted, side["schedule"], at_plan) for address, side in told.items()}
     apply(booted)
     at, later = datetime.now(UTC), {}
     for address in told:
         name = f"{address.partition('.')[2]}.timer"
         later[address] = float(booted.run("date", "-d", next_run(booted, name), "+%s").stdout)
 
+    # Both days restricted: cron runs on either, and so the timer waits for whichever comes first.
+    either = CronSim("0 0 13 * 5", at_plan.astimezone(ZoneInfo("Europe/Berlin")))
+
     assert 6 == len(rows)
+    assert [next(either).timestamp() for _ in range(3)] == judged["timers.either"]
     assert {"Europe/Berlin"} == {row["timezone"] for row in rows.values()}
     assert judged == {address: [datetime.fromisoformat(run).timestamp() for run in side["runs"]] for address, side in told.items()}
     assert {address: by_systemd(booted, side["schedule"], at)[0] for address, side in told.items()} == later

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -52,6 +53,18 @@ def test_success_reads_as_stored(golden: Golden) -> None:
 def test_failure_reads_as_stored(golden: Golden) -> None:
     """Each failure has its reason, and so has what was skipped because of it."""
     golden("apply-failed", apply_text(_result(DONE, FAILED, SKIPPED)))
+
+
+def test_what_was_put_back_says_what_to_do(golden: Golden) -> None:
+    """The service that failed comes first, then what went back with it; beside it what failed otherwise; and what to type next."""
+    fell = Outcome(Status.FAILED, "ml-api.service: failed, ExecMainStatus=3; journal: no module named torch; put back as it was")
+    beside = Outcome(Status.FAILED, "put back as it was, with services.ml-api")
+    result = _result(beside, fell, DONE, FAILED)
+    first, second, *_ = result.outcomes
+    back = replace(result, fallen=frozenset([second]), put_back=frozenset([first, second]))
+
+    golden("apply-put-back", apply_text(back))
+    assert "Apply finished with errors: 2 put back." in apply_text(replace(back, outcomes={first: beside, second: fell}))
 
 
 def test_nothing_done_reads_as_complete() -> None:
