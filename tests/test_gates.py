@@ -21,9 +21,9 @@ from reconciler.core.result import ApplyResult, Status
 from reconciler.host.state_history import open_history
 from reconciler.kinds import discover
 from reconciler.spec.load import load
-from tests.case import Reader, document
+from tests.case import Host, Reader, document
 from tests.test_cases import place as place  # noqa: PLC0414  # a fixture
-from tests.worlds import Crash, Moments, Picture, WatchedStore, World, Wrapped, picture, simulated
+from tests.worlds import Crash, Moments, Picture, WatchedStore, World, Wrapped, make, picture, simulated
 
 UNIT = "/etc/systemd/system/ml-api.service"
 CONF, OTHER = "/etc/ml/api.conf", "/etc/ml/other.conf"
@@ -209,6 +209,46 @@ def test_its_configuration_goes_back_with_it(place: Path) -> None:
     assert 0 == result_of(apply(world, spec("9000", "b"))).exit_code()
     assert frozenset() == picture(world).owed
     assert plan_of(world, spec("9000", "b")).empty
+
+
+def test_a_reload_is_undone_by_a_reload(place: Path) -> None:
+    """A configuration with which it is not well after a reload is put back and read again by the same process; nothing is restarted."""
+
+    def spec(port: str) -> Loaded:
+        said = service(GOOD, watch=[CONF], exec_reload=["/bin/kill", "-HUP", "$MAINPID"], on_change="reload")
+        files = {CONF: {"content": f"{port}\n", "mode": "0644"}}
+        return loaded({"directories": {"/etc/ml": {"mode": "0755"}}, "files": files, "services": {"ml-api": said}})
+
+    world = applied_world(place, spec("8000"))
+    process = world.host().units(["ml-api.service"])["ml-api.service"].invocation
+    host = Sick(world.host())
+    result = result_of(apply(world, spec("666"), host))
+
+    assert 7 == result.exit_code()
+    assert b"8000\n" == world.host().read(CONF)
+    assert ["reload ml-api.service", "gate ml-api.service rollback", "reload ml-api.service", "gate ml-api.service warn"] == host.told
+    assert process == world.host().units(["ml-api.service"])["ml-api.service"].invocation
+    assert [] == list(plan_of(world, spec("666")).steps)
+
+
+def test_what_cannot_be_put_back_says_how(place: Path) -> None:
+    """A file that somebody changes while it is waited for is his: nothing is overwritten, the command is told, and the code is not 7."""
+    world = applied_world(place, only(GOOD))
+
+    class Meddled(Sick):
+        def execute(self, action: Action) -> Receipt:
+            if isinstance(action, Gate):
+                make(world, Host(paths={UNIT: {"content": "# by hand, 666\n"}}))
+            return super().execute(action)
+
+    result = result_of(apply(world, only(BAD), Meddled(world.host())))
+    (outcome,) = result.outcomes.values()
+
+    assert 4 == result.exit_code()
+    assert "it says 500; it could not be put back: not as the run left it" in outcome.reason
+    assert outcome.reason.endswith(f"When that is settled: reconciler rollback {result.run}")
+    assert b"# by hand, 666\n" == world.host().read(UNIT)
+    assert "gate" in [row.verb for row in result.owed]
 
 
 def test_a_start_alone_has_nothing_to_go_back_to(place: Path) -> None:

@@ -22,13 +22,14 @@ VERB = "gate"
 """What an owed row of a gate has for a verb."""
 NOT_SEEN = "it has not been seen healthy since its start"
 _ASKED = "asked"
-_STARTING = (UnitVerb.START, UnitVerb.RESTART, UnitVerb.RELOAD)
+STARTING = (UnitVerb.START, UnitVerb.RESTART, UnitVerb.RELOAD)
+"""After which a unit is asked."""
 
 
 def steps(planned: Iterable[Step], rows: Iterable[OwedRow], situation: Situation, kinds: Kinds) -> Iterator[Step]:
     """A gate for each unit that is started, restarted or reloaded, and for those that an earlier run did not get to."""
     for step in planned:
-        if isinstance(step.action, Unit) and step.action.verb in _STARTING and not step.held:
+        if isinstance(step.action, Unit) and step.action.verb in STARTING and not step.held:
             for cause in step.causes:
                 yield from _step(cause.address, cause.unit, "", situation, kinds)
     for row in rows:

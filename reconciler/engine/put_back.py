@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from reconciler.core.actions import Cause, Gate, Step, Then, Unit, UnitVerb
+from reconciler.core.actions import Cause, Gate, Step, Then, Unit
 from reconciler.core.address import Address
 from reconciler.core.changes import Part
 from reconciler.core.diagnostic import errors
@@ -111,7 +111,7 @@ def _one(result: ApplyResult, fall: _Fall, situation: Situation, request: Reques
     wish = Wish(past, memory, means.edited, targets=frozenset(map(str, targets)))
     planned = plan_rollback(wish, means.host, request.kinds, request.tool, means.simulator, ours=request.inside)
     if wrong := errors(planned.diagnostics):
-        return _told(result, fall.addresses, f"; it could not be put back: {wrong[0].summary}: {wrong[0].detail}")
+        return _told(result, fall.addresses, _left(f"{wrong[0].summary}: {wrong[0].detail}", result.run))
     moved = {cause.address for step in planned.reversal.steps if not isinstance(step.action, Unit) for cause in step.causes}
     if not moved:
         return result
@@ -122,11 +122,15 @@ def _one(result: ApplyResult, fall: _Fall, situation: Situation, request: Reques
     undo = carry_out(_asked(planned, fall.gate), means.host, means.journal, means.tell, means.settle, means.about, refusals)
     result = replace(result, owed=undo.owed, diagnostics=(*result.diagnostics, *undo.diagnostics))
     if failed := [f"{address}: {undo.outcomes[address].reason}" for address in undo.having(Status.FAILED)]:
-        return _told(result, fall.addresses, f"; it could not be put back: {'; '.join(failed)}")
+        return _told(result, fall.addresses, _left("; ".join(failed), result.run))
     done = frozenset(planned.reversal.addresses)
     result = _told(result, done.intersection(fall.addresses), "; put back as it was")
     result = _told(result, done.difference(fall.addresses), f"; put back as it was, with {fall.addresses[0]}")
     return replace(result, put_back=result.put_back | done)
+
+
+def _left(why: str, run: int) -> str:
+    return f"; it could not be put back: {why.rstrip('.')}. When that is settled: reconciler rollback {run}"
 
 
 def _past(last: int, unit: str, memory: Memory, journal: Past) -> PastRun:
@@ -147,7 +151,7 @@ def _past(last: int, unit: str, memory: Memory, journal: Past) -> PastRun:
 def _asked(planned: Rollback, gate: Gate) -> Rollback:
     """With a look at whether what runs again is healthy: if it is not either, it is not the new version's fault, and that is told."""
     steps = planned.reversal.steps
-    starts = [step for step in steps if isinstance(step.action, Unit) and step.action.verb in (UnitVerb.START, UnitVerb.RESTART)]
+    starts = [step for step in steps if isinstance(step.action, Unit) and step.action.verb in gates.STARTING]
     causes = [Cause(cause.address, "it runs again", cause.unit) for step in starts for cause in step.causes if cause.unit == gate.unit]
     asking = [Step(replace(gate, then=Then.WARN), (cause,)) for cause in causes]
     plan: Plan = replace(planned.plan, steps=order.in_order([*steps, *asking], {}))

@@ -162,6 +162,7 @@ class Systemd:
     def reload(self, names: Sequence[str]) -> Receipt:
         """`reload`: the process stays. A unit without ExecReload=, or one that is not running, is a failure."""
         result = _systemctl(UnitVerb.RELOAD, names)
+        self._moments |= dict.fromkeys(names, time.monotonic())
         if result.rc == 0:
             return Receipt()
         said = {name: _said_of(name, result) for name in names}

@@ -101,7 +101,7 @@ def test_a_case_on_a_booted_host(case: Case, booted: BootedHost, tmp_path: Path)
     assert not [step for step in left["steps"] if not step["held"]]
     # What is derived is no row of ours: it is so anew each time.
     recorded = [row for row in left["owed"] if not row["derived"]]
-    assert list(case.owed) == [f"{'(held) ' if row['held'] else ''}{row['kind']} {row['unit']}" for row in recorded]
+    assert sorted(case.owed) == sorted(f"{'(held) ' if row['held'] else ''}{row['kind']} {row['unit']}" for row in recorded)
 
     asked = everything_about(case, simulated)
     found = json.loads(booted.run("python3", "-c", _LOOK, input=json.dumps(asked)).stdout)
@@ -194,7 +194,9 @@ def _enabled(host: HostView, name: str) -> str:
     entry = host.entry(f"{base}/{name}")
     if entry is not None and entry.target == "/dev/null":
         return "masked"
-    place = next((place for place in (f"{base}/{name}", f"{vendor}/{name}") if host.entry(place) is not None), "")
+    template = f"{name.partition('@')[0]}@.service" if "@" in name else name
+    files = (f"{base}/{name}", f"{vendor}/{name}", f"{vendor}/{template}")
+    place = next((place for place in files if host.entry(place) is not None), "")
     entry = host.entry(place) if place else None
     if entry is None or entry.type is not FileType.FILE:
         return ""

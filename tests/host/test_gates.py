@@ -199,6 +199,7 @@ def test_what_answers_in_time_stays(booted: BootedHost) -> None:
     asked = {**speaking("hello"), "user": "daemon", "health": {"command": check, "within": "5s"}}
     apply(booted, asked)
 
+    assert "1 of 1 healthy." in booted.reconciler("service", "health", "--spec", SPEC).stdout
     assert "No changes." in plan(booted)
 
 
