@@ -87,6 +87,7 @@ def test_the_core_on_debian_13(trixie: BootedHost) -> None:
     plan(trixie)
     assert "No changes." in apply(trixie, spec(GOOD))
     assert before == trixie.manifest("/etc")
+    assert "2 of 2 healthy." in trixie.reconciler("service", "health", "--spec", SPEC).stdout
 
     life = trixie.life("web.service")
     apply(trixie, spec(GOOD, files={"/etc/ml.conf": {"content": "port: 2\n", "mode": "0644"}}))

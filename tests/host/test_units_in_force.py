@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 
 from tests.host.booted import BootedHost
 from tests.host.test_spine import SPEC, apply, plan
@@ -226,3 +227,43 @@ def test_the_start_limit_is_kept_and_recovered_from(booted: BootedHost) -> None:
 
     assert "active" == booted.active("ml.service")
     plan(booted)
+
+
+def test_what_is_beside_a_service(booted: BootedHost) -> None:
+    """A package's unit that ours puts out of force, a socket that starts it again, and a unit that counts more: each is told, once."""
+    booted.write(f"{VENDOR}/web.service", FULL)
+    booted.write(f"{VENDOR}/web.socket", SOCKET.replace("{}", "web"))
+    booted.run("systemctl", "daemon-reload")
+    booted.run("systemctl", "start", "web.socket")
+    booted.run("systemd-run", "--quiet", "--unit=passing", "sleep", "infinity")
+    web = "  web: {{exec_start: [/usr/bin/sleep, infinity], nice: {}, adopt: true, state: {}}}\n"
+    passing = "  passing: {exec_start: [/usr/bin/sleep, infinity], adopt: true}\n"
+
+    def words(done: subprocess.CompletedProcess[str]) -> str:
+        return " ".join((done.stdout + done.stderr).replace("|", " ").split())
+
+    booted.write(SPEC, HEAD + web.format(1, "running") + passing)
+    first = booted.reconciler("apply", SPEC, "--auto-approve", check=False)
+    transient = booted.life("passing.service")
+    socket = booted.show("web.socket", "InvocationID", "ActiveState")
+
+    assert 6 == first.returncode, words(first)
+    assert f"{VENDOR}/web.service is no longer in force once {ETC}/web.service is there" in words(first)
+    assert "another passing.service is in force" in words(first)
+    assert "/run/systemd/transient/passing.service counts more" in words(first)
+    assert ("active", "1") == (booted.active("web.service"), booted.show("web.service", "Nice")["Nice"])
+    assert not booted.exists(f"{ETC}/passing.service")
+
+    # A restart of the service is no business of the socket's, which holds the connections.
+    booted.write(SPEC, HEAD + web.format(2, "running"))
+    again = apply(booted)
+    assert "is no longer in force" not in again
+    assert socket == booted.show("web.socket", "InvocationID", "ActiveState")
+    booted.write(SPEC, HEAD + web.format(2, "stopped"))
+    stopped = booted.reconciler("apply", SPEC, "--auto-approve")
+
+    assert "web.socket is active and starts web.service again" in words(stopped)
+    assert "inactive" == booted.active("web.service")
+    booted.run("python3", "-c", "import socket; socket.socket(socket.AF_UNIX).connect('/run/web.sock')")
+    assert booted.until(lambda: booted.active("web.service") == "active", 10)  # it was true
+    assert transient == booted.life("passing.service")
