@@ -46,6 +46,7 @@ def test_an_apply_does_not_end_the_service_that_it_runs_in(booted: BootedHost) -
 
     assert "0" == code, said
     assert "this run is a part of it, and leaves that to the next apply that is not" in said
+    assert "on_change forbids it" not in said
     assert agent == booted.life("agent.service")
     assert other != booted.life("other.service")
     assert "NUMBER=2" in booted.show("agent.service", "Environment")["Environment"]

@@ -16,6 +16,7 @@ from reconciler.core.changes import Change, Observed, Origin, Verb
 from reconciler.core.digest import digest
 from reconciler.core.plan import Plan
 from reconciler.core.state import Memory, OwedRow
+from reconciler.engine import inside
 from reconciler.render.diff import unified
 from reconciler.render.term import visible
 from reconciler.render.text import drift_text, final_line, plan_text
@@ -149,6 +150,11 @@ def test_held_effect_alone_is_no_change_but_is_shown() -> None:
 
     assert text.count("> owed: restart t.service (on_change forbids it): runs with older configuration") == 1
     assert text.endswith("\nNo changes. Your host matches the configuration.\n")
+    other = plans.unit_step(UnitVerb.RESTART, (plans.TRAINING, f"Service.Nice changed{inside.WORDS}", "t.service"), held=True)
+    text = plan_text(plans.data_of(Plan("h", steps=(other,))))
+
+    assert "> owed: restart t.service: runs with older configuration" in text
+    assert "this run is a part of it" in text
 
 
 def test_owed_effect_is_told_once() -> None:
