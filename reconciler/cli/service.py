@@ -206,8 +206,9 @@ def health(
 ) -> int:
     """Exit 0 if all services are well, 2 if one is not, 3 if that cannot be told of one, 1 on an error. Changes nothing without --heal.
 
-    --heal starts those that have failed or are not running though they are to, three times at most with growing pauses, within their start
-    limit, and waits whether they stay up. It leaves alone what is held, masked, declared as stopped, or a job; not `on_change: none`.
+    A service that runs is asked what its `health` in the spec says, too. --heal starts those that have failed or are not running though
+    they are to, three times at most with growing pauses, within their start limit, and waits whether they stay up. It leaves alone what is
+    held, masked, declared as stopped, or a job, and what runs and does not answer; not `on_change: none`.
     """
     from reconciler.cli.service_health import HealthOptions, check
 
