@@ -18,7 +18,8 @@ URL = f"http://127.0.0.1:{PORT}/healthz"
 SERVE = """\
 #!/usr/bin/python3
 # serve.py PORT STATUS [SECONDS]: answers with STATUS, and with 503 in its first SECONDS; `silent` accepts and says nothing.
-import http.server, socket, sys, time
+# STATUS can be a file, which is read again at SIGHUP.
+import http.server, signal, socket, sys, time
 
 port, status, late = int(sys.argv[1]), sys.argv[2], time.monotonic() + float(sys.argv[3] if len(sys.argv) > 3 else 0)
 
@@ -31,6 +32,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
 
 
+if status.startswith("/"):
+    place = status
+    status = open(place).read()
+
+    def again(*_):
+        global status
+        status = open(place).read()
+
+    signal.signal(signal.SIGHUP, again)
 if status == "silent":
     listening = socket.create_server(("127.0.0.1", port))
     kept = [listening.accept() for _ in range(100)]
@@ -54,9 +64,9 @@ def speaking(words: str) -> dict[str, Any]:
 
 
 def apply(host: BootedHost, said: Mapping[str, Any], *options: str, code: int = 0, **more: Any) -> str:
-    """Apply a spec with this service as `web`; what it printed."""
+    """Apply a spec with this service as `web`, and `more` beside `services`; what it printed."""
     host.write("/opt/serve.py", SERVE)
-    host.write(SPEC, json.dumps({"version": 1, "host": "testhost", "services": {"web": said, **more}}))
+    host.write(SPEC, json.dumps({"version": 1, "host": "testhost", "services": {"web": said}, **more}))
     done = host.reconciler("apply", SPEC, "--auto-approve", *options, check=False)
 
     assert code == done.returncode, done.stdout + done.stderr
@@ -186,6 +196,27 @@ def test_a_version_that_does_not_answer_is_put_back(booted: BootedHost) -> None:
     unwell = booted.reconciler("service", "health", "--spec", SPEC, check=False)
     assert 2 == unwell.returncode
     assert f"web: it runs, and is not well: {URL} answered 500" in unwell.stdout
+
+
+def test_a_reload_after_which_it_does_not_answer_is_undone(booted: BootedHost) -> None:
+    """The configuration is put back and read again: the same process answers again, and never has been restarted."""
+
+    def spec(status: str) -> dict[str, Any]:
+        return {"files": {"/etc/status": {"content": f"{status}\n", "mode": "0644"}}}
+
+    said = serving("/etc/status", within="2s") | {"exec_reload": ["/bin/kill", "-HUP", "$MAINPID"], "watch": ["/etc/status"]}
+    said["on_change"] = "reload"
+    apply(booted, said, **spec("200"))
+    life = booted.life("web.service")
+    told = apply(booted, said, code=7, **spec("500"))
+
+    assert "> reload web.service because /etc/status changed" in told
+    assert f"{URL} answered 500" in told
+    assert 1 == told.count("answered 500")  # the old one does not
+    assert "200\n" == booted.read("/etc/status")
+    assert life == booted.life("web.service")
+    asked = f"import urllib.request; print(urllib.request.urlopen({URL!r}).status)"
+    assert "200" == booted.run("python3", "-c", asked).stdout.strip()
 
 
 def test_what_answers_in_time_stays(booted: BootedHost) -> None:
