@@ -1,6 +1,6 @@
 """Any course of events, on a simulated host and in a tree: specs, edits by hand, kills, plans and rollbacks, in any order.
 
-`RECONCILER_SEED=17` replays one course; with `RECONCILER_FAULTS=1` there are a thousand of them.
+`RECONCILER_SEED=17` replays one course; with `RECONCILER_FAULTS=1` there are five hundred of them, of some three specs each.
 """
 
 from __future__ import annotations
