@@ -327,6 +327,12 @@ def test_warn_counts_as_applied(place: Path) -> None:
 # ---------------------------------------------------------------------------------------------------- kills
 
 
+def _configured(port: str) -> dict[str, Any]:
+    watching = {"ml-api": service(GOOD, watch=[CONF]), "second": {"exec_start": ["/usr/bin/sleep", "7"], "watch": [CONF]}}
+    files = {CONF: {"content": f"{port}\n", "mode": "0644"}}
+    return {"directories": {"/etc/ml": {"mode": "0755"}}, "files": files, "services": watching}
+
+
 def _killed(world: World, spec: Loaded, at: int) -> Moments:
     moments = Moments(at)
     with suppress(Crash):
@@ -334,12 +340,19 @@ def _killed(world: World, spec: Loaded, at: int) -> Moments:
     return moments
 
 
-@pytest.mark.parametrize("created", [False, True], ids=["changed", "created"])
-def test_a_kill_anywhere_ends_with_the_old_version(created: bool, place: Path) -> None:
+_KEEP = {"ml-other": service(GOOD)}
+VERSIONS = {
+    "changed": ({"services": {**_KEEP, "ml-api": service(GOOD)}}, {"services": {**_KEEP, "ml-api": service(BAD)}}),
+    "created": ({"services": _KEEP}, {"services": {**_KEEP, "ml-api": service(BAD)}}),
+    "its configuration": (_configured("8000"), _configured("666")),
+}
+"""The old version and the one that is never healthy."""
+
+
+@pytest.mark.parametrize("what", VERSIONS)
+def test_a_kill_anywhere_ends_with_the_old_version(what: str, place: Path) -> None:
     """Killed at any moment of the apply or of the undo: the next apply of that spec ends with what was there before, never with 0."""
-    keep = {"ml-other": service(GOOD)}
-    old = loaded({"services": keep if created else {**keep, "ml-api": service(GOOD)}})
-    bad = loaded({"services": {**keep, "ml-api": service(BAD)}})
+    old, bad = map(loaded, VERSIONS[what])
     start = applied_world(place, old)
     expected, undisturbed = picture(start), start.copied(place / "undisturbed")
     moments = _killed(undisturbed, bad, -1)
@@ -349,9 +362,10 @@ def test_a_kill_anywhere_ends_with_the_old_version(created: bool, place: Path) -
     for at, name in enumerate(moments.names):
         world = start.copied(place / f"crash-{at}")
         _killed(world, bad, at)
-        code = result_of(apply(world, bad)).exit_code()
+        result = result_of(apply(world, bad))
 
-        assert code in (4, 7), f"moment {at}, {name}"
+        assert result.exit_code() in (4, 7), f"moment {at}, {name}"
+        assert result.put_back <= result.outcomes.keys(), f"moment {at}, {name}"
         assert expected == without_owed(picture(world)), f"moment {at}, {name}, of {moments.names}"
         assert picture(undisturbed).owed == picture(world).owed, f"moment {at}, {name}"
 
@@ -374,7 +388,7 @@ def test_a_kill_anywhere_and_then_another_spec(next_one: str, place: Path) -> No
 
 
 def _all_of_it(place: Path) -> None:
-    test_a_kill_anywhere_ends_with_the_old_version(created=False, place=place / "a")
+    test_a_kill_anywhere_ends_with_the_old_version("changed", place / "a")
     test_what_was_put_back_is_not_tried_again_unasked(place / "b")
     test_its_configuration_goes_back_with_it(place / "c")
 

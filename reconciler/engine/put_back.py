@@ -160,10 +160,10 @@ def _asked(planned: Rollback, gate: Gate) -> Rollback:
 
 
 def _told(result: ApplyResult, addresses: Iterable[Address], words: str) -> ApplyResult:
+    """The result with these words. What only an earlier run did, one that was killed, has no outcome in this one yet."""
     outcomes = dict(result.outcomes)
     for address in addresses:
-        known = outcomes.get(address)
-        if known is not None:
-            status = known.status if known.status is Status.SKIPPED else Status.FAILED
-            outcomes[address] = Outcome(status, f"{known.reason}{words}".removeprefix("; "))
+        known = outcomes.get(address, Outcome(Status.FAILED, ""))
+        status = known.status if known.status is Status.SKIPPED else Status.FAILED
+        outcomes[address] = Outcome(status, f"{known.reason}{words}".removeprefix("; "))
     return replace(result, outcomes=outcomes)

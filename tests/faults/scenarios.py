@@ -70,7 +70,8 @@ SCENARIOS: Mapping[str, Scenario] = {
                     "sudo": [{"run": ["/usr/bin/true"], "password": False}],
                 },
                 "bob": {"uid": 41501, "system": True},
-                "eve": {"uid": 41502, "home": "/home/eve", "sudo": [{"run": "ALL"}]},
+                # In the group like alice, so that a kill does not change who is made first, and has the lower number of a group of his own.
+                "eve": {"uid": 41502, "groups": ["ml"], "home": "/home/eve", "sudo": [{"run": "ALL"}]},
             },
             "ssh_keys": {"alice": [_ONE], "eve": [_TWO]},
         },
