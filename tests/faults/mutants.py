@@ -87,7 +87,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "engine/execution.py",
         "rows, [replace(row, run=run.number) for row in owing.values()], saved)",
         "rows, [], saved)",
-        *KILLS,
+        *ORDER,  # a restart is also derived from when a process was started: killed at every moment, nothing is lost by it any more
     ),
     _mutant(
         "owed cleared before the restart",
