@@ -70,7 +70,7 @@ SCENARIOS: Mapping[str, Scenario] = {
                     "sudo": [{"run": ["/usr/bin/true"], "password": False}],
                 },
                 "bob": {"uid": 41501, "system": True},
-                # In the group like alice, so that a kill does not change who is made first, and has the lower number of a group of his own.
+                # Of the same group as alice: both wait for it, so that whoever was killed between them makes them in the same order.
                 "eve": {"uid": 41502, "groups": ["ml"], "home": "/home/eve", "sudo": [{"run": "ALL"}]},
             },
             "ssh_keys": {"alice": [_ONE], "eve": [_TWO]},
