@@ -211,13 +211,22 @@ def _execute(run: Run, batch: Sequence[tuple[int, Step]]) -> None:
             _arm_before(run, left)
             _one(run, n, left, results)
     # Not before what was done will survive a power cut is it written down as done.
-    lost = run.host.finish()
-    for n, step in ready:
-        path = path_of(step.action)
-        if n in results and path is not None and path in lost:
-            del results[n]
-            _told_failure(run, n, step, lost[path])
+    for n, reason in _lost(run.host.finish(), [(n, step) for n, step in ready if n in results]).items():
+        del results[n]
+        _told_failure(run, n, dict(ready)[n], reason)
     run.journal.done(run.number, results)
+
+
+def _lost(unsynced: Mapping[str, str], done: Sequence[tuple[int, Step]]) -> dict[int, str]:
+    """The steps that a power cut may undo, with the reason: those at and below a path whose name was not made durable.
+
+    An action may make or remove a directory above its own path. A path that nobody of the batch has to do with condemns all of it.
+    """
+    found: dict[int, str] = {}
+    for path, reason in unsynced.items():
+        below = [n for n, step in done if f"{path_of(step.action) or ''}/".startswith(f"{path.rstrip('/')}/")]
+        found |= dict.fromkeys(below or [n for n, _ in done], reason)
+    return found
 
 
 def _skip(run: Run, n: int, step: Step) -> None:

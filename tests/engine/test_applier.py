@@ -258,6 +258,16 @@ def test_what_is_not_durable_has_failed() -> None:
     assert notes.rows[address(Y)].document is not None
 
 
+@pytest.mark.parametrize("path", ["/etc", "/srv/elsewhere"])
+def test_a_directory_that_is_not_durable_fails_what_is_in_it(path: str) -> None:
+    """A directory that a step made or removed above its path takes what is below along; one that is no step's takes all: never success."""
+    notes = Notes()
+    result = applied(files(x="1", y="1"), Batched(host_of(), notes, {path: "it may not survive a power cut"}), notes)
+
+    assert {X, Y} == {str(where) for where in result.having(Status.FAILED)}
+    assert all(row.document is None for row in notes.rows.values())
+
+
 def test_the_host_is_looked_at_while_services_show_whether_they_stay_up() -> None:
     """Why a service fell tells more than that it is not as declared, and nothing else is failed for it."""
     plan, situation, request = planned({**SERVICE, **files(x="1")}, host_of(), Memory(key=b"a key"))
