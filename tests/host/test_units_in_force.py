@@ -6,8 +6,8 @@ import json
 import subprocess
 
 from tests.host.booted import BootedHost
-from tests.host.test_timers import eventually
 from tests.host.test_spine import SPEC, apply, plan
+from tests.host.test_timers import eventually
 from tests.host.test_unit_states import ETC, FULL, HEAD, SOCKET, VENDOR
 
 INSTALL_SECTIONS = {
