@@ -85,15 +85,9 @@ MUTANTS: tuple[Mutant, ...] = (
     _mutant(
         "owed rows not written",
         "engine/execution.py",
-<<<<<<< HEAD
         "rows, [replace(row, run=row.run or run.number) for row in owing.values()], saved\n",
         "rows, [], saved\n",
-        *KILLS,
-=======
-        "rows, [replace(row, run=run.number) for row in owing.values()], saved)",
-        "rows, [], saved)",
         *ORDER,  # a restart is also derived from when a process was started: killed at every moment, nothing is lost by it any more
->>>>>>> h/faults
     ),
     _mutant(
         "owed cleared before the restart",
