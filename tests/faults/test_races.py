@@ -199,7 +199,8 @@ def _flips(tree: Tree, rounds: int, chance: random.Random) -> tuple[int, int, li
         kept = there == foreign or foreign in _saved(tree) or not number
         if not kept:
             lost.append(f"round {number}: exit {done.code}, there is {there[:30]!r}\n{done.out}{done.err}")
-        if done.code and "changed since" not in done.out + done.err:
+        # Before the write, or between it and the last look at the host.
+        if done.code and not any(words in done.out + done.err for words in ("changed since", "did not converge: content")):
             lost.append(f"round {number}: refused without saying why\n{done.out}{done.err}")
     return rounds, refused, lost
 
