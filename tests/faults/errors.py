@@ -104,7 +104,11 @@ class Faulty(Sweep):
         if step["action"] == "Account":
             return any(path.startswith(f"/home/{step['name']}/") or path == f"/home/{step['name']}" for path in paths)
         path = step.get("path", "")
-        return bool(path) and any(path == one or path.rpartition("/")[0] == one for one in paths)
+        above = path.rpartition("/")[0]
+        near = {path, above}
+        if step["action"] == "MakeLink" or step.get("prune_parent"):  # it may make or remove the directory it is in
+            near.add(above.rpartition("/")[0])
+        return bool(path) and not near.isdisjoint(paths)
 
     def judge_fault(self, fault: Fault) -> list[str]:
         """What must not be."""
