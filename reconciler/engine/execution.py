@@ -211,22 +211,29 @@ def _execute(run: Run, batch: Sequence[tuple[int, Step]]) -> None:
             _arm_before(run, left)
             _one(run, n, left, results)
     # Not before what was done will survive a power cut is it written down as done.
-    for n, reason in _lost(run.host.finish(), [(n, step) for n, step in ready if n in results]).items():
-        del results[n]
-        _told_failure(run, n, dict(ready)[n], reason)
+    for n, reason in _lost(run.host.finish(), ready).items():
+        if n in results:
+            del results[n]
+            _told_failure(run, n, dict(ready)[n], reason)
     run.journal.done(run.number, results)
 
 
-def _lost(unsynced: Mapping[str, str], done: Sequence[tuple[int, Step]]) -> dict[int, str]:
-    """The steps that a power cut may undo, with the reason: those at and below a path whose name was not made durable.
+def _lost(unsynced: Mapping[str, str], batch: Sequence[tuple[int, Step]]) -> dict[int, str]:
+    """The steps that a power cut may undo, by the paths whose names were not made durable, with the reason.
 
-    An action may make or remove a directory above its own path. A path that nobody of the batch has to do with condemns all of it.
+    A step may make or remove a directory above its own path, and fill or empty one below it. What no step has to do with condemns all.
     """
+    paths = {n: path_of(step.action) or "" for n, step in batch}
     found: dict[int, str] = {}
-    for path, reason in unsynced.items():
-        below = [n for n, step in done if f"{path_of(step.action) or ''}/".startswith(f"{path.rstrip('/')}/")]
-        found |= dict.fromkeys(below or [n for n, _ in done], reason)
+    for lost, reason in unsynced.items():
+        below = [n for n, path in paths.items() if path and _is_within(path, lost)]
+        above = [n for n, path in paths.items() if path and _is_within(lost, path)]
+        found |= dict.fromkeys(below or above or paths, reason)
     return found
+
+
+def _is_within(path: str, top: str) -> bool:
+    return f"{path}/".startswith(f"{top.rstrip('/')}/")
 
 
 def _skip(run: Run, n: int, step: Step) -> None:

@@ -268,6 +268,32 @@ def test_a_directory_that_is_not_durable_fails_what_is_in_it(path: str) -> None:
     assert all(row.document is None for row in notes.rows.values())
 
 
+def test_what_is_not_durable_below_a_step_is_that_step_s() -> None:
+    """What a step filled a directory with fails that step alone; and what belongs to one that failed already condemns no other."""
+    lost = {"/etc/x/filled": "it may not survive a power cut"}
+    result = applied(files(x="1", y="1"), Batched(host_of(), Notes(), lost), Notes())
+
+    assert [X] == [str(where) for where in result.having(Status.FAILED)]
+
+    host = Batched(host_of(), Notes(), {"/etc/x": "it may not survive a power cut"})
+    result = applied(files(x="1", y="1"), Refusing(host, "/etc/x"), Notes())
+
+    assert {X: "refused", Y: ""} == {str(where): outcome.reason for where, outcome in result.outcomes.items()}
+
+
+class Refusing(Wrapped):
+    """A host that refuses what is to be done at a path."""
+
+    def __init__(self, host: Any, path: str) -> None:
+        super().__init__(host, self._refuse)
+        self._path = path
+
+    def _refuse(self, action: Action) -> Receipt | None:
+        if getattr(action, "path", "") == self._path:
+            raise ActionFailed("refused")
+        return None
+
+
 def test_the_host_is_looked_at_while_services_show_whether_they_stay_up() -> None:
     """Why a service fell tells more than that it is not as declared, and nothing else is failed for it."""
     plan, situation, request = planned({**SERVICE, **files(x="1")}, host_of(), Memory(key=b"a key"))

@@ -22,23 +22,23 @@ gpasswd --administrators bob alice
 usermod --del-subuids "$(awk -F: '$1 == "alice" {print $2 "-" $2 + $3 - 1}' /etc/subuid)" alice
 usermod --add-subuids 700000-700999 alice
 cd /home/alice
-mkdir -p work/deep "a b"
-head -c 300000 /dev/urandom > work/deep/model.bin
+mkdir -p model/deep "a b"
+head -c 300000 /dev/urandom > model/deep/model.bin
 printf 'x' > "a b/new
 line"
-ln -s /etc/shadow work/link
-ln work/deep/model.bin work/other-name
-mkfifo work/pipe
-printf '#!/bin/sh\n' > work/tool; chmod 4755 work/tool
-chown -Rh alice:alice . ; chmod 4755 work/tool; chmod 0710 /home/alice
+ln -s /etc/shadow model/link
+ln model/deep/model.bin model/other-name
+mkfifo model/pipe
+printf '#!/bin/sh\n' > model/tool; chmod 4755 model/tool
+chown -Rh alice:alice . ; chmod 4755 model/tool; chmod 0710 /home/alice
 python3 - <<'END'
 import os, struct
 acl = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *e) for e in
     ((1, 7, 2**32 - 1), (2, 5, 65534), (4, 5, 2**32 - 1), (16, 5, 2**32 - 1), (32, 0, 2**32 - 1)))
-os.setxattr("/home/alice/work", "system.posix_acl_access", acl)
-os.setxattr("/home/alice/work", "system.posix_acl_default", acl)
-os.setxattr("/home/alice/work/deep/model.bin", "user.from", b"training")
-os.setxattr("/home/alice/work/deep/model.bin", "security.capability", struct.pack("<IIIII", 0x02000001, 1 << 10, 0, 0, 0))
+os.setxattr("/home/alice/model", "system.posix_acl_access", acl)
+os.setxattr("/home/alice/model", "system.posix_acl_default", acl)
+os.setxattr("/home/alice/model/deep/model.bin", "user.from", b"training")
+os.setxattr("/home/alice/model/deep/model.bin", "security.capability", struct.pack("<IIIII", 0x02000001, 1 << 10, 0, 0, 0))
 END
 """
 LOOK = r"""
@@ -111,7 +111,7 @@ def test_an_archived_home_and_its_account_come_back_whole(booted: BootedHost) ->
     facts = booted.run("stat", "-c", "%a %U %n", "/var/lib/reconciler/archive", archive).stdout
 
     assert f"700 root /var/lib/reconciler/archive\n600 root {archive}\n" == facts
-    assert "./work/deep/model.bin" in booted.run("tar", "-tzf", archive).stdout
+    assert "./model/deep/model.bin" in booted.run("tar", "-tzf", archive).stdout
     told += booted.reconciler("rollback", "--auto-approve").stdout
     told += booted.reconciler("show", "2").stdout + booted.reconciler("show", "2", "--json").stdout
     told += booted.reconciler("show", "3", "--json").stdout + booted.reconciler("history", "--json").stdout
@@ -190,14 +190,14 @@ def test_the_number_of_an_account_that_went_is_nobodys(booted: BootedHost) -> No
 def test_a_mount_in_the_home_stops_the_removal(booted: BootedHost) -> None:
     """What is on another file system is not the account's: nothing is archived and nothing removed until it is unmounted."""
     furnished(booted)
-    booted.run("mount", "-t", "tmpfs", "tmpfs", "/home/alice/work/deep")
-    booted.write("/home/alice/work/deep/theirs", "data\n")
+    booted.run("mount", "-t", "tmpfs", "tmpfs", "/home/alice/model/deep")
+    booted.write("/home/alice/model/deep/theirs", "data\n")
     told = apply(booted, absent("delete"), code=4)
 
-    assert "/home/alice/work/deep is a mount point" in told
-    assert "data\n" == booted.read("/home/alice/work/deep/theirs")
+    assert "/home/alice/model/deep is a mount point" in told
+    assert "data\n" == booted.read("/home/alice/model/deep/theirs")
     assert "alice" == booted.getent("passwd", "alice")[0]
-    booted.run("umount", "/home/alice/work/deep")
+    booted.run("umount", "/home/alice/model/deep")
     apply(booted, absent("delete"))
 
     assert gone(booted)
