@@ -15,7 +15,7 @@ from typer.exceptions import Abort, Exit, TyperException
 from reconciler._version import __version__
 from reconciler.cli.exits import ExitCode
 from reconciler.host.environment import refuse_plugins
-from reconciler.host.streams import guard_streams
+from reconciler.host.streams import guard_streams, leave
 
 COMMANDS = (
     "validate",
@@ -84,9 +84,7 @@ def main() -> NoReturn:
         _say(f"the output could not be written: {out.problem}")
         code = code or ExitCode.ERROR
     err.flush()
-    # At its end the interpreter looks at everything once more for cyclic garbage, a fifth of a short process: nothing is left to look at.
-    gc.freeze()
-    sys.exit(code)
+    leave(code)
 
 
 def run(arguments: list[str]) -> int:

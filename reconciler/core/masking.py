@@ -4,28 +4,29 @@ from __future__ import annotations
 
 import re
 
+from reconciler.core.patterns import Late
 from reconciler.core.secrecy import HIDDEN
 
-_WORD = re.compile(r"passwd|password|passphrase|secret|token(?!s|iz)|api[_-]?key|access[_-]?key|private[_-]?key", re.IGNORECASE)
-_NAMES_A_PLACE = re.compile(r"(?:file|path|dir|directory|name|type|ttl)s?", re.IGNORECASE)
-_KEY_BLOCK = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY|PuTTY-User-Key-File|AGE-SECRET-KEY-1")
+_WORD = Late(r"passwd|password|passphrase|secret|token(?!s|iz)|api[_-]?key|access[_-]?key|private[_-]?key", re.IGNORECASE)
+_NAMES_A_PLACE = Late(r"(?:file|path|dir|directory|name|type|ttl)s?", re.IGNORECASE)
+_KEY_BLOCK = Late(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY|PuTTY-User-Key-File|AGE-SECRET-KEY-1")
 
 # Possessive, and the value apart from the name: a long line takes time in proportion to its length.
-_ASSIGNED = re.compile(r"""(?<![A-Za-z0-9_.-])(?P<name>[A-Za-z_][A-Za-z0-9_.-]*+)["']?[ \t]*+[=:][ \t]*+""")
-_OPTION = re.compile(r"""(?:^|(?<=[\s"']))(?P<name>--?[A-Za-z0-9_.-]++)(?P<end>["']?)(?:=|[ \t]++)""")
-_LOGIN = re.compile(r"://(?P<name>[^/\s:@]*+):")
-_CREDENTIAL = re.compile(r"""(?<![A-Za-z])SetCredential(?:Encrypted)?=["']?(?P<name>[^:\s"']++):""")
+_ASSIGNED = Late(r"""(?<![A-Za-z0-9_.-])(?P<name>[A-Za-z_][A-Za-z0-9_.-]*+)["']?[ \t]*+[=:][ \t]*+""")
+_OPTION = Late(r"""(?:^|(?<=[\s"']))(?P<name>--?[A-Za-z0-9_.-]++)(?P<end>["']?)(?:=|[ \t]++)""")
+_LOGIN = Late(r"://(?P<name>[^/\s:@]*+):")
+_CREDENTIAL = Late(r"""(?<![A-Za-z])SetCredential(?:Encrypted)?=["']?(?P<name>[^:\s"']++):""")
 """systemd's own way to give a secret to a service: whatever its name."""
-_REST = re.compile(r""""(?:[^"\\]|\\.)*+"?|'[^']*+'?|[^\s(][^\n]*+""")
-_ONE_WORD = re.compile(r""""(?:[^"\\]|\\.)*+"?|'[^']*+'?|[^\s(-]\S*+""")
-_IN_QUOTES = {'"': re.compile(r'(?:[^"\\]|\\.)++'), "'": re.compile(r"[^']++")}
-_BEFORE_AT = re.compile(r"[^/\s@]++(?=@)")
-_NO_VALUE = re.compile(
+_REST = Late(r""""(?:[^"\\]|\\.)*+"?|'[^']*+'?|[^\s(][^\n]*+""")
+_ONE_WORD = Late(r""""(?:[^"\\]|\\.)*+"?|'[^']*+'?|[^\s(-]\S*+""")
+_IN_QUOTES = {'"': Late(r'(?:[^"\\]|\\.)++'), "'": Late(r"[^']++")}
+_BEFORE_AT = Late(r"[^/\s@]++(?=@)")
+_NO_VALUE = Late(
     r"""["']?(?:yes|no|true|false|on|off|none|null)["']?[,;]?[ \t]*(?:\#.*)?|(?:(?:files|compat|systemd|sss|db)(?:[ \t]+|$))+""",
     re.IGNORECASE,
 )
 """What is no secret whatever the name: a switch, or the sources in nsswitch.conf (`passwd: files`)."""
-_TAG = re.compile(r"(?:NO)?PASSWD:[ ]*")
+_TAG = Late(r"(?:NO)?PASSWD:[ ]*")
 """sudoers has these."""
 
 
@@ -54,7 +55,7 @@ def masked(text: str, instead: str = HIDDEN) -> str:
     return _without(text, _LOGIN, instead) if "://" in text else text
 
 
-def _without(text: str, lead: re.Pattern[str], instead: str) -> str:
+def _without(text: str, lead: Late, instead: str) -> str:
     """The text with `instead` in the place of each value that a name of a secret leads to."""
     found: list[str] = []
     at = 0
@@ -68,7 +69,7 @@ def _without(text: str, lead: re.Pattern[str], instead: str) -> str:
     return "".join((*found, text[at:])) if found else text
 
 
-def _value(text: str, lead: re.Pattern[str], match: re.Match[str]) -> re.Pattern[str]:
+def _value(text: str, lead: Late, match: re.Match[str]) -> Late:
     """What a value looks like after this lead."""
     if lead is not _OPTION:
         return _BEFORE_AT if lead is _LOGIN else _REST

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
-SECRET = re.compile(
+from reconciler.core.patterns import Late
+
+SECRET = Late(
     r"passw|passphrase|secret|token|credential|private|api[_-]?key|key[_-]?material|BEGIN [A-Z ]*KEY|PuTTY-User-Key", re.IGNORECASE
 )
 """Names, and first lines of keys, beside which nothing of a spec is quoted."""

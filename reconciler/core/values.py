@@ -22,6 +22,7 @@ def frozen(cls: type[T]) -> type[T]:
     What the class says itself (a `__repr__` that withholds a secret) stays.
     """
     own = frozenset(cls.__dict__)
+    cls.__doc__ = cls.__doc__ or cls.__name__  # without one dataclass works out the signature of a class, for tens of milliseconds
     made: Any = dataclass(init=False, repr=False, eq=False, slots=True)(cls)
     known = fields(made)
     content = _content([one.name for one in known])

@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+from reconciler.core.patterns import Late
 from reconciler.core.values import frozen
 
 Option = tuple[str, str | None]
@@ -28,11 +29,11 @@ FLAGS = ("agent-forwarding", "port-forwarding", "pty", "user-rc", "x11-forwardin
 _BARE = frozenset((*FLAGS, *(f"no-{name}" for name in FLAGS), "restrict", "cert-authority", "no-touch-required", "verify-required"))
 _VALUED = frozenset(("command", "environment", "expiry-time", "from", "permitlisten", "permitopen", "principals", "tunnel"))
 _CURVES = {"nistp256": 65, "nistp384": 97, "nistp521": 133}
-_NAME = re.compile(r"[A-Za-z0-9-]+")
-_TYPE = re.compile(r"[a-z0-9][a-z0-9@.-]*")
-_ENVIRONMENT = re.compile(r"[A-Za-z0-9_]+=.*", re.DOTALL)
+_NAME = Late(r"[A-Za-z0-9-]+")
+_TYPE = Late(r"[a-z0-9][a-z0-9@.-]*")
+_ENVIRONMENT = Late(r"[A-Za-z0-9_]+=.*", re.DOTALL)
 _EXPIRY = ("%Y%m%d", "%Y%m%d%H%M", "%Y%m%d%H%M%S")
-_PRIVATE = re.compile(r"PRIVATE\s+KEY|PuTTY-User-Key-File", re.IGNORECASE)
+_PRIVATE = Late(r"PRIVATE\s+KEY|PuTTY-User-Key-File", re.IGNORECASE)
 
 
 class BadKey(ValueError):
@@ -164,7 +165,7 @@ def parse_options(text: str) -> tuple[Option, ...] | None:
             return None
         at, value = name.end(), None
         if text[at : at + 2] == '="':
-            quoted = re.compile(r'(?:\\"|[^"])*').match(text, at + 2)
+            quoted = Late(r'(?:\\"|[^"])*').match(text, at + 2)
             if quoted is None or text[quoted.end() : quoted.end() + 1] != '"':
                 return None
             at, value = quoted.end() + 1, quoted[0].replace('\\"', '"')

@@ -11,18 +11,20 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from reconciler.core.patterns import Late
+
 STRAY = "?"
 """The key of what cron would not read, or not as one job of ours."""
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 ENVIRONMENT: Mapping[str, str] = {"SHELL": "/bin/sh", "PATH": PATH}
 """What a job gets if it says nothing else: cron's own PATH is /usr/bin:/bin."""
 
-_FILE_NAME = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
-_VARIABLE = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)[ \t]*=[ \t]*(?P<value>.*)")
-_QUOTED = re.compile(r"(?P<quote>[\"'])(?P<text>.*)(?P=quote)[ \t]*")
-_JOB = re.compile(r"(?P<schedule>@[a-z]+|\S+(?:[ \t]+\S+){4})[ \t]+(?P<user>[^\s%]+)[ \t]+(?P<command>\S.*)")
-_INPUT = re.compile(r"(?P<command>(?:[^\\%]|\\.|\\\Z)*+)(?:%(?P<input>.*))?")
-_CONTROL = re.compile("[\x00-\x1f\x7f]")
+_FILE_NAME = Late(r"[A-Za-z0-9_-]+", re.ASCII)
+_VARIABLE = Late(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)[ \t]*=[ \t]*(?P<value>.*)")
+_QUOTED = Late(r"(?P<quote>[\"'])(?P<text>.*)(?P=quote)[ \t]*")
+_JOB = Late(r"(?P<schedule>@[a-z]+|\S+(?:[ \t]+\S+){4})[ \t]+(?P<user>[^\s%]+)[ \t]+(?P<command>\S.*)")
+_INPUT = Late(r"(?P<command>(?:[^\\%]|\\.|\\\Z)*+)(?:%(?P<input>.*))?")
+_CONTROL = Late("[\x00-\x1f\x7f]")
 _LONGEST = 990
 """Bytes of a command or variable. cron's own limit is 1000, and it cuts without a word."""
 

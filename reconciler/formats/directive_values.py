@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from reconciler.core.patterns import Late
 from reconciler.formats import syscalls
 from reconciler.formats.unit_exec_lint import SPECIFIERS, lint
 from reconciler.formats.value_rules import (
@@ -36,7 +37,7 @@ _BYTES = r"(?:[0-9]++(?:\.[0-9]*+)?+(?!\.)[ \t]*+[BKMGTPE]?+[ \t]*+)++"
 _PATH = r"(?!.*/\.\.(?:/|\Z))[/%][^\x00-\x1f\x7f]*"
 _UNIT = r"[A-Za-z0-9:_.\\@%-]+"
 _SUFFIX = "service|socket|device|mount|automount|swap|target|path|timer|slice|scope"
-_SPECIFIER = re.compile(r"%([A-Za-z0-9])")
+_SPECIFIER = Late(r"%([A-Za-z0-9])")
 
 BOOLEAN = Rule(is_boolean, "yes or no")
 SECONDS = pattern(f"{_SPAN}|infinity", "a time span as in systemd.time(7): 10s, 5min, 1h 30min")
@@ -183,13 +184,13 @@ def _units(text: str, suffix: str = _SUFFIX) -> Rule:
 
 _DAY = "(?:mon(?:day)?|tue(?:s(?:day)?)?|wed(?:nesday)?|thu(?:r(?:s(?:day)?)?)?|fri(?:day)?|sat(?:urday)?|sun(?:day)?)"
 _FIELD = "[0-9*/.,]+"
-_CALENDAR = re.compile(
+_CALENDAR = Late(
     rf"""(?:minutely|hourly|daily|monthly|weekly|yearly|annually|quarterly|semi-?annually|bi-?annually|@[0-9]+
     |(?=[0-9*]|{_DAY}(?:\W|\Z))(?:{_DAY}(?:(?:\.\.|-|,){_DAY})*,?(?:\s+|\Z))?(?:(?:{_FIELD}-)?{_FIELD}[-~]{_FIELD}(?:\s+|\Z))?(?:{_FIELD}:{_FIELD}(?::{_FIELD})?)?)
     (?:\s*[A-Z][A-Za-z_]+(?:/[A-Za-z0-9_+-]+)*)?""",
     re.VERBOSE | re.IGNORECASE,
 )
-_BAD_CALENDAR = re.compile(r"(?:^|[ \t])(?:2[4-9]|[3-9][0-9]):|:[6-9][0-9]|-(?:3[2-9]|[4-9][0-9])(?:$|[ \t])")
+_BAD_CALENDAR = Late(r"(?:^|[ \t])(?:2[4-9]|[3-9][0-9]):|:[6-9][0-9]|-(?:3[2-9]|[4-9][0-9])(?:$|[ \t])")
 """An hour after 23, a minute or second after 59, a day after 31."""
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
 
+from reconciler.core.patterns import Late
+
 _NAME = r"\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?)"
-_ADDRESS = re.compile(rf"(?:{_NAME}):(?P<port>[0-9]{{1,5}})")
-_URL = re.compile(rf"(?P<scheme>https?)://(?:{_NAME})(?::(?P<port>[0-9]{{1,5}}))?(?P<path>/[!-~]*)?")
+_ADDRESS = Late(rf"(?:{_NAME}):(?P<port>[0-9]{{1,5}})")
+_URL = Late(rf"(?P<scheme>https?)://(?:{_NAME})(?::(?P<port>[0-9]{{1,5}}))?(?P<path>/[!-~]*)?")
 _PORTS = {"http": 80, "https": 443}
 
 

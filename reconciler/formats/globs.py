@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from fnmatch import fnmatchcase
 
-_SPECIAL = re.compile(r"[*?\[]")
+from reconciler.core.patterns import Late
+
+_SPECIAL = Late(r"[*?\[]")
 
 
 def is_pattern(text: str) -> bool:

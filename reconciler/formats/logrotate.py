@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from reconciler.core.patterns import Late
 from reconciler.core.values import frozen
 
 MARK = "# Managed by Reconciler as logrotate."
@@ -32,12 +33,12 @@ TABOO = (
 )
 """Names with these endings are skipped in an included directory, unless they begin with a dot: those are read."""
 
-_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\"'\\{}#]")
-_KEYWORD = re.compile(r"[A-Za-z]+")
+_UNSAFE = Late(r"[\x00-\x1f\x7f-\x9f\"'\\{}#]")
+_KEYWORD = Late(r"[A-Za-z]+")
 _WHITE = " \t\n\r\v\f"
 """What isspace(3) says in the C locale, in which logrotate runs."""
-_END = re.compile(r"[ \t]*endscript(?:\s|\Z)", re.ASCII)
-_SPACE = re.compile(r"\s*", re.ASCII)
+_END = Late(r"[ \t]*endscript(?:\s|\Z)", re.ASCII)
+_SPACE = Late(r"\s*", re.ASCII)
 
 
 @frozen

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import field
 from typing import Any
 
+from reconciler.core.patterns import Late
 from reconciler.core.values import frozen
 
 FORMAT = 1
@@ -21,7 +21,7 @@ DRIFT_RECORD = "/var/lib/reconciler/drift.json"
 """Where systemd puts the standard output of the drift check, which itself may write nowhere."""
 
 _FORMS = "https://HOST/PATH, file:/PATH (a file with such an address in it), mailto:NAME@HOST, or command:PROGRAM ARGUMENT ..."
-_ADDRESS = re.compile(r"//[^\s/?#]+(?:[/?#]\S*)?")
+_ADDRESS = Late(r"//[^\s/?#]+(?:[/?#]\S*)?")
 
 
 class NotSettings(Exception):

@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 
+from reconciler.core.patterns import Late
 from reconciler.core.values import frozen
 from reconciler.formats.sshd_keywords import ALIASES, CHOICES, DECISIVE, KNOWN, LISTS, ONE_VALUE, OUTSIDE_ONLY
 
@@ -21,7 +22,7 @@ _MOST_INCLUDES = 16
 _ADDRESSES = frozenset(("address", "host", "localaddress", "localport", "rdomain"))
 _ALONE = frozenset(("all", "invalid-user"))
 _CRITERIA = _ADDRESSES | _ALONE | {"user", "group"}
-_KEYWORD = re.compile(r'[ \t\r\f]*(?:"([^"]*)"|([^\s=]+))(?:[ \t\r\f]*=?[ \t\r\f]*)(.*)', re.DOTALL)
+_KEYWORD = Late(r'[ \t\r\f]*(?:"([^"]*)"|([^\s=]+))(?:[ \t\r\f]*=?[ \t\r\f]*)(.*)', re.DOTALL)
 
 Include = Callable[[str], Sequence[tuple[str, str]]]
 """From an absolute pattern to path and text of each file that matches, in the order of their names."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
+from reconciler.core.patterns import Late
 from reconciler.core.values import frozen
 
 Include = Callable[[str], str | None]
@@ -20,12 +21,12 @@ Names = Callable[[str], Sequence[str]]
 
 _MOST_INCLUDES = 128
 _ALIAS_KINDS = {"User_Alias": "user", "Runas_Alias": "runas", "Host_Alias": "host", "Cmnd_Alias": "command", "Cmd_Alias": "command"}
-_ALIAS = re.compile(r"[A-Z][A-Z0-9_]*")
-_INCLUDE = re.compile(r"[#@](include|includedir)[ \t]+(?:\"([^\"]+)\"|(\S+))\s*")
-_DEFAULTS = re.compile(r"Defaults([@:!>]?)(.*)", re.DOTALL)
-_TAG = re.compile(r"(NO)?(PASSWD|EXEC|SETENV|LOG_INPUT|LOG_OUTPUT|MAIL|FOLLOW|INTERCEPT):\s*")
-_OPTION = re.compile(r"(ROLE|TYPE|APPARMOR_PROFILE|PRIVS|LIMITPRIVS|NOTBEFORE|NOTAFTER|TIMEOUT|CWD|CHROOT)\s*=\s*(\"[^\"]*\"|[^\s,]+)\s*")
-_DIGEST = re.compile(r"sha(?:224|256|384|512)\s*:\s*[A-Za-z0-9+/=]+\s+")
+_ALIAS = Late(r"[A-Z][A-Z0-9_]*")
+_INCLUDE = Late(r"[#@](include|includedir)[ \t]+(?:\"([^\"]+)\"|(\S+))\s*")
+_DEFAULTS = Late(r"Defaults([@:!>]?)(.*)", re.DOTALL)
+_TAG = Late(r"(NO)?(PASSWD|EXEC|SETENV|LOG_INPUT|LOG_OUTPUT|MAIL|FOLLOW|INTERCEPT):\s*")
+_OPTION = Late(r"(ROLE|TYPE|APPARMOR_PROFILE|PRIVS|LIMITPRIVS|NOTBEFORE|NOTAFTER|TIMEOUT|CWD|CHROOT)\s*=\s*(\"[^\"]*\"|[^\s,]+)\s*")
+_DIGEST = Late(r"sha(?:224|256|384|512)\s*:\s*[A-Za-z0-9+/=]+\s+")
 _SHELLS = ("/bin/sh", "/bin/bash", "/usr/bin/sh", "/usr/bin/bash", "/bin/su", "/usr/bin/su")
 _OPEN = ("", "-", "-l", "--login", "*", "- root", "-l root", '""')
 """Arguments with which a shell is still one to work in."""

@@ -10,16 +10,17 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from reconciler.core.patterns import Late
 from reconciler.core.values import frozen
 
 ALL = "ALL"
-_PATH = re.compile(r"/[A-Za-z0-9_./+@%,:=~-]*[A-Za-z0-9_+@%,:=~-]")
-_NOT_IN_ARGUMENTS = re.compile(r"[\s\\\x00-\x1f\x7f-\x9f]")
-_SPECIAL = re.compile(r"([:,=#*?\[\]!^])")
-_ESCAPED = re.compile(r"\\([:,=#*?\[\]!^])")
-_SPECIAL_IN_PATH = re.compile(r"([:,=])")
+_PATH = Late(r"/[A-Za-z0-9_./+@%,:=~-]*[A-Za-z0-9_+@%,:=~-]")
+_NOT_IN_ARGUMENTS = Late(r"[\s\\\x00-\x1f\x7f-\x9f]")
+_SPECIAL = Late(r"([:,=#*?\[\]!^])")
+_ESCAPED = Late(r"\\([:,=#*?\[\]!^])")
+_SPECIAL_IN_PATH = Late(r"([:,=])")
 _NAME = r"[a-z_][a-z0-9_-]{0,30}"
-_LINE = re.compile(rf"(?P<user>{_NAME}) ALL=\((?P<runas>ALL|{_NAME})\) (?P<tag>PASSWD|NOPASSWD): (?P<command>\S.*)")
+_LINE = Late(rf"(?P<user>{_NAME}) ALL=\((?P<runas>ALL|{_NAME})\) (?P<tag>PASSWD|NOPASSWD): (?P<command>\S.*)")
 _NO_ARGUMENTS = '""'
 _HEADER = ("# Managed by Reconciler as {address}.", "# Change the spec instead: what is changed here is put back.")
 

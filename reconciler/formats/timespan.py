@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from reconciler.core.patterns import Late
 
 _SECONDS = {
     **dict.fromkeys(("us",), 1e-6),
@@ -15,7 +15,7 @@ _SECONDS = {
     **dict.fromkeys(("M", "month", "months"), 2_629_800.0),
     **dict.fromkeys(("y", "year", "years"), 31_557_600.0),
 }
-_PART = re.compile(r"(\d+)\s*([A-Za-z]*)\s*")
+_PART = Late(r"(\d+)\s*([A-Za-z]*)\s*")
 
 
 def seconds(text: str) -> float:

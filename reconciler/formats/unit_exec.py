@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from functools import cache
+
+from reconciler.core.patterns import Late
 
 VARIABLE = "$MAINPID"
 """The one word of an argv that systemd shall expand."""
@@ -12,12 +13,12 @@ VARIABLE = "$MAINPID"
 BLANK = " \t\n\r"
 """What systemd takes for blank."""
 
-_PLAIN = re.compile(r"[A-Za-z0-9_@%+=:,./-]+")
-_ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_REFUSED_IN_VALUES = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
-_PATH_TABOO = re.compile(r"""[\x00-\x1f\x7f"'\\]""")
+_PLAIN = Late(r"[A-Za-z0-9_@%+=:,./-]+")
+_ENVIRONMENT_NAME = Late(r"[A-Za-z_][A-Za-z0-9_]*")
+_REFUSED_IN_VALUES = Late(r"[\x00-\x08\x0b-\x1f\x7f]")
+_PATH_TABOO = Late(r"""[\x00-\x1f\x7f"'\\]""")
 _ESCAPES = {"\a": r"\a", "\b": r"\b", "\f": r"\f", "\n": r"\n", "\r": r"\r", "\t": r"\t", "\v": r"\v", "\\": r"\\", '"': r"\""}
-_NEEDS_ESCAPE = re.compile(r'[\x01-\x1f\x7f-\x9f"\\]')
+_NEEDS_ESCAPE = Late(r'[\x01-\x1f\x7f-\x9f"\\]')
 
 
 def escape_specifiers(text: str) -> str:
@@ -94,6 +95,6 @@ def _escaped(text: str) -> str:
 
 
 @cache
-def _non_characters() -> re.Pattern[str]:
+def _non_characters() -> Late:
     last_two = "".join(chr(plane + 0xFFFE) + chr(plane + 0xFFFF) for plane in range(0, 0x110000, 0x10000))
-    return re.compile(f"[\ud800-\udfff\ufdd0-\ufdef{last_two}]")
+    return Late(f"[\ud800-\udfff\ufdd0-\ufdef{last_two}]")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from reconciler.core.patterns import Late
 from reconciler.formats.unit_exec import BLANK, not_utf8
 from reconciler.formats.unit_words import Word, words
 
@@ -14,14 +15,14 @@ SPECIFIERS = frozenset("aAbBcCdEfgGhHiIjJlLmMnNopPqrRsStTuUvVwWyY%")
 _NOTES = dict.fromkeys("crR", "is deprecated: it gives a path of control groups; drop it") | dict.fromkeys(
     "uUgGhs", "is that of root in a system service, whatever User= says; write the name or path itself"
 )
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
-_PREFIXES = re.compile(r"[-@:+!]*")
-_PATH_TABOO = re.compile("""["'\\\\]""")
-_OPERATOR = re.compile(r"\|\|?|&&?|&>.*|\d*(?:>>?|<<?).*")
-_VARIABLE_INSIDE = re.compile(r"(?<!\$)(?:\$\$)*(?P<name>\$[A-Za-z_][A-Za-z0-9_]*)")
-_SUBSTITUTION = re.compile(r"(?<!\$)(?:\$\$)*\$\(")
-_DEFAULT = re.compile(r"(?<!\$)(?:\$\$)*\$\{[A-Za-z_][A-Za-z0-9_]*[^A-Za-z0-9_}][^}]*\}")
-_DATE = re.compile(r"%[Yy]\W?%m|%[md]\W?%[dmYy]|%H:?%M|\+%")
+_CONTROL = Late("[\x00-\x1f\x7f-\x9f]")
+_PREFIXES = Late(r"[-@:+!]*")
+_PATH_TABOO = Late("""["'\\\\]""")
+_OPERATOR = Late(r"\|\|?|&&?|&>.*|\d*(?:>>?|<<?).*")
+_VARIABLE_INSIDE = Late(r"(?<!\$)(?:\$\$)*(?P<name>\$[A-Za-z_][A-Za-z0-9_]*)")
+_SUBSTITUTION = Late(r"(?<!\$)(?:\$\$)*\$\(")
+_DEFAULT = Late(r"(?<!\$)(?:\$\$)*\$\{[A-Za-z_][A-Za-z0-9_]*[^A-Za-z0-9_}][^}]*\}")
+_DATE = Late(r"%[Yy]\W?%m|%[md]\W?%[dmYy]|%H:?%M|\+%")
 _SHELLS = frozenset({"sh", "bash", "dash", "ksh", "zsh", "busybox"})
 
 

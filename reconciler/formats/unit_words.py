@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from reconciler.core.patterns import Late
 from reconciler.formats.unit_exec import BLANK, VARIABLE
 
-_GAP = re.compile(f"[{BLANK}]+")
-_ESCAPED_SEMICOLON = re.compile(rf"\\;(?=[{BLANK}]|\Z)")
-_PIECE = re.compile(
+_GAP = Late(f"[{BLANK}]+")
+_ESCAPED_SEMICOLON = Late(rf"\\;(?=[{BLANK}]|\Z)")
+_PIECE = Late(
     rf"""(?P<bare>[^{BLANK}"'\\]+)|"(?P<double>(?:[^"\\]|\\.)*+)"|'(?P<single>(?:[^'\\]|\\.)*+)'|(?P<escape>\\(?:x..|u.{{4}}|U.{{8}}|[0-7]{{3}}|.))""",
     re.DOTALL,
 )
-_ESCAPE = re.compile(
+_ESCAPE = Late(
     r"""\\(?:(?P<letter>[abfnrtvs"'\\])|x(?P<byte>[0-9a-fA-F]{2})|(?P<octal>[0-3][0-7]{2})
         |u(?P<short>[0-9a-fA-F]{4})|U(?P<long>[0-9a-fA-F]{8})|(?P<bad>.?))""",
     re.VERBOSE | re.DOTALL,

@@ -119,8 +119,7 @@ class Accounts:
     @cached_property
     def numbers(self) -> Mapping[str, int]:
         """The numeric settings of login.defs(5)."""
-        found = (_NUMBER_LINE.fullmatch(line) for line in self.login_defs.split("\n"))
-        return {match["name"]: int(match["value"]) for match in found if match}
+        return _numbers(self.login_defs)
 
     @cached_property
     def subordinate(self) -> Mapping[str, frozenset[str]]:
@@ -154,6 +153,13 @@ class Accounts:
         for file, names in self.subordinate.items():
             if not {user.name, str(user.uid)} & names and self.numbers.get(f"SUB_{file[3:].upper()}_COUNT", 65536):
                 yield file
+
+
+@lru_cache(maxsize=2)
+def _numbers(login_defs: str) -> Mapping[str, int]:
+    """Kept, for each account that is added is another `Accounts` with the same text in it."""
+    found = (_NUMBER_LINE.fullmatch(line) for line in login_defs.split("\n"))
+    return {match["name"]: int(match["value"]) for match in found if match}
 
 
 @frozen

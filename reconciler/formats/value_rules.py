@@ -7,6 +7,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
+from reconciler.core.patterns import Late
+
 Test = Callable[[str], object]
 
 
@@ -75,6 +77,6 @@ def either(text: str, *rules: Rule) -> Rule:
     return Rule(lambda value: any(rule.test(value) for rule in rules), text, newer)
 
 
-_INTEGER = re.compile(r"(?P<sign>[+-]?)(?P<digits>0[xX][0-9a-fA-F]+|0[oO][0-7]+|0[bB][01]+|[0-9]+)")
-is_boolean = re.compile(r"(?i:1|0|yes|no|y|n|true|false|t|f|on|off)").fullmatch
+_INTEGER = Late(r"(?P<sign>[+-]?)(?P<digits>0[xX][0-9a-fA-F]+|0[oO][0-7]+|0[bB][01]+|[0-9]+)")
+is_boolean = Late(r"(?i:1|0|yes|no|y|n|true|false|t|f|on|off)").fullmatch
 UNSIGNED_32, UNSIGNED_64 = 2**32 - 1, 2**64 - 1

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import fcntl
 import os
-import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from reconciler.core.patterns import Late
 from reconciler.host.failpoints import hit
 
 _FILES = ("passwd", "shadow", "group", "gshadow", "subuid", "subgid")
-_LEFT = re.compile(rf"({'|'.join(_FILES)})\.(lock|[0-9]+)")
+_LEFT = Late(rf"({'|'.join(_FILES)})\.(lock|[0-9]+)")
 _LONGEST = 16
 """Bytes of a lock: a process id."""
 

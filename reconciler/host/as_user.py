@@ -2,7 +2,8 @@
 
 A forked child gives up everything but those rights, and then does what `writes` does, from the open home downwards: whatever the user puts
 in the way of the walk, he can only hit what he could have changed himself. The child needs no program and no file; the content is in its
-memory. To be imported by what is about to write: it needs `writes`.
+memory. One child does what comes next for other users too, each with his own rights: a fork costs more than what is written
+(docs/decisions/2026-11-28-one-child-for-homes.md). To be imported by what is about to write: it needs `writes`.
 """
 
 from __future__ import annotations
@@ -18,11 +19,13 @@ import signal
 import stat
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import NoReturn
 
 from reconciler.core.actions import EditLines, MakeDirectory, SetAccess, WriteFile
 from reconciler.core.host import ActionFailed, HostError, Unreadable, UnsafePath
+from reconciler.core.values import frozen
 from reconciler.host import edits, failpoints, writes
 from reconciler.host import rename as rename  # noqa: PLC0414  # loaded here: the child may not be able to read it
 from reconciler.host.expects import missing_directory
@@ -43,6 +46,26 @@ _PR_SET_DUMPABLE = 4
 Done = Mapping[HomeAction, HostError | None]
 """Actions that were carried out, each with what it is to be failed with."""
 
+_Rights = tuple[int, int, tuple[int, ...]]
+"""uid, gid, and the supplementary groups."""
+
+
+@frozen
+class _Errand:
+    """An action as it was `asked` for and as it is done, and the open `home` below which that is. `gid` is the group of what it makes."""
+
+    asked: HomeAction
+    action: HomeAction
+    walk: HomeRoot
+    home: int
+    gid: int
+
+    @property
+    def rights(self) -> _Rights:
+        """The user's own. Of all his groups only that of the action, and only if he is in it."""
+        home = self.walk.home
+        return home.uid, home.gid, (self.gid,) if self.gid in home.groups else ()
+
 
 def execute(root: SafeRoot, ownership: Ownership, ids: Ids, action: HomeAction, following: Sequence[HomeAction] = ()) -> Done:
     """Do an action below the home of `action.as_user`. Raises ActionFailed, UnsafePath; then what is at the path is as it was.
@@ -51,13 +74,15 @@ def execute(root: SafeRoot, ownership: Ownership, ids: Ids, action: HomeAction, 
     """
     home = home_of(action.as_user, *ids.accounts())
     asked, action = action, _complete(action, home, ownership)
-    with HomeRoot(root.root, home, _owner_by(ownership, ids, home)) as walk:
+    with ExitStack() as open_homes:
+        walk = open_homes.enter_context(HomeRoot(root.root, home, _owner_by(ownership, ids, home)))
         if not isinstance(ownership, KernelOwnership) or home.uid == 0 or os.geteuid() != 0:
             _perform(walk, ownership, action)
         elif not (isinstance(action, SetAccess) and _take_over(walk, ownership, action)):
-            more = list(_same_child(action, following, home, ownership))
-            said = _Child(walk, ownership, home, ids.gid(action.group)).run([action, *(known for _, known in more)])
-            done = dict(zip([asked, *(one for one, _ in more)], said, strict=False))
+            first = _Errand(asked, action, walk, _open_home(walk, action.path, open_homes), ids.gid(action.group))
+            errands = [first, *_following(first, following, ownership, ids, open_homes)]
+            said = _Child(ownership).run(errands)
+            done = {errand.asked: answer for errand, answer in zip(errands, said, strict=False)}
             failed = done.pop(asked)
             if failed is not None:
                 raise failed
@@ -73,20 +98,35 @@ def _complete(action: HomeAction, home: Home, ownership: Ownership) -> HomeActio
     return action
 
 
-def _same_child(
-    action: HomeAction, following: Sequence[HomeAction], home: Home, ownership: Ownership
-) -> Iterator[tuple[HomeAction, HomeAction]]:
-    """Of the actions that come next those that need the very same rights, as they are asked for and with their group."""
-    for one in following:
-        if one.as_user != action.as_user or isinstance(one, SetAccess):
+def _following(first: _Errand, following: Sequence[HomeAction], ownership: Ownership, ids: Ids, open_homes: ExitStack) -> Iterator[_Errand]:
+    """Of the actions that come next those that the same child can do: up to one that is root's to do, or whose home is not there yet."""
+    before = first
+    for asked in following:
+        if isinstance(asked, SetAccess):
             return  # an access may be root's to change
         try:
-            known = _complete(one, home, ownership)
-        except HostError:
-            return
-        if known.group != action.group:
-            return
-        yield one, known
+            home = home_of(asked.as_user, *ids.accounts())
+            action = _complete(asked, home, ownership)
+            if home.uid == 0:
+                return
+            walk, fd = before.walk, before.home
+            if home != walk.home:
+                walk = open_homes.enter_context(HomeRoot(walk.root, home, _owner_by(ownership, ids, home)))
+                fd = _open_home(walk, action.path, open_homes)
+            before = _Errand(asked, action, walk, fd, ids.gid(action.group))
+        except (HostError, OSError):
+            return  # told in its own turn
+        yield before
+
+
+def _open_home(walk: HomeRoot, path: str, open_homes: ExitStack) -> int:
+    """The home as a descriptor, given back at the end. Raises HostError."""
+    try:
+        fd = os.dup(walk.open_home())
+    except FileNotFoundError as error:
+        raise missing_directory(path, str(error.filename), str(error.strerror)) from error
+    open_homes.callback(os.close, fd)
+    return fd
 
 
 def _owner_by(ownership: Ownership, ids: Ids, home: Home) -> Callable[[str, os.stat_result], str]:
@@ -140,109 +180,110 @@ def _take_over(walk: HomeRoot, ownership: Ownership, action: SetAccess) -> bool:
 class _Child:
     """One forked child that does some actions, up to the first that fails."""
 
-    def __init__(self, walk: HomeRoot, ownership: Ownership, home: Home, gid: int) -> None:
-        self._walk = walk
+    def __init__(self, ownership: Ownership) -> None:
         self._ownership = ownership
-        self._home = home
-        # Of all his groups only that one, and only if he is in it.
-        self._groups = [gid] if gid in home.groups else []
         self._parent = 0
 
-    def run(self, actions: Sequence[HomeAction]) -> list[HostError | None]:
-        """Fork, wait, and tell of each action that was begun what the child said: None, or what to raise."""
-        home = self._open_home(actions[0].path)
+    def run(self, errands: Sequence[_Errand]) -> list[HostError | None]:
+        """Fork, wait, and tell of each errand that was begun what the child said: None, or what to raise."""
+        receiver, sender = os.pipe()
+        deadline = time.monotonic() + _SECONDS * len(errands)
+        self._parent = os.getpid()
+        pid = os.fork()
+        if pid == 0:
+            self._live(sender, errands)
+        os.close(sender)
         try:
-            receiver, sender = os.pipe()
-            deadline = time.monotonic() + _SECONDS * len(actions)
-            self._parent = os.getpid()
-            pid = os.fork()
-            if pid == 0:
-                self._live(_high(home), _high(sender), actions)
-            os.close(sender)
-            try:
-                said = _listen(receiver, deadline, _MOST * len(actions))
-            finally:
-                os.close(receiver)
-                status = _reap(pid, deadline)
+            said = _listen(receiver, deadline, _MOST * len(errands))
         finally:
-            os.close(home)
+            os.close(receiver)
+            status = _reap(pid, deadline)
         for answer in said or [{}]:
             failpoints.follow(-os.waitstatus_to_exitcode(status), answer.get("failpoint"))
         failpoints.hit("user.ended")
-        found = [self._judged(action, answer) for action, answer in zip(actions, said, strict=False)]
-        if len(found) < len(actions) and not any(found):
-            found.append(self._judged(actions[len(found)], {}))  # it was at this one when it was killed
+        found = [_judged(errand, answer) for errand, answer in zip(errands, said, strict=False)]
+        if len(found) < len(errands) and not any(found):
+            found.append(_judged(errands[len(found)], {}))  # it was at this one when it was killed
         return found
 
-    def _open_home(self, path: str) -> int:
-        try:
-            return os.dup(self._walk.open_home())
-        except FileNotFoundError as error:
-            raise missing_directory(path, str(error.filename), str(error.strerror)) from error
-
-    def _judged(self, action: HomeAction, said: dict[str, object]) -> HostError | None:
-        error = said.get("error")
-        if isinstance(error, list) and len(error) == 3:
-            kind, summary, detail = map(str, error)
-            return _ERRORS.get(kind, ActionFailed)(summary, detail)
-        if said.get("done") is True:
-            return None
-        detail = f"{action.path}: the process with the rights of {self._home.user} did not finish within {_SECONDS:g} s, or was killed"
-        return ActionFailed("the change was not confirmed", f"{detail}; plan again")
-
-    def _live(self, home: int, sender: int, actions: Sequence[HomeAction]) -> NoReturn:
+    def _live(self, sender: int, errands: Sequence[_Errand]) -> NoReturn:
         """The life of the child. Nothing of ours may run after it: no handlers, no buffers, no finalizers."""
         try:
             gc.disable()
-            _close_all_but(home, sender)
-            for n, action in enumerate(actions):
-                answer = self._answer(home, action, first=n == 0)
+            sender, homes = _high(sender), {errand.home: _high(errand.home) for errand in errands}
+            _close_all_but(sender, *homes.values())
+            os.umask(0o077)
+            os.chdir("/")
+            for n, errand in enumerate(errands):
+                rights = errand.rights if n == 0 or errand.rights != errands[n - 1].rights else None
+                last = all(later.rights == errand.rights for later in errands[n:])
+                answer = self._answer(replace(errand, home=homes[errand.home]), rights, last=last)
                 write_all(sender, json.dumps(answer).encode() + b"\n")
                 if "error" in answer:
                     break
         finally:
             os._exit(0)
 
-    def _answer(self, home: int, action: HomeAction, *, first: bool) -> dict[str, object]:
-        """Do one action; what to say about it."""
+    def _answer(self, errand: _Errand, rights: _Rights | None, *, last: bool) -> dict[str, object]:
+        """Do one errand, with other rights than before if they are given; what to say about it."""
         answer: dict[str, object] = {}
+        action = errand.action
         try:
-            if first:
-                self._drop()
+            if rights is not None:
+                self._become(rights, for_good=last)
             # Each walks afresh from the home: what the one before it made is not known yet.
-            _perform(self._walk.starting_at(os.dup(home)), self._ownership, action)
+            _perform(errand.walk.starting_at(os.dup(errand.home)), self._ownership, action)
             answer["done"] = True
         except HostError as error:
             answer["error"] = [type(error).__name__, error.summary, error.detail]
         except OSError as error:
-            failed = self._explain(action.path, error)
+            failed = _explain(errand, error)
             answer["error"] = [type(failed).__name__, failed.summary, failed.detail]
         except BaseException as error:  # noqa: BLE001  # whatever it is, it must not leave the child
             answer["error"] = ["ActionFailed", "the change could not be made", f"{action.path}: {type(error).__name__}"]
         answer["failpoint"] = failpoints.told()
         return answer
 
-    def _drop(self) -> None:
-        """Become the user for good. Raises OSError, HostError."""
-        home = self._home
-        os.umask(0o077)
-        os.chdir("/")
-        os.setgroups(self._groups)
-        os.setresgid(home.gid, home.gid, home.gid)
-        os.setresuid(home.uid, home.uid, home.uid)
+    def _become(self, rights: _Rights, *, for_good: bool) -> None:
+        """Give up all rights but the user's. Raises OSError, HostError.
+
+        For good, if nobody else's turn comes after his. Otherwise root stays what this process may go back to, and between two users does:
+        what the kernel asks for at a file is the effective id alone, and that is never root's while there is a path to walk.
+        """
+        uid, gid, groups = rights
+        if os.geteuid() != 0:
+            os.seteuid(0)
+        os.setgroups(groups)
+        os.setresgid(gid, gid, gid)
+        back = uid if for_good else 0
+        os.setresuid(back, uid, back)
         # Nor may it outlive us. Not before the rights are given up, for the kernel forgets it then; and our end may have come before it.
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         if os.getppid() != self._parent:
             os._exit(1)
         # What we know must stay closed to the user whose process this now is: no tracing, no /proc/PID/mem.
         ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
-        if os.getresuid() != (home.uid,) * 3 or os.getresgid() != (home.gid,) * 3 or os.getgroups() != self._groups:
-            raise ActionFailed("rights could not be given up", f"for {home.user}, uid {home.uid}")
+        if os.getresuid() != (back, uid, back) or os.getresgid() != (gid,) * 3 or os.getgroups() != list(groups):
+            raise ActionFailed("rights could not be given up", f"for uid {uid}")
 
-    def _explain(self, path: str, error: OSError) -> ActionFailed:
-        if error.errno in (errno.EACCES, errno.EPERM):
-            return ActionFailed("the user may not do that", f"{path}: {error.strerror} for {self._home.user}; look who owns the directory")
-        return explain(path, error)
+
+def _judged(errand: _Errand, said: dict[str, object]) -> HostError | None:
+    error = said.get("error")
+    if isinstance(error, list) and len(error) == 3:
+        kind, summary, detail = map(str, error)
+        return _ERRORS.get(kind, ActionFailed)(summary, detail)
+    if said.get("done") is True:
+        return None
+    whose = f"the process with the rights of {errand.walk.home.user}"
+    detail = f"{errand.action.path}: {whose} did not finish within {_SECONDS:g} s, or was killed"
+    return ActionFailed("the change was not confirmed", f"{detail}; plan again")
+
+
+def _explain(errand: _Errand, error: OSError) -> ActionFailed:
+    if error.errno in (errno.EACCES, errno.EPERM):
+        whose = f"{error.strerror} for {errand.walk.home.user}"
+        return ActionFailed("the user may not do that", f"{errand.action.path}: {whose}; look who owns the directory")
+    return explain(errand.action.path, error)
 
 
 def _high(fd: int) -> int:

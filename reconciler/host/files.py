@@ -86,7 +86,7 @@ class Files:
             raise unreadable(path, error) from error
 
     def prepare(self, actions: Sequence[Action]) -> None:
-        """As Executor.prepare: one process with a user's rights does what comes next to each other in his home.
+        """As Executor.prepare: one process with the users' rights does what comes next to each other in homes.
 
         With several actions their directories are made durable together, by `finish`.
         """
@@ -160,10 +160,10 @@ class Files:
         self._done = dict(as_user.execute(self._root, self._ownership, self._ids, action, tuple(self._after(action))))
 
     def _after(self, action: HomeAction) -> Iterator[HomeAction]:
-        """What comes next, as far as it is done as the same user."""
+        """What comes next, as far as it is done in homes."""
         at = self._coming.index(action) + 1 if action in self._coming else len(self._coming)
         for one in self._coming[at:]:
-            if not isinstance(one, WriteFile | EditLines | MakeDirectory | SetAccess) or one.as_user != action.as_user:
+            if not isinstance(one, WriteFile | EditLines | MakeDirectory | SetAccess) or not one.as_user:
                 return
             yield one
 

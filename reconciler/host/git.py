@@ -7,10 +7,10 @@ and submodules are refused, and no filter runs (cat-file gives the bytes as comm
 from __future__ import annotations
 
 import os
-import re
 import weakref
 from typing import TYPE_CHECKING, Self
 
+from reconciler.core.patterns import Late
 from reconciler.core.spec import SourceError
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ _ENVIRONMENT = {
     "GIT_NO_LAZY_FETCH": "1",
     "GIT_LITERAL_PATHSPECS": "1",
 }
-_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_ID = Late(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _REFUSED = {"120000": "a symbolic link", "160000": "a submodule", "40000": "a directory"}
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
+
+from reconciler.core.patterns import Late
 
 _SMALL = 64 * 1024
 _PACKED = 16 * 1024 * 1024
-_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_ID = Late(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _DEPTH = 5
 """As many symbolic refs may follow each other; Git's own limit."""
 

@@ -15,14 +15,15 @@ from contextlib import contextmanager
 
 from reconciler.core.actions import WriteFile
 from reconciler.core.host import ActionFailed, HostError
+from reconciler.core.patterns import Late
 from reconciler.formats import logrotate
 from reconciler.host.run import escape, run
 
 _MAIN = "/etc/logrotate.conf"
 _TIMEOUT = 60.0
 _CAP = 16 << 20
-_MISSING_LOG = re.compile(r"error: stat of .* failed: No such file or directory")
-_SKIPPED = re.compile(r"error: found error in ")
+_MISSING_LOG = Late(r"error: stat of .* failed: No such file or directory")
+_SKIPPED = Late(r"error: found error in ")
 _SEEN = "rotating pattern: "
 _DUPLICATE = "duplicate log entry for"
 _NAMED = 3

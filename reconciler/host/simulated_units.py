@@ -9,14 +9,15 @@ from dataclasses import replace
 
 from reconciler.core.actions import Unit, UnitVerb
 from reconciler.core.host import FileType, HostView, Receipt, UnitState
+from reconciler.core.patterns import Late
 from reconciler.host.overlay import Overlay
 
 UNIT_DIRECTORIES = ("/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system")
 """Where the system manager looks for units, the first one wins (systemd.unit(5))."""
 
 _STARTED = {"timer": "waiting", "path": "waiting", "socket": "listening", "mount": "mounted", "service": "running"}
-_ONESHOT = re.compile(r"^\s*Type\s*=\s*oneshot\s*$", re.MULTILINE)
-_REMAINS = re.compile(r"^\s*RemainAfterExit\s*=\s*(?:yes|true|on|1)\s*$", re.MULTILINE | re.IGNORECASE)
+_ONESHOT = Late(r"^\s*Type\s*=\s*oneshot\s*$", re.MULTILINE)
+_REMAINS = Late(r"^\s*RemainAfterExit\s*=\s*(?:yes|true|on|1)\s*$", re.MULTILINE | re.IGNORECASE)
 _NOT_FOUND = UnitState()
 Readable = HostView | Overlay
 

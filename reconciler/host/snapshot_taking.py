@@ -6,7 +6,6 @@ recorded of files in /etc and beside ours that every account of the host could r
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -18,6 +17,7 @@ from reconciler.core.digest import digest, keyed_digest
 from reconciler.core.host import FileType, HostError, HostView, UnitState
 from reconciler.core.kind import Kinds
 from reconciler.core.masking import holds_secret
+from reconciler.core.patterns import Late
 from reconciler.core.state import LedgerRow, Memory, Started
 from reconciler.formats import accounts, outline
 from reconciler.host.recorder import MOST_NAMES, Recorder
@@ -65,7 +65,7 @@ _SKIP = (".git", ".bzr", ".hg")
 _LARGEST_TEXT = 64 << 10
 _LARGEST = 1 << 20
 _MOST_BYTES = 256 << 20
-_PATH = re.compile(r"/[^\s\"'=:;,]+")
+_PATH = Late(r"/[^\s\"'=:;,]+")
 _KEYS = ("authorized_keys", "authorized_keys2")
 
 

@@ -287,12 +287,22 @@ def _load(connection: sqlite3.Connection) -> Loaded:
     owed = _table(connection, "owed", schema.owed_row)
     tombstones = _table(connection, "tombstones", dict)
     holds = _table(connection, "holds", schema.hold_row) if _version(connection) >= schema.HOLDS else _Table[Hold]()
-    problem = problem or ledger.problem or owed.problem or tombstones.problem or holds.problem
+    problem = problem or ledger.problem or owed.problem or tombstones.problem or holds.problem or _other_layout(connection)
     total = (ledger.total + owed.total + tombstones.total + holds.total) % schema.MODULUS
     if meta and not problem and f"{total:064x}" != meta.digest:
         problem = "rows are missing or were changed (the digest over all rows differs)"
     rows = {row.address: row for row in ledger.rows}
     return Loaded(meta, rows, tuple(owed.rows), tuple(tombstones.rows), tuple(holds.rows), problem)
+
+
+def _other_layout(connection: sqlite3.Connection) -> str:
+    """What is wrong with the tables themselves. Those that reading does not use are written to: at every apply anew that would fail."""
+    try:
+        found = {(table.decode(), name.decode(), key) for table, name, key in connection.execute(schema.COLUMNS)}
+    except BROKEN as problem:
+        return _said(problem)
+    lost = schema.layout(_version(connection)) - found
+    return f"its table {min(lost)[0]} is not as it was made" if lost else ""
 
 
 def _version(connection: sqlite3.Connection) -> int:

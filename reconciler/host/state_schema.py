@@ -51,6 +51,14 @@ def tables(version: int) -> tuple[str, ...]:
     return tuple(table for table in TABLES if table != "holds" or version >= HOLDS)
 
 
+def layout(version: int) -> frozenset[tuple[str, str, int]]:
+    """The columns of a database of this version: table, name, and place in the primary key from 1 on, 0 when it is not in it."""
+    found = {("meta", "key", 1), ("meta", "value", 0), ("blobs", "hash", 1), ("blobs", "content", 0)}
+    for table in tables(version):
+        found |= {(table, name, n) for n, name in enumerate(TABLES[table], 1)} | {(table, "row", 0), (table, "sum", 0)}
+    return frozenset(found)
+
+
 def _create(table: str) -> str:
     columns = ", ".join(f"{name} {kind} NOT NULL" for name, kind in TABLES[table].items())
     keys = ", ".join(TABLES[table])
@@ -75,6 +83,9 @@ CREATE = (
     f"PRAGMA user_version = {SCHEMA}",
     f"PRAGMA application_id = {APPLICATION_ID}",
 )
+COLUMNS = """SELECT tables.name, columns.name, columns.pk FROM sqlite_master AS tables, pragma_table_info(tables.name) AS columns
+WHERE tables.type = 'table'"""
+"""Asks for what `layout` gives."""
 UPGRADE = (_create("holds"), f"PRAGMA user_version = {SCHEMA}")
 """From version 1. IF NOT EXISTS: whoever turns the number of a newer file back must not make it unusable."""
 UPSERT = {table: _upsert(table) for table in TABLES}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import errno
 import io
 import os
 import sys
-from typing import Any, TextIO
+from typing import Any, NoReturn, TextIO
 
 
 class Output:
@@ -44,6 +45,15 @@ class Output:
         null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
         os.dup2(null, self._stream.fileno())
         os.close(null)
+
+
+def leave(code: int) -> NoReturn:
+    """End the process, after what has asked to be called at its end. The streams are flushed already.
+
+    Python would take everything apart first, object by object: a tenth of a short command.
+    """
+    atexit._run_exitfuncs()  # noqa: SLF001  # what the interpreter itself calls at its end; there is no public name
+    os._exit(code)
 
 
 def guard_streams() -> tuple[Output, Output]:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
+from reconciler.core.patterns import Late
 from reconciler.core.values import frozen
 from reconciler.host.run import escape
 
 Properties = Mapping[str, str]
 _LONGEST, _LAST = 400, 8
 """Characters kept of one journal line, and how many of the last lines."""
-_KNOWN = re.compile(
+_KNOWN = Late(
     r"(?:Starting|Started|Stopping|Stopped|Failed to start) \S+\.service(?: - .*)?(?:\.\.\.|\.)$"
     r"|\S+\.service: (?:Failed with result '|Scheduled restart job, |Deactivated successfully\.|Consumed \d)"
 )
 """What systemd says of every start and end, beside the result that stands in front of the journal."""
-_EXITED = re.compile(r"\S+\.service: Main process exited, code=")
+_EXITED = Late(r"\S+\.service: Main process exited, code=")
 STATUS = "ExecMainStatus="
 
 _EXIT = {

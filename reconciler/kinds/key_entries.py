@@ -9,11 +9,12 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from reconciler.core.fields import Flag, Text
+from reconciler.core.patterns import Late
 from reconciler.core.scalars import CONTROL
 from reconciler.formats import authorized_keys
 from reconciler.formats.authorized_keys import FLAGS, BadKey, Key, Option, canonical, check_option
 
-_SEPARATED = re.compile(r"(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2}))?(Z)?)?")
+_SEPARATED = Late(r"(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2}))?(Z)?)?")
 
 
 def _public(text: str) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from functools import cached_property
 
 from reconciler.core.host import Entry, FileType, HostView, Unreadable, UnsafePath
+from reconciler.core.patterns import Late
 from reconciler.formats import globs
 from reconciler.formats import logrotate as form
 from reconciler.kinds.logrotate_observed import DIRECTORY
@@ -14,7 +14,7 @@ from reconciler.kinds.logrotate_observed import DIRECTORY
 MAIN = "/etc/logrotate.conf"
 _TIMER = "logrotate.timer"
 _TIMER_PLACES = ("/etc/systemd/system", "/run/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
-_OFTEN = re.compile(r"OnCalendar=\s*(?:hourly|minutely|\S*\s*\*:)|OnUnit(?:In)?ActiveSec=")
+_OFTEN = Late(r"OnCalendar=\s*(?:hourly|minutely|\S*\s*\*:)|OnUnit(?:In)?ActiveSec=")
 _MOST = 100_000
 """Paths that one pattern is expanded to at most; of more, the rest is not looked at."""
 

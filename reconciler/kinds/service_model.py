@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, Validat
 from pydantic_core import PydanticKnownError
 
 from reconciler.core.fields import AbsolutePath, AccountName, Duration, Flag, Text
+from reconciler.core.patterns import Late
 from reconciler.core.resource import Directive, Effect, RefersTo, Resource
 from reconciler.formats import unit
 from reconciler.kinds.health_model import Health
@@ -83,7 +84,7 @@ Command = Argv | RawCommand
 
 _SUFFIXED = r"[A-Za-z0-9:_.\\@-]{1,240}\.(?:service|target|socket|timer|mount|automount|path|slice|device|swap|scope)"
 UnitName = Annotated[str, Field(pattern=rf"^{_SUFFIXED}\z")]
-_UNIT_NAME = re.compile(_SUFFIXED)
+_UNIT_NAME = Late(_SUFFIXED)
 _YES = ("yes", "true", "on", "1", "y", "t")
 _ON_CHANGE = "what a change may do is said by `on_change: restart`, `reload` or `none`, and by `watch`"
 _NOT_HERE = {

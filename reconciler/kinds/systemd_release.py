@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
 from reconciler.core.host import HostView, Unreadable, UnsafePath
+from reconciler.core.patterns import Late
 
 LIBRARIES = ("/usr/lib/x86_64-linux-gnu/systemd", "/usr/lib/aarch64-linux-gnu/systemd", "/usr/lib/systemd", "/usr/lib64/systemd")
 """Where Debian and others have it."""
-_LIBRARY = re.compile(r"libsystemd-shared-(\d+)\b.*\.so")
+_LIBRARY = Late(r"libsystemd-shared-(\d+)\b.*\.so")
 
 
 def release(view: HostView) -> int | None:

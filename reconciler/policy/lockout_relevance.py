@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator
 
 from reconciler.core.actions import Account, AccountOp, Step, Unit, UnitVerb, path_of
 from reconciler.core.host import HostError, HostView
+from reconciler.core.patterns import Late
 from reconciler.formats.accounts import parse_users
 
-_PLACES = re.compile(
+_PLACES = Late(
     r"/etc/(?:ssh|sudoers|sudoers\.d|pam\.d|security|shells|nologin|passwd|shadow|group|debian_version)(?:/.*)?"
     r"|/run/nologin|/usr/s?bin/(?:sshd|sudo)|/usr/local/s?bin/(?:sshd|sudo)|/etc/alternatives/.*"
 )
@@ -21,7 +22,7 @@ _FILES = ("/etc/ssh/sshd_config", "/etc/sudoers")
 _DIRECTORIES = ("/etc/ssh/sshd_config.d", "/etc/sudoers.d")
 SSHD = ("ssh.service", "sshd.service", "ssh.socket", "sshd.socket")
 """What sshd runs as: Debian's names and everybody else's."""
-_UNIT_FILE = re.compile(rf"/(?:etc|run)/systemd/.*/(?:{'|'.join(map(re.escape, SSHD))})(?:\.d/.*)?")
+_UNIT_FILE = Late(rf"/(?:etc|run)/systemd/.*/(?:{'|'.join(map(re.escape, SSHD))})(?:\.d/.*)?")
 
 
 def may_change_access(steps: Iterable[Step], view: HostView) -> bool:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from reconciler.core.diagnostic import Diagnostic, Severity
 from reconciler.core.kind import Kinds
+from reconciler.core.patterns import Late
 from reconciler.core.spec import Spec
 from reconciler.formats.reconcile import PATH, UNITS, USER
 
@@ -33,12 +33,12 @@ _BELOW = {
     "/run/systemd": "it is systemd's own",
 }
 _PREFIXES = {"/etc/ssh/ssh_host_": _IDENTITY}
-_DROP_IN = re.compile(r"/etc/systemd/system/[^/]+\.d(?:/[^/]+)?")
+_DROP_IN = Late(r"/etc/systemd/system/[^/]+\.d(?:/[^/]+)?")
 """Drop-ins of vendor units, and the directories they are in, are ordinary files; the units themselves are not."""
 STATE = "/var/lib/reconciler"
 _WHOLE_SYSTEM = frozenset(("/", "/bin", "/boot", "/etc", "/home", "/lib", "/lib64", "/root", "/run", "/sbin", "/usr", "/var"))
 OUR_UNITS = ("reconciler", *UNITS)
-_OUR_FILES = re.compile(rf"/etc/(?:systemd/system|cron\.d)/(?:{'|'.join(OUR_UNITS)})(?:\.(?:service|timer)(?:\.d)?)?(?:/.*)?")
+_OUR_FILES = Late(rf"/etc/(?:systemd/system|cron\.d)/(?:{'|'.join(OUR_UNITS)})(?:\.(?:service|timer)(?:\.d)?)?(?:/.*)?")
 """Their files, with the drop-ins that could take them out of action."""
 
 

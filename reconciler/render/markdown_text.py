@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from reconciler.core.patterns import Late
 from reconciler.render.term import visible
 
-_RUNS = re.compile(r"`+")
-_HOST = re.compile(r"(?!www\.)[A-Za-z0-9]+(?:[.-][A-Za-z0-9]+)*", re.IGNORECASE)
+_RUNS = Late(r"`+")
+_HOST = Late(r"(?!www\.)[A-Za-z0-9]+(?:[.-][A-Za-z0-9]+)*", re.IGNORECASE)
 _WIDTH = 200
 """Characters of one value in a list."""
 

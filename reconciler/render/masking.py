@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from reconciler.core.secrecy import CHANGED, HIDDEN
@@ -18,34 +19,40 @@ _CREDENTIAL = r'"?(?P<name>[^:"]+):'
 
 def mask(value: Any, other: Any = None, path: tuple[str, ...] = ()) -> Any:
     """JSON-able data without secrets. Where it differs from `other` in a secret only, that is said."""
+    return _mask(value, other, path[-1] if path else "")
+
+
+def _mask(value: Any, other: Any, key: str) -> Any:
+    if isinstance(value, str):
+        return _mask_text(value, other, key)
     if isinstance(value, Mapping):
         there = other if isinstance(other, Mapping) else {}
-        return {key: mask(item, there.get(key), (*path, str(key))) for key, item in value.items()}
+        return {name: _mask(item, there.get(name), str(name)) for name, item in value.items()}
     if isinstance(value, list):
         known = other if isinstance(other, list) else [other]
-        return [mask(item, _counterpart(item, known, path), path) for item in value]
-    return _mask_text(value, other, path) if isinstance(value, str) else value
+        return [_mask(item, _counterpart(item, known, key), key) for item in value]
+    return value
 
 
 def mask_diff(lines: Sequence[str]) -> list[str]:
     """The lines of a unified diff."""
-    from reconciler.core.masking import masked
+    from reconciler.core.masking import masked  # only where something changes
 
     return [line if line.startswith("@@") else line[:1] + masked(line[1:]) for line in lines]
 
 
-def _mask_text(value: str, other: Any, path: tuple[str, ...]) -> str:
-    hidden = _hidden(value, path, HIDDEN)
-    if hidden == value or not isinstance(other, str) or other == value or _hidden(other, path, HIDDEN) != hidden:
+def _mask_text(value: str, other: Any, key: str) -> str:
+    hidden = _hidden(value, key, HIDDEN)
+    if hidden == value or not isinstance(other, str) or other == value or _hidden(other, key, HIDDEN) != hidden:
         return hidden
-    return _hidden(value, path, CHANGED)
+    return _hidden(value, key, CHANGED)
 
 
-def _hidden(text: str, path: tuple[str, ...], instead: str) -> str:
-    """One text at its path: systemd's own lists of variables and credentials are known by the name of the directive."""
-    from reconciler.core.masking import masked, names_secret
+@lru_cache(maxsize=4096)
+def _hidden(text: str, key: str, instead: str) -> str:
+    """One text under a key: systemd's own lists of variables and credentials are known by the name of the directive."""
+    from reconciler.core.masking import masked, names_secret  # only where something changes
 
-    key = path[-1] if path else ""
     if key == "Environment" or key.startswith("SetCredential"):
         found = re.match(_VARIABLE if key == "Environment" else _CREDENTIAL, text)
         if found is None or (key == "Environment" and not names_secret(found["name"])):
@@ -54,11 +61,11 @@ def _hidden(text: str, path: tuple[str, ...], instead: str) -> str:
     return instead if text and names_secret(key) else masked(text, instead)
 
 
-def _counterpart(item: Any, others: Sequence[Any], path: tuple[str, ...]) -> Any:
+def _counterpart(item: Any, others: Sequence[Any], key: str) -> Any:
     """What an element of a list is compared with: itself, or what differs from it in a secret only."""
     if item in others or not isinstance(item, str):
         return item
-    hidden = _hidden(item, path, HIDDEN)
+    hidden = _hidden(item, key, HIDDEN)
     if hidden == item:
         return None
-    return next((one for one in others if isinstance(one, str) and _hidden(one, path, HIDDEN) == hidden), None)
+    return next((one for one in others if isinstance(one, str) and _hidden(one, key, HIDDEN) == hidden), None)

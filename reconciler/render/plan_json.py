@@ -6,7 +6,6 @@ Names are OpenTofu's where it has one. Consumers ignore keys they do not know; a
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,6 +13,7 @@ from reconciler.core.actions import Gate, Step, Unit, UnitVerb, as_data
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Document, FieldChange, Origin, Verb
 from reconciler.core.diagnostic import Source, errors
+from reconciler.core.patterns import Late
 from reconciler.core.plan import Plan
 from reconciler.core.state import Hold, OwedRow
 from reconciler.core.values import frozen
@@ -38,7 +38,7 @@ _OUTSIDE = (Origin.DRIFT, Origin.CONFLICT)
 _DISRUPTIVE = (UnitVerb.STOP, UnitVerb.RESTART)
 _ACCESS = frozenset({"type", "mode", "owner", "group", "target"})
 """Keys of a sensitive document that are not its content."""
-_LEDGER_SOURCE = re.compile(r"(?P<file>.+?):(?P<line>\d+)(?::(?P<column>\d+))?")
+_LEDGER_SOURCE = Late(r"(?P<file>.+?):(?P<line>\d+)(?::(?P<column>\d+))?")
 
 
 @frozen
@@ -113,6 +113,8 @@ def plan_to_json(  # noqa: PLR0913  # all by keyword
     }
     if plan.approval is not None:
         data["approval"] = plan.approval.as_data()
+    if not sight.sensitive:
+        return data  # no digest was made with a key
     # Without a ledger the host has no key of its own yet, and what a throw-away key makes means nothing to anybody.
     if not plan.memory.lineage:
         return dict(_without_digests(data))

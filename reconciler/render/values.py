@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from reconciler.core.patterns import Late
 from reconciler.render.term import visible
 
 UNSET = "(unset)"
@@ -14,8 +14,8 @@ SENSITIVE = "(sensitive value)"
 NOT_SHOWN = "(not shown)"
 """What is there, but is not ours."""
 
-_DIGEST = re.compile(r"(sha256|hmac):([0-9a-f]{12})[0-9a-f]{52}")
-_PLAIN_KEY = re.compile(r"[A-Za-z0-9_@:-]+")
+_DIGEST = Late(r"(sha256|hmac):([0-9a-f]{12})[0-9a-f]{52}")
+_PLAIN_KEY = Late(r"[A-Za-z0-9_@:-]+")
 
 
 def leaves(document: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:

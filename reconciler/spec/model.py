@@ -36,10 +36,19 @@ _Version = Annotated[Literal[1], BeforeValidator(_version)]
 _Hostname = Annotated[str, Field(pattern=HOSTNAME, max_length=64)]
 
 
+# Not `dict`, not `list`: pydantic looks at the signature of what makes a default, and that of a built-in type is text to be parsed.
+def _no_sections() -> dict[str, Any]:
+    return {}
+
+
+def _no_files() -> list[str]:
+    return []
+
+
 def host_model(kinds: Kinds) -> type[BaseModel]:
     """The model of a spec with one section per kind, unknown keys refused."""
     sections: dict[str, Any] = {
-        kind.name: (dict[kind.name_type, kind.model], Field(default_factory=dict, description=_first_line(kind.model)))  # type: ignore[name-defined]  # made at run time
+        kind.name: (dict[kind.name_type, kind.model], Field(default_factory=_no_sections, description=_first_line(kind.model)))  # type: ignore[name-defined]  # made at run time
         for kind in kinds.values()
     }
     return create_model(
@@ -51,7 +60,7 @@ def host_model(kinds: Kinds) -> type[BaseModel]:
         include=(
             list[str],
             Field(
-                default_factory=list,
+                default_factory=_no_files,
                 description="Files to start from, relative to this one, which wins: maps merge, lists replace, null removes.",
             ),
         ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from reconciler.core.patterns import Late
 from reconciler.core.scalars import Plain
 
 FIRST = frozenset(["", *"0123456789+-.~=<tTfFnNyYoO"])
@@ -17,9 +18,9 @@ _WORDS = frozenset(
     for form in (word, word.capitalize(), word.upper())
     if form not in _VALUES
 ) | {"=", "<<"}
-_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,999}")
-_FLOAT = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:e[-+]?[0-9]+)?")
-_OTHERS = re.compile(
+_INTEGER = Late(r"0|-?[1-9][0-9]{0,999}")
+_FLOAT = Late(r"-?[0-9]+(?:\.[0-9]+)?(?:e[-+]?[0-9]+)?")
+_OTHERS = Late(
     r"""[-+]?[0-9_]+                                                  # 0644, +5, 1_000
       | [-+]?0[boxBOX][0-9a-fA-F_]+                                   # 0o644, 0xFF
       | [-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?              # 22:30

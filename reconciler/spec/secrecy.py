@@ -6,10 +6,11 @@ import re
 from collections.abc import Iterable, Sequence
 from itertools import islice
 
+from reconciler.core.patterns import Late
 from reconciler.core.secrecy import SECRET
 
-_SENSITIVE = re.compile(r"""\bsensitive["']?[ ]*:[ ]*["']?(?:true|yes|on)\b""", re.IGNORECASE)
-_KEY = re.compile(r"[ ]*(?:- +)*")
+_SENSITIVE = Late(r"""\bsensitive["']?[ ]*:[ ]*["']?(?:true|yes|on)\b""", re.IGNORECASE)
+_KEY = Late(r"[ ]*(?:- +)*")
 
 
 def secret(names: Iterable[object]) -> bool:

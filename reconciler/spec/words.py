@@ -9,13 +9,14 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
+from reconciler.core.patterns import Late
 from reconciler.core.scalars import CONTROL, Plain
 from reconciler.spec.characters import FORBIDDEN, name
 
 VERSION = 1
 HOSTNAME = r"^[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*\z"
 _SHORT = 48
-_CHOICES = re.compile(r"\(\?:((?:[A-Za-z0-9_ -]+\|)+[A-Za-z0-9_ -]+)\)")
+_CHOICES = Late(r"\(\?:((?:[A-Za-z0-9_ -]+\|)+[A-Za-z0-9_ -]+)\)")
 _YES = frozenset(["yes", "on", "y", "true"])
 _NO = frozenset(["no", "off", "n", "false"])
 
@@ -150,7 +151,7 @@ _PATTERNS = {
     r"^0[0-7]{3}\z|^[1-7][0-7]{3}\z": 'Write the mode as four octal digits in quotes: "0644".',
     HOSTNAME: "Write a host name: letters, digits and `-`, in parts separated by dots.",
 }
-_NAME = re.compile(r"\[([^]]+)\](?:\[([^]]+)\])?(?:[*+]|\{[01],(\d+)\})")
+_NAME = Late(r"\[([^]]+)\](?:\[([^]]+)\])?(?:[*+]|\{[01],(\d+)\})")
 _RANGES = (
     ("A-Za-z", "letters"),
     ("a-zA-Z", "letters"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import json
 import os
 import signal
 import stat
@@ -13,8 +15,9 @@ import pytest
 
 from reconciler.core.actions import ABSENT, Action, Check, EditLines, MakeDirectory, MakeLink, RemovePath, SetAccess, WriteFile
 from reconciler.core.digest import digest
-from reconciler.core.host import ActionFailed, UnsafePath
-from reconciler.host import checks, failpoints, logrotate
+from reconciler.core.host import ActionFailed, Unreadable, UnsafePath
+from reconciler.host import as_user, checks, failpoints, logrotate
+from reconciler.host.homes import HomeAction, HomeRoot
 from reconciler.host.live import LiveHost
 from reconciler.host.run import Result
 from tests.executor.hosts_under_test import base_tree
@@ -157,10 +160,17 @@ def test_descriptors_are_given_back(host: LiveHost) -> None:
     assert before == len(list(Path("/proc/self/fd").iterdir()))
 
 
+BOBS: dict[str, Any] = {"owner": "bob", "group": "", "as_user": "bob"}
+
+
 def test_one_child_does_what_comes_next_to_each_other(host: LiveHost, forks: list[int], tmp_path: Path) -> None:
-    """Directory and file of a user are made by one process, those of another by another."""
-    his: dict[str, Any] = {"owner": "bob", "group": "", "as_user": "bob"}
-    actions: list[Action] = [*ssh(), MakeDirectory("/home/bob/.ssh", "0700", **his), write("/one/a")]
+    """What comes one after the other in homes, of whomever, is made by one process, and belongs to whose home it is."""
+    actions: list[Action] = [
+        *ssh(),
+        MakeDirectory("/home/bob/.ssh", "0700", **BOBS),
+        write("/one/a"),
+        MakeDirectory("/home/bob/a", "0700", **BOBS),
+    ]
     host.prepare(actions)
     for action in actions:
         host.execute(action)
@@ -168,7 +178,62 @@ def test_one_child_does_what_comes_next_to_each_other(host: LiveHost, forks: lis
 
     assert 2 == len(forks)
     assert b"key\n" == (tmp_path / KEYS[1:]).read_bytes()
-    assert UID + 1 == (tmp_path / "home/bob/.ssh").stat().st_uid
+    assert [UID, UID + 1, UID + 1] == [(tmp_path / "home" / name).stat().st_uid for name in ("alice/.ssh", "bob/.ssh", "bob/a")]
+
+
+@pytest.mark.parametrize(("who", "expected"), [("alice", [0, UID, 0, UID]), ("bob", [UID + 1] * 4)])
+def test_each_user_in_turn_has_his_own_rights_only(who: str, expected: list[int], host: LiveHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a child for two users the effective ids, groups and capabilities are those of whose turn it is; the last one has no others."""
+    perform = as_user._perform
+
+    def telling(walk: HomeRoot, ownership: Any, action: HomeAction) -> None:
+        if action.as_user != who:
+            perform(walk, ownership, action)
+            return
+        status = {line.split(":")[0]: line.split()[1:] for line in Path("/proc/self/status").read_text().splitlines()}
+        told = {name: status[name] for name in ("Uid", "Gid", "Groups", "CapEff", "CapPrm")}
+        raise ActionFailed(json.dumps(told | {"dumpable": ctypes.CDLL(None).prctl(3, 0, 0, 0, 0)}))
+
+    monkeypatch.setattr(as_user, "_perform", telling)
+    actions = [MakeDirectory("/home/alice/a", "0700", **HIS), MakeDirectory("/home/bob/b", "0700", **BOBS)]
+    host.prepare(actions)
+    with pytest.raises(ActionFailed) as caught:
+        [host.execute(action) for action in actions]
+    told = json.loads(caught.value.summary)
+
+    assert expected == [int(one) for one in told["Uid"]]
+    assert [expected[1]] * 4 == [int(one) for one in told["Gid"]]
+    assert [str(expected[1])] == told["Groups"]
+    assert ["0" * 16] == told["CapEff"]
+    assert who == "alice" or told["CapPrm"] == ["0" * 16]
+    assert 0 == told["dumpable"]
+
+
+def test_whoever_comes_next_nobody_can_do_more_than_he_may(host: LiveHost, tmp_path: Path) -> None:
+    """A directory of root's in alice's home stays shut to her, in a child that goes on for bob; he has what is his afterwards."""
+    (tmp_path / "home/alice/shut").mkdir(mode=0o700)
+    actions = [MakeDirectory("/home/alice/shut/a", "0700", **HIS), MakeDirectory("/home/bob/b", "0700", **BOBS)]
+    host.prepare(actions)
+    with pytest.raises(Unreadable, match="Permission denied"):
+        host.execute(actions[0])
+    host.execute(actions[1])
+
+    assert not (tmp_path / "home/alice/shut/a").exists()
+    assert UID + 1 == (tmp_path / "home/bob/b").stat().st_uid
+
+
+def test_a_home_that_is_not_there_yet_waits_for_its_turn(host: LiveHost, forks: list[int], tmp_path: Path) -> None:
+    """What the first user's action makes the home of the second of is there when that one's turn comes."""
+    (tmp_path / "home/bob").rmdir()
+    actions = [MakeDirectory("/home/alice/a", "0700", **HIS), MakeDirectory("/home/bob/b", "0700", **BOBS)]
+    host.prepare(actions)
+    host.execute(actions[0])
+    (tmp_path / "home/bob").mkdir()
+    os.chown(tmp_path / "home/bob", UID + 1, UID + 1)
+    host.execute(actions[1])
+
+    assert 2 == len(forks)
+    assert UID + 1 == (tmp_path / "home/bob/b").stat().st_uid
 
 
 def test_what_a_child_did_ahead_fails_in_its_turn(host: LiveHost, forks: list[int], tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import shutil
 import sqlite3
 import time
@@ -254,6 +255,15 @@ def _break_index(bench: Bench, table: str) -> None:
     bench.database.write_bytes(content[:at] + bytes([content[at] ^ 0xFF]) + content[at + 1 :])
 
 
+def _rename_column(bench: Bench, table: str, column: str) -> None:
+    """In SQLite's own description of a table: reading does not ask for that column, writing does."""
+    content = bench.database.read_bytes()
+    found = re.search(rf"CREATE TABLE {table} \(.*?\b({column}) ".encode(), content)
+    assert found
+    place = found.start(1)
+    bench.database.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+
+
 WAYS: dict[str, Callable[[Bench], object]] = {
     "one generation lost": lambda bench: _old_database(bench, 1),
     "two generations lost": lambda bench: _old_database(bench, 0),
@@ -270,6 +280,9 @@ WAYS: dict[str, Callable[[Bench], object]] = {
     "a damaged index of the description": lambda bench: _break_index(bench, "meta"),
     "a damaged index of the journal": lambda bench: _break_index(bench, "steps"),
     "a damaged index of the undo store": lambda bench: _break_index(bench, "blobs"),
+    "another column in the journal": lambda bench: _rename_column(bench, "steps", "sum"),
+    "another column in the undo store": lambda bench: _rename_column(bench, "undo", "row"),
+    "another key of the journal": lambda bench: _rename_column(bench, "runs", "run"),
 }
 
 

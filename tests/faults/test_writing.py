@@ -45,7 +45,7 @@ BY_PATH = {
     ("host.account_locks", "_pwd_lock"): "/etc/.pwd.lock, as lckpwdf(3) takes it",
     ("host.failpoints", "_Environment.note"): "the log that a test names, and only under RECONCILER_TESTING=1",
     ("host.trees", "_unpack"): "syncfs, of a directory that is open",
-    ("host.as_user", "_Child._drop"): "prctl: nothing is written",
+    ("host.as_user", "_Child._become"): "prctl: nothing is written",
     ("host.as_user", "_close_all_but"): "/dev/null",
     ("host.rename", "_function"): "renameat2, which is only called with a directory's descriptor",
     ("host.streams", "Output._give_up"): "/dev/null",

@@ -108,7 +108,12 @@ class Pair:
     def simulated(self) -> Seen:
         """The simulated one, in the same form."""
         seen = look(self.course.world, tuple(OF_UNITS))
-        paths = {path: replace(fact, stamp=()) for path, fact in seen.paths.items()}
+        # The simulation goes by names; what stays of an account that went has a number without one on the booted host.
+        users, groups = ({"?": "?"} | {name: name for name in seen.rows(file)} for file in ("/etc/passwd", "/etc/group"))
+        paths = {
+            path: replace(fact, stamp=(), owner=users.get(fact.owner, "?"), group=groups.get(fact.group, "?"))
+            for path, fact in seen.paths.items()
+        }
         return Seen(paths, {unit: seen.active[unit] for unit in OF_UNITS}, {unit: seen.process[unit] for unit in OF_UNITS})
 
     def compare(self, restarts: bool, before: tuple[Seen, Seen]) -> None:
