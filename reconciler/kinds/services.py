@@ -85,12 +85,14 @@ def _run(change: Change) -> Iterator[Step]:
         yield units.step(change.address, UnitVerb.START, name, "it is new", once=job)
     elif state == "restarting":
         yield units.step(change.address, UnitVerb.RESTART, name, "it keeps failing and being restarted")
-    elif change.touches("state"):
+    elif change.touches("state") and state not in units.ALIVE:
         yield units.step(change.address, UnitVerb.START, name, f"it is {state or 'not running'}")
-    elif state == "running" or job:
+    elif state in units.ALIVE or job:
         cost, directive = service_unit.effect(change.fields)
-        if state == "running":
+        if state in units.ALIVE:
             yield from _catch_up(change.address, service, cost, f"{directive} changed")
+            if change.touches("state"):  # beside a restart that is dropped
+                yield units.step(change.address, UnitVerb.START, name, "it is still starting")
         elif cost is Effect.RESTART and service.on_change is OnChange.RESTART:
             yield units.step(change.address, UnitVerb.START, name, f"{directive} changed", once=True)
 
@@ -126,7 +128,7 @@ def watched(part: Part, observed: Observed, paths: Sequence[str]) -> Iterator[St
         from reconciler.kinds import vendor
 
         yield from vendor.watched(part, observed, costs)
-    elif (observed.document or {}).get("state") == "running" and part.document.get("state") == "running":
+    elif (observed.document or {}).get("state") in units.ALIVE and part.document.get("state") == "running":
         for cost, why in costs:
             yield from _catch_up(part.address, service, cost, why)
 
@@ -188,7 +190,7 @@ def catch_up(part: Part, observed: Observed, row: OwedRow) -> Iterator[Step]:
         if _ends_by_itself(_service(part.declared)) and part.document["type"] == "file":
             yield Step(Unit(UnitVerb.START, (row.unit,)), (Cause(part.address, row.why, row.unit, once=True),))
         return
-    if (observed.document or {}).get("state") == "running" and part.document.get("state") == "running":
+    if (observed.document or {}).get("state") in units.ALIVE and part.document.get("state") == "running":
         cost = Effect.RELOAD if row.verb == UnitVerb.RELOAD else Effect.RESTART
         yield from _catch_up(part.address, _service(part.declared), cost, row.why)
 

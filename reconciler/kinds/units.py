@@ -32,6 +32,8 @@ MARK = "Managed by Reconciler as "
 """How the first comment of every unit file of ours begins."""
 MASK: Document = {"type": "link", "target": "/dev/null"}
 # systemd's ActiveState in our words; activating is looked at more closely in state_of.
+ALIVE = ("running", "starting")
+"""What has read a configuration already. What is starting may yet fail: a start waits for systemd's job, and says what became of it."""
 _STATES = {"active": "running", "reloading": "running", "inactive": "stopped", "deactivating": "stopping", "failed": "failed"}
 
 
@@ -167,9 +169,9 @@ def _target(view: HostView, link: str) -> str:
 
 
 def state_of(state: UnitState) -> str:
-    """systemd's ActiveState in our words; a unit that is being started again and again has its own."""
+    """systemd's ActiveState in our words; one that is not there yet, and one that is started again and again, have their own."""
     if state.active == "activating":
-        return "restarting" if state.sub == "auto-restart" else "running"
+        return "restarting" if state.sub.startswith("auto-restart") else "starting"
     return _STATES.get(state.active, state.active)
 
 

@@ -100,7 +100,7 @@ def _put(change: Change) -> Iterator[Step]:
         yield Step(WriteFile(place, content, digest(content), **access.access_of(change.after), expects=expects), cause)
         yield units.daemon_reload(change.address, "its drop-in changed" if before else "its drop-in is new")
         service = _service(change.part)
-        if change.observed.private["state"] == "running" and _wanted_state(service) != State.STOPPED:
+        if change.observed.private["state"] in units.ALIVE and _wanted_state(service) != State.STOPPED:
             cost, directive = service_unit.effect(change.fields)
             yield from _catch_up(change.address, service, _found(change.observed), cost, f"{directive} changed")
     else:
@@ -175,7 +175,9 @@ def _run(change: Change) -> Iterator[Step]:
     elif before == "restarting":
         yield units.step(change.address, UnitVerb.RESTART, name, "it keeps failing and being restarted")
     else:
-        yield units.step(change.address, UnitVerb.START, name, f"it is {before or 'not running'}")
+        yield units.step(
+            change.address, UnitVerb.START, name, f"it is {'still starting' if before == 'starting' else before or 'not running'}"
+        )
 
 
 def _catch_up(address: Address, service: Service, found: VendorUnit, cost: Effect, why: str) -> Iterator[Step]:
@@ -194,7 +196,11 @@ def _catch_up(address: Address, service: Service, found: VendorUnit, cost: Effec
 def watched(part: Part, observed: Observed, costs: Sequence[tuple[Effect, str]]) -> Iterator[Step]:
     """What changed files mean for it, if it runs: told by one of its parts."""
     service = _service(part)
-    if part.address.part != _speaker(service) or observed.private.get("state") != "running" or _wanted_state(service) == State.STOPPED:
+    if (
+        part.address.part != _speaker(service)
+        or observed.private.get("state") not in units.ALIVE
+        or _wanted_state(service) == State.STOPPED
+    ):
         return
     for cost, why in costs:
         yield from _catch_up(part.address, service, _found(observed), cost, why)
@@ -216,7 +222,7 @@ def _speaker(service: Service) -> str:
 def catch_up(part: Part, observed: Observed, row: OwedRow) -> Iterator[Step]:
     """What an earlier run still owes, as far as today's `on_change` allows."""
     service = _service(part)
-    if row.verb != UnitVerb.START and observed.private.get("state") == "running" and _wanted_state(service) != State.STOPPED:
+    if row.verb != UnitVerb.START and observed.private.get("state") in units.ALIVE and _wanted_state(service) != State.STOPPED:
         cost = Effect.RELOAD if row.verb == UnitVerb.RELOAD else Effect.RESTART
         yield from _catch_up(part.address, service, _found(observed), cost, row.why)
 

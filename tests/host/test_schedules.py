@@ -251,6 +251,27 @@ def test_what_makes_cron_pass_over_a_file_is_drift(booted: BootedHost) -> None:
     assert "INSECURE MODE" in read_afresh(booted)  # it would have said so
 
 
+def test_the_crontabs_of_users_are_theirs(booted: BootedHost) -> None:
+    """A job of root's and one of nobody's through cron, made and removed: what either has in the own crontab stays as it was."""
+    theirs = {}
+    for user in ("root", "nobody"):
+        booted.run("crontab", "-u", user, "-", input=f"# mine\n5 5 * * * /bin/echo {user}\n")
+        theirs[user] = booted.stat(f"/var/spool/cron/crontabs/{user}"), booted.read(f"/var/spool/cron/crontabs/{user}")
+    jobs = "  one: {scheduler: cron, schedule: '0 4 * * *', exec_start: [/bin/true]}\n"
+    write_spec(booted, jobs + "  two: {scheduler: cron, schedule: '0 4 * * *', exec_start: [/bin/true], user: nobody}\n")
+    apply(booted)
+
+    assert booted.exists("/etc/cron.d/two")
+
+    booted.write(SPEC, "version: 1\nhost: testhost\ngroups: {ml: {}}\n")
+    apply(booted)
+
+    assert not booted.exists("/etc/cron.d/two")
+    assert theirs == {
+        user: (booted.stat(f"/var/spool/cron/crontabs/{user}"), booted.read(f"/var/spool/cron/crontabs/{user}")) for user in theirs
+    }
+
+
 @pytest.mark.slow
 def test_cron_takes_either_day(booted: BootedHost) -> None:
     """Two files of one minute each, one error in another one: cron runs ours, and both kinds of line are one job each."""

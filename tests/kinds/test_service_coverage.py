@@ -123,6 +123,13 @@ def test_what_systemd_would_drop_is_refused(said: dict[str, Any]) -> None:
         _service(**said)
 
 
+def test_a_reload_needs_a_command() -> None:
+    """`on_change: reload` without a command that makes the service read its configuration again is refused: systemd has none of its own."""
+    with pytest.raises(ValidationError, match="needs `exec_reload`"):
+        _service(on_change="reload")
+    assert "reload" == _service(on_change="reload", exec_reload=["/bin/kill", "-HUP", "$MAINPID"]).on_change
+
+
 def test_directives_of_yesterday_are_told() -> None:
     """With what to write today; what is merely unusual is not."""
     said = {"Service": {"CPUShares": "100", "KillMode": "none", "OOMScoreAdjust": "5"}, "Unit": {"BindTo": "a.service"}}
