@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 from collections.abc import Iterable
 from importlib import import_module
@@ -89,8 +88,6 @@ def main() -> NoReturn:
 
 def run(arguments: list[str]) -> int:
     """Run one command line; the exit code."""
-    # A process of a second or two makes no cyclic garbage worth looking for: the look costs a tenth of it.
-    gc.set_threshold(500_000, 20, 20)
     refuse_plugins()
     named = [name for name in arguments[:1] if name in COMMANDS]
     try:

@@ -1,6 +1,6 @@
 """The model that every kind's resource derives from, and the marks that let a field say everything about itself."""
 
-from __future__ import annotations
+# No `from __future__ import annotations`: pydantic would evaluate the text of each annotation at every start.
 
 from enum import IntEnum, StrEnum
 

@@ -38,7 +38,7 @@ from reconciler.engine import before, gates, owed
 from reconciler.engine.simulate import unit_failures
 from reconciler.engine.situation import Request, Situation
 
-BATCH = 64
+BATCH = 128
 """Writes that share one journal transaction: each transaction costs several fsyncs."""
 _ACCOUNTS = "/etc/passwd"
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
+from types import ModuleType
 
 
 def variable(name: str) -> str:
@@ -83,5 +85,12 @@ def _small(path: str) -> str:
 
 
 def refuse_plugins() -> None:
-    """Keep pydantic from importing whatever installed packages register with it: not in a program of root's, and it takes time."""
+    """Keep pydantic from importing whatever installed packages register with it: not in a program of root's, and it takes time.
+
+    The variable is the documented way. The module that reads it imports `importlib.metadata` first, a tenth of a short command: one that
+    has no plugins stands in its place. Where pydantic no longer asks for it there, it is not used, and the variable holds.
+    """
     os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"
+    loader = ModuleType("pydantic.plugin._loader")
+    loader.__dict__["get_plugins"] = tuple
+    sys.modules.setdefault(loader.__name__, loader)

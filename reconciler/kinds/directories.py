@@ -1,6 +1,6 @@
 """directories: one directory with its mode and owner. What is inside it is not ours and is never deleted."""
 
-from __future__ import annotations
+# No `from __future__ import annotations`: pydantic would evaluate the text of each annotation at every start.
 
 from collections.abc import Iterable, Iterator
 from typing import Annotated

@@ -1,6 +1,6 @@
 """files: one regular file with its content, mode and owner. Written by rename, so that a reader sees the old or the new one."""
 
-from __future__ import annotations
+# No `from __future__ import annotations`: pydantic would evaluate the text of each annotation at every start.
 
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Self

@@ -1,6 +1,6 @@
 """groups: a local group in /etc/group. Its number is never changed, and a group that was there before us is never removed."""
 
-from __future__ import annotations
+# No `from __future__ import annotations`: pydantic would evaluate the text of each annotation at every start.
 
 from collections.abc import Iterator
 from typing import Annotated

@@ -1,6 +1,6 @@
 """What a spec can say about when a service is well, and what follows if it is not."""
 
-from __future__ import annotations
+# No `from __future__ import annotations`: pydantic would evaluate the text of each annotation at every start.
 
 from typing import Annotated, Self
 

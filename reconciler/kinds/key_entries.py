@@ -1,6 +1,6 @@
 """How keys are written in a spec: as the line of a .pub file, or with what the key may be used for."""
 
-from __future__ import annotations
+# No `from __future__ import annotations`: pydantic would evaluate the text of each annotation at every start.
 
 import re
 from collections.abc import Iterator, Sequence

@@ -1,6 +1,6 @@
 """What a spec can say about the rotation of logs, in logrotate's own words."""
 
-from __future__ import annotations
+# No `from __future__ import annotations`: pydantic would evaluate the text of each annotation at every start.
 
 from enum import StrEnum
 from typing import Annotated, Self

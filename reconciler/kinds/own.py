@@ -4,7 +4,7 @@ Not a kind that a spec can declare: `install` makes the declarations, and their 
 one of an empty spec, can take away what applies.
 """
 
-from __future__ import annotations
+# No `from __future__ import annotations`: pydantic would evaluate the text of each annotation at every start.
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any

@@ -1,6 +1,6 @@
 """What a spec can say about a service. A field carries the directive it stands for and what changing it costs."""
 
-from __future__ import annotations
+# No `from __future__ import annotations`: pydantic would evaluate the text of each annotation at every start.
 
 import re
 from enum import StrEnum

@@ -1,6 +1,6 @@
 """ssh_keys: the keys with which a user can log in, in ~/.ssh/authorized_keys. Written with the user's own rights."""
 
-from __future__ import annotations
+# No `from __future__ import annotations`: pydantic would evaluate the text of each annotation at every start.
 
 from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar, Self

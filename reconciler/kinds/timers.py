@@ -1,6 +1,6 @@
 """timers: a job that runs by the clock, as a systemd timer with its service, or as a file of cron's."""
 
-from __future__ import annotations
+# No `from __future__ import annotations`: pydantic would evaluate the text of each annotation at every start.
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Self

@@ -1,6 +1,6 @@
 """What a spec can say about a user."""
 
-from __future__ import annotations
+# No `from __future__ import annotations`: pydantic would evaluate the text of each annotation at every start.
 
 from datetime import date
 from typing import Annotated, Literal, Self

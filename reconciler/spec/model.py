@@ -1,6 +1,6 @@
 """The pydantic model of a whole spec, made from the kinds."""
 
-from __future__ import annotations
+# No `from __future__ import annotations`: pydantic would evaluate the text of each annotation at every start.
 
 from typing import Annotated, Any, Literal
 

@@ -22,6 +22,8 @@ pytestmark = [
 ]
 
 _SETTINGS = ("files/live/change", "accounts/tree/change", "units/live/change")
+_APART: list[Sequence[str]] = [(setting,) for setting in _SETTINGS] if figures.full() else [_SETTINGS]
+"""In the full form they can run side by side."""
 _SHORT = 24
 _KILLS_SHORT = 6
 _ONLY_OF = {
@@ -50,12 +52,13 @@ def _calls(workers: Workers, settings: Sequence[str]) -> Calls:
 
 def _is_repeated(call: Sequence[Any]) -> bool:
     name, n, about = call
-    return "/tree.reconciler" in about and n > _FIRST and n % _OF_STATE.get(name, 3) != 0
+    return "/tree.reconciler" in about and n > _FIRST and n % _OF_STATE.get(name, _EVERY) != 0
 
 
-_FIRST = 6
-_OF_STATE = {"pwrite64": 7, "fdatasync": 4}
-"""Of the calls on our state of each name the first ones, and then every third, or as many as here."""
+_FIRST = 4
+_EVERY = 6
+_OF_STATE = {"pwrite64": 17}
+"""Of the calls on our state of each name the first ones, and then every sixth, or as many as here: a transaction is like another."""
 
 
 def _errors_of(name: str) -> list[str]:
@@ -86,10 +89,12 @@ def _some(questions: list[Question], random: Any, count: int) -> list[Question]:
 
 
 @pytest.mark.timeout(3600)
-def test_an_error_anywhere(workers: Workers) -> None:
+@pytest.mark.parametrize("settings", _APART, ids=lambda settings: settings[0].partition("/")[0] if figures.full() else "all")
+def test_an_error_anywhere(settings: Sequence[str], workers: Workers) -> None:
     """Whatever call fails: no traceback, something is named, exit 0 only where all is as declared; the ledger is true, and it heals."""
     seed, random = figures.seeded()
-    judged(workers, _some(_faults(_calls(workers, _SETTINGS)), random, _SHORT), "errors of system calls", seed)
+    part = f" {_APART.index(settings)}" if figures.full() else ""
+    judged(workers, _some(_faults(_calls(workers, settings)), random, _SHORT), f"errors of system calls{part}", seed)
 
 
 @pytest.mark.timeout(3600)
