@@ -110,3 +110,12 @@ def test_links_lead_somewhere(page: str) -> None:
 def test_pages_end_with_one_line_end(page: str) -> None:
     """Text files end as text files do."""
     assert re.search(r"[^\n]\n\Z", Path(REPOSITORY, page).read_text())
+
+
+def test_every_decision_is_in_the_index() -> None:
+    """docs/README.md has a line for each decision, by its title and date, in order."""
+    pages = sorted((REPOSITORY / "docs/decisions").glob("*.md"))
+    titles = [page.read_text().partition("\n")[0].removeprefix("# ") for page in pages]
+    wanted = [f"| [{title}](decisions/{page.name}) | {page.name[:10]} |" for title, page in zip(titles, pages, strict=True)]
+
+    assert wanted == [line for line in (REPOSITORY / "docs/README.md").read_text().splitlines() if "](decisions/" in line]
