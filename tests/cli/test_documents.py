@@ -172,6 +172,7 @@ def test_what_is_no_saved_plan_is_refused(tree: Tree, name: str) -> None:
     assert f"{file} is not a saved plan: " in done.said
 
 
+@pytest.mark.slow
 def test_no_key_of_a_saved_plan_can_be_missing(tree: Tree) -> None:
     """Whatever single key is taken out of a saved plan: it is shown or refused, never a traceback."""
     tree.apply(tree.spec(SPEC))

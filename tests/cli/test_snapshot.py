@@ -311,6 +311,7 @@ def test_no_secret_is_in_it(tree: Tree) -> None:
     assert FOREIGN in done.out
 
 
+@pytest.mark.slow
 def test_it_stays_small(tree: Tree) -> None:
     """A hundred services with all that belongs to them take a third of a megabyte: beside all of a Debian's /etc that stays below one."""
     services = "".join(

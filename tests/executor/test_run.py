@@ -184,6 +184,7 @@ def _close(process: subprocess.Popen[str]) -> None:
             stream.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_a_program_dies_with_its_apply(program: str, tmp_path: Path) -> None:
     """After the SIGKILL of an apply its program is gone in a moment, with everything it has started, and the lock is free at once."""

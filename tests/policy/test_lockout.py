@@ -46,6 +46,9 @@ from tests.policy.lockout_plans import (
 from tests.test_snapshots import taken
 from tests.worlds import World, prepared
 
+everywhere = pytest.mark.parametrize(
+    "running", [pytest.param(True, id="simulated"), pytest.param(False, id="tree", marks=pytest.mark.slow)]
+)
 KEYS = {
     "alice": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl alice@laptop",
     "bob": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGuGsnP/NPzhnWuATv9aP1dHraTqoi8dScAeUt23h1tL bob@laptop",
@@ -124,7 +127,7 @@ def test_there_are_enough_plans() -> None:
     assert len({plan.name for plan in (*REFUSED, *LET_THROUGH)}) == len(REFUSED) + len(LET_THROUGH)
 
 
-@pytest.mark.parametrize("running", [True, False], ids=["simulated", "tree"])
+@everywhere
 @pytest.mark.parametrize("plan", REFUSED, ids=lambda plan: plan.name)
 def test_a_plan_that_locks_out_is_refused(plan: LockPlan, running: bool, world_of: Callable[..., World]) -> None:
     """It says who can get in now, and why each no longer could; naming all these accounts overrides it, and nothing else does."""
@@ -140,7 +143,7 @@ def test_a_plan_that_locks_out_is_refused(plan: LockPlan, running: bool, world_o
     assert len(refusals(planned(plan, world, "lock-out:bob", *flags[1:]))) == 1
 
 
-@pytest.mark.parametrize("running", [True, False], ids=["simulated", "tree"])
+@everywhere
 @pytest.mark.parametrize("plan", LET_THROUGH, ids=lambda plan: plan.name)
 def test_a_plan_that_only_looks_like_it_is_not_refused(plan: LockPlan, running: bool, world_of: Callable[..., World]) -> None:
     """Somebody is left who can log in and become root, or nobody could before: then the guard is silent."""
@@ -268,6 +271,7 @@ def test_a_plan_that_may_have_to_do_with_it_pays(path: str, world_of: Callable[.
 # ---------------------------------------------------------------------------------------------------- what is not known
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("plan", [*REFUSED, *LET_THROUGH], ids=lambda plan: plan.name)
 def test_a_plan_from_a_snapshot_says_the_same_or_that_it_does_not_know(plan: LockPlan, world_of: Callable[..., World]) -> None:
     """What is refused on the host is refused from a snapshot, or the plan is incomplete; it is never fine."""

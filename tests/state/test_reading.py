@@ -255,6 +255,7 @@ def test_an_apply_between_two_looks_is_not_damage(tmp_path: Path, monkeypatch: p
     assert len(looks) == 1
 
 
+@pytest.mark.slow
 def test_reader_and_writer_at_the_same_time(directory: Path) -> None:
     """A reader that polls while another process settles two hundred times never sees damage, and serials only grow."""
     script = (
