@@ -142,6 +142,14 @@ MUTANTS: tuple[Mutant, ...] = (
         "tests/faults/test_races.py::test_a_user_who_swaps_wins_nothing",
     ),
     _mutant(
+        "the rights of the user before stay for the next one",
+        "host/as_user.py",
+        "errand.rights if n == 0 or errand.rights != errands[n - 1].rights else None",
+        "errand.rights if n == 0 else None",
+        "acting as the user",
+        "tests/executor/test_batches.py",
+    ),
+    _mutant(
         "a hard link is changed through",
         "host/writes.py",
         "    if found.st_nlink > 1:\n        detail",
@@ -202,6 +210,14 @@ MUTANTS: tuple[Mutant, ...] = (
         "        if isinstance(text, bytes) and schema.checksum(table, text) == stored:\n",
         "        if isinstance(text, bytes):\n",
         *DAMAGE,
+    ),
+    _mutant(
+        "a table of another layout is believed",
+        "host/state_read.py",
+        '    return f"its table {min(lost)[0]} is not as it was made" if lost else ""\n',
+        '    return ""\n',
+        "damage and the command",
+        "tests/faults/test_damage_all.py::test_the_command_goes_on",
     ),
     _mutant(
         "a lost row is not missed",
@@ -269,7 +285,7 @@ MUTANTS: tuple[Mutant, ...] = (
     _mutant(
         "a hidden value in the words of a plan",
         "render/masking.py",
-        "    hidden = _hidden(value, path, HIDDEN)\n    if hidden == value or",
+        "    hidden = _hidden(value, key, HIDDEN)\n    if hidden == value or",
         "    hidden = value\n    if hidden == value or",
         "canaries",
         "tests/cli/test_canaries.py",
