@@ -129,3 +129,48 @@ def test_the_journal_needs_no_reporting() -> None:
         said
     )
     assert set() == {"reconciler.host.gates", "reconciler.host.probes"} & set(said)
+
+
+PLUGIN = """
+import sys
+from importlib.metadata import EntryPoint, EntryPoints
+import importlib.metadata
+
+importlib.metadata.entry_points = lambda **asked: EntryPoints([EntryPoint("bad", "bad_plugin", "pydantic")])
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "bad_plugin":
+            print("imported a plugin")
+sys.meta_path.insert(0, Finder())
+if {refused}:
+    from reconciler.host.environment import refuse_plugins
+    refuse_plugins()
+import warnings
+warnings.simplefilter("ignore")
+from pydantic import BaseModel
+class Model(BaseModel):
+    a: int
+print(Model(a="1").a)
+"""
+
+
+@pytest.mark.parametrize("refused", [True, False])
+def test_no_plugin_of_pydantic_is_imported(refused: bool) -> None:
+    """What an installed package registers with pydantic is not imported by us; without `refuse_plugins` it would be."""
+    said = subprocess.run([sys.executable, "-c", PLUGIN.format(refused=refused)], capture_output=True, text=True, check=True).stdout
+
+    assert (not refused) == ("imported a plugin" in said)
+    assert said.endswith("1\n")
+
+
+def test_what_is_registered_for_the_end_is_done() -> None:
+    """The process leaves at once, with its code, everything printed, and after what asked to be called at its end."""
+    program = (
+        "import atexit, sys\n"
+        "from reconciler.host.streams import guard_streams, leave\n"
+        "atexit.register(lambda: open(1, 'w', closefd=False).write('at the end\\n'))\n"
+        "out, err = guard_streams()\nprint('before')\nout.flush()\nleave(7)\nprint('after')"
+    )
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+
+    assert (7, "before\nat the end\n", "") == (said.returncode, said.stdout, said.stderr)
