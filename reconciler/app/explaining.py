@@ -30,7 +30,7 @@ def explain(planned: Planned, address: Address) -> dict[str, Any] | None:
         "needed_by": [str(one) for one, needed in edges.items() if address.resource in needed],
         "parts": [_part(planned, one) for one in every],
         "steps": [
-            {**mask(as_data(step.action)), "held": step.held, "why": sorted({cause.why for cause in step.causes if cause.why})}
+            {**mask(as_data(step.action)), "held": step.held, "why": sorted({cause.reason for cause in step.causes if cause.reason})}
             for step in plan.steps
             if any(cause.address in every for cause in step.causes)
         ],

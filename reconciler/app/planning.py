@@ -20,7 +20,7 @@ from reconciler.core.plan import Plan
 from reconciler.core.spec import SourceReader
 from reconciler.core.state import Memory, Started
 from reconciler.core.values import frozen
-from reconciler.engine.inside import nowhere
+from reconciler.engine.inside import Inside, nowhere
 from reconciler.engine.situation import Request, Situation
 from reconciler.host.environment import nanoseconds, now, throwaway_key
 from reconciler.host.hosts import machine_id, open_host, state_directory, static_hostname
@@ -115,6 +115,11 @@ def check_options(options: PlanOptions) -> list[Diagnostic]:
     return found
 
 
+def inside_of(host: HostView) -> Inside:
+    """Which of a host's units this run is a part of: none, if it is not the machine that we run on."""
+    return ends_us if isinstance(host, LiveHost) and host.running else nowhere
+
+
 def plan_host(loaded: Loaded, options: PlanOptions, host: Host | SnapshotView | None = None, memory: Memory | None = None) -> Planned:
     """Plan. Whatever is wrong is among the diagnostics; those that refuse are marked so."""
     from reconciler.engine.planner import make_plan  # a settled host is not planned
@@ -146,7 +151,7 @@ def plan_host(loaded: Loaded, options: PlanOptions, host: Host | SnapshotView | 
             now_ns=nanoseconds() if host.running and not hasattr(host, "taken") else 0,
             clock=now(),
             retry=options.retry,
-            inside=ends_us if isinstance(host, LiveHost) else nowhere,
+            inside=inside_of(host),
         )
         lost = _lost(request)
         if lost:

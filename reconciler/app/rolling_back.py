@@ -8,6 +8,7 @@ from typing import Any
 
 from reconciler._version import __version__
 from reconciler.app.lockout import Tried, lockout
+from reconciler.app.planning import inside_of
 from reconciler.core.actions import Step, WriteFile, as_data
 from reconciler.core.address import Address
 from reconciler.core.diagnostic import Diagnostic, error, errors, warning
@@ -16,12 +17,10 @@ from reconciler.core.masking import holds_private_key
 from reconciler.core.result import ApplyResult, Progress
 from reconciler.core.state import Memory, PastRun
 from reconciler.core.values import frozen
-from reconciler.engine.inside import nowhere
 from reconciler.engine.reversal import Wish
 from reconciler.engine.rollback import Rollback, carry_out, plan_rollback
 from reconciler.host.environment import is_root, monotonic, now, started_by
 from reconciler.host.hosts import machine_id, open_host, state_directory, static_hostname
-from reconciler.host.inside import ends_us
 from reconciler.host.lines import edited
 from reconciler.host.lock import Lock, LockBusy
 from reconciler.host.state import Store
@@ -121,7 +120,7 @@ def _half_done(planned: Rollback) -> bool:
 
 def _planned(options: RollbackOptions, past: PastRun, memory: Memory, host: HostView) -> Rollback:
     wish, tried = Wish(past, memory, edited, options.overwrite, options.targets, options.excludes), Tried()
-    planned = plan_rollback(wish, host, discover(), __version__, tried.simulator, options.unprotect, ends_us if host.running else nowhere)
+    planned = plan_rollback(wish, host, discover(), __version__, tried.simulator, options.unprotect, inside_of(host))
     name = static_hostname(host) or planned.plan.host
     locked_out, unknown = lockout(planned.plan.steps, host, name, tried, options.allow)
     told = (*locked_out, *(warning("not known whether it locks out", what, rule="lock-out") for what in unknown))
@@ -180,7 +179,7 @@ def _step_of(step: Step, address: Address) -> dict[str, Any]:
     data = _step_data(step)
     if units:
         data["units"] = sorted(units)
-    return data | {"why": next((cause.why for cause in causes if cause.why), "")}
+    return data | {"why": next((cause.reason for cause in causes if cause.reason), "")}
 
 
 def _diff(planned: Rollback, address: Address, step: Step, host: HostView) -> dict[str, Any]:

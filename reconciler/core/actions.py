@@ -324,13 +324,20 @@ def as_data(action: Action) -> dict[str, Any]:
 class Cause:
     """Why a step is there: on whose behalf, in words, and for unit verbs for which unit.
 
-    `once`: nothing on the host tells afterwards whether it was done (a job that ran and ended), so it is owed until it was.
+    `once`: nothing on the host tells afterwards whether it was done (a job that ran and ended), so it is owed until it was. `kept`: what
+    keeps a held one from being done, where that is not `on_change`.
     """
 
     address: Address
     why: str = ""
     unit: str = ""
     once: bool = False
+    kept: str = ""
+
+    @property
+    def reason(self) -> str:
+        """Why it is there, and what keeps it from being done."""
+        return "; ".join(filter(None, (self.why, self.kept)))
 
 
 @frozen

@@ -16,7 +16,7 @@ Inside = Callable[[str], bool]
 
 _TOUCHING = (UnitVerb.START, UnitVerb.RELOAD, UnitVerb.RESTART)
 _WAITING = {UnitVerb.STOP: "a stop would end it", UnitVerb.START: "a start would wait for its end"}
-WORDS = "; this run is a part of it, and leaves that to the next apply that is not"
+WORDS = "this run is a part of it, and leaves that to the next apply that is not"
 
 
 def nowhere(_unit: str) -> bool:
@@ -33,7 +33,7 @@ def spared(steps: Iterable[Step], inside: Inside) -> Iterator[Step]:
         if (rest := step.without(ours)) is not None:
             yield rest
         if ours and (mine := step.without(every - ours)) is not None:
-            yield replace(mine, causes=tuple(replace(cause, why=cause.why + WORDS) for cause in mine.causes), held=True)
+            yield replace(mine, causes=tuple(replace(cause, kept=WORDS) for cause in mine.causes), held=True)
 
 
 def refusal(steps: Iterable[Step], inside: Inside) -> str:

@@ -73,9 +73,8 @@ def incurred(steps: Iterable[Step]) -> dict[Address, list[OwedRow]]:
             for cause in step.causes:
                 if cause.once or step.action.verb in OWABLE:
                     # A later run may be no part of the unit: this one's being it is no reason for anything then.
-                    ours = cause.why.endswith(inside.WORDS)
-                    why = cause.why.removeprefix("still owed: ").removesuffix(inside.WORDS)
-                    row = OwedRow(str(step.action.verb), cause.unit, cause.address, why, step.held and not ours)
+                    held = step.held and cause.kept != inside.WORDS
+                    row = OwedRow(str(step.action.verb), cause.unit, cause.address, cause.why.removeprefix("still owed: "), held)
                     found.setdefault(cause.address, []).append(row)
         for row in gates.incurred(step):
             found.setdefault(row.address, []).append(row)

@@ -187,10 +187,8 @@ def _catch_up(address: Address, service: Service, found: VendorUnit, cost: Effec
     verb = UnitVerb.RELOAD if cost is Effect.RELOAD else UnitVerb.RESTART
     allowed = {OnChange.RESTART: (UnitVerb.RELOAD, UnitVerb.RESTART), OnChange.RELOAD: (UnitVerb.RELOAD,), OnChange.NONE: ()}
     never = found.never_restarted if verb is UnitVerb.RESTART else ""
-    if never and never not in why:
-        why = f"{why}; {never}"
     held = bool(never) or verb not in allowed[service.on_change]
-    yield Step(Unit(verb, (_unit(address),)), (Cause(address, why, _unit(address)),), held=held)
+    yield Step(Unit(verb, (_unit(address),)), (Cause(address, why, _unit(address), kept=never),), held=held)
 
 
 def watched(part: Part, observed: Observed, costs: Sequence[tuple[Effect, str]]) -> Iterator[Step]:

@@ -83,8 +83,7 @@ def _effect_words(effect: Data) -> str:
     if effect["kind"] == "gate":
         return f"then {gate_words(effect['gate'])}" if effect.get("gate") else f"see whether {visible(effect['unit'])} is healthy"
     words = f"{visible(effect['kind'])} {visible(effect['unit'])}".rstrip()
-    # What else keeps an effect from being done stands in its reason, behind what caused it.
-    why = " (it is on hold)" if effect.get("on_hold") else "" if "; " in effect["why"] else " (on_change forbids it)"
+    why = " (it is on hold)" if effect.get("on_hold") else "" if effect.get("kept") else " (on_change forbids it)"
     return f"owed: {words}{why}: runs with older configuration" if effect["held"] else words
 
 

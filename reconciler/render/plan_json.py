@@ -142,7 +142,7 @@ def step_data(step: Step, sensitive: frozenset[Address] = frozenset()) -> dict[s
     data: dict[str, Any] = mask(as_data(step.action))
     if any(cause.address in sensitive or cause.address.resource in sensitive for cause in step.causes):
         data = {key: value for key, value in data.items() if key not in ("digest", "expects")}
-    causes = [{"address": str(cause.address), "why": cause.why, "unit": cause.unit} for cause in step.causes]
+    causes = [{"address": str(cause.address), "why": cause.reason, "unit": cause.unit} for cause in step.causes]
     return data | {"phase": step.phase.name.lower(), "held": step.held, "causes": causes}
 
 
@@ -223,10 +223,11 @@ def _effects(plan: Plan) -> dict[Address, list[dict[str, Any]]]:
             effect: dict[str, Any] = {
                 "kind": verb.value if verb else "gate",
                 "unit": cause.unit,
-                "why": cause.why,
+                "why": cause.reason,
                 "disruptive": verb in _DISRUPTIVE and not step.held,
                 "held": step.held,
             }
+            effect |= {"kept": cause.kept} if cause.kept else {}
             effect |= {"on_hold": True} if step.held and cause.address in plan.held else {}
             effect |= {"gate": {name: as_data(action)[name] for name in ("probe", "window", "then")}} if isinstance(action, Gate) else {}
             rows = found.setdefault(home, [])

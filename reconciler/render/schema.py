@@ -66,7 +66,14 @@ _DEFINITIONS: dict[str, Schema] = {
     "path": _object(
         {"path": _list(_TEXT), "before": _ANY, "after": _ANY, "origin": {"enum": _ORIGINS}}, {"sensitive": _FLAG, "before_hidden": _FLAG}
     ),
-    "effect": _object({"kind": _TEXT, "unit": _TEXT, "why": _TEXT, "disruptive": _FLAG, "held": _FLAG}, {"on_hold": _FLAG, "gate": _GATE}),
+    "effect": _object(
+        {"kind": _TEXT, "unit": _TEXT, "why": _TEXT, "disruptive": _FLAG, "held": _FLAG},
+        {
+            "kept": _TEXT | {"description": "What keeps it from being done, where that is not on_change; it stands in `why`, too."},
+            "on_hold": _FLAG,
+            "gate": _GATE,
+        },
+    ),
     "resource_change": _object(
         {
             **_NAMED,

@@ -46,13 +46,13 @@ def test_its_restart_is_left_to_the_next_apply_that_is_no_part_of_it() -> None:
 
     restarts = {step.action.units: step for step in plan.steps if isinstance(step.action, Unit) and step.action.verb is UnitVerb.RESTART}
     assert {("api.service",): True, ("other.service",): False} == {units: step.held for units, step in restarts.items()}
-    assert "Service.ExecStart changed" + inside.WORDS == restarts[("api.service",)].causes[0].why
+    assert f"Service.ExecStart changed; {inside.WORDS}" == restarts[("api.service",)].causes[0].reason
     assert 0 == result.exit_code()
     assert b"8" in host.read("/etc/systemd/system/api.service")
     assert (before, False) == (process(host, "api.service"), other == process(host, "other.service"))
     assert [("restart", "api.service", False)] == [(row.verb, row.unit, row.held) for row in result.owed]
     assert again.empty
-    assert [inside.WORDS] == [cause.why[-len(inside.WORDS) :] for step in again.steps for cause in step.causes]
+    assert [inside.WORDS] == [cause.kept for step in again.steps for cause in step.causes]
     elsewhere = plan_of(spec("8"), host, notes.memory())
     assert ["still owed: Service.ExecStart changed"] == [cause.why for step in elsewhere.steps for cause in step.causes]
     assert 0 == applied(spec("8"), host, notes).exit_code()

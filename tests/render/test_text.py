@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.actions import UnitVerb
+from reconciler.core.actions import Cause, Step, Unit, UnitVerb
 from reconciler.core.changes import Change, Observed, Origin, Verb
 from reconciler.core.digest import digest
 from reconciler.core.plan import Plan
@@ -150,7 +150,9 @@ def test_held_effect_alone_is_no_change_but_is_shown() -> None:
 
     assert text.count("> owed: restart t.service (on_change forbids it): runs with older configuration") == 1
     assert text.endswith("\nNo changes. Your host matches the configuration.\n")
-    other = plans.unit_step(UnitVerb.RESTART, (plans.TRAINING, f"Service.Nice changed{inside.WORDS}", "t.service"), held=True)
+    other = Step(
+        Unit(UnitVerb.RESTART, ("t.service",)), (Cause(plans.TRAINING, "Service.Nice changed", "t.service", kept=inside.WORDS),), held=True
+    )
     text = plan_text(plans.data_of(Plan("h", steps=(other,))))
 
     assert "> owed: restart t.service: runs with older configuration" in text
