@@ -21,11 +21,17 @@ ERRORS = ("EIO", "ENOSPC", "EROFS", "EACCES", "EMFILE")
 KILL = "signal=KILL"
 
 _OUR_OWN = re.compile(r"\b[Tt]he (?:state|lock|witness)\b")
+_TEMPORARY = re.compile(r"\.?reconciler\.[0-9a-f]+\.tmp~?")
 _BLAMED = re.compile(r"^  x (\S+)$", re.MULTILINE)
 OURS = "our state"
 _AFTER_PLAN = "\nPlan: "
 _EMPTY = re.compile(r"tree: \S+ is \('directory', .*, b''\) and not None")
 """A directory that could not be removed although it was empty: it is told, and then it is nobody's."""
+
+
+def _places(call: Call) -> list[str]:
+    """What a call was about, whichever copy of the stage it was made on."""
+    return [_TEMPORARY.sub("temporary", path.partition("/tree")[2]) for path in call.paths()]
 
 
 def blamed(said: str) -> frozenset[str]:
@@ -112,14 +118,15 @@ class Faulty(Sweep):
 
     def judge_fault(self, fault: Fault) -> list[str]:
         """What must not be."""
-        hit = self._hit(fault)
         stage = self.copy("broken")
         ended, happened = strace.injected(self.command(stage), self._trace, fault.call, fault.what, uid=self.uid)
-        if not happened:
+        if happened is None:
             return [f"the fault was not injected: exit {ended.code}: {ended.text[-300:]}"]
         if fault.what == KILL:
             found = [] if ended.code == -signal.SIGKILL else [f"was not killed: exit {ended.code}"]
             return [*found, *self.partial(stage), *self.converges(stage)]
+        # One call more or less before it, of those that only look, and it has hit another one: whom, only the call itself could tell.
+        hit = self._hit(fault) if _places(happened) == _places(fault.call) else None
         wrong = [*self._told(stage, ended, fault, hit), *self.partial(stage), *self.converges(stage)]
         return [one for one in wrong if not (fault.call.name == "unlinkat" and _EMPTY.match(one))]
 

@@ -119,11 +119,15 @@ def counted(argv: Sequence[str], trace: Path, *, uid: int = 0) -> tuple[Ended, l
     return ended, calls_in(trace.read_text())
 
 
-def injected(argv: Sequence[str], trace: Path, call: Call, what: str, *, uid: int = 0) -> tuple[Ended, bool]:
-    """Run it with something injected at a call (`signal=KILL`, `error=EIO`), and whether it came to that.
+def injected(argv: Sequence[str], trace: Path, call: Call, what: str, *, uid: int = 0) -> tuple[Ended, Call | None]:
+    """Run it with something injected at a call (`signal=KILL`, `error=EIO`), and what that call was here; None if it did not come to it.
 
     With a `+` at its end it is injected at every later call of the name as well.
     """
     when = f"{call.n}+" if what.endswith("+") else str(call.n)
     ended = run(argv, trace, ["-e", f"trace={call.name}", "-e", f"inject={call.name}:{what.rstrip('+')}:when={when}"], uid=uid)
-    return ended, ended.code == -signal.SIGKILL or "(INJECTED)" in trace.read_text()
+    if ended.code == -signal.SIGKILL:
+        return ended, call
+    line = next((line for line in trace.read_text().splitlines() if "(INJECTED)" in line), "")
+    match = _CALL.match(line)
+    return ended, Call(call.name, call.n, match["rest"][:_MOST]) if match else None
