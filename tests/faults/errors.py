@@ -118,6 +118,7 @@ class Faulty(Sweep):
 
     def judge_fault(self, fault: Fault) -> list[str]:
         """What must not be."""
+        hit = self._hit(fault)  # before the copy: the last stage that was made is the one whose systemd is asked
         stage = self.copy("broken")
         ended, happened = strace.injected(self.command(stage), self._trace, fault.call, fault.what, uid=self.uid)
         if happened is None:
@@ -126,7 +127,7 @@ class Faulty(Sweep):
             found = [] if ended.code == -signal.SIGKILL else [f"was not killed: exit {ended.code}"]
             return [*found, *self.partial(stage), *self.converges(stage)]
         # One call more or less before it, of those that only look, and it has hit another one: whom, only the call itself could tell.
-        hit = self._hit(fault) if _places(happened) == _places(fault.call) else None
+        hit = hit if _places(happened) == _places(fault.call) else None
         wrong = [*self._told(stage, ended, fault, hit), *self.partial(stage), *self.converges(stage)]
         return [one for one in wrong if not (fault.call.name == "unlinkat" and _EMPTY.match(one))]
 
