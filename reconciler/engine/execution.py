@@ -144,13 +144,29 @@ def sweep(run: Run, left: Iterable[Mapping[str, Any]] = ()) -> None:
     paths |= {path for action in left for path in _touched(action)}
     directories = {path.rpartition("/")[0] or "/" for path in paths}
     for path in (path for directory in sorted(directories) for path in _leftovers(run.host, directory)):
-        try:
-            found = run.host.capture(RemovePath(path, ABSENT))
-            if found is not None:
-                run.journal.intend(run.number, [], [], [], [(-1, found)])
-                run.host.execute(RemovePath(path, _is(found)))
-        except (ActionFailed, Unreadable, UnsafePath):
-            continue  # in a user's directory anything may have such a name; it is his
+        _tidy(run, path)
+    for path in sorted({str(action["path"]) for action in left if action.get("prune_parent")}):
+        if _is_empty(run.host, path.rpartition("/")[0]):
+            _tidy(run, path.rpartition("/")[0])
+
+
+def _tidy(run: Run, path: str) -> None:
+    try:
+        found = run.host.capture(RemovePath(path, ABSENT))
+        if found is not None:
+            run.journal.intend(run.number, [], [], [], [(-1, found)])
+            run.host.execute(RemovePath(path, _is(found)))
+    except (ActionFailed, Unreadable, UnsafePath):
+        return  # in a user's directory anything may have such a name; it is his
+
+
+def _is_empty(host: Executor, directory: str) -> bool:
+    """Whether a killed run has emptied a directory that it would have removed next."""
+    try:
+        entry = host.entry(directory)
+        return entry is not None and entry.type is FileType.DIRECTORY and not host.names(directory)
+    except (Unreadable, UnsafePath):
+        return False
 
 
 def _is(found: Saved) -> str:

@@ -36,7 +36,10 @@ def _killed(tree: Tree, text: str, failpoint: str) -> None:
     ],
 )
 def test_nothing_is_left(before: str, after: str, failpoint: str, where: str, tmp_path: Path) -> None:
-    """Killed with a temporary name in a directory, killed again before it was swept, and applied: no such name is left anywhere."""
+    """Killed with a temporary name in a directory, killed again before it was swept, and applied: no such name is left anywhere.
+
+    Nor is the directory, if it was to be removed when that had emptied it.
+    """
     tree = make_tree(tmp_path)
     first = tree.apply(tree.spec(before))
     _killed(tree, after, failpoint)
@@ -48,3 +51,4 @@ def test_nothing_is_left(before: str, after: str, failpoint: str, where: str, tm
     assert (0, 0, 0) == (first.code, done.code, again.code), done.said
     assert [where] == left
     assert [] == _temporary(tree)
+    assert [] == [path for path in tree.path("/etc/systemd/system").iterdir() if path.is_dir() and not list(path.iterdir())]
