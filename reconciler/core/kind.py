@@ -90,7 +90,8 @@ class Kind:
     stand for the very same thing (a key under `ssh_keys` or under `users`): what is declared is not removed because it has left another
     place of the spec. `others` tells of files of others that have a say in a declared part (`Observed.others`), changed or not. `beside`
     are kinds whose resource of the same name is in `Declared.beside`: a user's keys have to know where the user's home will be. `goes` says
-    that the block which the spec still has wants this part gone, whatever `keep` says. `gate` is what a part's unit has to pass after each
+    that the block which the spec still has wants this part gone, whatever `keep` says. `is_right` says of a part that it lets somebody do
+    something: it is taken back when it leaves the spec, whoever has changed it since. `gate` is what a part's unit has to pass after each
     start, if anything; None too where it is not to run.
     """
 
@@ -122,6 +123,7 @@ class Kind:
     others: Callable[[Part, Observed], Iterable[Diagnostic]] = _none
     beside: tuple[str, ...] = ()
     goes: Callable[[Declared, Address], bool] = _no
+    is_right: Callable[[Address], bool] = _no
     gate: Callable[[Part], Gate | None] = _no_part
 
 

@@ -41,14 +41,29 @@ def changes(situation: Situation, kinds: Kinds, tool: str) -> Iterator[Change]:
             yield from _compare(part, observed, situation.rows.get(address), kinds[address.kind].whole, tool)
 
 
-def _compare(part: Part, observed: Observed, row: LedgerRow | None, whole: bool, tool: str) -> Iterator[Change]:
-    from reconciler.core.resource import DriftPolicy
+def _classified(part: Part, observed: Observed, row: LedgerRow | None, whole: bool, tool: str) -> tuple[FieldChange, ...]:
     from reconciler.engine.diff import classify  # not where there is nothing to do
 
-    before = applied(row, observed.document)
     upgrade = row is not None and row.tool != tool and row.inputs == inputs(part)
     pending = row.pending if row is not None else None
-    found = classify(before, observed.document, part.document, whole=whole, upgrade=upgrade, pending=pending)
+    return classify(applied(row, observed.document), observed.document, part.document, whole=whole, upgrade=upgrade, pending=pending)
+
+
+def only_reported(address: Address, situation: Situation, kinds: Kinds, tool: str) -> frozenset[tuple[str, ...]]:
+    """The fields that were changed by hand and are left so, because the part is not to be enforced."""
+    from reconciler.core.resource import DriftPolicy
+
+    part = situation.parts[address]
+    if part.declared.resource.drift is DriftPolicy.ENFORCE:
+        return frozenset()
+    found = _classified(part, situation.observed[address], situation.rows.get(address), kinds[address.kind].whole, tool)
+    return frozenset(item.path for item in found if item.origin is Origin.DRIFT)
+
+
+def _compare(part: Part, observed: Observed, row: LedgerRow | None, whole: bool, tool: str) -> Iterator[Change]:
+    from reconciler.core.resource import DriftPolicy
+
+    before, found = applied(row, observed.document), _classified(part, observed, row, whole, tool)
     policy = part.declared.resource.drift
     if policy is not DriftPolicy.ENFORCE:
         by_hand = tuple(item for item in found if item.origin is Origin.DRIFT)
@@ -83,7 +98,7 @@ def removals(situation: Situation, kinds: Kinds, view: HostView, spec: Spec) -> 
         kind, block = kinds[address.kind], declared.get(address.resource)
         moved = next((elsewhere[thing] for thing in kind.stands_for(address) if thing in elsewhere), None)
         goes = block is not None and observed.document is not None and kind.goes(block, address)
-        stays = "" if goes else _stays(row, observed, kind) or kind.keep(view, address, frozenset(vanishing))
+        stays = "" if goes else _stays(address, row, observed, kind) or kind.keep(view, address, frozenset(vanishing))
         reason = f"declared as {moved} now" if moved else stays
         if not reason:
             vanishing.update(kind.paths(address))
@@ -93,13 +108,13 @@ def removals(situation: Situation, kinds: Kinds, view: HostView, spec: Spec) -> 
     return result
 
 
-def _stays(row: LedgerRow, observed: Observed, kind: Kind) -> str:
+def _stays(address: Address, row: LedgerRow, observed: Observed, kind: Kind) -> str:
     """Why an object that left the spec must not be removed; empty if it goes."""
     if observed.document is None:
         return "already gone"
     before = applied(row, observed.document) or {}
     changed = [key for key in kind.carries if key in before and key in observed.document and observed.document[key] != before[key]]
-    if changed:
+    if changed and not kind.is_right(address):
         return f"left alone: changed by hand since ({', '.join(changed)})"
     if not row.created and not kind.prunes_adopted:
         return "left alone: it was there before us"

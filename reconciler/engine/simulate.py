@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable
 from reconciler.core.actions import Step
 from reconciler.core.address import Address
 from reconciler.core.host import Executor, HostError, NotInSnapshot, Receipt
+from reconciler.engine.compare import only_reported
 from reconciler.engine.diff import differences
 from reconciler.engine.situation import Request, Situation, look_again
 
@@ -50,6 +51,9 @@ def not_converged(addresses: Collection[Address], situation: Situation, request:
             continue
         row = situation.rows.get(address)
         left = differences(seen.document, part.document, whole=request.kinds[address.kind].whole, ours=row.document if row else None)
+        if left:
+            by_hand = only_reported(address, situation, request.kinds, request.tool)
+            left = [path for path in left if path not in by_hand]
         if seen.unreadable or left:
             result[address] = seen.unreadable or "did not converge: " + ", ".join(".".join(path) for path in left)
     return result

@@ -321,4 +321,5 @@ KIND = Kind(
     check=user_checks.check,
     retire=retire,
     goes=goes,
+    is_right=lambda address: address.part == user_files.SUDO,
 )

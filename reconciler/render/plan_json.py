@@ -286,7 +286,9 @@ def _content(change: Change, texts: tuple[str | None, str | None] | None) -> dic
     """The difference in content as far as it may be shown, and the size in bytes of what will be written."""
     size = len(change.part.content) if change.part and change.part.content is not None else None
     data: dict[str, Any] = {} if size is None else {"after_size": size}
-    lines = unified(*texts) if texts else None
+    # What was changed by hand and is only reported is no part of what is done about the rest.
+    elsewhere = change.verb is Verb.UPDATE and bool(change.fields) and not any(item.path[:1] == ("content",) for item in change.fields)
+    lines = unified(*texts) if texts and not elsewhere else None
     return data if lines is None else data | {"diff": mask_diff(lines)}
 
 

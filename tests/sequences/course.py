@@ -101,13 +101,11 @@ class Course:
             assert found.address is not None
             name = f"{found.address.kind}.{found.address.name}"
 
-            # A directory with something in it stays when it leaves the spec, and is nobody's from then on.
-            left = found.address.kind == "directories" and name not in addresses(self.spec)
+            # A directory with something in it stays when it leaves the spec, and is nobody's from then on; keys may have moved to the user.
+            left = found.address.kind in ("directories", "ssh_keys") and name not in addresses(self.spec)
 
             assert found.rule in ("adoption", "protected"), found
-            assert found.rule != "adoption" or found.address.part or left or name not in self.ours | self.touched or not self.certain, (
-                found.detail
-            )
+            assert found.rule != "adoption" or found.address.part or left or name not in self.ours or not self.certain, found.detail
             assert found.rule != "protected" or name in self.protected, found.detail
         unprotect = tuple(str(found.address) for found in refusals if found.rule == "protected")
         return PlanOptions(allow=ALLOW, adopt=any(found.rule == "adoption" for found in refusals), unprotect=unprotect)
@@ -116,7 +114,7 @@ class Course:
         """What follows from a whole apply."""
         declared = addresses(spec)
         stays = {name for name in self.touched & declared if said(spec, name).get("drift") in ("report", "ignore")}
-        self.theirs |= {path: text for path, text in self.edited.items() if OF_FILES.get(path) not in declared}
+        self.theirs |= {path: text for path, text in self.edited.items() if OF_FILES.get(path) not in declared and not is_right(path)}
         self.edited = {path: text for path, text in self.edited.items() if OF_FILES.get(path) in stays}
         self.theirs = {path: text for path, text in self.theirs.items() if OF_FILES.get(path) not in declared}
         self.touched = stays
@@ -196,7 +194,7 @@ class Course:
         self.ours |= declared
         self.protected |= {name for name in declared if said(step.spec, name).get("protect")}
         self.once_protected |= self.protected
-        self.theirs |= {path: text for path, text in self.edited.items() if OF_FILES.get(path) not in declared}
+        self.theirs |= {path: text for path, text in self.edited.items() if OF_FILES.get(path) not in declared and not is_right(path)}
         self.edited = {path: text for path, text in self.edited.items() if path in self.theirs}
         self.theirs = {path: text for path, text in self.theirs.items() if OF_FILES.get(path) not in declared}
         for name in {name.partition(".")[2] for name in declared if "exactly" in keys_said(step.spec, name)}:
@@ -255,6 +253,11 @@ class Course:
         self.edited[path] = self.look().text(path)
         if OF_FILES.get(path) not in self.ours or path in self.theirs:
             self.theirs[path] = self.edited.pop(path)
+
+
+def is_right(path: str) -> bool:
+    """Whether it lets somebody do something: that is taken back, whoever has changed it since."""
+    return path.startswith("/etc/sudoers.d/")
 
 
 def hands_only() -> set[str]:
