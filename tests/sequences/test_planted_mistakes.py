@@ -35,7 +35,7 @@ COURSES: dict[str, list[Step]] = {
 }
 
 
-def _removes_all(row: Any, observed: Any, kind: Any) -> str:
+def _removes_all(_address: Any, _row: Any, observed: Any, _kind: Any) -> str:
     return "already gone" if observed.document is None else ""
 
 
