@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -157,7 +158,9 @@ print(Model(a="1").a)
 @pytest.mark.parametrize("refused", [True, False])
 def test_no_plugin_of_pydantic_is_imported(refused: bool) -> None:
     """What an installed package registers with pydantic is not imported by us; without `refuse_plugins` it would be."""
-    said = subprocess.run([sys.executable, "-c", PLUGIN.format(refused=refused)], capture_output=True, text=True, check=True).stdout
+    plain = {name: value for name, value in os.environ.items() if name != "PYDANTIC_DISABLE_PLUGINS"}
+    program = [sys.executable, "-c", PLUGIN.format(refused=refused)]
+    said = subprocess.run(program, capture_output=True, text=True, check=True, env=plain).stdout
 
     assert (not refused) == ("imported a plugin" in said)
     assert said.endswith("1\n")
