@@ -48,6 +48,7 @@ class _Sight:
     texts: Texts
     sensitive: frozenset[Address]
     root: str
+    reported: frozenset[Address] = frozenset()
 
     def hides(self, address: Address) -> bool:
         """Whether the content of this part is secret."""
@@ -80,7 +81,8 @@ def plan_to_json(  # noqa: PLR0913  # all by keyword
     `source_root` is cut from file names. `access` says who gains or loses what, `exposure`
     how open services are before and after, `schedule` when jobs come next.
     """
-    sight = _Sight(texts or {}, sensitive | _known_secrets(plan), source_root)
+    reported = frozenset(change.address for change in plan.changes if change.verb is Verb.NONE)
+    sight = _Sight(texts or {}, sensitive | _known_secrets(plan), source_root, reported)
     entries = _entries(plan, sight)
     counts = _summary(plan)
     wrong = errors(plan.diagnostics)
@@ -262,7 +264,9 @@ def _entry(change: Change, plan: Plan, sight: _Sight, effects: list[dict[str, An
     if hidden:
         data["before_sensitive"], data["after_sensitive"] = _marks(change.before), _marks(change.after)
     else:
-        data |= _content(change, sight.texts.get(change.address))
+        # What was changed by hand and is only reported is told by an entry of its own.
+        told_apart = change.verb is not Verb.NONE and change.address in sight.reported and not change.touches("content")
+        data |= _content(change, None if told_apart else sight.texts.get(change.address))
     entry["change"] = data
     entry |= {"action_reason": change.origin.value, "reason": change.reason}
     entry["paths"] = [_path(item, hidden=hidden, theirs=theirs) for item in change.fields]
@@ -286,9 +290,7 @@ def _content(change: Change, texts: tuple[str | None, str | None] | None) -> dic
     """The difference in content as far as it may be shown, and the size in bytes of what will be written."""
     size = len(change.part.content) if change.part and change.part.content is not None else None
     data: dict[str, Any] = {} if size is None else {"after_size": size}
-    # What was changed by hand and is only reported is no part of what is done about the rest.
-    elsewhere = change.verb is Verb.UPDATE and bool(change.fields) and not any(item.path[:1] == ("content",) for item in change.fields)
-    lines = unified(*texts) if texts and not elsewhere else None
+    lines = unified(*texts) if texts else None
     return data if lines is None else data | {"diff": mask_diff(lines)}
 
 
