@@ -29,7 +29,10 @@ def read(directory: Path = FIGURES) -> dict[str, dict[str, Any]]:
         name = re.sub(r"-\d+$", "", file.stem).replace("-", " ")
         for key, value in said.items():
             known = found[name].get(key)
-            found[name][key] = value if known is None or not isinstance(value, int | float) else known + value
+            if key == "seed" and known is not None:
+                found[name][key] = f"{known}, {value}"
+            else:
+                found[name][key] = value if known is None or not isinstance(value, int | float) else known + value
     return dict(found)
 
 
