@@ -224,7 +224,8 @@ class Course:
         self.certain = False
         self.protected = set(self.once_protected)
         # What was there before us, and was taken over by that run, is somebody's again.
-        self.ours -= {OF_FILES[path] for path in BEFORE if path in OF_FILES} - (self.before.ours if self.before else set())
+        there = {OF_FILES[path] for path in BEFORE if path in OF_FILES} | {"users.carol", "ssh_keys.carol"}
+        self.ours -= there - (self.before.ours if self.before else set())
         self.touched |= addresses(self.spec) | (addresses(self.before.spec) if self.before else set())
         self.theirs = {path: text for path, text in self.theirs.items() if path in hands_only()}
         self.edited = {}
