@@ -289,7 +289,7 @@ def _intend(run: Run, batch: Sequence[tuple[int, Step]], saved: Sequence[tuple[i
     """Write down what is about to happen. If that cannot be done, it does not happen."""
     addresses = {cause.address for _, step in batch for cause in step.causes}
     affected = addresses | {address for address, needed in run.plan.needs.items() if needed & addresses}
-    owing = {key(row): row for address in affected for row in run.incurs.get(address, ()) if key(row) not in run.owing}
+    owing = {key(row): row for address in sorted(affected) for row in run.incurs.get(address, ()) if key(row) not in run.owing}
     rows = [run.pending[address] for address in sorted(addresses) if address in run.pending]
     try:
         _bury(run, [step.action for _, step in batch])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import partial
 from typing import NamedTuple
 
 from reconciler.core.patterns import Late
@@ -27,7 +26,7 @@ def named(words: str) -> frozenset[str]:
 
 def pattern(regex: str, text: str) -> Rule:
     """What matches as a whole. Compiled when it is first asked: a spec uses a few of them."""
-    return Rule(partial(re.fullmatch, regex), text)
+    return Rule(Late(regex).fullmatch, text)
 
 
 def one_of(choices: str, newer: str = "", *, quietly: str = "", boolean: bool = False) -> Rule:

@@ -35,7 +35,7 @@ from reconciler.host.place import explain
 from reconciler.host.safe_path import SafeRoot
 
 _SECONDS = 30.0
-"""For each action. The user can stop the child; then it is killed."""
+"""For each action. The last user can stop the child, and a file system can hang; then it is killed."""
 _MOST = 1 << 16
 """Bytes of what a child says about one action."""
 _ERRORS = {error.__name__: error for error in (ActionFailed, HostError, Unreadable, UnsafePath)}

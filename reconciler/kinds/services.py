@@ -86,13 +86,13 @@ def _run(change: Change) -> Iterator[Step]:
     elif state == "restarting":
         yield units.step(change.address, UnitVerb.RESTART, name, "it keeps failing and being restarted")
     elif change.touches("state") and state not in units.ALIVE:
-        yield units.step(change.address, UnitVerb.START, name, f"it is {state or 'not running'}")
+        yield units.step(change.address, UnitVerb.START, name, units.why_start(state))
     elif state in units.ALIVE or job:
         cost, directive = service_unit.effect(change.fields)
         if state in units.ALIVE:
             yield from _catch_up(change.address, service, cost, f"{directive} changed")
-            if change.touches("state"):  # beside a restart that is dropped
-                yield units.step(change.address, UnitVerb.START, name, "it is still starting")
+            if change.touches("state"):  # it is still starting: waited for, unless a restart takes the place of that (engine.order)
+                yield units.step(change.address, UnitVerb.START, name, units.why_start(state))
         elif cost is Effect.RESTART and service.on_change is OnChange.RESTART:
             yield units.step(change.address, UnitVerb.START, name, f"{directive} changed", once=True)
 

@@ -175,6 +175,11 @@ def state_of(state: UnitState) -> str:
     return _STATES.get(state.active, state.active)
 
 
+def why_start(state: str | None) -> str:
+    """Why a unit in this state is started."""
+    return "it is still starting" if state == "starting" else f"it is {state or 'not running'}"
+
+
 def others(part: Part, observed: Observed) -> Iterator[Diagnostic]:
     """Drop-ins of others for a unit whose file is ours: they stay, and what they say counts more than the file."""
     for one in observed.private.get("drop_ins", ()):

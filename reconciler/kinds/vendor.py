@@ -175,9 +175,7 @@ def _run(change: Change) -> Iterator[Step]:
     elif before == "restarting":
         yield units.step(change.address, UnitVerb.RESTART, name, "it keeps failing and being restarted")
     else:
-        yield units.step(
-            change.address, UnitVerb.START, name, f"it is {'still starting' if before == 'starting' else before or 'not running'}"
-        )
+        yield units.step(change.address, UnitVerb.START, name, units.why_start(before))
 
 
 def _catch_up(address: Address, service: Service, found: VendorUnit, cost: Effect, why: str) -> Iterator[Step]:

@@ -34,6 +34,7 @@ _WAIT: dict[str, Schema] = {
     "window": {"type": "number", "description": "Seconds from the start of the unit."},
     "then": {"enum": ["rollback", "fail", "warn"]},
 }
+_KEPT = _TEXT | {"description": "What keeps it from being done, where that is not on_change; it stands in `why`, too."}
 _GATE = _object(_WAIT)
 _NAMED = {
     "address": _TEXT,
@@ -69,7 +70,7 @@ _DEFINITIONS: dict[str, Schema] = {
     "effect": _object(
         {"kind": _TEXT, "unit": _TEXT, "why": _TEXT, "disruptive": _FLAG, "held": _FLAG},
         {
-            "kept": _TEXT | {"description": "What keeps it from being done, where that is not on_change; it stands in `why`, too."},
+            "kept": _KEPT,
             "on_hold": _FLAG,
             "gate": _GATE,
         },
@@ -133,7 +134,7 @@ _DEFINITIONS: dict[str, Schema] = {
             "run": _NUMBER,
             "since": _NUMBER | {"description": "Seconds since the epoch."},
         },
-        {"on_hold": _FLAG | {"description": "Whether it is not done because of a hold."}},
+        {"kept": _KEPT, "on_hold": _FLAG | {"description": "Whether it is not done because of a hold."}},
     ),
     "hold": _object(
         {

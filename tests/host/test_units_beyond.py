@@ -27,6 +27,24 @@ def test_a_unit_that_systemd_cannot_load(booted: BootedHost) -> None:
     assert "active" == booted.active("other.service")
 
 
+def test_a_path_that_starts_a_stopped_service_is_told(booted: BootedHost) -> None:
+    """The service stops, its path unit is nobody's business and stays; the plan says that it starts the service again, and it does."""
+    booted.write(f"{ETC}/web.path", "[Path]\nPathExists=/run/go\n")
+    booted.write(SPEC, f"{HEAD}  web: {{{SLEEPING}}}\n")
+    apply(booted)
+    booted.run("systemctl", "daemon-reload")
+    booted.run("systemctl", "start", "web.path")
+    booted.write(SPEC, f"{HEAD}  web: {{{SLEEPING}, state: stopped}}\n")
+    done = booted.reconciler("apply", SPEC, "--auto-approve")
+
+    assert "web.path is active and starts web.service again" in " ".join((done.stdout + done.stderr).split())
+    assert ("inactive", "active") == (booted.active("web.service"), booted.active("web.path"))
+
+    booted.run("touch", "/run/go")
+
+    assert booted.until(lambda: booted.active("web.service") == "active", 10)
+
+
 def test_a_mask_does_not_replace_what_somebody_wrote(booted: BootedHost) -> None:
     """A file in the place of the mask stays and the reason is told, where `systemctl mask` fails; a unit of our own makes way for it."""
     booted.write(f"{VENDOR}/web.service", FULL)

@@ -156,6 +156,12 @@ def test_held_effect_alone_is_no_change_but_is_shown() -> None:
     text = plan_text(plans.data_of(Plan("h", steps=(other,))))
 
     assert "> owed: restart t.service: runs with older configuration" in text
+
+    # The same when an earlier run has left it: on_change has nothing to do with it.
+    left = plan_text(plans.data_of(Plan("h", steps=(other,), owed=(row,))))
+
+    assert "on_change forbids it" not in left
+    assert f"because Service.Nice changed; {inside.WORDS} (since run 3)" in " ".join(left.split())
     assert "this run is a part of it" in text
 
 
