@@ -11,14 +11,18 @@ from reconciler.core.changes import Document
 from reconciler.core.host import Saved
 from reconciler.core.values import frozen
 
+GOING: Document = {}
+"""What is pending while a run takes a part away: nothing of it."""
+
 
 @frozen
 class LedgerRow:
     """A part that is ours.
 
     `document` is what we last applied and saw in force; None while a creation is under way. `pending` is what a running or killed
-    apply was about to write: if the host shows it, it is ours. `created`: it did not exist before us (what we adopted is not ours to
-    delete where the kind says so). `inputs` is the digest of the declaration, `tool` the version that applied it.
+    apply was about to write: if the host shows it, it is ours; `GOING` where it was about to take it away. `created`: it did not exist
+    before us (what we adopted is not ours to delete where the kind says so). `inputs` is the digest of the declaration, `tool` the
+    version that applied it.
     """
 
     address: Address

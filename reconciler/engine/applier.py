@@ -16,7 +16,7 @@ from reconciler.core.diagnostic import Diagnostic, warning
 from reconciler.core.host import Executor
 from reconciler.core.plan import Plan
 from reconciler.core.result import ApplyResult, Outcome, Status
-from reconciler.core.state import Journal, LedgerRow, OwedRow
+from reconciler.core.state import GOING, Journal, LedgerRow, OwedRow
 from reconciler.engine import compare, gates, owed
 from reconciler.engine.execution import Key, Run, Settle, Tell, arm, key, unarmed
 from reconciler.engine.simulate import not_converged
@@ -55,10 +55,18 @@ def _pending(changes: Mapping[Address, Change], situation: Situation) -> dict[Ad
     """The ledger's rows while the parts are being changed."""
     rows = {}
     for address, change in changes.items():
+        known = situation.rows.get(address)
         if change.part is not None:
-            row = situation.rows.get(address) or LedgerRow(address, None, created=change.verb is Verb.CREATE, sensitive=change.sensitive)
+            row = known or LedgerRow(address, None, created=change.verb is Verb.CREATE, sensitive=change.sensitive)
             rows[address] = replace(row, pending=change.part.document, sensitive=row.sensitive or change.sensitive)
+        elif change.verb is Verb.DELETE and known is not None:
+            rows[address] = going(known)
     return rows
+
+
+def going(row: LedgerRow) -> LedgerRow:
+    """The row while its part is taken away. What a killed apply was about to write, and may have written, stays known as ours."""
+    return replace(row, pending=GOING) if row.document is not None and row.pending is None else row
 
 
 def unsettled(run: Run, settle: Settle) -> dict[Address, str]:

@@ -112,13 +112,18 @@ def _stays(address: Address, row: LedgerRow, observed: Observed, kind: Kind) -> 
     """Why an object that left the spec must not be removed; empty if it goes."""
     if observed.document is None:
         return "already gone"
-    before = applied(row, observed.document) or {}
-    changed = [key for key in kind.carries if key in before and key in observed.document and observed.document[key] != before[key]]
+    changed = [key for key in kind.carries if key in observed.document and not _is_ours(row, key, observed.document[key])]
     if changed and not kind.is_right(address):
         return f"left alone: changed by hand since ({', '.join(changed)})"
     if not row.created and not kind.prunes_adopted:
         return "left alone: it was there before us"
     return ""
+
+
+def _is_ours(row: LedgerRow, key: str, value: object) -> bool:
+    """Whether it is what we wrote, or a killed apply was about to: that may have got as far as one field and not as far as another."""
+    known = [document[key] for document in (row.document, row.pending) if document is not None and key in document]
+    return not known or value in known
 
 
 def unrecorded(situation: Situation, changed: set[Address], *, anew: bool) -> Iterator[Part]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from reconciler.core.changes import Document, FieldChange, Origin
+from reconciler.core.state import GOING
 
 
 def differences(before: Document | None, after: Document, *, whole: bool = True, ours: Document | None = None) -> list[tuple[str, ...]]:
@@ -122,8 +123,9 @@ def _origin(
         return Origin.INTENT if observed is None else Origin.ADOPTION
     was, wanted = _at(applied, path), _at(desired, path)
     if was == wanted:
-        # What we were interrupted in is nobody else's doing, whatever the policy about drift.
-        ours = pending is not None and (applied is pending or _at(observed, path) == _at(pending, path))
+        # What we were interrupted in is nobody else's doing, whatever the policy about drift. Of a removal that is every step of the way:
+        # what somebody had changed before would not have been removed.
+        ours = pending is not None and (applied is pending or pending == GOING or _at(observed, path) == _at(pending, path))
         return Origin.INTENT if ours else Origin.DRIFT
     if was == _at(observed, path) or path[0] not in applied:
         # Nothing was said of it before: a field that is declared now.

@@ -17,7 +17,7 @@ from reconciler.core.spec import Spec
 from reconciler.core.state import Journal, LedgerRow, OwedRow
 from reconciler.core.values import frozen
 from reconciler.engine import gates, holds, inside
-from reconciler.engine.applier import ending, still_owed, unsettled, warnings
+from reconciler.engine.applier import ending, going, still_owed, unsettled, warnings
 from reconciler.engine.execution import Run, Settle, Tell, arm, unarmed
 from reconciler.engine.planner import Simulator
 from reconciler.engine.reversal import Reversal, Wish, reversal
@@ -145,6 +145,8 @@ def carry_out(  # all that an apply takes, too
 def _pending(found: Reversal, address: Address, now: LedgerRow | None) -> LedgerRow | None:
     """The ledger's row while the part is brought back: if the host shows the old document, that is ours."""
     before = found.past.rows.get(address)
+    if before is None and now is not None:
+        return going(now)
     if before is None or before.document is None:
         return None
     row = now or replace(before, document=None)

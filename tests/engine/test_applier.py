@@ -94,6 +94,35 @@ def test_an_interrupted_change_is_ours() -> None:
     assert {X: "update conflict"} == changes(plan_of(files(x="3"), host, memory))
 
 
+@pytest.mark.parametrize("policy", ["enforce", "report", "ignore"])
+def test_an_interrupted_removal_is_ours(policy: str) -> None:
+    """A unit that a killed apply had stopped and not yet removed is declared again: nobody stopped it by hand, so it runs again."""
+    host, notes = host_with(SERVICE)
+    kill_after(host, {}, notes, Unit)
+    again = {"services": {"api": {**SERVICE["services"]["api"], "drift": policy}}}
+
+    assert "inactive" == host.units(["api.service"])["api.service"].active
+
+    applied(again, host, notes)
+
+    assert "active" == host.units(["api.service"])["api.service"].active
+    assert {} == changes(plan_of(again, host, notes.memory()))
+    assert [None] == [row.pending for row in notes.rows.values()]
+
+
+def test_an_interrupted_change_that_leaves_the_spec_is_removed() -> None:
+    """Half-way through a change, with one field as it was and another as it was to be, a unit is ours and not changed by hand."""
+    host, notes = host_with({"services": {"api": {**SERVICE["services"]["api"], "state": "stopped"}}})
+    kill_after(host, {"services": {"api": {"exec_start": ["/usr/bin/sleep", "2"]}}}, notes, WriteFile)
+
+    assert "inactive" == host.units(["api.service"])["api.service"].active
+
+    applied({}, host, notes)
+
+    assert host.entry("/etc/systemd/system/api.service") is None
+    assert {} == notes.rows
+
+
 def test_somebody_else_s_file_is_not_ours_because_we_meant_to_write_it() -> None:
     """If the killed apply did not get to write, and somebody else did, it is not removed."""
     host, notes = host_of(), Notes()

@@ -43,6 +43,7 @@ class Course:
     theirs: dict[str, str] = field(default_factory=dict)
     keys: dict[str, set[str]] = field(default_factory=dict)
     edited: dict[str, str] = field(default_factory=dict)
+    once_edited: dict[str, str] = field(default_factory=dict)
     story: list[str] = field(default_factory=list)
     decoys: dict[str, Fact] = field(default_factory=dict)
     before: Course | None = None
@@ -228,8 +229,10 @@ class Course:
         self.ours -= there - (self.before.ours if self.before else set())
         self.touched |= addresses(self.spec) | (addresses(self.before.spec) if self.before else set())
         self.theirs = {path: text for path, text in self.theirs.items() if path in hands_only()}
-        self.edited = {}
-        self.nothing_lost(self.look())
+        now = self.look()
+        # The run may have put right what somebody had edited: then the edit is back.
+        self.edited = {path: text for path, text in self.once_edited.items() if now.text(path) == text}
+        self.nothing_lost(now)
 
     def hand(self, step: Step) -> None:
         """Somebody does something."""
@@ -251,7 +254,7 @@ class Course:
             if not text.startswith("#"):
                 self.keys.setdefault(path.split("/")[2], set()).add(" ".join(text.split()[:2]))
             return
-        self.edited[path] = self.look().text(path)
+        self.edited[path] = self.once_edited[path] = self.look().text(path)
         if OF_FILES.get(path) not in self.ours or path in self.theirs:
             self.theirs[path] = self.edited.pop(path)
 
