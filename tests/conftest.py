@@ -12,7 +12,7 @@ import pytest
 from tests.host import support
 from tests.host.booted import BootedHost
 
-pytest_plugins = ["tests.left_out"]
+pytest_plugins = ["tests.left_out", "tests.long_first"]
 pytest.register_assert_rewrite("tests.sequences.course")
 
 # No deadlines: how long an example takes says more about the machine than about the code. In the short form the examples are always the
@@ -35,13 +35,21 @@ SLOW = (
     *(f"tests/spec/test_{name}" for name in ("schema", "events")),
     *(f"tests/executor/test_{name}" for name in ("homes", "writes", "contract", "edits_contract", "users")),
     *(f"tests/formats/test_{name}" for name in ("calendar", "logrotate", "sudoers", "unit_exec")),
-    *(f"tests/test_{name}" for name in ("rollback_cases", "snapshots", "tutorial")),
+    *(f"tests/test_{name}" for name in ("rollback_cases", "snapshots", "tutorial", "demo", "readme.py::test_transcripts")),
     *("tests/sequences/", "tests/faults/", "tests/cli/test_prune_brake", "tests/host/test_sequences", "tests/host/test_plan_reads_only"),
     *(f"tests/{name}" for name in ("test_gates", "cli/test_one_at_a_time", "spec/test_load.py::test_no_", "formats/test_upcoming")),
-    *(f"tests/test_project.py::test_{name}" for name in ("where_nothing", "what_is_left_out")),
+    *(f"tests/test_project.py::test_{name}" for name in ("where_nothing", "what_is_left_out", "the_import_contract_catches")),
     *(f"tests/render/test_markdown.py::test_{name}" for name in ("what_fits", "many", "ten_thousand", "text_from", "one_giant")),
     *("tests/executor/test_run.py::test_a_flood", "tests/executor/test_trees.py::test_a_full", "tests/cli/test_canaries"),
-    *("tests/jobs/", "tests/kinds/", "tests/bench/", "tests/engine/test_properties", "tests/test_examples", "tests/test_imports"),
+    *(
+        "tests/policy/test_lockout.py::test_a_plan_from_a_snapshot",
+        "tests/jobs/",
+        "tests/kinds/",
+        "tests/bench/",
+        "tests/engine/test_properties",
+        "tests/test_examples",
+        "tests/test_imports",
+    ),
 )
 """Where the many stand that need patience: every case at every moment, every field with every character. `make test` has them."""
 

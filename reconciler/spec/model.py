@@ -45,8 +45,18 @@ def _no_files() -> list[str]:
     return []
 
 
+_made: dict[tuple[tuple[str, type[BaseModel]], ...], type[BaseModel]] = {}
+
+
 def host_model(kinds: Kinds) -> type[BaseModel]:
-    """The model of a spec with one section per kind, unknown keys refused."""
+    """The model of a spec with one section per kind, unknown keys refused. It is made once for the same kinds: making it takes long."""
+    wanted = tuple((name, kind.model) for name, kind in kinds.items())
+    if wanted not in _made:
+        _made[wanted] = _host_model(kinds)
+    return _made[wanted]
+
+
+def _host_model(kinds: Kinds) -> type[BaseModel]:
     sections: dict[str, Any] = {
         kind.name: (dict[kind.name_type, kind.model], Field(default_factory=_no_sections, description=_first_line(kind.model)))  # type: ignore[name-defined]  # made at run time
         for kind in kinds.values()

@@ -21,6 +21,7 @@ APPLIES = 12
 DRIVER = """
 import contextlib, io, json, os, sys, time
 from reconciler.app import applying
+from reconciler.app.specs import SpecChoice, load_spec
 from reconciler.cli.main import run
 from reconciler.host import lock
 
@@ -68,6 +69,7 @@ for n in range(rounds):
     text = 'version: 1\\nhost: h1\\nfiles:\\n' + "".join(f'  /etc/f{i}: {{content: "{n}", mode: "0644"}}\\n' for i in range(3))
     with open(f"{base}/host.yaml", "w") as file:
         file.write(text)
+    load_spec(SpecChoice(f"{base}/host.yaml"), bytes)  # the model is made here, once
     gate, opener = os.pipe()
     children = []
     for number in range(applies):

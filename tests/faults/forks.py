@@ -15,14 +15,18 @@ import signal
 import struct
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import reconciler
+from reconciler.app.planning import PlanOptions, plan_host
+from reconciler.app.specs import SpecChoice, load_spec
 from reconciler.cli.main import main
+from reconciler.cli.output import plan_data
 from reconciler.host import failpoints, hosts
+from reconciler.render.text import plan_text
 
 _SIZE = 1 << 20
 _HEAD = struct.Struct("<qqq")
@@ -35,6 +39,19 @@ def import_all() -> None:
         importlib.import_module(found.name)
     for name in ("deepdiff", "subprocess", "ctypes", "jsonschema", "sqlite3", "uuid", "encodings.idna", "selectors", "zlib", "socket"):
         importlib.import_module(name)
+
+
+def know(specs: Iterable[str], root: str) -> None:
+    """Work out what a process works out once for the specs that its children will read: models, expressions, how it is all written down."""
+    for spec in specs:
+        found = load_spec(SpecChoice(spec, ""), bytes)
+        assert found.spec is not None, found.diagnostics
+        for declared in found.spec.resources:
+            declared.resource.model_dump(mode="json", exclude_defaults=True)
+        plan_text(dict(plan_data(plan_host(found, PlanOptions(root)))), colour=False, verbose=False)
+    # What is known by now belongs to nobody: no child looks through it, so the memory stays shared.
+    gc.collect()
+    gc.freeze()
 
 
 class Hits:

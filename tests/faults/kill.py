@@ -83,6 +83,7 @@ class Sweep:
         self._wanted = "before" if setting.first else "after"
         self._codes = (0,) if setting.first else SCENARIOS[setting.scenario].codes
         self._use(self._start)
+        forks.know([str(self._start.spec(name)) for name in ("before", "after")], str(self._start.tree))
         if not setting.first:
             done = self.apply(self._start, "before")
             assert done.code == 0, done.text

@@ -1,0 +1,51 @@
+"""A pytest plugin: where several workers share the tests, each begins with some of those that take longest.
+
+Else the run ends with one worker in the middle of a long test and the others idle. A test that is not named here takes seconds at most.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+LONG = (
+    "tests/faults/test_booted.py",
+    "tests/faults/test_kill.py::test_killed_anywhere",
+    "tests/faults/test_errors.py::test_an_error_anywhere",
+    "tests/sequences/test_sequences.py::test_any_course_of_events",
+    "tests/host/test_half_made_accounts.py",
+    "tests/faults/test_power.py::test_nothing_is_lost",
+    "tests/faults/test_races.py::test_a_user_who_swaps",
+    "tests/faults/test_errors.py",
+    "tests/cli/test_one_at_a_time.py::test_twelve",
+    "tests/faults/test_kill.py",
+    "tests/faults/",
+    "tests/host/",
+)
+"""By the beginnings of their names: those first that take longest."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the long ones where each worker begins. All workers come to the same order, as they must."""
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    if workers < 2:
+        return
+    ranks = {id(item): next((rank for rank, start in enumerate(LONG) if item.nodeid.startswith(start)), len(LONG)) for item in items}
+    long = sorted((item for item in items if ranks[id(item)] < len(LONG)), key=lambda item: ranks[id(item)])
+    short = [item for item in items if ranks[id(item)] == len(LONG)]
+    items[:] = [item for share in shares(long, short, workers) for item in share]
+
+
+def shares(long: list[pytest.Item], short: list[pytest.Item], workers: int) -> list[list[pytest.Item]]:
+    """What each worker gets at first (xdist's worksteal deals the list out in equal runs): long ones in turn, then short ones."""
+    left, result = list(short), []
+    for worker in range(workers):
+        size = (len(long) + len(short) - sum(map(len, result))) // (workers - worker)
+        mine = long[worker::workers]
+        room = max(0, size - len(mine))
+        result.append([*mine, *left[:room]])
+        del left[:room]
+    result[-1] += left
+    return result
