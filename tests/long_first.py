@@ -40,9 +40,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def shares(long: list[pytest.Item], short: list[pytest.Item], workers: int) -> list[list[pytest.Item]]:
     """What each worker gets at first (xdist's worksteal deals the list out in equal runs): long ones in turn, then short ones."""
-    left, result = list(short), []
+    left = list(short)
+    result: list[list[pytest.Item]] = []
     for worker in range(workers):
-        size = (len(long) + len(short) - sum(map(len, result))) // (workers - worker)
+        size = (len(long) + len(short) - sum(len(share) for share in result)) // (workers - worker)
         mine = long[worker::workers]
         room = max(0, size - len(mine))
         result.append([*mine, *left[:room]])

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from reconciler.core.documented import document
 from reconciler.core.kind import Kinds
 from reconciler.spec.include import SHARED
-from reconciler.spec.model import Settings, host_model
+from reconciler.spec.model import host_model
 
 Draft = Literal["2020-12", "draft-07"]
 ID = "urn:reconciler:host:1"
@@ -33,8 +33,9 @@ def host_schema(kinds: Kinds, draft: Draft = "2020-12") -> dict[str, Any]:
     It accepts all that the loader accepts. What a schema cannot see, and so lets through: the rules of validators (absolute paths in plain
     form, one of two keys, references), unquoted scalars such as `0644`, which only the loader tells from quoted ones, and missing files.
     """
-    document([Settings, *(kind.model for kind in kinds.values())])
-    generated = host_model(kinds).model_json_schema()
+    model = host_model(kinds)
+    document([model])
+    generated = model.model_json_schema()
     if "$ref" in generated:
         generated |= generated["$defs"].pop(generated.pop("$ref").rpartition("/")[2])
     schema: dict[str, Any] = _walk(generated, _common)
