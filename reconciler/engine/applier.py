@@ -109,11 +109,13 @@ def warnings(run: Run) -> tuple[Diagnostic, ...]:
 def _row(run: Run, address: Address) -> LedgerRow:
     part, old, change = run.situation.as_declared(address), run.situation.rows.get(address), run.changes.get(address)
     protect = part.declared.resource.protect
+    # What was disabled in spite of its protection is not protected any more: declared again, it says for itself whether it is.
+    lifted = bool(part.retired) and str(address) in run.request.unprotect
     return LedgerRow(
         address=address,
         document=part.document,
         created=old.created if old else change is not None and change.verb is Verb.CREATE,
-        protect=(old.protect if old else False) if protect is None else protect,
+        protect=(old.protect and not lifted if old else False) if protect is None else protect,
         sensitive=part.sensitive,
         inputs=compare.inputs(part),
         tool=run.request.tool,

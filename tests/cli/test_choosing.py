@@ -295,6 +295,22 @@ def test_a_part_of_a_removal_does_not_slip_through(tree: Tree) -> None:
     assert 10 == len(list(tree.path("/etc").glob("f*")))
 
 
+def test_what_was_disabled_is_not_protected_any_more(tree: Tree) -> None:
+    """An account that left the spec with --unprotect and comes back without `protect` may leave it again."""
+    tree.path("/home").mkdir()
+    protected = tree.spec("users: {anna: {protect: true, shell: /usr/bin/true}}\n")
+    plain = tree.base / "plain.yaml"
+    plain.write_text("version: 1\nhost: h1\nusers: {anna: {comment: Anna, shell: /usr/bin/true}}\n")
+    empty = tree.base / "empty.yaml"
+    empty.write_text("version: 1\nhost: h1\n")
+
+    assert 0 == tree.apply(protected).code
+    assert 3 == tree.apply(empty, "--allow", "empty-spec").code
+    assert 0 == tree.apply(empty, "--allow", "empty-spec", "--unprotect", "users.anna").code
+    assert 0 == tree.apply(plain).code
+    assert 0 == tree.apply(empty, "--allow", "empty-spec").code
+
+
 def test_protection_outlives_its_block(tree: Tree) -> None:
     """A protected resource is not removed until `protect: false` was applied, or this once with --unprotect."""
     protected = SPEC.replace('content: "a\\n",', 'content: "a\\n", protect: true,')
