@@ -28,8 +28,10 @@ from reconciler.render.plan_json import plan_to_json
 from reconciler.render.text import plan_text
 from reconciler.render.words import action_words
 from tests import worlds
+from tests.breaking import crashing, failing, sample
 from tests.case import FOLDER, Case, Reader, all_cases, full, read
-from tests.worlds import World, crashing, failing, picture, prepared, sample, watched_paths
+from tests.pictures import picture
+from tests.worlds import World, prepared, watched_paths
 
 _VERBS = {"+": "create", "~": "update", "-": "delete", ".": "forget", " ": "no-op"}
 _SCHEMA = Path(__file__).parents[1] / "schemas/host.2020-12.schema.json"

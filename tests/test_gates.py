@@ -21,9 +21,11 @@ from reconciler.core.result import ApplyResult, Status
 from reconciler.host.state_history import open_history
 from reconciler.kinds import discover
 from reconciler.spec.load import load
+from tests.breaking import Crash, Moments, WatchedStore, Wrapped
 from tests.case import Host, Reader, document
+from tests.pictures import Picture, picture
 from tests.test_cases import place as place  # noqa: PLC0414  # a fixture
-from tests.worlds import Crash, Moments, Picture, WatchedStore, World, Wrapped, make, picture, simulated
+from tests.worlds import World, make, simulated
 
 UNIT = "/etc/systemd/system/ml-api.service"
 CONF, OTHER = "/etc/ml/api.conf", "/etc/ml/other.conf"

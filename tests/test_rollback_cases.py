@@ -18,10 +18,12 @@ from reconciler.core.digest import digest
 from reconciler.engine.reversed_units import Units
 from reconciler.host.state import Store
 from reconciler.host.state_history import open_history
+from tests.breaking import Crash, Moments, WatchedStore, Wrapped, sample
 from tests.case import Case, all_cases
+from tests.pictures import Picture, picture
 from tests.test_cases import place as place  # noqa: PLC0414  # a fixture
 from tests.test_cases import plan_of, world_of
-from tests.worlds import Crash, Moments, Picture, WatchedStore, World, Wrapped, picture, sample, swapped
+from tests.worlds import World, swapped
 
 _FREE = [case for case in all_cases() if not case.refused]
 applying = pytest.mark.parametrize("case", _FREE, ids=lambda case: case.name)

@@ -1,18 +1,16 @@
-"""Hosts for cases, without a boot: a simulated one on which systemd runs, and a tree. With our real state, and ways to break things."""
+"""Hosts for cases, without a boot: a simulated one on which systemd runs, and a tree. With our real state."""
 
 from __future__ import annotations
 
 import copy
-import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 from unittest import mock
-from zlib import crc32
 
 from reconciler.app import applying, planning, settled
 from reconciler.app.applying import Applied
@@ -30,20 +28,13 @@ from reconciler.core.actions import (
     UnitVerb,
     WriteFile,
 )
-from reconciler.core.address import Address
-from reconciler.core.changes import Document
-from reconciler.core.digest import digest, keyed_digest
-from reconciler.core.host import ActionFailed, Entry, FileType, HostView, Receipt
-from reconciler.core.state import LedgerRow, OwedRow
+from reconciler.core.digest import digest
+from reconciler.core.host import FileType, Receipt
 from reconciler.host.expects import state_of
 from reconciler.host.simulated import SimulatedHost
 from reconciler.host.state import Store
-from reconciler.host.state_read import read_memory
 from reconciler.host.tree import TreeHost
 from tests.case import HOST, Case, Host
-
-FULL = os.environ.get("RECONCILER_FAULTS") == "1"
-"""Whether this is the full form: every moment of every case, and every case on a booted host."""
 
 ACCOUNTS = {
     "/etc/passwd": "root:x:0:0:root:/root:/bin/bash\ndaemon:x:1:1::/:/usr/sbin/nologin\nnobody:x:65534:65534::/:/usr/sbin/nologin\n",
@@ -69,10 +60,6 @@ DIRECTORIES = (
     "/etc/sudoers.d",
     "/etc/profile.d",
 )
-
-
-class Crash(BaseException):
-    """The process is gone: nothing may catch this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,177 +260,3 @@ def watched_paths(case: Case) -> frozenset[str]:
             found.update(path.removeprefix("-") for path in service.get("environment_file", ()))
             found.update(service.get("load_credential", {}).values())
     return frozenset(found)
-
-
-# ---------------------------------------------------------------------------------------------------- what is so in a world
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """Everything about a world that two ways to the same end must agree on."""
-
-    paths: Mapping[str, tuple[str, ...]]
-    units: Mapping[str, tuple[str, str, str]] = field(default_factory=dict)
-    loaded: Mapping[str, bytes | None] = field(default_factory=dict)
-    processes: Mapping[str, Process] = field(default_factory=dict)
-    ledger: Mapping[Address, LedgerRow] = field(default_factory=dict)
-    owed: frozenset[tuple[str, str, Address, bool]] = frozenset()
-
-
-def picture(world: World) -> Picture:
-    """The host, to the byte, and our memory of it, without times, run numbers, processes' ids and the order of accounts.
-
-    Every state has a key of its own, so keyed digests are told by what they are keyed digests of.
-    """
-    memory = read_memory(world.state, "")
-    assert not memory.damaged, memory.damaged
-    owed = frozenset(_owed(row) for row in memory.owed)
-    paths = dict(walk(world.host(), "/"))
-    for path in ACCOUNTS:
-        if path in paths and paths[path][0] == "file":
-            paths[path] = (*paths[path][:-1], *sorted(world.host().read(path).decode().splitlines()))
-    keyed = {keyed_digest(said[-1].encode(), memory.key): f"keyed {said[-1]}" for said in paths.values()} if memory.key else {}
-    ledger = {address: _told(row, keyed) for address, row in memory.rows.items()}
-    if world.simulated is None:
-        return Picture(paths, ledger=ledger, owed=owed)
-    units = sorted({path.rpartition("/")[2] for path in paths if path.endswith(".service")} | world.simulated.started.keys())
-    states = world.simulated.units(units)
-    words = {name: (state.load, state.active, state.sub) for name, state in states.items()}
-    loaded = {name: world.simulated.loaded(name) for name in units if states[name].load == "loaded"}
-    return Picture(paths, words, loaded, dict(world.simulated.started), ledger, owed)
-
-
-def _told(row: LedgerRow, keyed: Mapping[str, str]) -> LedgerRow:
-    def one(document: Document | None) -> Document | None:
-        return document and {name: keyed.get(value, value) if isinstance(value, str) else value for name, value in document.items()}
-
-    return replace(row, document=one(row.document), pending=one(row.pending), inputs="keyed" if row.sensitive else row.inputs)
-
-
-def _owed(row: OwedRow) -> tuple[str, str, Address, bool]:
-    return row.verb, row.unit, row.address, row.held
-
-
-def walk(host: HostView, path: str) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Everything at and below a path: type, mode, owner, group, and digest or target."""
-    entry = host.entry(path)
-    if entry is None:
-        return
-    yield path, facts(host, path, entry)
-    if entry.type is FileType.DIRECTORY:
-        for name in host.names(path):
-            yield from walk(host, f"{path.rstrip('/')}/{name}")
-
-
-def facts(host: HostView, path: str, entry: Entry) -> tuple[str, ...]:
-    """One path: type, mode, owner, group, and digest or target."""
-    if entry.type is FileType.LINK:
-        return ("link", entry.target)
-    what = digest(host.read(path)) if entry.type is FileType.FILE else ""
-    return (str(entry.type), entry.mode, entry.owner, entry.group, what)
-
-
-# ---------------------------------------------------------------------------------------------------- ways to break things
-
-
-@dataclass(slots=True)
-class Moments:
-    """Counts the moments of an apply, before each effect and each note in the journal. At moment `at` the process is gone."""
-
-    at: int = -1
-    seen: int = 0
-    names: list[str] = field(default_factory=list)
-
-    def pass_by(self, name: str) -> None:
-        """One more moment."""
-        self.names.append(name)
-        self.seen += 1
-        if self.seen - 1 == self.at:
-            raise Crash(name)
-
-
-def sample(count: int, case: Case, every: int = 12) -> range:
-    """Some of so many moments, one at least: every twelfth, in each case from another one on; all of them in `make test-faults`."""
-    step = 1 if FULL else every
-    return range(crc32(case.name.encode()) % max(1, min(step, count)), count, step)
-
-
-class Wrapped:
-    """A host on which `before` is called before each action, and says what happens instead, if anything; `after` after it."""
-
-    def __init__(self, host: Any, before: Callable[[Action], Receipt | None], after: Callable[[Action], None] = lambda _: None) -> None:
-        self._host = host
-        self._before = before
-        self._after = after
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._host, name)
-
-    def execute(self, action: Action) -> Receipt:
-        """The action, or what happens instead."""
-        instead = self._before(action)
-        if instead is not None:
-            return instead
-        receipt: Receipt = self._host.execute(action)
-        self._after(action)
-        return receipt
-
-
-class WatchedStore:
-    """The state store; every method of the journal is a moment."""
-
-    def __init__(self, moments: Moments) -> None:
-        self._moments = moments
-        self._store: Store | None = None
-
-    def open(self, *args: Any, **options: Any) -> Self:
-        """As Store.open."""
-        self._store = Store.open(*args, **options)
-        return self
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        assert self._store is not None
-        self._store.close()
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self._store, name)
-        if name not in ("begin", "intend", "done", "failed", "skipped", "arm", "settle", "end"):
-            return method
-
-        def noted(*args: Any, **options: Any) -> Any:
-            self._moments.pass_by(name)
-            return method(*args, **options)
-
-        return noted
-
-
-def crashing(world: World, loaded: Loaded, options: PlanOptions, at: int) -> Moments:
-    """Apply, and be gone at the moment `at`, if there is one; the moments that passed."""
-    moments = Moments(at)
-
-    def before(action: Action) -> None:
-        moments.pass_by(type(action).__name__)
-
-    def after(action: Action) -> None:
-        moments.pass_by(f"after {type(action).__name__}")
-
-    with suppress(Crash):
-        world.apply(loaded, options, Wrapped(world.host(), before, after), WatchedStore(moments))
-    return moments
-
-
-def failing(world: World, loaded: Loaded, options: PlanOptions, at: int, *, receipt: bool = False) -> Applied:
-    """Apply with the action number `at` failing: with an exception, or, of unit verbs, with all units in the receipt."""
-    count = iter(range(10_000))
-
-    def before(action: Action) -> Receipt | None:
-        if next(count) != at:
-            return None
-        if receipt and isinstance(action, Unit) and action.units:
-            return Receipt(failed=dict.fromkeys(action.units, "broken on purpose"))
-        raise ActionFailed("broken on purpose")
-
-    return world.apply(loaded, options, Wrapped(world.host(), before))

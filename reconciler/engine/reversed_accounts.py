@@ -11,7 +11,8 @@ from reconciler.core.address import Address
 from reconciler.core.state import PastStep
 from reconciler.core.values import frozen
 from reconciler.engine.before import group_facts, of_group, user_facts
-from reconciler.formats.users import DISABLED, NO_PASSWORD, Accounts, give_back, overlapping
+from reconciler.formats.account_belongings import give_back, overlapping
+from reconciler.formats.users import DISABLED, NO_PASSWORD, Accounts
 
 Facts = Mapping[str, Any]
 Say = Callable[[Iterable[Address], str], None]

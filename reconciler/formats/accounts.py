@@ -12,6 +12,7 @@ from functools import lru_cache
 from itertools import chain
 
 from reconciler.core.values import frozen
+from reconciler.formats.account_lines import without
 
 
 class AccountConflict(Exception):
@@ -138,8 +139,8 @@ def remove_group(group_text: str, shadow_text: str | None, passwd_text: str, nam
     user = next((user.name for user in parse_users(passwd_text) if user.gid in gids), None)
     if user is not None:
         raise AccountConflict(f"cannot remove the primary group of user '{user}'")
-    shadow = None if shadow_text is None else _without(shadow_text, name)
-    return _without(group_text, name), shadow
+    shadow = None if shadow_text is None else without(shadow_text, name)
+    return without(group_text, name), shadow
 
 
 _RANGE_LINE = re.compile(r"\s*(?P<name>(?:SYS_)?GID_(?:MIN|MAX))\s+(?P<value>0|[1-9][0-9]*)\s*(?:#.*)?")
@@ -187,7 +188,3 @@ def append_line(text: str, line: str) -> str:
     lines = text.removesuffix("\n").split("\n") if text else []
     at = next((index for index, other in enumerate(lines) if other[:1] in ("+", "-")), len(lines))
     return "\n".join([*lines[:at], line, *lines[at:]]) + "\n"
-
-
-def _without(text: str, name: str) -> str:
-    return "".join(f"{line}\n" for line in text.removesuffix("\n").split("\n") if line.split(":", 1)[0] != name) if text else ""

@@ -9,18 +9,10 @@ from typing import Protocol
 
 from reconciler.core.actions import Account, AccountOp
 from reconciler.core.host import ActionFailed, FileType, Saved, Unreadable
+from reconciler.formats.account_belongings import belongings, give_back, group_belongings
 from reconciler.formats.accounts import AccountConflict, add_group, free_gid, parse_gid_range, parse_groups, remove_group
-from reconciler.formats.users import (
-    Accounts,
-    Wanted,
-    add_user,
-    belongings,
-    complete,
-    give_back,
-    group_belongings,
-    modify_user,
-    remove_user,
-)
+from reconciler.formats.user_edits import Wanted, add_user, complete, modify_user, remove_user
+from reconciler.formats.users import Accounts
 
 _TEXT = ("utf-8", "surrogateescape")
 _YES = frozenset({"", "true", "yes"})

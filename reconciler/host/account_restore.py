@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from reconciler.core.actions import Account
 from reconciler.core.host import ActionFailed, HostView, Receipt
-from reconciler.formats.users import Accounts, give_back, parse_ranges
+from reconciler.formats.account_belongings import give_back
+from reconciler.formats.users import Accounts, parse_ranges
 from reconciler.host.account_edits import accounts_of, kept_of
 from reconciler.host.shadow_utils import check, run_unlocked
 

@@ -13,7 +13,8 @@ from dataclasses import replace
 from reconciler.core.actions import Account
 from reconciler.core.host import ActionFailed, HostView, Receipt
 from reconciler.formats.accounts import AccountConflict
-from reconciler.formats.users import NO_PASSWORD, Accounts, Wanted, free_range, uid_of
+from reconciler.formats.user_edits import Wanted, free_range, uid_of
+from reconciler.formats.users import NO_PASSWORD, Accounts
 from reconciler.host.account_edits import accounts_of, wanted_of
 from reconciler.host.shadow_utils import check, options_of, run_unlocked
 

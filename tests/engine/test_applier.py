@@ -13,9 +13,9 @@ from reconciler.core.result import Status
 from reconciler.core.state import Memory, OwedRow
 from reconciler.engine.applier import apply
 from reconciler.host.simulated import SimulatedHost
+from tests.breaking import Crash, Wrapped
 from tests.engine.test_planner import X, Y, file, files, host_with
 from tests.engine.workbench import Notes, address, applied, changes, host_of, plan_of, planned
-from tests.worlds import Crash, Wrapped
 
 SERVICE = {"services": {"api": {"exec_start": ["/usr/bin/sleep", "1"], "watch": ["/etc/x"]}}}
 

@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 
 from reconciler.core.actions import Action
 from reconciler.core.state import LedgerRow
+from tests.breaking import Crash, Moments, Wrapped
 from tests.engine.workbench import Notes, applied, host_of, plan_of
-from tests.worlds import Crash, Moments, Processes, Wrapped, walk
+from tests.pictures import walk
+from tests.worlds import Processes
 
 Spec = dict[str, dict[str, Any]]
 GROUPS = {"ml-a": 2000, "ml-b": 2001}

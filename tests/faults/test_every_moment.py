@@ -7,9 +7,9 @@ import itertools
 import pytest
 
 from reconciler.core.actions import Action
+from tests.breaking import Crash, Moments, Wrapped
 from tests.engine.test_properties import Journalled, Spec, everything, then
 from tests.engine.workbench import applied, plan_of
-from tests.worlds import Crash, Moments, Wrapped
 
 
 def _spec(text: str) -> Spec:

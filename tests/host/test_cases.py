@@ -13,9 +13,11 @@ from reconciler.core.host import FileType, HostView
 from reconciler.kinds import discover
 from reconciler.render.words import action_words
 from tests import worlds
+from tests.breaking import FULL
 from tests.case import Case, Host, all_cases, document
 from tests.host.booted import BootedHost
-from tests.worlds import FULL, World, facts, prepared
+from tests.pictures import facts
+from tests.worlds import World, prepared
 
 SPEC = "/root/host.yaml"
 _ACCOUNT_FILES = ("/etc/passwd", "/etc/group", "/etc/gshadow", "/etc/login.defs")

@@ -17,7 +17,7 @@ import pytest
 from reconciler.app.planning import PlanOptions
 from reconciler.core.actions import RemovePath
 from reconciler.core.digest import digest
-from reconciler.formats import users
+from reconciler.formats import user_edits
 from reconciler.render.words import action_words
 from tests import worlds
 from tests.case import Host, document
@@ -292,8 +292,8 @@ def test_the_simulated_host_is_the_real_one(seed: int, booted: BootedHost) -> No
 
 def test_a_simulated_host_that_counts_otherwise_is_found(booted: BootedHost, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a mistake planted in the simulation (another number for a new account) the comparison fails."""
-    free = users._free
-    monkeypatch.setattr(users, "_free", lambda accounts, used, prefix, *, system: free(accounts, {*used, 1502}, prefix, system=system))
+    free = user_edits._free
+    monkeypatch.setattr(user_edits, "_free", lambda accounts, used, prefix, *, system: free(accounts, {*used, 1502}, prefix, system=system))
     with a_place() as place:
         pair = Pair.begin(booted, place)
         with pytest.raises(AssertionError, match="alice"):

@@ -23,8 +23,9 @@ from reconciler.policy.lint import lint
 from reconciler.render.plan_json import plan_to_json
 from reconciler.spec.load import load
 from tests import worlds
+from tests.breaking import Wrapped, crashing
 from tests.case import Reader, document, full, parse
-from tests.worlds import Wrapped, crashing, prepared
+from tests.worlds import prepared
 
 
 def key(number: int) -> str:

@@ -14,12 +14,13 @@ from reconciler.core.plan import Plan
 from reconciler.core.result import Status
 from reconciler.host.state_read import read_memory
 from reconciler.render.words import action_words
+from tests.breaking import crashing
 from tests.case import Case, Expected
 from tests.sequences import draw, hands
 from tests.sequences.draw import BEFORE, DECOYS, OF_FILES, OF_UNITS, Spec, Step
 from tests.sequences.observer import Fact, Seen, complaints, key_lines, look
 from tests.test_rollback_cases import rolled_back
-from tests.worlds import World, crashing
+from tests.worlds import World
 
 ALLOW = ("empty-spec", "many-destroyed")
 _NOTHING = Case("sequence", "", {}, Expected(), Expected())

@@ -10,7 +10,7 @@ import pytest
 from reconciler.core.actions import RemovePath
 from reconciler.core.changes import Origin
 from reconciler.engine import compare, diff
-from reconciler.formats import users
+from reconciler.formats import user_edits
 from reconciler.host.overlay import Overlay
 from tests.sequences.course import Course
 from tests.sequences.draw import DECOYS, Hand, Spec, Step, by_hand
@@ -53,7 +53,7 @@ _ORIGIN, _REMOVE = diff._origin, Overlay._remove
 MISTAKES: dict[str, tuple[Any, str, Callable[..., Any]]] = {
     "what was changed by hand is removed": (compare, "_stays", _removes_all),
     "a killed creation is taken for drift": (diff, "_origin", _believes_in_drift),
-    "memberships are forgotten": (users, "_join_and_leave", lambda accounts, *_: accounts),
+    "memberships are forgotten": (user_edits, "_join_and_leave", lambda accounts, *_: accounts),
     "neighbours are removed": (Overlay, "_remove", _removes_more),
     "a second apply does something": (compare, "unrecorded", lambda situation, *_, **__: iter(situation.parts.values())),
 }
