@@ -8,8 +8,8 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 PYTHON ?= python3
 VENV ?= .venv
-# How many test processes run at a time.
-WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
+# How many test processes run at a time: one more than there are processors, for many tests wait for a booted host.
+WORKERS ?= $(shell echo $$(($$(nproc 2>/dev/null || echo 2) + 1)))
 
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
@@ -61,13 +61,17 @@ test-fast: venv ## The tests that need no booted host and no patience, in under 
 
 LONG := tests/faults tests/state/test_crash.py tests/state/test_damage.py tests/sequences tests/cli/test_one_at_a_time.py \
 	tests/test_cases.py tests/test_rollback_cases.py \
-	tests/host/test_cases.py tests/host/test_sequences.py tests/host/test_half_made_accounts.py
+	tests/host/test_sequences.py tests/host/test_half_made_accounts.py
 
 .PHONY: test-faults
 test-faults: venv ## The full form of every harness (crashes, errors, power cuts, damage, mutants), in under 45 minutes; root
 	@RECONCILER_FAULTS=1 $(PYTEST) -n $(WORKERS) --dist worksteal -p no:cacheprovider --timeout 3600 $(LONG) \
-		-k "not test_cases.py and not test_rollback_cases.py or test_a_case_on or crash or kill or failure"
+		-k "not test_cases.py and not test_rollback_cases.py or crash or kill or failure"
 	@$(BIN)/python -m tests.faults.report --show
+
+.PHONY: test-cases
+test-cases: venv ## Every case on a booted host, not only every sixth (root)
+	@RECONCILER_FAULTS=1 $(PYTEST) -n $(WORKERS) --dist worksteal tests/host/test_cases.py
 
 .PHONY: check
 check: venv ## Format, lint, types, layers, generated files

@@ -31,7 +31,7 @@ _SAMPLE = 10
 """Of the short form, besides one for every name."""
 _PAIRS = 300
 _PAIRS_SHORT = 4
-_EVERY = {"live": 1, "tree": 8, "ordinary": 24}
+_EVERY = {"live": 1, "tree": 12, "ordinary": 48}
 """Of which host every how many-th point is killed at in the full form."""
 _BUGS = tuple(KILLED) if figures.full() else ("ledger_after_the_effect", "leftovers_stay", "gates_are_not_owed")
 

@@ -95,10 +95,8 @@ def prepare(host: BootedHost, program: Program) -> list[str]:
     return list(points(host.read("/run/trace")))
 
 
-CHANGING = re.compile(
-    "(open|openat|creat|p?write|rename|link|unlink|symlink|mkdir|f?l?chmod|f?l?chown|utime|f?truncate|f(data)?sync|fcntl).*"
-)
-"""Calls that may change a file: killed before any other, a program leaves what it leaves before the next of these."""
+CHANGING = re.compile(r"(\w*\((?=.*O_(CREAT|TRUNC))|creat|p?write|rename|link|unlink|symlink|mkdir|f?l?chmod|f?l?chown|utime|f?truncate).*")
+"""Calls that change a file or its name: killed before any other, a program leaves what it leaves before the next of these."""
 
 
 def points(trace: str) -> Iterator[str]:
@@ -110,7 +108,7 @@ def points(trace: str) -> Iterator[str]:
             continue
         counted[found[2]] += 1
         begun = begun or "lock" in line
-        if begun and CHANGING.fullmatch(found[2]):
+        if begun and CHANGING.fullmatch(line.split(maxsplit=1)[1]):
             yield f"{found[2]} {counted[found[2]]}"
 
 
