@@ -1,7 +1,7 @@
 """Any course of events, on a simulated host and in a tree: specs, edits by hand, kills, plans and rollbacks, in any order.
 
-`RECONCILER_SEED=17` replays one course; with `RECONCILER_FAULTS=1` there are a hundred and sixty of them, and as many ways from A by B to C;
-every third of each on a tree as well.
+`RECONCILER_SEED=17` replays one course; with `RECONCILER_FAULTS=1` there are a hundred and sixty of them, and as many ways from A by B to
+C; every third of each on a tree as well.
 """
 
 from __future__ import annotations
