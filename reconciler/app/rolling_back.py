@@ -119,8 +119,9 @@ def _half_done(planned: Rollback) -> bool:
 
 
 def _planned(options: RollbackOptions, past: PastRun, memory: Memory, host: HostView) -> Rollback:
-    wish, tried = Wish(past, memory, edited, options.overwrite, options.targets, options.excludes), Tried()
-    planned = plan_rollback(wish, host, discover(), __version__, tried.simulator, options.unprotect, inside_of(host))
+    wish = Wish(past, memory, edited, options.overwrite, options.targets, options.excludes, options.unprotect)
+    tried = Tried()
+    planned = plan_rollback(wish, host, discover(), __version__, tried.simulator, inside_of(host))
     name = static_hostname(host) or planned.plan.host
     locked_out, unknown = lockout(planned.plan.steps, host, name, tried, options.allow)
     told = (*locked_out, *(warning("not known whether it locks out", what, rule="lock-out") for what in unknown))

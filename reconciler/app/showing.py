@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
+from reconciler.core.actions import Unit
 from reconciler.core.host import FileType, HostError, Saved
 from reconciler.host.documents import read_document
 from reconciler.host.hosts import state_directory
@@ -50,10 +52,17 @@ def load_run(number: int, root: str | None) -> Found:
                 last = history.last_run()
                 return None, f"there is no run {number}" + (f"; the last one is {last['run']}" if last else "")
             undone = next((one["run"] for one in history.runs(_LATER) if one.get("undoes") == number), None)
-            steps = [_with_replaced(history, step) for step in history.steps(number)]
+            steps = [_with_replaced(history, _ended(step, run["summary"])) for step in history.steps(number)]
             return {**(public_run(run) or {}), "undone_by": undone, "steps": steps}, ""
     except HostError as problem:
         return None, str(problem)
+
+
+def _ended(step: dict[str, Any], summary: Mapping[str, str]) -> dict[str, Any]:
+    """A step that was done in vain as what it is: systemd was told, and a unit of it failed. In the journal it is done, to be undone."""
+    reasons = [summary.get(address, "") for address in step["action"].get("for", ())]
+    told = step["state"] == "done" and step["action"].get("action") == Unit.__name__
+    return {**step, "state": "failed"} if told and any(why and why in step["detail"] for why in reasons) else step
 
 
 def _with_replaced(history: History, step: dict[str, Any]) -> dict[str, Any]:

@@ -60,7 +60,10 @@ class Reversal:
 
 @frozen
 class Wish:
-    """What is to be undone of which run. `overwrite` are addresses whose changes since are given up; `selects` as in Request."""
+    """What is to be undone of which run.
+
+    `overwrite` are addresses whose changes since are given up, `unprotect` those whose protection is lifted; `selects` as in Request.
+    """
 
     past: PastRun
     memory: Memory
@@ -68,6 +71,7 @@ class Wish:
     overwrite: Collection[str] = ()
     targets: Collection[str] = ()
     excludes: Collection[str] = ()
+    unprotect: Collection[str] = ()
 
     def selects(self, address: Address) -> bool:
         """Whether this part is to be undone."""

@@ -47,7 +47,6 @@ def plan_rollback(
     kinds: Kinds,
     tool: str,
     simulator: Simulator,
-    unprotect: Collection[str] = (),
     ours: inside.Inside = inside.nowhere,
 ) -> Rollback:
     """Compare, refuse what must not be undone, and try the rest on a simulated host. `ours` says of a unit that we are a part of it."""
@@ -58,7 +57,7 @@ def plan_rollback(
     request = Request(Spec(memory.spec_host), kinds, view, memory, tool)
     refusals = [_refusal(address, why) for address, why in sorted(found.refused.items())]
     refusals += [_held(address, why) for address in found.moving if (why := holds.reason(memory.holds, address))]
-    refusals += [_protected(address) for address in _protected_ones(found, wish, unprotect)]
+    refusals += [_protected(address) for address in _protected_ones(found, wish)]
     refusals += [_ending(why, found) for why in [inside.refusal(found.steps, ours)] if why]
     failures = {} if refusals or not found.steps else _simulate(found, wish, simulator(view))
     problems = [error("would not come back", why, address=address) for address, why in sorted(failures.items())]
@@ -87,7 +86,7 @@ def _protected(address: Address) -> Diagnostic:
     return Diagnostic(Severity.ERROR, "protected resource would be destroyed", detail, address, rule="protected", refusal=True)
 
 
-def _protected_ones(found: Reversal, wish: Wish, unprotect: Collection[str]) -> Iterable[Address]:
+def _protected_ones(found: Reversal, wish: Wish) -> Iterable[Address]:
     for address in found.moving:
         row = wish.memory.rows.get(address)
         if (
@@ -96,7 +95,7 @@ def _protected_ones(found: Reversal, wish: Wish, unprotect: Collection[str]) -> 
             and row.created
             and address in found.past.rows
             and found.past.rows[address] is None
-            and str(address) not in unprotect
+            and str(address) not in wish.unprotect
         ):
             yield address
 

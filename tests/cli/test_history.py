@@ -9,12 +9,17 @@ from unittest import mock
 
 import pytest
 
-from reconciler.app import doctoring
+from reconciler.app import doctoring, showing
+from reconciler.app.planning import PlanOptions
 from reconciler.core.state import Memory
 from reconciler.host import installation
 from reconciler.host.place import _TEMPORARY
 from reconciler.host.state import Store
+from reconciler.render.run import run_text
+from tests.breaking import failing
+from tests.case import Case, Expected
 from tests.cli.command import Done, Tree, run
+from tests.worlds import simulated, swapped
 
 ONE = """\
 files:
@@ -288,3 +293,20 @@ def test_doctor_tells_of_leftovers(twice: Tree) -> None:
     twice.put(f"/srv/{name}", "half\n")
 
     assert f"/srv/{name} was left by a run that was killed" == findings(twice)["leftovers"][0]
+
+
+def test_a_start_that_failed_is_shown_as_failed(tmp_path: Path) -> None:
+    """systemd was told and the unit did not come up: the step is no success, and says why; the others are."""
+    world = simulated(tmp_path)
+    spec = {"services": {"api": {"exec_start": ["/usr/bin/sleep", "1"]}}}
+    loaded = Case("started in vain", "", {}, Expected(), Expected()).loaded(spec)
+    done = failing(world, loaded, PlanOptions(), 3, receipt=True)
+    with swapped((showing, "state_directory", lambda _: world.state)):
+        run, problem = showing.load_run(1, None)
+
+    assert "" == problem
+    assert done.result is not None
+    assert run is not None
+    assert ["done", "done", "done", "failed"] == [step["state"] for step in run["steps"]]
+    assert "api.service: broken on purpose" in run_text(run)
+    assert "FAILED" in run_text(run)
