@@ -70,8 +70,9 @@ test-faults: venv ## The full form of every harness (crashes, errors, power cuts
 	@$(BIN)/python -m tests.faults.report --show
 
 .PHONY: test-cases
-test-cases: venv ## Every case on a booted host, not only every sixth (root)
-	@RECONCILER_FAULTS=1 $(PYTEST) -n $(WORKERS) --dist worksteal tests/host/test_cases.py
+test-cases: venv ## All cases in every respect, on booted hosts too, where `make test` takes some (root)
+	@RECONCILER_FAULTS=1 $(PYTEST) -n $(WORKERS) --dist worksteal tests/test_cases.py tests/test_rollback_cases.py tests/test_snapshots.py \
+		tests/host/test_cases.py tests/host/test_lockout.py
 
 .PHONY: check
 check: venv ## Format, lint, types, layers, generated files

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -43,6 +43,11 @@ class Moments:
         self.seen += 1
         if self.seen - 1 == self.at:
             raise Crash(name)
+
+
+def some(cases: Sequence[Any], turn: int) -> Sequence[Any]:
+    """Every third case, another third for each `turn`; all of them in the full form."""
+    return cases if FULL else cases[turn::3]
 
 
 def sample(count: int, case: Case, every: int = 12) -> range:

@@ -28,7 +28,7 @@ from reconciler.render.plan_json import plan_to_json
 from reconciler.render.text import plan_text
 from reconciler.render.words import action_words
 from tests import worlds
-from tests.breaking import crashing, failing, sample
+from tests.breaking import crashing, failing, sample, some
 from tests.case import FOLDER, Case, Reader, all_cases, full, read
 from tests.pictures import picture
 from tests.worlds import World, prepared, watched_paths
@@ -37,7 +37,8 @@ _VERBS = {"+": "create", "~": "update", "-": "delete", ".": "forget", " ": "no-o
 _SCHEMA = Path(__file__).parents[1] / "schemas/host.2020-12.schema.json"
 
 every = pytest.mark.parametrize("case", all_cases(), ids=lambda case: case.name)
-applying = pytest.mark.parametrize("case", [case for case in all_cases() if not case.refused], ids=lambda case: case.name)
+_APPLIED = [case for case in all_cases() if not case.refused]
+applying = pytest.mark.parametrize("case", _APPLIED, ids=lambda case: case.name)
 _FREE = [case for case in all_cases() if not case.refused and not case.blocked]
 converging = pytest.mark.parametrize("case", _FREE, ids=lambda case: case.name)
 everywhere = pytest.mark.parametrize("running", [True, False], ids=["simulated", "tree"])
@@ -226,7 +227,7 @@ def test_apply_converges(case: Case, running: bool, place: Path) -> None:
     assert not again.result.changed
 
 
-@applying
+@pytest.mark.parametrize("case", some(_APPLIED, 0), ids=lambda case: case.name)
 @everywhere
 def test_the_short_way_says_what_the_long_way_says(case: Case, running: bool, place: Path) -> None:
     """Where "No changes" is told without the models of the spec, it is what the plan says; and of a clean host it is told so."""
@@ -331,7 +332,7 @@ def test_a_crash_anywhere_loses_nothing(case: Case, place: Path) -> None:
         assert plan_of(world, case).empty or case.blocked
 
 
-@converging
+@pytest.mark.parametrize("case", some(_FREE, 2), ids=lambda case: case.name)
 def test_a_crash_and_then_the_old_spec_again(case: Case, place: Path) -> None:
     """Killed anywhere, and then the earlier spec again: it converges, each path as it was before or as without the crash."""
     start, loaded, earlier = world_of(case, place / "start", running=True), case.loaded(), case.loaded(case.applied or {})
@@ -361,7 +362,7 @@ def test_a_crash_and_then_the_old_spec_again(case: Case, place: Path) -> None:
             assert process.unit in [end.processes[unit].unit for end in ends if unit in end.processes], f"{unit}, moment {at}, {name}"
 
 
-@applying
+@pytest.mark.parametrize("case", some(_APPLIED, 1), ids=lambda case: case.name)
 @pytest.mark.parametrize("receipt", [False, True], ids=["raised", "told"])
 def test_a_failure_of_any_step_fails_only_what_depends_on_it(case: Case, receipt: bool, place: Path) -> None:
     """A step that fails is told with its reason, dependants are skipped with theirs, all else converges, and the next apply repairs it."""

@@ -18,7 +18,7 @@ from reconciler.core.digest import digest
 from reconciler.engine.reversed_units import Units
 from reconciler.host.state import Store
 from reconciler.host.state_history import open_history
-from tests.breaking import Crash, Moments, WatchedStore, Wrapped, sample
+from tests.breaking import Crash, Moments, WatchedStore, Wrapped, sample, some
 from tests.case import Case, all_cases
 from tests.pictures import Picture, picture
 from tests.test_cases import place as place  # noqa: PLC0414  # a fixture
@@ -26,8 +26,6 @@ from tests.test_cases import plan_of, world_of
 from tests.worlds import World, swapped
 
 _FREE = [case for case in all_cases() if not case.refused]
-applying = pytest.mark.parametrize("case", _FREE, ids=lambda case: case.name)
-everywhere = pytest.mark.parametrize("running", [True, False], ids=["simulated", "tree"])
 
 
 def rolled_back(world: World, options: RollbackOptions | None = None, host: Any = None, store: Any = Store) -> RolledBack:
@@ -74,8 +72,12 @@ def parents(path: str) -> Iterator[str]:
         yield path
 
 
-@applying
-@everywhere
+# What is done on a tree is done on a simulated host as well.
+@pytest.mark.parametrize(
+    ("case", "running"),
+    [*((case, True) for case in _FREE), *((case, False) for case in some(_FREE, 0))],
+    ids=lambda value: {True: "simulated", False: "tree"}[value] if isinstance(value, bool) else value.name,
+)
 def test_a_rollback_brings_everything_back(case: Case, running: bool, place: Path) -> None:
     """What an apply did, a rollback undoes: type, mode, owner, content and links of everything, units, what is owed, and the ledger."""
     world = world_of(case, place / "world", running=running)
@@ -155,7 +157,7 @@ def crashing(world: World, at: int) -> Moments:
     return moments
 
 
-@applying
+@pytest.mark.parametrize("case", some(_FREE, 1), ids=lambda case: case.name)
 def test_a_killed_rollback_is_finished_by_the_same_one(case: Case, place: Path) -> None:
     """Killed anywhere, and the same rollback again: all is as after one undisturbed rollback."""
     start = _applied(case, place / "start")
@@ -185,7 +187,7 @@ def last_run_of(world: World) -> int:
         return history.last_changing()
 
 
-@applying
+@pytest.mark.parametrize("case", some(_FREE, 2), ids=lambda case: case.name)
 def test_after_a_killed_rollback_an_apply_converges(case: Case, place: Path) -> None:
     """Killed anywhere, and then the spec applied: all is as the spec says, as if there had been no rollback."""
     start = _applied(case, place / "start")
@@ -204,7 +206,7 @@ def test_after_a_killed_rollback_an_apply_converges(case: Case, place: Path) -> 
         assert [] == left, f"after a crash at moment {at}, {name}, of {moments.names}"
 
 
-@applying
+@pytest.mark.parametrize("case", some(_FREE, 0), ids=lambda case: case.name)
 def test_a_rollback_can_be_rolled_back(case: Case, place: Path) -> None:
     """What a rollback undid, the next one does again: the host is as the apply left it."""
     world = _applied(case, place / "world")

@@ -19,8 +19,9 @@ from reconciler.host.state_read import read_memory
 from reconciler.kinds import discover
 from reconciler.render.plan_json import plan_to_json
 from reconciler.render.text import plan_text
+from tests.breaking import some
 from tests.case import Case, all_cases
-from tests.test_cases import every, everywhere, place, planned, world_of
+from tests.test_cases import place, planned, world_of
 from tests.worlds import World
 
 __all__ = ["place"]
@@ -75,8 +76,11 @@ def shown(found: Planned) -> dict[str, Any]:
     return data
 
 
-@every
-@everywhere
+@pytest.mark.parametrize(
+    ("case", "running"),
+    [*((case, True) for case in all_cases()), *((case, False) for case in some(all_cases(), 1))],
+    ids=lambda value: {True: "simulated", False: "tree"}[value] if isinstance(value, bool) else value.name,
+)
 def test_the_plan_from_a_snapshot_is_the_plan_on_the_host(case: Case, running: bool, place: Path) -> None:
     """The same document; or one that says that it is incomplete, and then for a reason that is known."""
     world = world_of(case, place / "world", running=running)
