@@ -15,6 +15,7 @@ from reconciler.app.planning import Planned, PlanOptions, plan_host
 from reconciler.app.processes import known_before, note_started
 from reconciler.app.settled import note_settled
 from reconciler.app.specs import Loaded
+from reconciler.core.actions import Unit
 from reconciler.core.diagnostic import error
 from reconciler.core.host import HostError
 from reconciler.core.result import ApplyResult, Progress
@@ -195,6 +196,8 @@ def _put_back(result: ApplyResult, planned: Planned, host: Host, store: Store, t
 def _carry_out(task: _Task, tell: Callable[[Progress], None], directory: str, host: Host, memory: Memory, planned: Planned) -> Applied:
     """Open the state and do what is planned."""
     started = monotonic()
+    if isinstance(host, LiveHost) and planned.plan is not None and any(isinstance(step.action, Unit) for step in planned.plan.steps):
+        host.ask_ahead()  # how units stand before it is the first thing that the run writes down
     try:
         store = Store.open(directory, machine_id(host), now=now, replace_damaged=bool(memory.damaged))
     except StateDamaged as problem:

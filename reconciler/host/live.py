@@ -69,6 +69,11 @@ class LiveHost:
         """As HostView.units. Raises Unreadable."""
         return self._systemd().units(names) if self.running else {name: UnitState() for name in names}
 
+    def ask_ahead(self) -> None:
+        """Have systemd asked for its units already, while something else is done."""
+        if self.running:
+            self._systemd().ask()
+
     def loaded_units(self) -> tuple[str, ...]:
         """The names of all units that systemd has loaded. Raises Unreadable."""
         return self._systemd().loaded() if self.running else ()

@@ -51,6 +51,39 @@ class Result:
         return escape(next((line for line in lines if line), f"exit status {self.rc}"))
 
 
+class Begun:
+    """A program that runs. Whoever began it takes its result, or gives it up."""
+
+    def __init__(self, process: subprocess.Popen[bytes], timeout: float, feed: bytes, cap: int) -> None:
+        self._process = process
+        self._timeout = timeout
+        self._deadline = time.monotonic() + timeout
+        self._feed = feed
+        self._cap = cap
+
+    def result(self) -> Result:
+        """Wait for its end. Raises NotRun, TimedOut."""
+        process, program = self._process, str(self._process.args[0])  # type: ignore[index]  # a list, see `begin`
+        try:
+            out, err = _converse(process, self._feed, self._deadline, self._cap)
+        except TimeoutError:
+            _abandon(process)
+            raise TimedOut("a program did not end in time", f"{program} was killed after {self._timeout:g} s") from None
+        except OSError as error:
+            _abandon(process)
+            raise not_run(program, error) from error
+        except BaseException:  # a Ctrl-C for one
+            _abandon(process)
+            raise
+        finally:
+            _end(process)
+        return Result(process.returncode, out, err)
+
+    def give_up(self) -> None:
+        """Kill it, and forget what it has said."""
+        _end(self._process)
+
+
 def run(  # all by keyword
     argv: list[str],
     *,
@@ -59,12 +92,24 @@ def run(  # all by keyword
     cap: int = 1 << 20,
     variables: Mapping[str, str] | None = None,
 ) -> Result:
-    """Run a program to its end. `timeout` is in seconds, `cap` bytes are kept of each output stream, `variables` join its environment.
+    """Run a program to its end: `begin` and its result. Raises ProgramMissing, NotRun, TimedOut."""
+    return begin(argv, timeout=timeout, input=input, cap=cap, variables=variables).result()
+
+
+def begin(  # as `run`
+    argv: list[str],
+    *,
+    timeout: float,
+    input: bytes = b"",  # noqa: A002  # as `run`
+    cap: int = 1 << 20,
+    variables: Mapping[str, str] | None = None,
+) -> Begun:
+    """Start a program. `timeout` is in seconds, `cap` bytes are kept of each output stream, `variables` join its environment.
 
     The program gets no descriptor of ours, no terminal, no environment, umask 022 and `/` as its directory. When its time is up, its
     process group is killed. Under the lock of an apply more is promised: what it has started is killed too when its time is up, wherever
     it has gone, and if we are killed it dies with all of that (`keeper`). Half an account is then left at worst, and the next apply
-    completes it. What it leaves running when it ends in time lives on. Raises ProgramMissing, NotRun, TimedOut.
+    completes it. What it leaves running when it ends in time lives on. Raises ProgramMissing, NotRun.
     """
     program = find_program(argv[0])
     try:
@@ -80,20 +125,7 @@ def run(  # all by keyword
         )
     except OSError as error:
         raise not_run(program, error) from error
-    try:
-        out, err = _converse(process, input, time.monotonic() + timeout, cap)
-    except TimeoutError:
-        _abandon(process)
-        raise TimedOut("a program did not end in time", f"{program} was killed after {timeout:g} s") from None
-    except OSError as error:
-        _abandon(process)
-        raise not_run(program, error) from error
-    except BaseException:  # a Ctrl-C for one
-        _abandon(process)
-        raise
-    finally:
-        _end(process)
-    return Result(process.returncode, out, err)
+    return Begun(process, timeout, input, cap)
 
 
 def not_run(program: str, error: OSError) -> NotRun:

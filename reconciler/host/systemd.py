@@ -11,11 +11,12 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from reconciler.core.actions import Unit, UnitVerb
 from reconciler.core.host import ActionFailed, HostError, Receipt, UnitState, Unreadable
-from reconciler.host.run import Result, TimedOut, escape, run
+from reconciler.host.run import Begun, Result, TimedOut, begin, escape, run
 from reconciler.host.unit_results import Properties, blocks, last_words, verdict
 
 _INVOCATIONS = "/run/systemd/units"
@@ -26,6 +27,7 @@ _VERB_TIMEOUT = 900.0
 _GAVE_UP = 124
 """The exit code of timeout(1)."""
 
+_LIST = ["systemctl", "list-units", "--all", "--output=json", "--no-pager"]
 _LIST_CAP = 64 << 20
 _POLL = 0.05
 _SETTLING = 1.0
@@ -54,17 +56,35 @@ class Systemd:
         """How many seconds old a process must be to be believed to keep running: a younger one is watched until then."""
         self._steady: dict[str, str] = {}
         self._listed: Mapping[str, UnitState] | None = None
+        self._last: Mapping[str, UnitState] | None = None
+        self._asked: Begun | None = None
         self._started: Mapping[str, UnitState] = {}
         self._since = 0.0
         self._moments: dict[str, float] = {}
 
     def forget(self) -> None:
         """Ask again next time."""
+        self._last = self._last if self._listed is None else self._listed
         self._listed = None
+        if self._asked is not None:
+            self._asked.give_up()
+            self._asked = None
+
+    def ask(self) -> None:
+        """Ask already, while something else is done: the answer is read when it is wanted."""
+        if self._listed is None and self._asked is None:
+            with suppress(HostError):  # who wants the answer asks again, and is told
+                self._asked = begin(_LIST, timeout=_ASK_TIMEOUT, cap=_LIST_CAP)
+
+    def _list(self) -> Mapping[str, UnitState]:
+        asked, self._asked = self._asked, None
+        return _list_units(asked) if self._listed is None else self._listed
 
     def units(self, names: Sequence[str]) -> dict[str, UnitState]:
         """The state of these units. Raises Unreadable."""
-        self._listed = _list_units() if self._listed is None else self._listed
+        if not names:
+            return {}
+        self._listed = self._list()
         known = {name: self._listed.get(name, UnitState()) for name in names}
         found = _with_invocations(known)
         return found | self._looked_at_again(found) if self.patience else found
@@ -105,7 +125,7 @@ class Systemd:
 
     def loaded(self) -> tuple[str, ...]:
         """The names of all units that systemd has loaded. Raises Unreadable."""
-        self._listed = _list_units() if self._listed is None else self._listed
+        self._listed = self._list()
         return tuple(self._listed)
 
     def execute(self, action: Unit) -> Receipt:
@@ -138,7 +158,9 @@ class Systemd:
 
     def start(self, verb: UnitVerb, names: Sequence[str]) -> Receipt:
         """`start` or `restart`; blocks until systemd has finished with each."""
-        self._reset_failed(name for name, state in self.units(names).items() if state.active == "failed")
+        # What systemd had not even loaded when it was last asked has not failed: of new units nothing is asked before they start.
+        known = [name for name in names if self._last is None or name in self._last]
+        self._reset_failed(name for name, state in self.units(known).items() if state.active == "failed")
         result = _systemctl(verb, names)
         self._since = time.monotonic()
         self.forget()
@@ -232,9 +254,9 @@ def parse_units(text: bytes) -> dict[str, UnitState]:
     return {row["unit"]: UnitState(row["load"], row["active"], row["sub"]) for row in json.loads(text)}
 
 
-def _list_units() -> dict[str, UnitState]:
+def _list_units(asked: Begun | None = None) -> dict[str, UnitState]:
     try:
-        result = run(["systemctl", "list-units", "--all", "--output=json", "--no-pager"], timeout=_ASK_TIMEOUT, cap=_LIST_CAP)
+        result = asked.result() if asked else run(_LIST, timeout=_ASK_TIMEOUT, cap=_LIST_CAP)
     except HostError as error:
         raise Unreadable("systemd cannot be asked", error.detail) from error
     if result.rc:

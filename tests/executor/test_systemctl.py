@@ -166,6 +166,28 @@ def test_all_units_are_asked_for_once(asked: list[list[str]]) -> None:
     assert (1, 3) == (before, len(asked))
 
 
+@pytest.mark.parametrize(
+    ("name", "calls"),
+    [("a.service", ["list-units", "reset-failed", "start"]), ("new.service", ["start"])],
+)
+def test_what_may_have_failed_is_looked_at_before_it_starts(name: str, calls: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A unit that systemd knew is asked for, and what has failed is reset: start limits; one that it had not loaded has not failed."""
+    told: list[str] = []
+
+    def answer(argv: list[str], **_: object) -> Result:
+        told.append(next(word for word in argv[1:] if not word.startswith("-")))
+        return Result(0, LISTED.replace(b'"active","sub":"running"', b'"failed","sub":"failed"'), b"")
+
+    monkeypatch.setattr(systemd, "run", answer)
+    host = Systemd()
+    host.units([name])
+    host.forget()
+    told.clear()
+    host.execute(Unit(UnitVerb.START, (name,)))
+
+    assert calls == told[: told.index("start") + 1]
+
+
 def test_without_links_the_invocation_is_shown(asked: list[list[str]]) -> None:
     """Where systemd keeps no links, one `show` tells the invocations of all running units."""
     found = Systemd().units(["a.service", "b.service"])
