@@ -71,7 +71,7 @@ test-faults: venv ## The full form of every harness (crashes, errors, power cuts
 
 .PHONY: test-cases
 test-cases: venv ## All cases in every respect, on booted hosts too, where `make test` takes some (root)
-	@RECONCILER_FAULTS=1 $(PYTEST) -n $(WORKERS) --dist worksteal tests/test_cases.py tests/test_rollback_cases.py tests/test_snapshots.py \
+	@RECONCILER_FAULTS=1 RECONCILER_MOMENTS=all $(PYTEST) -n $(WORKERS) --dist worksteal tests/test_cases.py tests/test_rollback_cases.py tests/test_snapshots.py \
 		tests/host/test_cases.py tests/host/test_lockout.py
 
 .PHONY: check

@@ -22,7 +22,9 @@ from tests.case import Case
 from tests.worlds import World
 
 FULL = os.environ.get("RECONCILER_FAULTS") == "1"
-"""Whether this is the full form: every moment of every case, and every case on a booted host."""
+"""Whether this is a full form: every case in every respect."""
+ALL_MOMENTS = os.environ.get("RECONCILER_MOMENTS") == "all"
+"""Whether every case is killed at every moment."""
 
 
 class Crash(BaseException):
@@ -51,8 +53,11 @@ def some(cases: Sequence[Any], turn: int) -> Sequence[Any]:
 
 
 def sample(count: int, case: Case, every: int = 12) -> range:
-    """Some of so many moments, one at least: every twelfth, in each case from another one on; all of them in `make test-faults`."""
-    step = 1 if FULL else every
+    """Some of so many moments, one at least, in each case from another one on.
+
+    Every twelfth, every third in `make test-faults`, all of them in `make test-cases`.
+    """
+    step = 1 if ALL_MOMENTS else 3 if FULL else every
     return range(crc32(case.name.encode()) % max(1, min(step, count)), count, step)
 
 

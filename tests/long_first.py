@@ -13,6 +13,7 @@ LONG = (
     "tests/faults/test_booted.py",
     "tests/faults/test_kill.py::test_killed_anywhere",
     "tests/faults/test_errors.py::test_an_error_anywhere",
+    "tests/faults/test_mutants.py::test_planted",
     "tests/sequences/test_sequences.py::test_any_course_of_events",
     "tests/host/test_half_made_accounts.py",
     "tests/faults/test_power.py::test_nothing_is_lost",

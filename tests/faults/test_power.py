@@ -14,7 +14,7 @@ from tests.faults.disk import FILE_SYSTEMS, apart, disk, need
 from tests.faults.figures import full, note, seeded
 from tests.faults.power import Bench
 
-CUTS = {True: 550, False: 12}
+CUTS = {True: 510, False: 12}
 """On each file system, in the full and in the short form."""
 PLANTED = 60
 """At the most, until the first violation."""

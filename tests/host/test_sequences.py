@@ -1,6 +1,6 @@
 """The same courses of events on a booted Debian and on the simulated host: the same plan before each apply, the same picture after it.
 
-`RECONCILER_SEED=17 pytest tests/host/test_sequences.py` replays one; `RECONCILER_FAULTS=1` plays 14, `RECONCILER_SEEDS=200` as many.
+`RECONCILER_SEED=17 pytest tests/host/test_sequences.py` replays one; `RECONCILER_FAULTS=1` plays 9, `RECONCILER_SEEDS=200` as many.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from tests.worlds import make as make_simulated
 
 SPEC = "/root/host.yaml"
 STAMPS = "/var/lib/systemd/timers"
-SEEDS = [int(SEED)] if SEED else range(int(os.environ.get("RECONCILER_SEEDS", "14" if FAULTS else "1")))
+SEEDS = [int(SEED)] if SEED else range(int(os.environ.get("RECONCILER_SEEDS", "9" if FAULTS else "1")))
 ACCOUNTS = ("/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow", "/etc/subuid", "/etc/subgid")
 _AS_THERE = (*ACCOUNTS, "/etc/login.defs", "/etc/bash.bashrc", "/etc/logrotate.conf")
 
