@@ -115,7 +115,7 @@ class Keep(BaseModel):
 
     @model_validator(mode="after")
     def _some(self) -> Self:
-        if not self.model_dump(exclude_none=True):
+        if all(count is None for _, count in self):
             raise ValueError("write at least one of last, daily, weekly, monthly, yearly and within; to keep everything, leave `keep` out")
         return self
 

@@ -143,7 +143,7 @@ class User(Resource):
     """An account of a service: a number from the range for system accounts, no home, no shell, unless they are given."""
     state: State = State.PRESENT
     """present, disabled (nobody can log in; home, number and groups are kept) or absent (with `home: keep`, `archive` or `delete`)."""
-    environment: Environment = Environment()
+    environment: Environment = Environment.model_construct()  # not made by its validator, which would be built at every start
     """Variables for login shells and interactive shells."""
     aliases: dict[AliasName, Text] = {}
     """Aliases for interactive shells."""

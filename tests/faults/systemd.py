@@ -65,6 +65,9 @@ class PretendedSystemd:
     def forget(self) -> None:
         """Nothing is kept."""
 
+    def ask(self) -> None:
+        """There is nothing to be asked for ahead."""
+
     def loaded(self) -> tuple[str, ...]:
         """As Systemd.loaded."""
         known = self.known()
