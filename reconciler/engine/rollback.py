@@ -143,7 +143,9 @@ def carry_out(  # all that an apply takes, too
 
 def _pending(found: Reversal, address: Address, now: LedgerRow | None) -> LedgerRow | None:
     """The ledger's row while the part is brought back: if the host shows the old document, that is ours."""
-    before = found.past.rows.get(address)
+    if address not in found.past.rows:
+        return None  # the run only had an effect on it
+    before = found.past.rows[address]
     if before is None and now is not None:
         return going(now)
     if before is None or before.document is None:

@@ -43,7 +43,7 @@ def _config(declared: Declared) -> Document:
         "destinations": list(backup.destinations),
         "engine": backup.engine,
         "type": backup.type,
-        "keep": backup.keep.model_dump(exclude_none=True) if backup.keep else {},
+        "keep": {what: count for what, count in backup.keep or () if count is not None},
         "verify": str(backup.verify),
         "require_mount": list(backup.require_mount),
         "before": [list(argv) for argv in backup.before],

@@ -107,7 +107,7 @@ def _sources(found: Iterable[tuple[str, Mark]], address: Address, included: Incl
 
 
 def _spec(host: Any, rows: Mapping[str, Mapping[str, _Row]], included: Included, kinds: Kinds) -> Spec:
-    place, settings = included.tree.place, host.settings.model_dump()
+    place, settings = included.tree.place, dict(host.settings)
     resources = tuple(
         Declared(Address(kind, name), resource, place(row.mark, len(name)), row.sources, settings, _beside(host, kinds[kind], name))
         for kind in kinds
