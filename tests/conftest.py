@@ -30,7 +30,10 @@ SLOW = (
         f"tests/test_cases.py::test_{name}"
         for name in ("a_crash", "a_failure", "apply_converges", "what_", "a_plan", "a_secret", "the_published", "the_short_way")
     ),
-    *(f"tests/cli/test_{name}" for name in ("bad_values", "bad_documents", "streams", "exit_codes", "ordinary_user", "secrets")),
+    *(
+        f"tests/cli/test_{name}"
+        for name in ("bad_values", "bad_documents", "streams", "exit_codes", "ordinary_user", "secrets", "stale_approvals")
+    ),
     *(f"tests/state/test_{name}" for name in ("crash", "damage", "lock", "speed")),
     *(f"tests/spec/test_{name}" for name in ("schema", "events")),
     *(f"tests/executor/test_{name}" for name in ("homes", "writes", "contract", "edits_contract", "users")),
@@ -42,7 +45,7 @@ SLOW = (
     *(f"tests/render/test_markdown.py::test_{name}" for name in ("what_fits", "many", "ten_thousand", "text_from", "one_giant")),
     *("tests/executor/test_run.py::test_a_flood", "tests/executor/test_trees.py::test_a_full", "tests/cli/test_canaries"),
     *(
-        "tests/policy/test_lockout.py::test_a_plan_from_a_snapshot",
+        "tests/policy/test_lockout.py::test_a_plan_",
         "tests/jobs/",
         "tests/kinds/",
         "tests/bench/",
