@@ -82,6 +82,18 @@ class Wrapped:
         return receipt
 
 
+def watched(host: Any, moments: Moments) -> Wrapped:
+    """A host on which the beginning and the end of every action is a moment."""
+
+    def before(action: Action) -> None:
+        moments.pass_by(type(action).__name__)
+
+    def after(action: Action) -> None:
+        moments.pass_by(f"after {type(action).__name__}")
+
+    return Wrapped(host, before, after)
+
+
 class WatchedStore:
     """The state store; every method of the journal is a moment."""
 
@@ -116,15 +128,8 @@ class WatchedStore:
 def crashing(world: World, loaded: Loaded, options: PlanOptions, at: int) -> Moments:
     """Apply, and be gone at the moment `at`, if there is one; the moments that passed."""
     moments = Moments(at)
-
-    def before(action: Action) -> None:
-        moments.pass_by(type(action).__name__)
-
-    def after(action: Action) -> None:
-        moments.pass_by(f"after {type(action).__name__}")
-
     with suppress(Crash):
-        world.apply(loaded, options, Wrapped(world.host(), before, after), WatchedStore(moments))
+        world.apply(loaded, options, watched(world.host(), moments), WatchedStore(moments))
     return moments
 
 

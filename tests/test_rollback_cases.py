@@ -13,12 +13,12 @@ import pytest
 
 from reconciler.app import rolling_back
 from reconciler.app.rolling_back import RollbackOptions, RolledBack, roll_back
-from reconciler.core.actions import Action, SetAccess, Unit
+from reconciler.core.actions import SetAccess, Unit
 from reconciler.core.digest import digest
 from reconciler.engine.reversed_units import Units
 from reconciler.host.state import Store
 from reconciler.host.state_history import open_history
-from tests.breaking import Crash, Moments, WatchedStore, Wrapped, sample, some
+from tests.breaking import Crash, Moments, WatchedStore, sample, some, watched
 from tests.case import Case, all_cases
 from tests.pictures import Picture, picture
 from tests.test_cases import place as place  # noqa: PLC0414  # a fixture
@@ -145,15 +145,8 @@ def _applied(case: Case, place: Path) -> World | None:
 def crashing(world: World, at: int) -> Moments:
     """Roll back run by run, and be gone at the moment `at`, if there is one; the moments that passed."""
     moments = Moments(at)
-
-    def before(action: Action) -> None:
-        moments.pass_by(type(action).__name__)
-
-    def after(action: Action) -> None:
-        moments.pass_by(f"after {type(action).__name__}")
-
     with suppress(Crash):
-        rolled_back(world, None, Wrapped(world.host(), before, after), WatchedStore(moments))
+        rolled_back(world, None, watched(world.host(), moments), WatchedStore(moments))
     return moments
 
 

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -164,6 +165,24 @@ def test_all_units_are_asked_for_once(asked: list[list[str]]) -> None:
 
     assert {"b.service": UnitState(), "zzz.service": UnitState()} == first
     assert (1, 3) == (before, len(asked))
+
+
+@pytest.mark.parametrize("forgotten", [False, True])
+def test_what_was_asked_ahead_is_the_answer_until_it_is_forgotten(
+    forgotten: bool, asked: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked ahead, systemd is not asked again; after `forget` what was on its way is given up, and nobody takes it for how things are."""
+    ahead = mock.Mock()
+    ahead.result.return_value = Result(0, LISTED.replace(b'"active","sub":"running"', b'"failed","sub":"failed"'), b"")
+    monkeypatch.setattr(systemd, "begin", lambda *_, **__: ahead)
+    host = Systemd()
+    host.ask()
+    if forgotten:
+        host.forget()
+
+    assert ("active" if forgotten else "failed") == host.units(["a.service"])["a.service"].active
+    assert forgotten == any("list-units" in call for call in asked)
+    assert (int(forgotten), int(not forgotten)) == (ahead.give_up.call_count, ahead.result.call_count)
 
 
 @pytest.mark.parametrize(
