@@ -124,7 +124,7 @@ def _origin(
     was, wanted = _at(applied, path), _at(desired, path)
     if was == wanted:
         # What we were interrupted in is nobody else's doing, whatever the policy about drift. Of a removal that is every step of the way:
-        # what somebody had changed before would not have been removed.
+        # it began with what we had left there.
         ours = pending is not None and (applied is pending or pending == GOING or _at(observed, path) == _at(pending, path))
         return Origin.INTENT if ours else Origin.DRIFT
     if was == _at(observed, path) or path[0] not in applied:

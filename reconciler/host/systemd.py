@@ -64,11 +64,16 @@ class Systemd:
 
     def forget(self) -> None:
         """Ask again next time."""
-        self._last = self._last if self._listed is None else self._listed
+        self._last = self._latest
         self._listed = None
         if self._asked is not None:
             self._asked.give_up()
             self._asked = None
+
+    @property
+    def _latest(self) -> Mapping[str, UnitState] | None:
+        """The newest list that there is, though it may be out of date."""
+        return self._last if self._listed is None else self._listed
 
     def ask(self) -> None:
         """Ask already, while something else is done: the answer is read when it is wanted."""
@@ -159,7 +164,7 @@ class Systemd:
     def start(self, verb: UnitVerb, names: Sequence[str]) -> Receipt:
         """`start` or `restart`; blocks until systemd has finished with each."""
         # What systemd had not even loaded when it was last asked has not failed: of new units nothing is asked before they start.
-        known = [name for name in names if self._last is None or name in self._last]
+        known = [name for name in names if self._latest is None or name in self._latest]
         self._reset_failed(name for name, state in self.units(known).items() if state.active == "failed")
         result = _systemctl(verb, names)
         self._since = time.monotonic()

@@ -186,10 +186,17 @@ def test_what_was_asked_ahead_is_the_answer_until_it_is_forgotten(
 
 
 @pytest.mark.parametrize(
-    ("name", "calls"),
-    [("a.service", ["list-units", "reset-failed", "start"]), ("new.service", ["start"])],
+    ("name", "forgotten", "calls"),
+    [
+        ("a.service", True, ["list-units", "reset-failed", "start"]),
+        ("a.service", False, ["reset-failed", "start"]),
+        ("new.service", True, ["start"]),
+        ("new.service", False, ["start"]),
+    ],
 )
-def test_what_may_have_failed_is_looked_at_before_it_starts(name: str, calls: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_may_have_failed_is_looked_at_before_it_starts(
+    name: str, forgotten: bool, calls: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A unit that systemd knew is asked for, and what has failed is reset: start limits; one that it had not loaded has not failed."""
     told: list[str] = []
 
@@ -200,7 +207,8 @@ def test_what_may_have_failed_is_looked_at_before_it_starts(name: str, calls: li
     monkeypatch.setattr(systemd, "run", answer)
     host = Systemd()
     host.units([name])
-    host.forget()
+    if forgotten:
+        host.forget()
     told.clear()
     host.execute(Unit(UnitVerb.START, (name,)))
 
