@@ -6,8 +6,12 @@ Else the run ends with one worker in the middle of a long test and the others id
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from typing import TypeVar
 
 import pytest
+
+T = TypeVar("T")
 
 LONG = (
     "tests/faults/test_booted.py",
@@ -39,15 +43,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items[:] = [item for share in shares(long, short, workers) for item in share]
 
 
-def shares(long: list[pytest.Item], short: list[pytest.Item], workers: int) -> list[list[pytest.Item]]:
+def shares(long: Sequence[T], short: Sequence[T], workers: int) -> list[list[T]]:
     """What each worker gets at first (xdist's worksteal deals the list out in equal runs): long ones in turn, then short ones."""
     left = list(short)
-    result: list[list[pytest.Item]] = []
+    result: list[list[T]] = []
     for worker in range(workers):
         size = (len(long) + len(short) - sum(len(share) for share in result)) // (workers - worker)
         mine = long[worker::workers]
         room = max(0, size - len(mine))
         result.append([*mine, *left[:room]])
         del left[:room]
-    result[-1] += left
     return result
