@@ -52,9 +52,9 @@ class Run:
     """One run under way. `owing` are the rows this run has written, `effected` those whose effect was carried out.
 
     `reserved` are the numbers of accounts that went, `going` of those that go with this run. `pending` are the ledger's rows while their
-    parts are being changed; `changes` are those that an apply makes. `fallen` are those of the failed that failed when they were started or
-    asked whether they are well; `warned` are not well, and count as applied. `noted` is what was said of those that did not fail and
-    yet may not run.
+    parts are being changed; `changes` are those that an apply makes. `unwritten` failed or were skipped before everything was written;
+    `fallen` are those of the failed that failed when they were started or asked whether they are well; `warned` are not well, and count as
+    applied. `noted` is what was said of those that did not fail and yet may not run.
     """
 
     plan: Plan
@@ -68,6 +68,7 @@ class Run:
     pending: Mapping[Address, LedgerRow] = field(default_factory=dict)
     failed: dict[Address, str] = field(default_factory=dict)
     skipped: dict[Address, str] = field(default_factory=dict)
+    unwritten: frozenset[Address] = frozenset()
     fallen: set[Address] = field(default_factory=set)
     warned: dict[Address, str] = field(default_factory=dict)
     noted: dict[Address, str] = field(default_factory=dict)
@@ -104,11 +105,18 @@ class Run:
             sweep(self, left)
         for batch in _batches(self.plan.steps):
             _execute(self, batch)
+            if batch[0][1].phase <= Phase.WRITE:
+                self.unwritten = self.out
 
     @property
     def out(self) -> frozenset[Address]:
         """What is no longer worked on."""
         return frozenset(self.failed.keys() | self.skipped.keys())
+
+    def left_of(self, step: Step) -> Step | None:
+        """The step for what is still worked on. systemd reads what was written, whether or not that has come up when it was started."""
+        read = isinstance(step.action, Unit) and step.action.verb is UnitVerb.DAEMON_RELOAD
+        return step.without(self.unwritten if read else self.out)
 
     def fail(self, address: Address, reason: str) -> None:
         """Mark a failure, and skip what depends on it."""
@@ -209,7 +217,7 @@ def _execute(run: Run, batch: Sequence[tuple[int, Step]]) -> None:
     """One transaction of intentions, the effects, one transaction of results."""
     ready: list[tuple[int, Step]] = []
     for n, step in batch:
-        left = step.without(run.out)
+        left = run.left_of(step)
         if left is None:
             _skip(run, n, step)
         else:
@@ -220,7 +228,7 @@ def _execute(run: Run, batch: Sequence[tuple[int, Step]]) -> None:
     results: dict[int, str] = {}
     run.host.prepare([step.action for _, step in ready if not step.held])
     for n, step in ready:
-        left = step.without(run.out)
+        left = run.left_of(step)
         if left is None:
             _skip(run, n, step)
         elif not left.held:

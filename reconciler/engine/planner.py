@@ -13,7 +13,7 @@ from reconciler.core.host import Executor, HostView
 from reconciler.core.kind import Impossible
 from reconciler.core.plan import Plan
 from reconciler.core.state import OwedRow
-from reconciler.engine import compare, gates, inside, order, owed, stale
+from reconciler.engine import compare, gates, inside, order, owed, reloading, stale
 from reconciler.engine.situation import Request, Situation, survey
 
 Simulator = Callable[[HostView], Executor]
@@ -257,7 +257,7 @@ def _steps(draft: _Draft) -> tuple[Step, ...]:
         steps = [step for step in steps if not isinstance(step.action, Unit)]
     due = [row for row in draft.pending if row.address not in draft.idle and not draft.why_held(row.address)]
     asked = [*gates.steps(steps, due, situation, request.kinds)]
-    return order.in_order([*steps, *asked], draft.needs)
+    return reloading.placed(order.in_order([*steps, *asked], draft.needs), request.view)
 
 
 def _watchers(draft: _Draft, steps: Iterable[Step]) -> list[Step]:

@@ -19,6 +19,7 @@ from reconciler.core.host import ActionFailed, HostError, Receipt, UnitState, Un
 from reconciler.host.run import Begun, Result, TimedOut, begin, escape, run
 from reconciler.host.unit_results import Properties, blocks, last_words, verdict
 
+_UNITS = "/etc/systemd/system"
 _INVOCATIONS = "/run/systemd/units"
 _ASK_TIMEOUT = 30.0
 _VERB_TIMEOUT = 900.0
@@ -166,7 +167,7 @@ class Systemd:
         # What systemd had not even loaded when it was last asked has not failed: of new units nothing is asked before they start.
         known = [name for name in names if self._latest is None or name in self._latest]
         self._reset_failed(name for name, state in self.units(known).items() if state.active == "failed")
-        result = _systemctl(verb, names)
+        result = _start(verb, names)
         self._since = time.monotonic()
         self.forget()
         states = self.units(names)
@@ -304,6 +305,26 @@ def _systemctl(verb: UnitVerb, names: Sequence[str]) -> Result:
         return run(["systemctl", "--no-ask-password", "--no-pager", verb.value, "--", *names], timeout=_VERB_TIMEOUT)
     except TimedOut:
         return Result(_GAVE_UP, b"", f"systemd was still at it after {_VERB_TIMEOUT:g} s".encode())
+
+
+def _start(verb: UnitVerb, names: Sequence[str]) -> Result:
+    """`start` or `restart`, of units too that systemd has not noticed yet.
+
+    It looks for new files when the time of their directory is another one than at its last look, and that time is counted in ticks of some
+    milliseconds: what comes within the tick of a look is not found. A reload looks anew.
+    """
+    result = _systemctl(verb, names)
+    unseen = [name for name in names if _is_unseen(name, result)]
+    if not unseen:
+        return result
+    _systemctl(UnitVerb.DAEMON_RELOAD, ())
+    again = _systemctl(verb, unseen)
+    return Result(result.rc, b"", again.err + b"\n" + result.err)
+
+
+def _is_unseen(name: str, said: Result) -> bool:
+    """Whether systemctl did not find a unit whose file is there."""
+    return said.rc != 0 and _said_of(name, said).endswith(f"Unit {name} not found.") and os.path.lexists(f"{_UNITS}/{name}")
 
 
 def _show(names: Sequence[str]) -> dict[str, Properties]:

@@ -300,13 +300,13 @@ def test_a_start_that_failed_is_shown_as_failed(tmp_path: Path) -> None:
     world = simulated(tmp_path)
     spec = {"services": {"api": {"exec_start": ["/usr/bin/sleep", "1"]}}}
     loaded = Case("started in vain", "", {}, Expected(), Expected()).loaded(spec)
-    done = failing(world, loaded, PlanOptions(), 3, receipt=True)
+    done = failing(world, loaded, PlanOptions(), 2, receipt=True)
     with swapped((showing, "state_directory", lambda _: world.state)):
         run, problem = showing.load_run(1, None)
 
     assert "" == problem
     assert done.result is not None
     assert run is not None
-    assert ["done", "done", "done", "failed"] == [step["state"] for step in run["steps"]]
+    assert ["done", "done", "failed", "done"] == [step["state"] for step in run["steps"]]
     assert "api.service: broken on purpose" in run_text(run)
     assert "FAILED" in run_text(run)

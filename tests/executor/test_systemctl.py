@@ -215,6 +215,32 @@ def test_what_may_have_failed_is_looked_at_before_it_starts(
     assert calls == told[: told.index("start") + 1]
 
 
+def test_a_unit_that_systemd_has_not_noticed_is_started_after_a_reload(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Of what was not found that alone is asked for again whose file is there; what the others failed of is still told."""
+    told: list[tuple[str, ...]] = []
+    first = b"".join(b"Failed to start %b: Unit %b not found.\n" % (name, name) for name in (b"new.service", b"none.service"))
+
+    def answer(argv: list[str], **_: object) -> Result:
+        words = [word for word in argv[1:] if not word.startswith("-")]
+        told.append(tuple(words))
+        begun = [one for one in told if one[0] == "start"]
+        if words[0] == "list-units":
+            return Result(0, LISTED.replace(b"a.service", b"new.service") if len(begun) > 1 else LISTED, b"")
+        return Result(5, b"", first) if words[0] == "start" and len(begun) == 1 else Result(0, b"", b"")
+
+    monkeypatch.setattr(systemd, "run", answer)
+    monkeypatch.setattr(systemd, "_UNITS", str(tmp_path))
+    monkeypatch.setattr(systemd, "_INVOCATIONS", str(tmp_path))
+    (tmp_path / "new.service").write_text("")
+    found = Systemd().execute(Unit(UnitVerb.START, ("new.service", "none.service")))
+
+    assert [("start", "new.service", "none.service"), ("daemon-reload",), ("start", "new.service")] == [
+        words for words in told if words[0] not in ("list-units", "show", "reset-failed")
+    ]
+    assert ["none.service"] == list(found.failed or {})
+    assert "Unit none.service not found." in (found.failed or {})["none.service"]
+
+
 def test_without_links_the_invocation_is_shown(asked: list[list[str]]) -> None:
     """Where systemd keeps no links, one `show` tells the invocations of all running units."""
     found = Systemd().units(["a.service", "b.service"])
