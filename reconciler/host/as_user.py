@@ -214,10 +214,10 @@ class _Child:
             _close_all_but(sender, *homes.values())
             os.umask(0o077)
             os.chdir("/")
+            turns = {n: errand.rights for n, errand in enumerate(errands) if n == 0 or errand.rights != errands[n - 1].rights}
+            last = max(turns)
             for n, errand in enumerate(errands):
-                rights = errand.rights if n == 0 or errand.rights != errands[n - 1].rights else None
-                last = all(later.rights == errand.rights for later in errands[n:])
-                answer = self._answer(replace(errand, home=homes[errand.home]), rights, last=last)
+                answer = self._answer(replace(errand, home=homes[errand.home]), turns.get(n), last=n == last)
                 write_all(sender, json.dumps(answer).encode() + b"\n")
                 if "error" in answer:
                     break
