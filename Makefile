@@ -10,8 +10,10 @@ unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON ?= python3
 VENV ?= .venv
-# How many test processes run at a time: one more than there are processors, for many tests wait for a booted host.
-WORKERS ?= $(shell echo $$(($$(nproc 2>/dev/null || echo 2) + 1)))
+# How many test processes run at a time: more than there are processors, for many tests wait for a booted host.
+WORKERS ?= $(shell echo $$(($$(nproc 2>/dev/null || echo 2) * 2)))
+# Those of the harnesses wait for nothing, and start processes of their own.
+FAULT_WORKERS ?= $(shell echo $$(($$(nproc 2>/dev/null || echo 2) + 1)))
 
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
@@ -67,14 +69,15 @@ LONG := tests/faults tests/state/test_crash.py tests/state/test_damage.py tests/
 
 .PHONY: test-faults
 test-faults: venv ## The full form of every harness (crashes, errors, power cuts, damage, mutants), in under 45 minutes; root
-	@RECONCILER_FAULTS=1 $(PYTEST) -n $(WORKERS) --dist worksteal -p no:cacheprovider --timeout 3600 $(LONG) \
+	@RECONCILER_FAULTS=1 $(PYTEST) -n $(FAULT_WORKERS) --dist worksteal -p no:cacheprovider --timeout 3600 $(LONG) \
 		-k "not test_cases.py and not test_rollback_cases.py or crash or kill or failure"
 	@$(BIN)/python -m tests.faults.report --show
 
 .PHONY: test-cases
 test-cases: venv ## All cases in every respect, on booted hosts too, where `make test` takes some (root)
-	@RECONCILER_FAULTS=1 RECONCILER_MOMENTS=all $(PYTEST) -n $(WORKERS) --dist worksteal tests/test_cases.py tests/test_rollback_cases.py tests/test_snapshots.py \
-		tests/host/test_cases.py tests/host/test_lockout.py
+	@RECONCILER_FAULTS=1 RECONCILER_MOMENTS=all $(PYTEST) -n $(FAULT_WORKERS) --dist worksteal tests/test_cases.py tests/test_rollback_cases.py tests/test_snapshots.py \
+		tests/host/test_cases.py tests/host/test_lockout.py tests/cli/test_bad_values.py \
+		tests/host/test_spine.py::test_a_kill_anywhere_is_made_good tests/host/test_rollback.py::test_a_killed_rollback_is_finished
 
 .PHONY: check
 check: venv ## Format, lint, types, layers, generated files

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from typing import Any
+from zlib import crc32
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -12,6 +13,7 @@ from jsonschema import Draft202012Validator
 from reconciler.kinds import discover
 from reconciler.spec.annotations import fields_of
 from reconciler.spec.schema import host_schema
+from tests.breaking import some
 from tests.cli.command import Tree, everywhere, run
 from tests.cli.samples import BASES, Place, fields, is_valid, places, spec_with
 
@@ -60,13 +62,16 @@ def test_every_place_has_a_valid_text() -> None:
 
 @pytest.mark.parametrize("place", PLACES, ids=str)
 def test_forbidden_characters_in_every_text(untouched: Tree, place: Place) -> None:
-    """Control characters, line separators and bidirectional controls, written as escapes, are refused in every place for text."""
+    """Control characters, line separators and bidirectional controls, written as escapes, are refused in every place for text.
+
+    In the short form a third of them in each, all of them between the places.
+    """
     before = untouched.manifest()
     wrong = {
         name: problems
-        for name, character in FORBIDDEN.items()
+        for name, character in some([*FORBIDDEN.items()], crc32(str(place).encode()) % 3)
         for text in (f"{place.valid}{character}", f"{place.valid[:1]}{character}{place.valid[1:]}")
-        if (problems := _wrong(untouched, place.spec(text), advice="Remove the", only_validate=name != "escape"))
+        if (problems := _wrong(untouched, place.spec(text), advice="Remove the", only_validate=name not in ("escape", "bidi", "delete")))
     }
 
     assert {} == wrong
@@ -112,10 +117,13 @@ _SCHEMA = Draft202012Validator(host_schema(discover()))
 
 @pytest.mark.parametrize(("kind", "field"), fields())
 def test_wrong_types_in_every_field(untouched: Tree, kind: str, field: str) -> None:
-    """What the published schema does not accept is refused with the place of the field; nothing makes a traceback."""
+    """What the published schema does not accept is refused with the place of the field; nothing makes a traceback.
+
+    In the short form a third of the values in each, all of them between the fields.
+    """
     before, refused = untouched.manifest(), 0
     wrong: dict[str, list[str]] = {}
-    for value in VALUES:
+    for value in some(VALUES, crc32(f"{kind}.{field}".encode()) % 3):
         if value is None and (kind, field) == ("services", "exec_start"):
             continue  # null is as good as left out there, and what is missing has the place of the service
         name, base = BASES[kind]
@@ -128,7 +136,7 @@ def test_wrong_types_in_every_field(untouched: Tree, kind: str, field: str) -> N
         wrong |= {repr(value)[:20]: problems} if problems else {}
 
     assert {} == wrong
-    assert 5 < refused
+    assert refused
     assert before == untouched.manifest()
 
 

@@ -144,8 +144,8 @@ MUTANTS: tuple[Mutant, ...] = (
     _mutant(
         "the rights of the user before stay for the next one",
         "host/as_user.py",
-        "errand.rights if n == 0 or errand.rights != errands[n - 1].rights else None",
-        "errand.rights if n == 0 else None",
+        "if n == 0 or errand.rights != errands[n - 1].rights}",
+        "if n == 0}",
         "acting as the user",
         "tests/executor/test_batches.py",
     ),
