@@ -172,7 +172,8 @@ def test_needs_something():
 def _session(place: Path, *, skip: bool, insist: str, workers: str = "0") -> subprocess.CompletedProcess[str]:
     (place / "test_it.py").write_text(MODULE.format(skip=skip))
     options = ["-p", "xdist", "-p", "tests.left_out", "-p", "no:cacheprovider", "-n", workers, f"--rootdir={place}", "-c", os.devnull]
-    return _run(sys.executable, "-m", "pytest", *options, place, PYTHONPATH=str(REPOSITORY), RECONCILER_TEST_ALL=insist, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
+    environment = {"PYTHONPATH": str(REPOSITORY), "RECONCILER_TEST_ALL": insist, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    return _run(sys.executable, "-m", "pytest", *options, place, **environment)
 
 
 @pytest.mark.parametrize("workers", ["0", "2"])

@@ -135,7 +135,7 @@ class BootedHost(Truth):
                 raise HarnessError(f"systemd-nspawn ended with {nspawn.returncode}:\n{self.console()}")
             self.leader = _leader_of(nspawn.pid)
             # One that waits: to ask again and again takes as much of the processor as the boot.
-            if self.leader and os.path.exists(f"/proc/{self.leader}/root/run/systemd/private"):
+            if self.leader and Path(f"/proc/{self.leader}/root/run/systemd/private").exists():
                 found = self.run("systemctl", "is-system-running", "--wait", check=False, timeout=_BOOT_SECONDS).stdout.strip()
                 if found in ("running", "degraded"):
                     return

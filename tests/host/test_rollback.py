@@ -171,7 +171,10 @@ def test_what_was_changed_since_is_refused(booted: BootedHost) -> None:
 
 @pytest.mark.parametrize(
     "moment",
-    some(["state.intend.done:1", "write.renamed:2", "remove.removed:1", "state.step.begun:3", "state.settle.written:1", "state.end.begun:1"], 0),
+    some(
+        ["state.intend.done:1", "write.renamed:2", "remove.removed:1", "state.step.begun:3", "state.settle.written:1", "state.end.begun:1"],
+        0,
+    ),
 )
 def test_a_killed_rollback_is_finished(booted: BootedHost, moment: str) -> None:
     """Killed while it works, the same rollback finishes it: all is as before the run, and nothing is owed."""
