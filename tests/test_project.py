@@ -172,8 +172,8 @@ def test_needs_something():
 def _session(place: Path, *, skip: bool, insist: str, workers: str = "0") -> subprocess.CompletedProcess[str]:
     (place / "test_it.py").write_text(MODULE.format(skip=skip))
     options = ["-p", "xdist", "-p", "tests.left_out", "-p", "no:cacheprovider", "-n", workers, f"--rootdir={place}", "-c", os.devnull]
-    environment = {"PYTHONPATH": str(REPOSITORY), "RECONCILER_TEST_ALL": insist, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    return _run(sys.executable, "-m", "pytest", *options, place, **environment)
+    argv: list[str | Path] = [sys.executable, "-m", "pytest", *options, place]
+    return _run(*argv, PYTHONPATH=str(REPOSITORY), RECONCILER_TEST_ALL=insist, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
 
 
 @pytest.mark.parametrize("workers", ["0", "2"])
