@@ -24,7 +24,7 @@ from reconciler.engine.inside import Inside, nowhere
 from reconciler.engine.situation import Request, Situation
 from reconciler.host.environment import nanoseconds, now, throwaway_key
 from reconciler.host.hosts import machine_id, open_host, state_directory, static_hostname
-from reconciler.host.inside import ends_us
+from reconciler.host.inside import bond
 from reconciler.host.live import LiveHost
 from reconciler.host.state_read import read_memory
 from reconciler.kinds import discover
@@ -116,8 +116,8 @@ def check_options(options: PlanOptions) -> list[Diagnostic]:
 
 
 def inside_of(host: HostView) -> Inside:
-    """Which of a host's units this run is a part of: none, if it is not the machine that we run on."""
-    return ends_us if isinstance(host, LiveHost) and host.running else nowhere
+    """What a host's units are to this run: nothing, if it is not the machine that we run on."""
+    return bond if isinstance(host, LiveHost) and host.running else nowhere
 
 
 def plan_host(loaded: Loaded, options: PlanOptions, host: Host | SnapshotView | None = None, memory: Memory | None = None) -> Planned:

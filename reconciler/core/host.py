@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from enum import StrEnum
+from enum import Enum, StrEnum
 from typing import Protocol
 
 from reconciler.core.actions import Action, Attributes
 from reconciler.core.values import frozen
+
+
+class Bond(Enum):
+    """What a unit of systemd's is to this run.
+
+    PART: the run ends when it is stopped. TIED: its stop is handed on to a unit of which that is so.
+    """
+
+    NONE = "none"
+    TIED = "tied"
+    PART = "part"
 
 
 class FileType(StrEnum):

@@ -1,7 +1,7 @@
-"""Units that this very run is a part of: to stop or restart one would end the run in the middle of what it does.
+"""Units that this very run is a part of, or would end with: to stop or restart one would end the run in the middle of what it does.
 
-What such a unit needs stays owed, and the next apply that is no part of it does it. A start is among it: of a job that is still running
-systemd would wait for its end, and so for ours.
+What such a unit needs stays owed, and the next apply that is no part of it does it. A start and a reload of a unit that we are a part of
+are among it: of a job that is still running systemd would wait for its end, and so for ours.
 """
 
 from __future__ import annotations
@@ -10,34 +10,46 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from reconciler.core.actions import Step, Unit, UnitVerb
+from reconciler.core.host import Bond
 
-Inside = Callable[[str], bool]
-"""Whether stopping this unit ends us."""
+Inside = Callable[[str], Bond]
+"""What a unit is to this run."""
 
-_TOUCHING = (UnitVerb.START, UnitVerb.RELOAD, UnitVerb.RESTART)
-_WAITING = {UnitVerb.STOP: "a stop would end it", UnitVerb.START: "a start would wait for its end"}
-WORDS = "this run is a part of it, and leaves that to the next apply that is not"
+_TOUCHING = {Bond.NONE: (), Bond.TIED: (UnitVerb.RESTART,), Bond.PART: (UnitVerb.START, UnitVerb.RELOAD, UnitVerb.RESTART)}
+_ENDING = {
+    (Bond.PART, UnitVerb.STOP): "this run is a part of {} and a stop would end it",
+    (Bond.PART, UnitVerb.START): "this run is a part of {} and a start would wait for its end",
+    (Bond.TIED, UnitVerb.STOP): "a stop of {} would end a unit that is tied to it and that this run is a part of",
+}
+WORDS = {
+    Bond.PART: "this run is a part of it, and leaves that to the next apply that is not",
+    Bond.TIED: "a unit that is tied to it would end, and this run with it; it is left to the next apply that is no part of that",
+}
 
 
-def nowhere(_unit: str) -> bool:
+def nowhere(_unit: str) -> Bond:
     """We are a part of no unit that anything is done to."""
-    return False
+    return Bond.NONE
 
 
 def spared(steps: Iterable[Step], inside: Inside) -> Iterator[Step]:
-    """The steps, with what would touch the process that we are a part of as effects that stay owed."""
+    """The steps, with what would end this run, or wait for its end, as effects that stay owed."""
     for step in steps:
-        touching = isinstance(step.action, Unit) and step.action.verb in _TOUCHING
+        action = step.action
+        if not isinstance(action, Unit) or action.verb not in _TOUCHING[Bond.PART]:
+            yield step
+            continue
         every = frozenset(cause.address for cause in step.causes)
-        ours = frozenset(cause.address for cause in step.causes if inside(cause.unit)) if touching else frozenset()
-        if (rest := step.without(ours)) is not None:
+        ours = {cause.address: bond for cause in step.causes if action.verb in _TOUCHING[bond := inside(cause.unit)]}
+        if (rest := step.without(frozenset(ours))) is not None:
             yield rest
-        if ours and (mine := step.without(every - ours)) is not None:
-            yield replace(mine, causes=tuple(replace(cause, kept=WORDS) for cause in mine.causes), held=True)
+        if ours and (mine := step.without(every - ours.keys())) is not None:
+            yield replace(mine, causes=tuple(replace(cause, kept=WORDS[ours[cause.address]]) for cause in mine.causes), held=True)
 
 
 def refusal(steps: Iterable[Step], inside: Inside) -> str:
-    """Why these cannot be done from here: one of them stops what we are a part of, or starts it. Empty if none does."""
-    found = (step.action for step in steps if isinstance(step.action, Unit) and step.action.verb in _WAITING)
-    unit, verb = next(((unit, action.verb) for action in found for unit in action.units if inside(unit)), ("", UnitVerb.STOP))
-    return f"this run is a part of {unit} and {_WAITING[verb]}; run it from a login or from another unit" if unit else ""
+    """Why these cannot be done from here: one of them ends what we are a part of, or waits for its end. Empty if none does."""
+    actions = (step.action for step in steps if isinstance(step.action, Unit) and step.action.verb in (UnitVerb.STOP, UnitVerb.START))
+    asked = ((unit, (inside(unit), action.verb)) for action in actions for unit in action.units)
+    why = next((_ENDING[what].format(unit) for unit, what in asked if what in _ENDING), "")
+    return f"{why}; run it from a login or from another unit" if why else ""

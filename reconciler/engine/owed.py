@@ -73,7 +73,7 @@ def incurred(steps: Iterable[Step]) -> dict[Address, list[OwedRow]]:
             for cause in step.causes:
                 if cause.once or step.action.verb in OWABLE:
                     # A later run may be no part of the unit: this one's being it is no reason for anything then.
-                    held = step.held and cause.kept != inside.WORDS
+                    held = step.held and cause.kept not in inside.WORDS.values()
                     row = OwedRow(str(step.action.verb), cause.unit, cause.address, cause.why.removeprefix("still owed: "), held)
                     found.setdefault(cause.address, []).append(row)
         for row in gates.incurred(step):

@@ -49,7 +49,7 @@ def plan_rollback(
     simulator: Simulator,
     ours: inside.Inside = inside.nowhere,
 ) -> Rollback:
-    """Compare, refuse what must not be undone, and try the rest on a simulated host. `ours` says of a unit that we are a part of it."""
+    """Compare, refuse what must not be undone, and try the rest on a simulated host. `ours` says what a unit is to this run."""
     found = reversal(wish, view)
     found = replace(found, steps=tuple(inside.spared(found.steps, ours)))
     memory = wish.memory

@@ -25,7 +25,7 @@ class Request:
     that differ. `unprotect` are addresses whose protection is lifted for this run. `tool` is our version. `about` is what the journal says
     of the run besides: who began it. `started` is what is remembered of processes, by unit; `now_ns` is the time in nanoseconds since the
     epoch, 0 where there is none. `clock` is when the plan is made, on whatever machine, in seconds; 0: not told. `retry`: also what did not
-    pass its gate before. `inside` says of a unit that this run is a part of it.
+    pass its gate before. `inside` says what a unit is to this run.
     """
 
     spec: Spec

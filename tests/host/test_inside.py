@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.host.booted import BootedHost
 from tests.host.test_spine import SPEC, plan
 
@@ -17,9 +19,13 @@ done
 """
 
 
-def write(host: BootedHost, number: int, more: str = "") -> None:
+MIDDLE = "[Unit]\nPartOf=other.service\n[Service]\nExecStart=/usr/bin/sleep infinity\n"
+"""Between the agent and the other one."""
+
+
+def write(host: BootedHost, number: int, more: str = "", *, agent: int = 0) -> None:
     """A version of the agent, and of a service beside it."""
-    services = f"  agent: {{exec_start: [/opt/agent], environment: {{NUMBER: {number}}}{more}}}\n"
+    services = f"  agent: {{exec_start: [/opt/agent], environment: {{NUMBER: {agent or number}}}{more}}}\n"
     services += f"  other: {{exec_start: [/usr/bin/sleep, infinity], environment: {{NUMBER: {number}}}}}\n"
     host.write(SPEC, f"version: 1\nhost: testhost\nservices:\n{services}")
 
@@ -71,3 +77,37 @@ def test_an_apply_does_not_end_the_service_that_it_runs_in(booted: BootedHost) -
     assert "0" == code, said
     assert agent != booted.life("agent.service")
     plan(booted)
+
+
+@pytest.mark.parametrize("tie", ["Requires", "StopPropagatedFrom"])
+def test_an_apply_does_not_end_what_its_service_is_tied_to(tie: str, booted: BootedHost) -> None:
+    """systemd hands a restart on to what is tied: it is left to an apply from elsewhere, with the reason. A stop is refused."""
+    tied = ", requires: [middle.service]" if tie == "Requires" else f", directives: {{Unit: {{{tie}: middle.service}}}}"
+    booted.write("/opt/agent", AGENT, "0755")
+    booted.write("/etc/systemd/system/middle.service", MIDDLE)
+    booted.run("systemctl", "start", "middle.service")
+    write(booted, 1, tied)
+    booted.reconciler("apply", SPEC, "--auto-approve")
+    agent, other = booted.life("agent.service"), booted.life("other.service")
+    write(booted, 2, tied, agent=1)
+    code, said = from_inside(booted)
+
+    assert "0" == code, said
+    assert "a unit that is tied to it would end, and this run with it" in said
+    assert (agent, other) == (booted.life("agent.service"), booted.life("other.service"))
+    assert "NUMBER=2" in booted.show("other.service", "Environment")["Environment"]
+
+    booted.write(SPEC, booted.read(SPEC).replace("other: {", "other: {state: stopped, "))
+    code, said = from_inside(booted)
+
+    assert "4" == code, said
+    assert "a stop of other.service would end a unit that is tied to it" in said
+    assert (agent, other) == (booted.life("agent.service"), booted.life("other.service"))
+
+    # systemd is the judge: with the other one the agent ends, from here.
+    write(booted, 3, tied, agent=1)
+    booted.reconciler("apply", SPEC, "--auto-approve")
+    booted.run("systemctl", "stop", "other.service")
+
+    assert other != booted.life("other.service")
+    assert ["inactive"] * 2 == [booted.show(f"{name}.service", "ActiveState")["ActiveState"] for name in ("middle", "agent")]
