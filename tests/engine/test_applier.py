@@ -221,6 +221,38 @@ def test_a_failed_unit_of_a_merged_call_fails_alone() -> None:
     assert [Unit(UnitVerb.RESTART, ("b.service",))] == [step.action for step in plan_of(spec, host, notes.memory()).steps]
 
 
+def test_what_does_not_start_has_been_read_all_the_same() -> None:
+    """New units whose start fails: systemd reads what was written after it, and nothing of that is owed."""
+    host, notes, done = host_of(), Notes(), list[UnitVerb]()
+
+    def before(action: Action) -> Receipt | None:
+        done.extend([action.verb] if isinstance(action, Unit) else [])
+        return Receipt(failed=dict.fromkeys(action.units, "no")) if isinstance(action, Unit) and action.units else None
+
+    spec = {"services": {name: {"exec_start": ["/usr/bin/sleep", "1"]} for name in ("a", "b")}}
+    result = applied(spec, Wrapped(host, before), notes)
+
+    assert [UnitVerb.START, UnitVerb.DAEMON_RELOAD] == done
+    assert [Status.FAILED] * 2 == [outcome.status for outcome in result.outcomes.values()]
+    assert {} == notes.owed
+
+
+def test_what_could_not_be_written_is_not_read() -> None:
+    """A unit file that cannot be written: there is no reload and no start for it, and nothing of them is owed."""
+    host, notes, done = host_of(), Notes(), list[UnitVerb]()
+
+    def before(action: Action) -> None:
+        done.extend([action.verb] if isinstance(action, Unit) else [])
+        if getattr(action, "path", "").endswith("/a.service"):
+            raise ActionFailed("no space", "the disk is full")
+
+    result = applied({"services": {"a": {"exec_start": ["/usr/bin/sleep", "1"]}}}, Wrapped(host, before), notes)
+
+    assert [] == done
+    assert Status.FAILED == result.outcomes[address("services.a")].status
+    assert {} == notes.owed
+
+
 def test_dependants_of_a_failure_are_skipped_with_the_reason() -> None:
     """A file in a directory that could not be made, and the service that runs it, are skipped and say what they need."""
     host, notes = host_of(), Notes()
