@@ -89,4 +89,4 @@ def test_killed_at_a_call() -> None:
 
     assert [] == wrong, f"seed {seed}, {len(wrong)} of {len(killed)} points:\n" + "\n".join(wrong[:20])
     assert len(killed) >= 0.9 * len(kinds), f"seed {seed}: only {len(killed)} of {len(kinds)} kills came about"
-    assert any(".reconciler." in one for one in caught), f"seed {seed}: {_PLANTED}, and nobody noticed: {caught}"
+    assert any("reconciler." in one for one in caught), f"seed {seed}: {_PLANTED}, and nobody noticed: {caught}"
