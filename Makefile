@@ -74,8 +74,9 @@ test-faults: venv ## The full form of every harness (crashes, errors, power cuts
 	@$(BIN)/python -m tests.faults.report --show
 
 .PHONY: test-cases
-test-cases: venv ## All cases in every respect, on booted hosts too, where `make test` takes some (root)
-	@RECONCILER_FAULTS=1 RECONCILER_MOMENTS=all $(PYTEST) -n $(FAULT_WORKERS) --dist worksteal tests/test_cases.py tests/test_rollback_cases.py tests/test_snapshots.py \
+test-cases: venv ## All cases, bad values and booted kills, where `make test` takes some (root)
+	@RECONCILER_FAULTS=1 RECONCILER_MOMENTS=all $(PYTEST) -n $(FAULT_WORKERS) --dist worksteal \
+		tests/test_cases.py tests/test_rollback_cases.py tests/test_snapshots.py \
 		tests/host/test_cases.py tests/host/test_lockout.py tests/cli/test_bad_values.py \
 		tests/host/test_spine.py::test_a_kill_anywhere_is_made_good tests/host/test_rollback.py::test_a_killed_rollback_is_finished
 

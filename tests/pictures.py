@@ -45,9 +45,9 @@ def picture(world: World) -> Picture:
     units = sorted({path.rpartition("/")[2] for path in paths if path.endswith(".service")} | world.simulated.started.keys())
     states = world.simulated.units(units)
     # What does not run systemd may have loaded or have forgotten: it takes that up when it likes.
-    kept = {name for name in units if states[name].load == "loaded" and states[name].active != "inactive"}
-    words = {name: (state.load if name in kept else "", state.active, state.sub) for name, state in states.items()}
-    loaded = {name: world.simulated.loaded(name) for name in kept}
+    either = {name for name, state in states.items() if state.active == "inactive" and state.load in ("loaded", "not-found")}
+    words = {name: ("" if name in either else state.load, state.active, state.sub) for name, state in states.items()}
+    loaded = {name: world.simulated.loaded(name) for name in units if states[name].load == "loaded" and name not in either}
     return Picture(paths, words, loaded, dict(world.simulated.started), ledger, owed)
 
 

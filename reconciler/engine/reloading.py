@@ -7,7 +7,7 @@ links, and comes while what was started is watched (docs/decisions/2026-11-28-ne
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from reconciler.core.actions import ABSENT, Action, MakeLink, Step, Unit, UnitVerb, WriteFile, path_of
 from reconciler.core.host import HostView
@@ -42,7 +42,7 @@ def _can_wait(reload: Step, steps: Sequence[Step], view: HostView) -> bool:
     if not started or not started <= new.keys() or any(step.held or not _is(step.action, UnitVerb.START) for step in verbs):
         return False
     reasons = {cause.address for step in new.values() for cause in step.causes}
-    if any(cause.address not in reasons for cause in reload.causes) or any(_is_read(step.action, new) for step in steps):
+    if any(cause.address not in reasons for cause in reload.causes) or any(_is_read(step.action) for step in steps):
         return False
     return all(state.load == "not-found" for state in view.units(sorted(new)).values())
 
@@ -55,10 +55,10 @@ def _new_unit(action: Action) -> str:
     return name if directory == _UNITS else ""
 
 
-def _is_read(action: Action, new: Mapping[str, Step]) -> bool:
+def _is_read(action: Action) -> bool:
     """Whether it changes something, other than a new unit and links to be followed at the next boot, that systemd may read."""
     path = path_of(action)
-    if path is None or _new_unit(action) in new:
+    if path is None or _new_unit(action):
         return False
     if isinstance(action, MakeLink) and path.startswith(f"{_UNITS}/") and path.rpartition("/")[0].endswith(_LINKS):
         return False

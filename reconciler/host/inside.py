@@ -32,7 +32,10 @@ def _ends_us(unit: str) -> bool:
 
 @cache
 def _above(own: tuple[str, ...]) -> frozenset[str]:
-    """What the units that we end with are tied to, and what that is tied to."""
+    """What the units that we end with are tied to, and what that is tied to.
+
+    Not of scopes: they are made for sessions, not declared, and hang on nothing that a spec could stop.
+    """
     found: set[str] = set()
     left = {unit for unit in own if unit.endswith(".service") and _ends_us(unit)}
     while left:

@@ -16,10 +16,12 @@ from dataclasses import replace
 
 from reconciler.core.actions import Unit, UnitVerb
 from reconciler.core.host import ActionFailed, HostError, Receipt, UnitState, Unreadable
+from reconciler.core.patterns import Late
 from reconciler.host.run import Begun, Result, TimedOut, begin, escape, run
 from reconciler.host.unit_results import Properties, blocks, last_words, verdict
 
 _UNITS = "/etc/systemd/system"
+_NOT_FOUND = Late(r"Unit (\S+) not found\.$")
 _INVOCATIONS = "/run/systemd/units"
 _ASK_TIMEOUT = 30.0
 _VERB_TIMEOUT = 900.0
@@ -314,7 +316,7 @@ def _start(verb: UnitVerb, names: Sequence[str]) -> Result:
     milliseconds: what comes within the tick of a look is not found. A reload looks anew.
     """
     result = _systemctl(verb, names)
-    unseen = [name for name in names if _is_unseen(name, result)]
+    unseen = [name for name in names if _lacks_unseen(name, result)]
     if not unseen:
         return result
     _systemctl(UnitVerb.DAEMON_RELOAD, ())
@@ -322,9 +324,10 @@ def _start(verb: UnitVerb, names: Sequence[str]) -> Result:
     return Result(result.rc, b"", again.err + b"\n" + result.err)
 
 
-def _is_unseen(name: str, said: Result) -> bool:
-    """Whether systemctl did not find a unit whose file is there."""
-    return said.rc != 0 and _said_of(name, said).endswith(f"Unit {name} not found.") and os.path.lexists(f"{_UNITS}/{name}")
+def _lacks_unseen(name: str, said: Result) -> bool:
+    """Whether what was not found, the unit or one that it requires, has its file there."""
+    missing = _NOT_FOUND.search(_said_of(name, said)) if said.rc else None
+    return missing is not None and os.path.lexists(f"{_UNITS}/{missing[1]}")
 
 
 def _show(names: Sequence[str]) -> dict[str, Properties]:

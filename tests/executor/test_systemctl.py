@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Callable
@@ -216,25 +217,28 @@ def test_what_may_have_failed_is_looked_at_before_it_starts(
 
 
 def test_a_unit_that_systemd_has_not_noticed_is_started_after_a_reload(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Of what was not found that alone is asked for again whose file is there; what the others failed of is still told."""
+    """Of what was not found that alone is asked for again whose file is there, and what requires it; the others' failure is still told."""
     told: list[tuple[str, ...]] = []
-    first = b"".join(b"Failed to start %b: Unit %b not found.\n" % (name, name) for name in (b"new.service", b"none.service"))
+    missing = {b"new.service": b"new.service", b"none.service": b"none.service", b"user.service": b"new.service"}
+    first = b"".join(b"Failed to start %b: Unit %b not found.\n" % (name, lacks) for name, lacks in missing.items())
 
     def answer(argv: list[str], **_: object) -> Result:
         words = [word for word in argv[1:] if not word.startswith("-")]
         told.append(tuple(words))
         begun = [one for one in told if one[0] == "start"]
         if words[0] == "list-units":
-            return Result(0, LISTED.replace(b"a.service", b"new.service") if len(begun) > 1 else LISTED, b"")
+            listed = json.loads(LISTED)
+            running = [{**listed[0], "unit": name} for name in ("new.service", "user.service")] if len(begun) > 1 else []
+            return Result(0, json.dumps([*listed, *running]).encode(), b"")
         return Result(5, b"", first) if words[0] == "start" and len(begun) == 1 else Result(0, b"", b"")
 
     monkeypatch.setattr(systemd, "run", answer)
     monkeypatch.setattr(systemd, "_UNITS", str(tmp_path))
     monkeypatch.setattr(systemd, "_INVOCATIONS", str(tmp_path))
     (tmp_path / "new.service").write_text("")
-    found = Systemd().execute(Unit(UnitVerb.START, ("new.service", "none.service")))
+    found = Systemd().execute(Unit(UnitVerb.START, ("new.service", "none.service", "user.service")))
 
-    assert [("start", "new.service", "none.service"), ("daemon-reload",), ("start", "new.service")] == [
+    assert [("start", "new.service", "none.service", "user.service"), ("daemon-reload",), ("start", "new.service", "user.service")] == [
         words for words in told if words[0] not in ("list-units", "show", "reset-failed")
     ]
     assert ["none.service"] == list(found.failed or {})

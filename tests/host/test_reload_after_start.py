@@ -18,6 +18,19 @@ timers:
 """
 UNITS = ("one.service", "two.service", "nightly.timer")
 
+HIDE = """\
+import os, subprocess
+D = "/etc/systemd/system/"
+RUNS = "[Service]\\nExecStart=/usr/bin/sleep infinity\\n"
+open(D + "first.service", "w").write(RUNS)
+open(D + "needs-it.service", "w").write("[Unit]\\nRequires=hidden.service\\n" + RUNS)
+subprocess.run(["systemctl", "start", "first.service"], check=True)
+seen = os.stat(D)
+open(D + "hidden.service", "w").write(RUNS)
+os.utime(D, ns=(seen.st_atime_ns, seen.st_mtime_ns))
+"""
+"""As within one tick: systemd has looked, a file has come, and the directory has the time of before."""
+
 
 def _verbs(host: BootedHost) -> list[str]:
     """The verbs of the first run, as its record has them."""
@@ -87,17 +100,12 @@ def test_what_a_generator_reads_comes_before_the_start(booted: BootedHost) -> No
 
 
 def test_a_file_that_systemd_has_not_noticed(booted: BootedHost) -> None:
-    """A unit that came within the tick of the last look at its directory is started; `systemctl start` alone does not find it."""
-    booted.write(
-        "/root/hide.py",
-        "import os, subprocess\nD = '/etc/systemd/system/'\nU = '[Service]\\nExecStart=/usr/bin/sleep infinity\\n'\n"
-        "open(D + 'first.service', 'w').write(U)\nsubprocess.run(['systemctl', 'start', 'first.service'], check=True)\n"
-        "seen = os.stat(D)\nopen(D + 'hidden.service', 'w').write(U)\nos.utime(D, ns=(seen.st_atime_ns, seen.st_mtime_ns))\n",
-    )
+    """A unit that came within the tick of the last look at its directory is started for what requires it; systemctl does not find it."""
+    booted.write("/root/hide.py", HIDE)
     booted.run("/opt/reconciler/bin/python", "/root/hide.py")
     alone = booted.run("systemctl", "start", "hidden.service", check=False)
-    ours = booted.reconciler("service", "start", "--all", "hidden")
+    ours = booted.reconciler("service", "start", "--all", "needs-it")
 
     assert "Unit hidden.service not found." in alone.stderr
     assert 0 == ours.returncode
-    assert "active" == booted.show("hidden.service", "ActiveState")["ActiveState"]
+    assert ["active"] * 2 == [booted.show(f"{name}.service", "ActiveState")["ActiveState"] for name in ("hidden", "needs-it")]
