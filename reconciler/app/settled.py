@@ -102,7 +102,7 @@ def _as_remembered(memory: Memory, host: HostView, whole: Mapping[str, bool]) ->
         of_kind[address.kind].append(address)
     for name, addresses in of_kind.items():
         seen = observer(name)(host, sorted(addresses))
-        if any(seen[address].others for address in addresses):
+        if any(seen[address].others or seen[address].refusal for address in addresses):
             return False
         if not all(
             _shows(concealed(seen[address], memory.rows[address], memory.key), memory.rows[address], whole[name]) for address in addresses

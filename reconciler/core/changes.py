@@ -14,6 +14,10 @@ from reconciler.core.values import frozen
 Document = dict[str, Any]
 """JSON-able data of one shape for desired, observed and last applied. An absent object is None, never an empty Document."""
 
+LOAD = "load"
+"""The key of an observed document that says what systemd's LoadState is where it refuses a unit. No desired document has it, and it always
+counts as a difference: the object is not as declared, whatever its file says."""
+
 
 class Verb(StrEnum):
     """What happens to a part. The value is the symbol."""
@@ -62,13 +66,15 @@ class Observed:
 
     `document` has only what the host states, never our defaults. `private` is for the kind's own `actions` (process states,
     which links exist); it is not compared. `unreadable` says why nothing is known. `others` are files of others that have a say in
-    what the object does, and that no action of ours changes: they are told in every plan (`Kind.others`).
+    what the object does, and that no action of ours changes: they are told in every plan (`Kind.others`). `refusal` says in whose words and
+    why the host does not take what is there: systemd's, of a unit file.
     """
 
     document: Document | None
     private: Mapping[str, Any] = field(default_factory=nothing)
     unreadable: str = ""
     others: tuple[str, ...] = ()
+    refusal: str = ""
 
 
 @frozen

@@ -52,13 +52,20 @@ class Entry:
 class UnitState:
     """systemd's view of one unit, in systemctl's words. A unit that is not loaded is `not-found`/`inactive`/`dead`.
 
-    `invocation` is the InvocationID of the running process, empty when it does not run.
+    `invocation` is the InvocationID of the running process, empty when it does not run. `refusal` is why systemd does not load the unit
+    file that is there, in its own words, where it is asked for them.
     """
 
     load: str = "not-found"
     active: str = "inactive"
     sub: str = "dead"
     invocation: str = ""
+    refusal: str = ""
+
+    @property
+    def refused(self) -> bool:
+        """Whether systemd has read its unit file and does not take it: a process of it runs on, and none can be started."""
+        return self.load in ("bad-setting", "error")
 
 
 @frozen

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from reconciler.core.changes import Document, FieldChange, Origin
+from reconciler.core.changes import LOAD, Document, FieldChange, Origin
 from reconciler.core.state import GOING
 
 
@@ -18,11 +18,13 @@ def differences(before: Document | None, after: Document, *, whole: bool = True,
     if before is None:
         return list(_leaves((), {}, after))
     seen = {key: before[key] for key in after if key in before}
+    refused: list[tuple[str, ...]] = [(LOAD,)] if LOAD in before else []
     if seen == after:
-        return []
+        return refused
     if not any(isinstance(value, dict) for value in after.values()):
-        return [(key,) for key in after if seen.get(key) != after[key]]
-    return [path for path in _deep(seen, after) if whole or _at(after, path) is not None or _at(ours, path) is not None]
+        return [*((key,) for key in after if seen.get(key) != after[key]), *refused]
+    told = [path for path in _deep(seen, after) if whole or _at(after, path) is not None or _at(ours, path) is not None]
+    return [*told, *refused]
 
 
 def _deep(before: Document, after: Document) -> list[tuple[str, ...]]:
@@ -122,6 +124,8 @@ def _origin(
     if applied is None:
         return Origin.INTENT if observed is None else Origin.ADOPTION
     was, wanted = _at(applied, path), _at(desired, path)
+    if path == (LOAD,):  # whoever broke it: no policy about drift leaves a unit that cannot be started
+        return Origin.INTENT
     if was == wanted:
         # What we were interrupted in is nobody else's doing, whatever the policy about drift. Of a removal that is every step of the way:
         # it began with what we had left there.

@@ -131,7 +131,7 @@ def _not_again(draft: _Draft, refused: Mapping[Address, OwedRow]) -> None:
 
 def _of_others(request: Request, situation: Situation) -> list[Diagnostic]:
     """What others have put beside what is declared, whether or not anything is to be done."""
-    concerned = [address for address, seen in situation.observed.items() if seen.others and address in situation.parts]
+    concerned = [address for address, seen in situation.observed.items() if (seen.others or seen.refusal) and address in situation.parts]
     return [
         found
         for address in concerned

@@ -55,5 +55,10 @@ def not_converged(addresses: Collection[Address], situation: Situation, request:
             by_hand = only_reported(address, situation, request.kinds, request.tool)
             left = [path for path in left if path not in by_hand]
         if seen.unreadable or left:
-            result[address] = seen.unreadable or "did not converge: " + ", ".join(".".join(path) for path in left)
+            result[address] = seen.unreadable or _why(left, seen.refusal)
     return result
+
+
+def _why(left: Iterable[tuple[str, ...]], refusal: str) -> str:
+    words = "did not converge: " + ", ".join(".".join(path) for path in left)
+    return f"{words}: {refusal}" if refusal else words

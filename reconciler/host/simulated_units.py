@@ -30,11 +30,14 @@ class SimulatedUnits:
         self._files = files
         self._states: dict[str, UnitState] = {}
         self._loaded: dict[str, bytes | None] = {}
+        self._reread = False
 
     def units(self, names: Sequence[str]) -> dict[str, UnitState]:
         """The state of these units."""
         asked = [name for name in names if name not in self._states]
         below = self._base.units(asked) if asked else {}
+        if self._reread:  # whether systemd takes what it refused before is seen when it reads it
+            below = {name: replace(state, load="loaded", refusal="") if state.refused else state for name, state in below.items()}
         return {name: self._states.get(name) or below.get(name, _NOT_FOUND) for name in names}
 
     def loaded(self, name: str) -> bytes | None:
@@ -48,6 +51,7 @@ class SimulatedUnits:
 
     def daemon_reload(self, _names: Sequence[str]) -> dict[str, str]:
         """What is on disk becomes what is loaded; a running unit whose file is gone runs on."""
+        self._reread = True
         changed = (path.rpartition("/")[2] for path in self._files.touched() if path.rpartition("/")[0] in UNIT_DIRECTORIES)
         for name in {*changed, *self._states}:
             state = self.units([name])[name]
@@ -56,7 +60,7 @@ class SimulatedUnits:
                 # systemd unloads what neither runs nor is wanted by anything.
                 self._states[name] = state if load == "loaded" and state.active == "failed" else _NOT_FOUND
             else:
-                self._states[name] = replace(state, load=load)
+                self._states[name] = replace(state, load=load, refusal="")
         return {}
 
     def start(self, names: Sequence[str]) -> dict[str, str]:

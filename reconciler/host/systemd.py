@@ -17,8 +17,8 @@ from dataclasses import replace
 from reconciler.core.actions import Unit, UnitVerb
 from reconciler.core.host import ActionFailed, HostError, Receipt, UnitState, Unreadable
 from reconciler.core.patterns import Late
-from reconciler.host.run import Begun, Result, TimedOut, begin, escape, run
-from reconciler.host.unit_results import Properties, blocks, last_words, verdict
+from reconciler.host.run import Begun, Result, TimedOut, begin, run
+from reconciler.host.unit_results import GAVE_UP, RUNNING, Properties, blocks, is_about, last_words, load_error, refused, said_of, verdict
 
 _UNITS = "/etc/systemd/system"
 _NOT_FOUND = Late(r"Unit (\S+) not found\.$")
@@ -26,9 +26,6 @@ _INVOCATIONS = "/run/systemd/units"
 _ASK_TIMEOUT = 30.0
 _VERB_TIMEOUT = 900.0
 """Seconds. Above any sensible TimeoutStartSec (systemd's default is 90); a unit without a limit of its own is given up on."""
-
-_GAVE_UP = 124
-"""The exit code of timeout(1)."""
 
 _LIST = ["systemctl", "list-units", "--all", "--output=json", "--no-pager"]
 _LIST_CAP = 64 << 20
@@ -45,9 +42,8 @@ _PROPERTIES = (
     "Id,Names,Type,LoadState,LoadError,ActiveState,SubState,Result,ExecMainCode,ExecMainStatus,ConditionResult,"
     "ConditionTimestampMonotonic,NRestarts,InvocationID"
 )
-_RUNNING = frozenset({"active", "reloading", "refreshing"})
 _STOPPED = frozenset({"inactive", "failed"})
-_UP = _RUNNING | {"activating"}
+_UP = RUNNING | {"activating"}
 """What is taken for running, unless it is seen waiting for its restart."""
 
 
@@ -94,7 +90,7 @@ class Systemd:
             return {}
         self._listed = self._list()
         known = {name: self._listed.get(name, UnitState()) for name in names}
-        found = _with_invocations(known)
+        found = _with_reasons(_with_invocations(known))
         return found | self._looked_at_again(found) if self.patience else found
 
     def _looked_at_again(self, found: Mapping[str, UnitState]) -> dict[str, UnitState]:
@@ -156,27 +152,30 @@ class Systemd:
         if not first.keys() >= set(names):
             self.forget()
             first, self._since = self.units(names), time.monotonic()
-        watched = {name: first[name].invocation for name in names if first[name].active in _RUNNING}
+        watched = {name: first[name].invocation for name in names if first[name].active in RUNNING}
         _watch(watched, self._since + seconds)
         self.forget()
         now = self.units(names)
-        replaced = frozenset(name for name in names if now[name].active in _RUNNING and now[name].invocation != first[name].invocation)
-        doubtful = {name: first[name].invocation for name in names if now[name].active not in _RUNNING or name in replaced}
+        replaced = frozenset(name for name in names if now[name].active in RUNNING and now[name].invocation != first[name].invocation)
+        doubtful = {name: first[name].invocation for name in names if now[name].active not in RUNNING or name in replaced}
         return _verdicts(doubtful, replaced=replaced)[0]
 
     def start(self, verb: UnitVerb, names: Sequence[str]) -> Receipt:
         """`start` or `restart`; blocks until systemd has finished with each."""
         # What systemd had not even loaded when it was last asked has not failed: of new units nothing is asked before they start.
         known = [name for name in names if self._latest is None or name in self._latest]
-        self._reset_failed(name for name, state in self.units(known).items() if state.active == "failed")
+        before = self.units(known)
+        self._reset_failed(name for name, state in before.items() if state.active == "failed")
         result = _start(verb, names)
         self._since = time.monotonic()
         self.forget()
         states = self.units(names)
         self._started = {**self._started, **states}
         self._moments |= dict.fromkeys(names, self._since)
-        doubtful = {name: "" for name, state in states.items() if state.active not in _RUNNING}
-        return _judged(*_verdicts(doubtful, said=result))
+        held_up = refused(before if verb is UnitVerb.RESTART else {}, states, result)
+        doubtful = {name: "" for name, state in states.items() if state.active not in RUNNING}
+        failed, notes = _verdicts(doubtful, said=result)
+        return _judged({**held_up, **failed}, notes)
 
     def stop(self, names: Sequence[str]) -> Receipt:
         """`stop`. A unit that is not loaded is stopped.
@@ -196,7 +195,7 @@ class Systemd:
         self._moments |= dict.fromkeys(names, time.monotonic())
         if result.rc == 0:
             return Receipt()
-        said = {name: _said_of(name, result) for name in names}
+        said = {name: said_of(name, result) for name in names}
         if not any(said.values()):
             return _receipt(dict.fromkeys(names, result.message))
         return _receipt({name: words for name, words in said.items() if words})
@@ -220,7 +219,7 @@ class Systemd:
     def fallen(self, name: str, invocation: str) -> Receipt:
         """What is to be said of a unit whose process, that of this invocation, is there no more; empty: there was none."""
         self.forget()
-        replaced = frozenset([name]) if invocation and self.units([name])[name].active in _RUNNING else frozenset[str]()
+        replaced = frozenset([name]) if invocation and self.units([name])[name].active in RUNNING else frozenset[str]()
         return _judged(*_verdicts({name: invocation}, replaced=replaced))
 
     def last_words(self, invocation: str) -> str:
@@ -284,6 +283,12 @@ def _with_invocations(units: dict[str, UnitState]) -> dict[str, UnitState]:
     return {name: replace(state, invocation=known.get(name) or "") for name, state in units.items()}
 
 
+def _with_reasons(units: dict[str, UnitState]) -> dict[str, UnitState]:
+    """The units with systemd's reason where it refuses a unit file: it is in the journal only."""
+    refused = [name for name, state in units.items() if state.refused][:_MOST_JOURNALS]
+    return units | {name: replace(units[name], refusal=_load_error(name)) for name in refused}
+
+
 def _invocation(name: str) -> str | None:
     """The InvocationID of a unit's process, empty without one; None when systemd keeps no links."""
     try:
@@ -306,7 +311,7 @@ def _systemctl(verb: UnitVerb, names: Sequence[str]) -> Result:
     try:
         return run(["systemctl", "--no-ask-password", "--no-pager", verb.value, "--", *names], timeout=_VERB_TIMEOUT)
     except TimedOut:
-        return Result(_GAVE_UP, b"", f"systemd was still at it after {_VERB_TIMEOUT:g} s".encode())
+        return Result(GAVE_UP, b"", f"systemd was still at it after {_VERB_TIMEOUT:g} s".encode())
 
 
 def _start(verb: UnitVerb, names: Sequence[str]) -> Result:
@@ -321,12 +326,14 @@ def _start(verb: UnitVerb, names: Sequence[str]) -> Result:
         return result
     _systemctl(UnitVerb.DAEMON_RELOAD, ())
     again = _systemctl(verb, unseen)
-    return Result(result.rc, b"", again.err + b"\n" + result.err)
+    lines = result.err.decode("utf-8", "replace").splitlines()
+    of_others = "\n".join(line for line in lines if not any(is_about(name, line) for name in unseen))
+    return Result(again.rc or (result.rc if of_others.strip() else 0), b"", again.err + b"\n" + of_others.encode())
 
 
 def _lacks_unseen(name: str, said: Result) -> bool:
     """Whether what was not found, the unit or one that it requires, has its file there."""
-    missing = _NOT_FOUND.search(_said_of(name, said)) if said.rc else None
+    missing = _NOT_FOUND.search(said_of(name, said)) if said.rc else None
     return missing is not None and os.path.lexists(f"{_UNITS}/{missing[1]}")
 
 
@@ -357,14 +364,6 @@ def _is_starting_again(said: Properties) -> bool:
     return said.get("ActiveState") == "activating" and said.get("SubState") != _RESTARTING and said.get("NRestarts", "0") != "0"
 
 
-def _said_of(name: str, result: Result) -> str:
-    """What systemctl printed about one unit."""
-    if result.rc == _GAVE_UP:
-        return result.message
-    lines = result.err.decode("utf-8", "replace").splitlines()
-    return escape(next((line.strip() for line in lines if name in (word.strip('",.:') for word in line.split())), ""))
-
-
 def _verdicts(
     doubtful: Mapping[str, str], *, said: Result | None = None, replaced: frozenset[str] = frozenset()
 ) -> tuple[dict[str, str], dict[str, str]]:
@@ -379,8 +378,10 @@ def _verdicts(
         known = properties.get(name, {})
         # Since it was found not to run it may have been started again.
         another = known.get("InvocationID") != invocation if invocation else known.get("NRestarts", "0") != "0"
-        again = another and known.get("ActiveState") in _RUNNING
-        found = verdict(known, _said_of(name, said) if said and said.rc else "", replaced=name in replaced or again)
+        again = another and known.get("ActiveState") in RUNNING
+        found = verdict(known, said_of(name, said) if said and said.rc else "", replaced=name in replaced or again)
+        if known.get("LoadState") in ("bad-setting", "error") and (reason := _load_error(name)):
+            found = replace(found, words=f"{found.words.rstrip('.')}: {reason}")
         if found.failed:
             asked = len(failed) < _MOST_JOURNALS
             failed[name] = found.words + (_journal(invocation or known.get("InvocationID", ""), found.words) if asked else "")
@@ -399,6 +400,15 @@ def _journal(invocation: str, said: str = "") -> str:
     except HostError:
         return ""
     return last_words(result.out, said)
+
+
+def _load_error(name: str) -> str:
+    """What PID 1 wrote when it last refused the unit file of a unit; empty if it cannot be had."""
+    argv = ["journalctl", "--no-pager", "--quiet", "--boot", "--output=cat", "--lines=30", "--priority=err", "_PID=1", f"UNIT={name}"]
+    try:
+        return load_error(name, run(argv, timeout=_ASK_TIMEOUT).out)
+    except HostError:
+        return ""
 
 
 def _judged(failed: Mapping[str, str], notes: Mapping[str, str]) -> Receipt:

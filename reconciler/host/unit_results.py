@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from reconciler.core.host import UnitState
 from reconciler.core.patterns import Late
 from reconciler.core.values import frozen
-from reconciler.host.run import escape
+from reconciler.host.run import Result, escape
 
 Properties = Mapping[str, str]
+RUNNING = frozenset({"active", "reloading", "refreshing"})
+GAVE_UP = 124
+"""The exit code of timeout(1)."""
+_NO_JOB = "Failed to "
+"""How systemctl begins to tell what systemd would not even try."""
 _LONGEST, _LAST = 400, 8
 """Characters kept of one journal line, and how many of the last lines."""
 _KNOWN = Late(
@@ -17,6 +23,7 @@ _KNOWN = Late(
 )
 """What systemd says of every start and end, beside the result that stands in front of the journal."""
 _EXITED = Late(r"\S+\.service: Main process exited, code=")
+_PARSED = Late(r"/\S+:\d+: ")
 STATUS = "ExecMainStatus="
 
 _EXIT = {
@@ -67,6 +74,39 @@ def verdict(properties: Properties, said: str = "", *, replaced: bool = False) -
     return Verdict(words, failed=bool(words))
 
 
+def said_of(name: str, result: Result) -> str:
+    """The line that systemctl printed about one unit; empty if there is none."""
+    if result.rc == GAVE_UP:
+        return result.message
+    lines = result.err.decode("utf-8", "replace").splitlines()
+    return escape(next((line.strip() for line in lines if is_about(name, line)), ""))
+
+
+def is_about(name: str, line: str) -> bool:
+    """Whether a line that systemctl printed names this unit."""
+    return name in (word.strip('",.:') for word in line.split())
+
+
+def refused(before: Mapping[str, UnitState], after: Mapping[str, UnitState], result: Result) -> dict[str, str]:
+    """Units that run and that systemd would not restart or start, with its reason. `before` has the state of those to be restarted.
+
+    It refuses a transaction as a whole: a required unit is missing or masked, or would have to be stopped. Nothing is stopped then, so the
+    unit is active, with the process that it had.
+    """
+    running = [name for name, state in after.items() if state.active in RUNNING]
+    if before:
+        old = [name for name in running if name in before and before[name].active in RUNNING and before[name].invocation]
+        same = [name for name in old if before[name].invocation == after[name].invocation]
+        return {name: f"not restarted, the old process runs on: {_reason(name, after[name], result)}" for name in same}
+    words = {name: said_of(name, result) for name in running} if result.rc not in (0, GAVE_UP) else {}
+    return {name: line for name, line in words.items() if line.startswith(_NO_JOB)}
+
+
+def _reason(name: str, state: UnitState, result: Result) -> str:
+    words = said_of(name, result) or result.message
+    return f"{words.rstrip('.')}: {state.refusal}" if state.refusal else words
+
+
 def exit_words(code: str, status: str) -> str:
     """`ExecMainCode` and `ExecMainStatus` in words; empty when nothing has run or it went well."""
     if code not in _CODES or (code == "1" and status == "0"):
@@ -83,6 +123,15 @@ def last_words(journal: bytes, said: str = "") -> str:
     lines = [line for line in lines if STATUS not in said or not _EXITED.match(line)]
     told = [escape(line)[:_LONGEST] for line in lines[-_LAST:]]
     return "; journal: " + " | ".join(told) if told else ""
+
+
+def load_error(name: str, journal: bytes) -> str:
+    """Why systemd last refused a unit's file, from what PID 1 wrote about the unit as errors; empty if that is not there.
+
+    systemd itself writes `NAME: Service has ... Refusing.`, its parser `FILE:LINE: ...`.
+    """
+    lines = [escape(line.strip().removeprefix(f"{name}: ")) for line in journal.decode("utf-8", "replace").split("\n") if line.strip()]
+    return next((line[:_LONGEST] for line in reversed(lines) if line.endswith("Refusing.") or _PARSED.match(line)), "")
 
 
 def _state(properties: Properties) -> str:

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from reconciler.core.actions import ABSENT, Cause, MakeLink, RemovePath, SetAccess, Step, Unit, UnitVerb, WriteFile
 from reconciler.core.address import Address
-from reconciler.core.changes import Change, Document, Observed, Part
+from reconciler.core.changes import LOAD, Change, Document, Observed, Part
 from reconciler.core.diagnostic import Diagnostic, error, warning
 from reconciler.core.digest import digest
 from reconciler.core.host import FileType, HostView, UnitState, Unreadable, UnsafePath
@@ -156,11 +156,19 @@ def _observe(view: HostView, name: str, enabled: list[str], systemd: UnitState) 
     if entry is not None and entry.type is FileType.FILE:
         document["unit"] = unit.parse(content.decode("utf-8", "replace"))
     document["enabled"] = sorted(enabled)
-    private: dict[str, object] = {"expects": ABSENT if entry is None else access.expects_of(entry, content)}
+    private: dict[str, object] = {"name": name, "expects": ABSENT if entry is None else access.expects_of(entry, content)}
     private["targets"] = {link: _target(view, link) for link in document["enabled"]}
     if view.running:
         document["state"] = state
-    return Observed(document, private)
+    return with_refusal(Observed(document, private), systemd, there=entry is not None)
+
+
+def with_refusal(seen: Observed, systemd: UnitState, *, there: bool) -> Observed:
+    """With what systemd says of a unit file that is `there` and that it has not loaded."""
+    vanished = there and systemd.load == "not-found" and systemd.active not in ("inactive", "failed")
+    if not (systemd.refused or vanished) or seen.document is None:
+        return seen
+    return replace(seen, document={**seen.document, LOAD: systemd.load}, refusal=systemd.refusal or systemd.load)
 
 
 def _target(view: HostView, link: str) -> str:
@@ -180,8 +188,17 @@ def why_start(state: str | None) -> str:
     return "it is still starting" if state == "starting" else f"it is {state or 'not running'}"
 
 
+def refused(part: Part, observed: Observed, name: str) -> Iterator[Diagnostic]:
+    """A unit that systemd has not loaded: what runs of it runs on, and nothing starts it, not even the next boot."""
+    if observed.refusal:
+        detail = f"{observed.refusal} Until it is mended nothing can start it, and after the next boot it does not run."
+        where = {"address": part.address, "source": part.declared.source, "rule": "refused-unit"}
+        yield warning(f"systemd does not load {name}", detail, **where)
+
+
 def others(part: Part, observed: Observed) -> Iterator[Diagnostic]:
     """Drop-ins of others for a unit whose file is ours: they stay, and what they say counts more than the file."""
+    yield from refused(part, observed, observed.private.get("name", str(part.address)))
     for one in observed.private.get("drop_ins", ()):
         same = drop_ins.both_say(part.document.get("unit", {}), one.sections)
         said = sorted(f"{section}.{name}" for section, names in one.sections.items() for name in names)
@@ -212,6 +229,7 @@ def put(change: Change, name: str) -> Iterator[Step]:
     written = list(_write(change, name))
     yield from written
     yield from _enable(change, name, reloads=any(isinstance(step.action, Unit) for step in written))
+    yield from load_again(change)
 
 
 def _write(change: Change, name: str) -> Iterator[Step]:
@@ -242,6 +260,12 @@ def _enable(change: Change, name: str, *, reloads: bool) -> Iterator[Step]:
         yield _unlink(change, link)
     if not reloads:
         yield daemon_reload(change.address, "its enablement changed")
+
+
+def load_again(change: Change) -> Iterator[Step]:
+    """Have systemd read a unit file once more that it has not loaded."""
+    if change.touches(LOAD):
+        yield daemon_reload(change.address, f"systemd has not loaded its unit file ({(change.before or {})[LOAD]})")
 
 
 def _unlink(change: Change, link: str) -> Step:

@@ -103,7 +103,9 @@ def _put(change: Change) -> Iterator[Step]:
         if change.observed.private["state"] in units.ALIVE and _wanted_state(service) != State.STOPPED:
             cost, directive = service_unit.effect(change.fields)
             yield from _catch_up(change.address, service, _found(change.observed), cost, f"{directive} changed")
-    else:
+        return
+    yield from units.load_again(change)
+    if any(change.touches(key) for key in access.ACCESS):
         yield Step(SetAccess(place, **access.access_of(change.after)), cause)
 
 
@@ -281,8 +283,9 @@ def _other(found: VendorUnit, one: drop_ins.DropIn, ours: unit.Sections) -> Diag
 
 def others(part: Part, observed: Observed) -> Iterator[Diagnostic]:
     """Those of them that win over what is declared, told also when nothing is to be done; otherwise `check` tells of all."""
+    found = _found(observed)
+    yield from units.refused(part, observed, found.name)
     if observed.document == part.document:
-        found = _found(observed)
         for one in found.foreign:
             if one.path in observed.others:
                 yield replace(_other(found, one, part.document["unit"]), address=part.address, source=part.declared.source)

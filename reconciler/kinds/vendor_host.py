@@ -137,7 +137,7 @@ def _part(view: HostView, address: Address, found: VendorUnit | Observed, system
     state = units.state_of(systemd) if view.running else "stopped"
     private: dict[str, Any] = {"unit": found, "state": state}
     if address.part == DROP_IN:
-        return _drop_in(view, found, private)
+        return units.with_refusal(_drop_in(view, found, private), systemd, there=bool(found.file))
     there = bool(found.file or found.masks) and not found.ours
     document: Document = {"enabled": found.enabled()} if address.part == ENABLED else {"state": state}
     return Observed(document if there else None, private)

@@ -16,7 +16,7 @@ from reconciler.core.host import ActionFailed, UnitState, Unreadable
 from reconciler.host import systemd
 from reconciler.host.run import ProgramMissing, Result, TimedOut
 from reconciler.host.systemd import Systemd, parse_units
-from reconciler.host.unit_results import Verdict, blocks, exit_words, last_words, verdict
+from reconciler.host.unit_results import Verdict, blocks, exit_words, last_words, load_error, refused, verdict
 
 LISTED = b"""[{"unit":"a.service","load":"loaded","active":"active","sub":"running","description":"A"},\
 {"unit":"b.service","load":"not-found","active":"inactive","sub":"dead","description":"b.service"},\
@@ -416,3 +416,53 @@ def test_a_plan_looks_once_and_an_old_process_is_not_watched(links: Path, monkey
     _patient().units(["a.service"])
 
     assert [] == watched
+
+
+# ---------------------------------------------------------------------------------------------------- what systemd refuses
+
+
+def _state(invocation: str, active: str = "active", refusal: str = "") -> UnitState:
+    return UnitState("loaded", active, "running", invocation, refusal)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "result", "expected"),
+    [
+        ("1", _state("2"), Result(0, b"", b""), {}),
+        ("1", _state("2"), Result(1, b"", b"Failed to restart b.service: Unit b.service not found.\n"), {}),
+        ("1", _state("1"), Result(5, b"", b"Failed to restart a.service: Unit x.service not found.\n"), {
+            "a.service": "not restarted, the old process runs on: Failed to restart a.service: Unit x.service not found."
+        }),
+        ("1", _state("1"), Result(1, b"", b""), {"a.service": "not restarted, the old process runs on: exit status 1"}),
+        ("1", _state("1", refusal="Twice. Refusing."), Result(1, b"", b"Failed to restart a.service: Bad a.service.\n"), {
+            "a.service": "not restarted, the old process runs on: Failed to restart a.service: Bad a.service: Twice. Refusing."
+        }),
+        ("1", _state("1", "failed"), Result(1, b"", b""), {}),
+    ],
+)  # fmt: skip
+def test_a_process_that_a_restart_did_not_replace(before: str, after: UnitState, result: Result, expected: dict[str, str]) -> None:
+    """The same invocation after a restart is a failure, whatever systemctl exits with; what does not run is judged elsewhere."""
+    assert expected == refused({"a.service": _state(before)}, {"a.service": after}, result)
+
+
+def test_a_start_that_is_refused_of_what_runs() -> None:
+    """systemctl's line decides: a unit that it does not name, or whose job has failed and which runs again, is not refused."""
+    said = b"Failed to start a.service: Unit x.service is masked.\nJob for b.service failed because it timed out.\n"
+    after = {name: _state("1") for name in ("a.service", "b.service", "c.service")}
+
+    assert {"a.service": "Failed to start a.service: Unit x.service is masked."} == refused({}, after, Result(1, b"", said))
+
+
+@pytest.mark.parametrize(
+    ("journal", "expected"),
+    [
+        (b"", ""),
+        (b"Failed to start a.service - A.\n", ""),
+        (b"a.service: No ExecStart=. Refusing.\nFailed to start a.service - A.\n", "No ExecStart=. Refusing."),
+        (b"/etc/systemd/system/a.service:4: Executable path: /opt/\n", "/etc/systemd/system/a.service:4: Executable path: /opt/"),
+        (b"a.service: One. Refusing.\na.service: Two \x1b. Refusing.\n", "Two \\x1b. Refusing."),
+    ],
+)  # fmt: skip
+def test_why_systemd_refused_a_unit_file(journal: bytes, expected: str) -> None:
+    """The last reason that PID 1 wrote, and nothing of what it writes when a service fails."""
+    assert expected == load_error("a.service", journal)
