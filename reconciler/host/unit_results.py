@@ -23,6 +23,7 @@ _KNOWN = Late(
 )
 """What systemd says of every start and end, beside the result that stands in front of the journal."""
 _EXITED = Late(r"\S+\.service: Main process exited, code=")
+_REFUSING = Late(r"[Rr]efusing(?: to load| operation)?\.$")
 _PARSED = Late(r"/\S+:\d+: ")
 STATUS = "ExecMainStatus="
 
@@ -131,7 +132,7 @@ def load_error(name: str, journal: bytes) -> str:
     systemd itself writes `NAME: Service has ... Refusing.`, its parser `FILE:LINE: ...`.
     """
     lines = [escape(line.strip().removeprefix(f"{name}: ")) for line in journal.decode("utf-8", "replace").split("\n") if line.strip()]
-    return next((line[:_LONGEST] for line in reversed(lines) if line.endswith("Refusing.") or _PARSED.match(line)), "")
+    return next((line[:_LONGEST] for line in reversed(lines) if _REFUSING.search(line) or _PARSED.match(line)), "")
 
 
 def _state(properties: Properties) -> str:

@@ -97,6 +97,11 @@ _NOT_HERE = {
 """Why a directive is refused that systemd would take: [Install] is followed here, and the words of NixOS are other ones."""
 
 
+_OF_A_SERVICE = "Unit, Service or Install"
+_SECTIONS_OF_OTHERS = frozenset({"Timer", "Socket", "Mount", "Automount", "Swap", "Path", "Slice", "Scope"})
+"""Sections of other types of units."""
+
+
 def _split(value: str | list[str] | None) -> list[str]:
     """The words of a directive that may stand there several times; an empty one begins anew."""
     words: list[str] = []
@@ -408,6 +413,9 @@ class Service(Resource):
         }
         problems: list[str] = []
         for section, names in self.directives.items():
+            if section in _SECTIONS_OF_OTHERS:
+                problems.append(f"[{section}] has no place in a service, where systemd ignores it: write {_OF_A_SERVICE}")
+                continue
             for name, value in names.items():
                 if (section, name) in typed:
                     problems.append(f"{name} has a field of its own here: write `{typed[section, name]}`")

@@ -251,6 +251,7 @@ def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Dia
         yield from vendor.check(of_packages)
     from reconciler.kinds import service_host  # only where something changes
 
+    yield from units.check_together(change for change in ours if not change.address.part and change.verb is not Verb.NONE)
     yield from service_host.too_new(view, ours)
     yield from service_host.other_definitions(view, ours)
     yield from service_host.still_activated(view, [change for change in changes if change.address.kind == "services"])

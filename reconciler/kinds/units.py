@@ -6,7 +6,7 @@ every call, and a link is something a plan can show. A unit is meant by its whol
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from reconciler.core.actions import ABSENT, Cause, MakeLink, RemovePath, SetAccess, Step, Unit, UnitVerb, WriteFile
@@ -18,9 +18,12 @@ from reconciler.core.host import FileType, HostView, UnitState, Unreadable, Unsa
 from reconciler.core.kind import Impossible
 from reconciler.core.spec import Declared
 from reconciler.formats import unit
+from reconciler.formats.unit_refusals import refusals
 from reconciler.kinds import access, drop_ins
 
 PLACE = "/etc/systemd/system"
+_DROP_IN = "drop-in"
+"""The part that is not the whole of a unit."""
 _RUNTIME = "/run/systemd/system"
 DEPENDENCIES = (".wants", ".requires", ".upholds")
 _NAMED = (".service", ".timer", ".socket", ".path")
@@ -72,12 +75,37 @@ def header(address: Address) -> tuple[str, str]:
     return f"{MARK}{address}.", "Change the spec instead: what is changed here is put back."
 
 
+def would_refuse(part: Part, sections: unit.Sections) -> Iterator[Diagnostic]:
+    """An error for each reason for which systemd would not load a service of these sections. It is the same on every host."""
+    for reason in refusals(sections):
+        yield error("systemd would not load it", f"{reason}.", address=part.address, source=part.declared.source, rule="unit-refused")
+
+
+def would_refuse_together(part: Part, texts: Iterable[str], others: Sequence[str]) -> Iterator[Diagnostic]:
+    """An error for each reason for which systemd would not load the unit that a file and its drop-ins, in this order, make together."""
+    for reason in refusals(unit.merge(texts)):
+        beside = f" (with {', '.join(others)})" if others else ""
+        detail = f"{reason}{beside}."
+        yield error("systemd would not load it", detail, address=part.address, source=part.declared.source, rule="unit-refused")
+
+
+def check_together(changes: Iterable[Change]) -> Iterator[Diagnostic]:
+    """Units of ours that systemd would load, were there not a drop-in of somebody's."""
+    for change in changes:
+        others: tuple[drop_ins.DropIn, ...] = change.observed.private.get("drop_ins", ())
+        if others and change.part is not None and "unit" in change.part.document:
+            texts = [text(change.address, change.part.document["unit"]).decode(), *(one.text for one in others)]
+            yield from would_refuse_together(change.part, texts, [one.path for one in others])
+
+
 def lint(declared: Declared, parts: Callable[[], Iterable[Part]]) -> Iterator[Diagnostic]:
-    """What no unit file can hold: a description that ends with a backslash, for one."""
+    """What no unit file can hold (a description that ends with a backslash, for one), and units that systemd would not load."""
     try:
         for part in parts():
             if "unit" in part.document:
                 text(part.address, part.document["unit"])
+                if "Service" in part.document["unit"] and part.address.part != _DROP_IN:
+                    yield from would_refuse(part, part.document["unit"])
     except ValueError as problem:
         yield error("systemd cannot do this", str(problem), address=declared.address, source=declared.source, rule="unit")
 

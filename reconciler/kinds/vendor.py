@@ -261,10 +261,19 @@ def _problems(change: Change, service: Service, found: VendorUnit) -> Iterator[D
         detail = "It is a job: systemd starts it, it runs and ends. Leave `state` out."
         yield error(f"{found.name} does not keep running", detail, rule="vendor-unit")
     elif change.address.part == DROP_IN:
+        yield from _refused(change, found)
         if service.on_change is OnChange.RELOAD and not (found.reloads or service.exec_reload):
             detail = "Its unit has no ExecReload: declare `exec_reload`, or write `on_change: restart` or `none`."
             yield error(f"{found.name} cannot reload", detail, rule="vendor-unit")
         yield from _others(found, (change.after or {}).get("unit", {}))
+
+
+def _refused(change: Change, found: VendorUnit) -> Iterator[Diagnostic]:
+    """What systemd would not load of the package's unit and our drop-in together."""
+    ours = (change.after or {}).get("unit")
+    if change.part is not None and ours is not None and found.text:
+        texts = found.with_ours(units.text(change.address, ours).decode())
+        yield from units.would_refuse_together(change.part, texts, [found.file])
 
 
 def _others(found: VendorUnit, ours: unit.Sections) -> Iterator[Diagnostic]:

@@ -39,9 +39,9 @@ class VendorUnit:
 
     `file` is its unit file, empty if there is none. `masks` are the paths that mask it, with what an action must find there;
     `occupied`: the administrator has put a unit where a mask would be; `ours`: it is one that we wrote. `alias_of` is the unit whose
-    other name this is. `sections` are of the file and all drop-ins; `foreign` are drop-ins of others, in systemd's order. `wanted` are
-    the links that enabling makes, with their targets; `links` are those that are there, with what an action must find. `unclear` says
-    why [Install] cannot be followed, `broken` why its file cannot be read.
+    other name this is. `sections` are of the file (`text`) and all drop-ins; `foreign` are drop-ins of others, in systemd's order.
+    `wanted` are the links that enabling makes, with their targets; `links` are those that are there, with what an action must find.
+    `unclear` says why [Install] cannot be followed, `broken` why its file cannot be read.
     """
 
     name: str
@@ -56,6 +56,7 @@ class VendorUnit:
     links: Mapping[str, str] = field(default_factory=dict)
     unclear: str = ""
     broken: str = ""
+    text: str = ""
 
     @property
     def generated(self) -> bool:
@@ -92,6 +93,12 @@ class VendorUnit:
         """Whether it is a job: it runs, ends, and is well."""
         service = self.sections.get("Service", {})
         return service.get("Type") == "oneshot" and str(service.get("RemainAfterExit", "no")).lower() not in _YES
+
+    def with_ours(self, text: str) -> list[str]:
+        """The texts of its file and its drop-ins, with this one as ours, in the order in which they count."""
+        ours = units.drop_in(self.name)
+        found = sorted([*((one.path.rpartition("/")[2], one.text) for one in self.foreign), (ours.rpartition("/")[2], text)])
+        return [self.text, *(text for _, text in found)]
 
     def after_ours(self) -> list[drop_ins.DropIn]:
         """Drop-ins of others that count more than ours."""
@@ -174,7 +181,7 @@ def look(view: HostView, name: str, linked: Mapping[str, Mapping[str, str]], whe
     links |= {link: expects for link in wanted if link not in links and (expects := _alias(view, link, wanted[link]))}
     occupied = units.path(name) not in masks and view.entry(units.path(name)) is not None
     ours = file == units.path(name) and texts[0].startswith(f"# {units.MARK}")
-    return VendorUnit(name, file, alias_of, masks, occupied, ours, sections, others, wanted, links, unclear)
+    return VendorUnit(name, file, alias_of, masks, occupied, ours, sections, others, wanted, links, unclear, text="".join(texts[:1]))
 
 
 def _find(view: HostView, name: str) -> tuple[str, str, dict[str, str]]:
