@@ -77,11 +77,13 @@ def journal_tail(row: Mapping[str, Any]) -> list[str]:
 def next_steps(row: Mapping[str, Any], chosen: Chosen) -> list[str]:
     """What to type next, each with what for."""
     name, address = row["name"], f"services.{row['name']}"
-    declared = chosen.declaration(name) is not None
+    declaration = chosen.declaration(name)
+    ours = declaration is not None and not declaration.vendor
+    mends = row["installed"] and row["healthy"] is False and not row["held"] and not row["masked"]
     steps = (
-        (declared and not row["installed"], f"reconciler apply --target {address}", "installs it"),
+        (ours and not row["installed"], f"reconciler apply --target {address}", "installs it"),
         (row["installed"] and row["healthy"] is False, f"reconciler service logs {name} -n 50", "what it wrote"),
-        (row["installed"] and row["healthy"] is False and not row["held"], f"reconciler service health {name} --heal", "starts it again"),
+        (mends, f"reconciler service health {name} --heal", "starts it again"),
         (bool(row["older"]), f"reconciler service restart {name}", "lets it have what is on disk"),
         (bool(row["drifted"] or row["pending"]), f"reconciler plan --target {address}", "what the next apply does"),
         (bool(row["blocked"] and row["put_back"]), "reconciler apply --retry", "tries again what was put back"),

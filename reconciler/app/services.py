@@ -125,7 +125,7 @@ def unhealthy(facts: Facts, declared: Service | None) -> str:
     idle = f"{facts.active} ({facts.sub}), and is to run"
     rules = (
         (not facts.known, "systemd told nothing of it"),
-        (not facts.installed, "not installed" if declared is not None and declared.enabled != "masked" else ""),
+        (not facts.installed, _absent(facts, declared)),
         (facts.load not in ("loaded", "masked"), f"its unit cannot be loaded ({facts.load})"),
         (facts.active == "failed", f"failed ({facts.result}{f', {facts.exit}' if facts.exit else ''})"),
         (facts.sub == "auto-restart", f"keeps ending and being started again ({ended})"),
@@ -133,6 +133,23 @@ def unhealthy(facts: Facts, declared: Service | None) -> str:
         (to_run(facts, declared) and facts.active not in RUNNING, idle),
     )
     return next((words for holds, words in rules if holds), "")
+
+
+def _absent(facts: Facts, declared: Service | None) -> str:
+    """Why it is not well that a unit is not there; empty where nobody asks for more than that it does not run."""
+    if declared is None:
+        return ""
+    if facts.active in RUNNING:
+        return "it runs, and its unit file is gone"
+    from reconciler.kinds import service_unit
+
+    asked = (
+        not declared.vendor
+        or bool(service_unit.drop_in(declared))
+        or (declared.says("state") and declared.state is State.RUNNING)
+        or (declared.says("enabled") and declared.enabled is True)
+    )
+    return "not installed" if asked and declared.enabled != "masked" else ""
 
 
 def to_run(facts: Facts, declared: Service | None) -> bool:

@@ -15,6 +15,14 @@ from reconciler.core.resource import Directive, Effect, RefersTo, Resource
 from reconciler.formats import unit
 from reconciler.kinds.health_model import Health
 
+_OTHER_TYPES = ("timer", "socket", "path", "target", "mount", "automount", "swap", "slice", "scope", "device")
+_BY_HAND = "leave it out; `systemctl enable`, `disable` and `mask` by hand stay in force"
+_INSTEAD = {
+    "timer": f"a job of your own goes under `timers:` as `{{stem}}`. Of a package's timer: {_BY_HAND}",
+    "mount": f"{_BY_HAND}, and so does a line in /etc/fstab",
+}
+"""What to do about units that are no services, by their type."""
+
 
 class OnChange(StrEnum):
     """What a change may do to a running service."""
@@ -61,6 +69,11 @@ def _systemd_syntax(line: str) -> str:
 def _without_suffix(name: str) -> str:
     if name.endswith(".service"):
         raise ValueError(f"leave `.service` out: write `{name.removesuffix('.service')}`")
+    stem, _, suffix = name.rpartition(".")
+    if suffix in _OTHER_TYPES and stem:
+        raise ValueError(
+            f"{name} is a {suffix}, and only services are declared here: {_INSTEAD.get(suffix, _BY_HAND).format(name=name, stem=stem)}"
+        )
     return name
 
 

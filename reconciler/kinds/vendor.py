@@ -251,7 +251,7 @@ def _problems(change: Change, service: Service, found: VendorUnit) -> Iterator[D
         yield error(
             f"unit {found.name} cannot be loaded", f"{found.broken}. Remove the link, or put there what it leads to.", rule="vendor-unit"
         )
-    elif not found.file and not found.lasting_masks:
+    elif found.absent and not _is_absence(change):
         detail = (
             f"Install the package that brings it, often `apt-get install {change.address.name}` (`apt-file search {found.name}` tells), "
             "or leave `unit: vendor` out and declare it whole."
@@ -274,6 +274,11 @@ def _refused(change: Change, found: VendorUnit) -> Iterator[Diagnostic]:
     if change.part is not None and ours is not None and found.text:
         texts = found.with_ours(units.text(change.address, ours).decode())
         yield from units.would_refuse_together(change.part, texts, [found.file])
+
+
+def _is_absence(change: Change) -> bool:
+    """Whether a unit that is not there can be as declared: stopped, disabled or masked."""
+    return (change.after or {}) in ({"state": State.STOPPED.value}, {"enabled": False}, {"enabled": _MASKED})
 
 
 def _others(found: VendorUnit, ours: unit.Sections) -> Iterator[Diagnostic]:

@@ -69,6 +69,11 @@ class VendorUnit:
         return self.file.startswith(_TRANSIENT)
 
     @property
+    def absent(self) -> bool:
+        """Whether no package has brought it, or its package has gone."""
+        return not self.file and not self.alias_of and not self.lasting_masks
+
+    @property
     def lasting_masks(self) -> list[str]:
         """Masks that are not the administrator's: a package's own."""
         return [place for place in self.masks if not place.startswith(_ADMINISTRATED)]
@@ -111,8 +116,8 @@ class VendorUnit:
             return "masked"
         if self.masks:
             return "masked until the next boot"
-        if self.generated:
-            return "by a generator"
+        if self.generated or (not self.file and self.links):
+            return "by a generator" if self.generated else "by a link to a unit that is not there"
         lasting = [link for link in self.links if not link.startswith(_RUNTIME)]
         if not self.links:
             return False
@@ -145,9 +150,9 @@ def _part(view: HostView, address: Address, found: VendorUnit | Observed, system
     private: dict[str, Any] = {"unit": found, "state": state}
     if address.part == DROP_IN:
         return units.with_refusal(_drop_in(view, found, private), systemd, there=bool(found.file))
-    there = bool(found.file or found.masks) and not found.ours
+    # A unit that is not there is disabled and stopped; a process that has outlived its unit file is not.
     document: Document = {"enabled": found.enabled()} if address.part == ENABLED else {"state": state}
-    return Observed(document if there else None, private)
+    return Observed(None if found.ours else document, private)
 
 
 def _drop_in(view: HostView, found: VendorUnit, private: dict[str, Any]) -> Observed:

@@ -49,7 +49,7 @@ def _notes(row: Mapping[str, Any]) -> list[str]:
 
 
 def _state(row: Mapping[str, Any]) -> str:
-    if not row["installed"]:
+    if not row["installed"] and not row["pid"]:
         return "not installed"
     return visible(f"{row['state']} ({row['sub']})") if row["healthy"] is not None else "unknown"
 
@@ -66,7 +66,7 @@ def service_text(row: Mapping[str, Any], *, colour: bool) -> str:
         "since": moment(row["since"]) if row["since"] else "",
         "enabled": visible(row["enabled"]),
         "declared": "" if row["declared"] else "no, it is not in the spec",
-        "unit file": visible(row["path"]),
+        "unit file": visible(row["path"]) or ("gone; what was started with it runs on" if row["pid"] and not row["installed"] else ""),
         "drop-ins": visible(", ".join(f"{path} (not ours)" if path in others else path for path in drops)),
         "main pid": str(row["pid"] or ""),
         "memory": size(row["memory"]) if row["memory"] else "",

@@ -177,7 +177,7 @@ MORE_NAMES = {
     "users": ["A", "1a", "a.b", "x;id"],
     "backups": ["a.b", "a/b", ".a", "a:b", "x" * 64],
     "logrotate": ["a.b", "app~", ".app", "a/b", "-a", "app.dpkg-old"],
-    "services": ["a/b", ".hidden", "ml-api.service", "-x", "a%i", "a.service.service"],
+    "services": ["a/b", ".hidden", "ml-api.service", "-x", "a%i", "a.service.service", "apt-daily.timer", "ssh.socket", "var.mount"],
     "groups": ["Root", "9x", "a.b", "a:b", "a,b", "x" * 32, "-", "root:x:0:", "$x"],
     "files": ["etc/x", "~/x", "//x", "/", "/etc/x\n", "/a\nb"],
     "directories": ["etc/x", "~/x", "//x", "/x\n"],
