@@ -25,6 +25,7 @@ class RequirementType(StrEnum):
     USER = "user"
     GROUP = "group"
     DIRECTORY = "directory"
+    FILE = "file"
     PROGRAM = "program"
 
 

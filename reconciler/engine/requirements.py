@@ -10,7 +10,7 @@ from reconciler.core.changes import Change
 from reconciler.core.diagnostic import Diagnostic, Severity
 from reconciler.core.host import FileType, HostView, Unreadable, UnsafePath
 from reconciler.core.kind import Kinds, Requirement, RequirementType
-from reconciler.core.spec import Spec
+from reconciler.core.spec import Declared, Spec
 from reconciler.formats import accounts
 
 _MOST_LINKS = 8
@@ -20,12 +20,14 @@ _DECLARED_AS = {
     RequirementType.GROUP: ("groups", "users"),
     RequirementType.DIRECTORY: ("directories",),
     RequirementType.PROGRAM: ("files",),
+    RequirementType.FILE: ("files",),
 }
 _ADVICE = {
     RequirementType.USER: "Declare it under `users:`, or create it on the host first",
     RequirementType.GROUP: "Declare it under `groups:`, or create it on the host first",
     RequirementType.DIRECTORY: "Declare it under `directories:` with its mode and owner",
     RequirementType.PROGRAM: "Install it; until then what needs it cannot run",
+    RequirementType.FILE: "Declare it under `files:`, or put it there first; until then what reads it does not start",
 }
 
 
@@ -35,7 +37,8 @@ class Host:
     def __init__(self, view: HostView, spec: Spec) -> None:
         self._view = view
         self._declared = {declared.address for declared in spec.resources}
-        self._directories: dict[str, bool] = {}
+        self._homes = [f"{_home(declared)}/" for declared in spec.resources if declared.address.kind == "users"]
+        self._places: dict[str, bool] = {}
 
     @cached_property
     def _users(self) -> set[str]:
@@ -59,9 +62,12 @@ class Host:
             return need.name in self._users
         if need.type is RequirementType.GROUP:
             return need.name in self._groups
-        if need.name not in self._directories:
-            self._directories[need.name] = self._is(need.name, (FileType.DIRECTORY,) if need.type is RequirementType.DIRECTORY else None)
-        return self._directories[need.name]
+        if need.type is RequirementType.DIRECTORY and any(f"{need.name}/".startswith(home) for home in self._homes):
+            return True
+        if need.name not in self._places:
+            types = (FileType.DIRECTORY,) if need.type is RequirementType.DIRECTORY else None
+            self._places[need.name] = self._is(need.name, types)
+        return self._places[need.name]
 
     def _is(self, path: str, types: tuple[FileType, ...] | None) -> bool:
         for _ in range(_MOST_LINKS):
@@ -75,8 +81,12 @@ class Host:
                     return True
                 path = f"{through.instead}/{path.rpartition('/')[2]}"
             else:
-                return entry is not None and (types is None or entry.type in types)
+                return entry is not None and (types is None or entry.type in (*types, FileType.LINK))
         return True
+
+
+def _home(user: Declared) -> str:
+    return str(getattr(user.resource, "home", None) or f"/home/{user.address.name}")
 
 
 def missing(change: Change, kinds: Kinds, host: Host) -> Iterator[Diagnostic]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 from reconciler.formats import authorized_keys, logrotate, profile, sshd_config, sudo_policy, unit
+from reconciler.formats.unit_refusals import DECIDING, NAMED
 from reconciler.formats.users import parse_ranges
 
 SET = "(set)"
@@ -127,7 +128,7 @@ _UNITS = (
 
 
 def package_unit(text: str) -> str:
-    """A unit file that is not ours: what enables it, and whether it ends by itself and can be told to reload."""
+    """A unit file that is not ours: what enables it, whether it ends by itself and can be told to reload, and why it may be refused."""
     return _unit(text, names=False)
 
 
@@ -144,9 +145,9 @@ def _unit(text: str, *, names: bool) -> str:
         lines.append(f"[{section}]")
         for name, values in directives.items():
             for value in [values] if isinstance(values, str) else values:
-                if section == "Install" or name in ("Type", "RemainAfterExit", "RefuseManualStop"):
+                if section == "Install" or name == "RefuseManualStop" or name in DECIDING:
                     lines.append(f"{name}={value}")
-                elif names or name == "ExecReload":
+                elif names or name == "ExecReload" or name in NAMED:
                     lines.append(f"{name}={'?' if value else ''}")
     return "\n".join((*lines, ""))
 

@@ -29,6 +29,14 @@ _SANDBOXES = frozenset({
 })  # fmt: skip
 """Directives that give a service a mount namespace of its own: the ones by any value, the others unless they are off."""
 
+DECIDING = frozenset({
+    *("DynamicUser", "ExitType", "KillMode", "OnFailureJobMode", "OnSuccessJobMode", "RemainAfterExit", "Restart", "SuccessAction", "Type"),
+    *_SANDBOXES,
+})  # fmt: skip
+"""Directives whose value counts here, and tells nobody anything."""
+NAMED = frozenset({"BusName", "ExecStart", "ExecStop", "PAMName", "RestartForceExitStatus"})
+"""Directives of which it counts that they are there."""
+
 
 def refusals(sections: Mapping[str, Names]) -> Iterator[str]:
     """Why systemd would not load a service of these sections (of its file and drop-ins, resets resolved), and what to do; one text each."""

@@ -222,7 +222,26 @@ def requires(declared: Declared) -> Iterable[Requirement]:
     needed = [(RequirementType.USER, service.user), *((RequirementType.GROUP, group) for group in groups)]
     if service.enabled != "masked":
         needed.append((RequirementType.PROGRAM, _program(service)))
+        needed += _places(service)
     return [Requirement(what, name, fatal=False) for what, name in needed if name]
+
+
+_COMES_LATER = ("/run/", "/proc/", "/sys/", "/dev/", "/tmp/", "/var/tmp/")  # noqa: S108  # what is not looked for
+_OF_SYSTEMD = {"StateDirectory": "/var/lib", "CacheDirectory": "/var/cache", "LogsDirectory": "/var/log", "ConfigurationDirectory": "/etc"}
+"""Directories that systemd makes at the start of a service (systemd.exec(5))."""
+
+
+def _places(service: Service) -> Iterator[tuple[RequirementType, str | None]]:
+    """Files and the directory without which it does not start; nothing of what is there only once the host runs."""
+    files = [path for path in service.environment_file if not path.startswith("-") and not set("*?[") & set(path)]
+    yield from ((RequirementType.FILE, path) for path in (*files, *service.load_credential.values()) if not path.startswith(_COMES_LATER))
+    directory = service.working_directory or ""
+    said = service.directives.get("Service", {})
+    if "RootDirectory" in said or "RootImage" in said:
+        return
+    made = [f"{top}/{word}" for name, top in _OF_SYSTEMD.items() for word in str(said.get(name, "")).split()]
+    if directory.startswith("/") and directory not in made and not directory.startswith(_COMES_LATER):
+        yield RequirementType.DIRECTORY, directory.rstrip("/") or None
 
 
 def paths(address: Address) -> tuple[str, ...]:
@@ -252,6 +271,9 @@ def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Dia
     from reconciler.kinds import service_host  # only where something changes
 
     yield from units.check_together(change for change in ours if not change.address.part and change.verb is not Verb.NONE)
+    from reconciler.kinds import service_relations  # as above
+
+    yield from service_relations.check(view, spec, [change for change in changes if change.address.kind == "services"])
     yield from service_host.too_new(view, ours)
     yield from service_host.other_definitions(view, ours)
     yield from service_host.still_activated(view, [change for change in changes if change.address.kind == "services"])
@@ -303,8 +325,12 @@ def _lint_name(declared: Declared, service: Service) -> Iterator[Diagnostic]:
 
 
 def lint_together(spec: Spec) -> Iterator[Diagnostic]:
-    """What is probably a mistake beside what else is declared."""
+    """What cannot work, or is probably a mistake, beside what else is declared."""
     found = [(declared, _service(declared)) for declared in spec.resources if declared.address.kind == "services"]
+    if any(service.after or service.before or service.requires or "Unit" in service.directives for _, service in found):
+        from reconciler.kinds import service_relations  # most services stand alone
+
+        yield from service_relations.lint(spec)
     yield from service_lint.lint_together(
         spec,
         (

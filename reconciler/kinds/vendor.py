@@ -271,7 +271,7 @@ def _problems(change: Change, service: Service, found: VendorUnit) -> Iterator[D
 def _refused(change: Change, found: VendorUnit) -> Iterator[Diagnostic]:
     """What systemd would not load of the package's unit and our drop-in together."""
     ours = (change.after or {}).get("unit")
-    if change.part is not None and ours is not None and found.text:
+    if change.part is not None and ours is not None and "Exec" in found.text:  # an old snapshot does not have its commands
         texts = found.with_ours(units.text(change.address, ours).decode())
         yield from units.would_refuse_together(change.part, texts, [found.file])
 

@@ -173,7 +173,7 @@ def _drop_in(view: HostView, found: VendorUnit, private: dict[str, Any]) -> Obse
 
 def look(view: HostView, name: str, linked: Mapping[str, Mapping[str, str]], where: drop_ins.Listed) -> VendorUnit:
     """One unit. `linked` has all enabling links of the host by unit. Raises Unreadable, UnsafePath."""
-    file, alias_of, masks = _find(view, name)
+    file, alias_of, masks = find(view, name)
     if file and view.entry(file) is None:
         return VendorUnit(name, file, broken=f"{file} does not exist, and a link leads there")
     found = list(drop_ins.of(view, name, where))
@@ -189,7 +189,7 @@ def look(view: HostView, name: str, linked: Mapping[str, Mapping[str, str]], whe
     return VendorUnit(name, file, alias_of, masks, occupied, ours, sections, others, wanted, links, unclear, text="".join(texts[:1]))
 
 
-def _find(view: HostView, name: str) -> tuple[str, str, dict[str, str]]:
+def find(view: HostView, name: str) -> tuple[str, str, dict[str, str]]:
     """Its unit file, the unit whose alias it is, and what masks it. An instance without a file of its own has its template's."""
     file, alias_of, masks = _find_itself(view, name)
     template, instance = _template_of(name)
@@ -254,7 +254,7 @@ def _install(view: HostView, name: str, file: str, sections: unit.Sections, wher
             if also in done:
                 continue
             done.add(also)
-            other = _find(view, also)[0] if "@." not in also else ""
+            other = find(view, also)[0] if "@." not in also else ""
             if not other:
                 return wanted, f"[Install] of {one} says Also={also}, which cannot be followed here"
             todo.append((also, other, unit.merge([_text(view, other), *(found.text for found in drop_ins.of(view, also, where))])))

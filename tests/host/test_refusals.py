@@ -16,15 +16,12 @@ from tests.unit_refusals import ALL, BY_252, BY_257, REFUSED
 
 SLEEPING = "exec_start: [/usr/bin/sleep, infinity]"
 
-# What a service gets beside another environment, and what systemctl says of its restart.
+# What a service hangs on, and what systemctl says of its restart when that has gone or is masked.
 _HELD_UP: Mapping[str, tuple[str, str]] = {
-    "missing": ("requires: [nothere.service]", "Unit nothere.service not found."),
-    "masked": ("requires: [nobody.service]", "Unit nobody.service is masked."),
-    "requisite": ("directives: {Unit: {Requisite: nothere.service}}", "Unit nothere.service not found."),
-    "against": (
-        "requires: [dbus.socket], directives: {Unit: {Conflicts: dbus.socket}}",
-        "Transaction contains conflicting jobs",
-    ),
+    "missing": ("requires: [going.service]", "Unit going.service not found."),
+    "masked": ("requires: [masking.service]", "Unit masking.service is masked."),
+    "requisite": ("directives: {Unit: {Requisite: going.service}}", "Unit going.service not found."),
+    "against": ("requires: [dbus.socket], directives: {Unit: {Conflicts: dbus.socket}}", "Transaction contains conflicting jobs"),
 }
 
 
@@ -42,15 +39,29 @@ def _plan(host: BootedHost, *options: str) -> tuple[int, str]:
     return done.returncode, " ".join((done.stdout + done.stderr).split())
 
 
+def _vendor(host: BootedHost, *names: str) -> None:
+    for name in names:
+        host.write(f"{VENDOR}/{name}.service", "[Service]\nExecStart=/usr/bin/sleep infinity\n")
+    host.run("systemctl", "daemon-reload")
+
+
 def test_a_restart_that_systemd_refuses_has_failed_and_stays_owed(booted: BootedHost) -> None:
     """For each reason: systemctl's words, no exit 0, the old process, and the restart is due until the reason has gone."""
-    booted.run("ln", "-s", "/dev/null", f"{ETC}/nobody.service")
-    _spec(booted, dict.fromkeys(_HELD_UP, SLEEPING))
+    watching = f"{SLEEPING}, watch: [/etc/watched.conf]"
+    _vendor(booted, "going", "masking")
+    booted.run("systemctl", "start", "going.service")
+    booted.write("/etc/watched.conf", "1")
+    _spec(booted, {name: f"{watching}, {said}" if name != "against" else watching for name, (said, _) in _HELD_UP.items()})
 
     assert 0 == _apply(booted)[0]
 
     processes = {name: booted.show(f"{name}.service", "MainPID") for name in _HELD_UP}
-    _spec(booted, {name: f"{SLEEPING}, environment: {{A: 2}}, {said}" for name, (said, _) in _HELD_UP.items()})
+    booted.run("rm", f"{VENDOR}/going.service")
+    booted.run("systemctl", "stop", "going.service", "--job-mode=ignore-dependencies")
+    booted.run("ln", "-s", "/dev/null", f"{ETC}/masking.service")
+    booted.run("systemctl", "daemon-reload")
+    booted.write("/etc/watched.conf", "2")
+    _spec(booted, {name: f"{watching}, {said}" for name, (said, _) in _HELD_UP.items()})
     code, text = _apply(booted)
 
     assert code in (4, 6), text
@@ -64,13 +75,13 @@ def test_a_restart_that_systemd_refuses_has_failed_and_stays_owed(booted: Booted
     assert 2 == _plan(booted)[0]
     assert _apply(booted)[0] in (4, 6)
 
-    booted.run("rm", f"{ETC}/nobody.service")
-    for name in ("nothere", "nobody"):
-        booted.write(f"{VENDOR}/{name}.service", "[Service]\nExecStart=/usr/bin/sleep infinity\n")
-    _spec(booted, {name: f"{SLEEPING}, environment: {{A: 2}}, {said}" for name, (said, _) in _HELD_UP.items() if name != "against"})
+    booted.run("rm", f"{ETC}/masking.service")
+    _vendor(booted, "going")
+    booted.run("systemctl", "start", "going.service")
+    _spec(booted, {name: f"{watching}, {said}" if name != "against" else watching for name, (said, _) in _HELD_UP.items()})
 
     assert 0 == _apply(booted)[0]
-    for name in ("missing", "masked", "requisite"):
+    for name in ("missing", "masked", "requisite", "against"):
         assert processes[name] != booted.show(f"{name}.service", "MainPID")
     assert 0 == _plan(booted)[0]
 
@@ -198,3 +209,94 @@ def test_a_spec_that_systemd_would_refuse_is_refused(booted: BootedHost) -> None
     assert f"{VENDOR}/job.service" in text
     assert 0 != _apply(booted)[0]
     assert {"LoadState": "loaded", "ActiveState": "active"} == booted.show("job.service", "LoadState", "ActiveState")
+
+
+def _diagnostics(host: BootedHost) -> dict[tuple[str, str], str]:
+    found = json.loads(host.reconciler("plan", SPEC, "--json", check=False).stdout)["diagnostics"]
+    return {(row["address"].removeprefix("services."), row["rule"]): f"{row['severity']}: {row['detail']}" for row in found}
+
+
+def test_what_is_required_and_not_there_is_told_by_the_plan(booted: BootedHost) -> None:
+    """Neither declared nor on the host, or masked there: an error that names it; a unit that is there, or made by systemd, is none."""
+    booted.run("ln", "-s", "/dev/null", f"{ETC}/nobody.service")
+    _vendor(booted, "there", "tmpl@")
+    booted.run("systemd-run", "--unit=passing", "sleep", "infinity")
+    wrong = {
+        "a": ("requires: [nothere.service]", "requires nothere.service, which is not on the host"),
+        "b": ("directives: {Unit: {BindsTo: nothere.socket}}", "is bound to nothere.socket, which is not on the host"),
+        "c": ("requires: [there.service, nobody.service]", "requires nobody.service, which is masked on the host"),
+        "d": ("directives: {Unit: {Requisite: nothere.target}}", "(Requisite=) nothere.target, which is not on the host"),
+    }
+    right = ["there.service", "tmpl@x.service", "passing.service", "x.service", "dbus.socket", "network-online.target", "-.mount"]
+    _spec(
+        booted,
+        {name: f"{SLEEPING}, {said}" for name, (said, _) in wrong.items()}
+        | {"x": f"{SLEEPING}, wanted_by: [nosuch.target]", "v": f"{SLEEPING}, requires: [{', '.join(right)}]"}
+        | {"z": f"{SLEEPING}, state: stopped, requires: [nothere.service]", "w": f"{SLEEPING}, wants: [nothere.service]"},
+    )
+    found = _diagnostics(booted)
+
+    assert {*((name, "missing-unit") for name in (*wrong, "x", "z"))} == found.keys()
+    for name, (_, words) in wrong.items():
+        assert found[name, "missing-unit"].startswith("error: ")
+        assert words in found[name, "missing-unit"]
+    assert found["x", "missing-unit"].startswith("warning: nosuch.target is to start services.x")
+    assert found["z", "missing-unit"].startswith("warning: ")
+    assert 6 == _apply(booted)[0]
+    assert {"a": "inactive", "x": "active", "v": "active"} == {name: booted.active(f"{name}.service") for name in "axv"}
+    assert "" == booted.run("sh", "-c", f"ls {ETC}/a.service", check=False).stdout
+
+
+def test_an_order_that_cannot_be_kept_is_an_error_with_both_places(booted: BootedHost) -> None:
+    """systemd calls such a transaction cyclic; the spec is refused, each unit of the circle named with its line; nothing is written."""
+    circles = {
+        "one": {"a": "after: [b.service], requires: [b.service]", "b": "after: [a.service], requires: [a.service]"},
+        "before": {"a": "before: [b.service]", "b": "before: [a.service]"},
+        "three": {
+            "a": "after: [b.service]",
+            "b": "after: [c.service]",
+            "c": "after: [a.service]",
+            "d": "after: [a.service]",
+        },
+    }
+    for name, said in circles.items():
+        _spec(booted, {unit: f"{SLEEPING}, {words}" for unit, words in said.items()})
+        done = booted.reconciler("validate", SPEC, check=False)
+        text = " ".join((done.stdout + done.stderr).split())
+
+        assert 1 == done.returncode, name
+        assert "error: ordering cycle" in text
+        for unit in (unit for unit in said if unit != "d"):
+            assert f"services.{unit} (root/host.yaml:{4 + list(said).index(unit)})" in text.replace("/root/", "root/")
+        assert 1 == _apply(booted)[0]
+    assert "" == booted.run("sh", "-c", f"ls {ETC}/[abcd].service", check=False).stdout
+
+    _spec(booted, {"a": f"{SLEEPING}, enabled: masked", "b": f"{SLEEPING}, requires: [a.service]"})
+    code, text = _plan(booted)
+
+    assert 1 == code
+    assert "requires services.a, and" in text
+
+
+def test_files_without_which_a_service_does_not_start_are_told(booted: BootedHost) -> None:
+    """A warning for each that neither the host nor the spec has; none for what may be missing, comes later, or is there or declared."""
+    booted.write("/etc/there.env", "A=1\n")
+    _spec(
+        booted,
+        {
+            "a": f"{SLEEPING}, environment_file: [/etc/nothere.env]",
+            "b": f"{SLEEPING}, load_credential: {{key: /etc/nothere.key}}",
+            "c": f"{SLEEPING}, working_directory: /opt/nothere",
+            "d": f"{SLEEPING}, environment_file: [/etc/there.env, -/etc/nothere.env, /run/later.env, '/etc/nothere.d/*'], "
+            "working_directory: /opt/made, load_credential: {key: /etc/made.key}",
+            "e": f"{SLEEPING}, working_directory: -/opt/nothere",
+            "f": f"{SLEEPING}, working_directory: /var/lib/f, directives: {{Service: {{StateDirectory: f}}}}",
+            "g": f"{SLEEPING}, working_directory: /bin",
+        },
+    )
+    made = 'files: {/etc/made.key: {content: "x", mode: "0600"}}\ndirectories: {/opt/made: {mode: "0755"}}\n'
+    booted.write(SPEC, booted.read(SPEC) + made)
+    found = _diagnostics(booted)
+
+    assert {("a", "missing-file"), ("b", "missing-file"), ("c", "missing-directory")} == found.keys()
+    assert all(text.startswith("warning: ") for text in found.values())
