@@ -325,7 +325,7 @@ class Cause:
     """Why a step is there: on whose behalf, in words, and for unit verbs for which unit.
 
     `once`: nothing on the host tells afterwards whether it was done (a job that ran and ended), so it is owed until it was. `kept`: what
-    keeps a held one from being done, where that is not `on_change`.
+    keeps a held one from being done, where that is not `on_change`. `passing`: another run may find that this keeps it no longer.
     """
 
     address: Address
@@ -333,6 +333,7 @@ class Cause:
     unit: str = ""
     once: bool = False
     kept: str = ""
+    passing: bool = False
 
     @property
     def reason(self) -> str:

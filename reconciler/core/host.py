@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from enum import Enum, StrEnum
 from typing import Protocol
 
-from reconciler.core.actions import Action, Attributes
+from reconciler.core.actions import Action, Attributes, UnitVerb
 from reconciler.core.values import frozen
 
 
@@ -68,6 +68,66 @@ class UnitState:
         return self.load in ("bad-setting", "error")
 
 
+_BECAUSE: Mapping[str, str] = {
+    "RequiredBy": "it requires {}",
+    "RequisiteOf": "it requires {} (Requisite=)",
+    "BoundBy": "it is bound to {}",
+    "ConsistsOf": "it is part of {}",
+    "PropagatesStopTo": "{} hands its stop on to it",
+    "PropagatesReloadTo": "{} hands its reload on to it",
+    "Conflicts": "{} conflicts with it",
+    "ConflictedBy": "it conflicts with {}",
+    "Requires": "{} requires it",
+    "Requisite": "{} requires it",
+    "BindsTo": "{} is bound to it",
+    "Wants": "{} wants it",
+    "Upholds": "{} upholds it",
+    "UpheldBy": "it upholds {}",
+    "OnFailure": "{} failed",
+    "OnSuccess": "{} ended",
+    "Triggers": "{} triggers it",
+    "TriggeredBy": "it triggers {}",
+}
+"""Why a unit is taken along, by the property that names it; `{}` is the unit that it hangs on."""
+
+
+@frozen
+class TakenAlong:
+    """A unit to which something happens because of what is asked of another unit (systemd.unit(5))."""
+
+    unit: str
+    """The unit, with its suffix."""
+    verb: UnitVerb
+    """What happens to it: start, stop, restart or reload."""
+    relation: str
+    """The property of `via`, in systemctl's words, that names the unit: `RequiredBy`, `Conflicts`."""
+    via: str
+    """The unit that it hangs on; that one may have been taken along itself."""
+    root: str
+    """The unit of which something is asked."""
+    ran: bool = False
+    """Whether it ran before."""
+
+    @property
+    def why(self) -> str:
+        """In words."""
+        return _BECAUSE.get(self.relation, f"{{}} takes it along ({self.relation}=)").format(self.via)
+
+
+@frozen
+class UnitNode:
+    """A unit as systemd has it loaded: what it is tied to (systemd.unit(5)), and what decides about jobs for it."""
+
+    load: str
+    """LoadState: `loaded`, `masked`, `not-found`, `bad-setting`, `error`."""
+    active: str
+    """ActiveState."""
+    relations: Mapping[str, frozenset[str]]
+    """The units that each property names, by the property in systemctl's words: `Requires`, `RequiredBy`; none is empty."""
+    flags: Mapping[str, str]
+    """Other properties in systemctl's words: `Type`, `RemainAfterExit`, `StopWhenUnneeded`; only those that are not the default."""
+
+
 @frozen
 class Saved:
     """What was at a path before an action, bit for bit: a row of the undo store. `type` None: nothing was there.
@@ -90,11 +150,13 @@ class Receipt:
     """What an executed action says: `failed` maps units that could not be brought to the asked state to the reason.
 
     `noted` has what is to be said of units that did not fail and yet may not run: a condition that does not hold.
+    `along` are the other units to which something happens; only a simulated host knows them beforehand.
     """
 
     note: str = ""
     failed: Mapping[str, str] | None = None
     noted: Mapping[str, str] | None = None
+    along: tuple[TakenAlong, ...] = ()
 
 
 class HostError(Exception):
@@ -155,6 +217,9 @@ class HostView(Protocol):
 
     def units(self, names: Sequence[str]) -> Mapping[str, UnitState]:
         """The state of all these units in one question."""
+
+    def relations(self, names: Sequence[str]) -> Mapping[str, UnitNode]:
+        """These units, and those that may be taken along with one of them, as systemd has them loaded. Raises Unreadable."""
 
 
 class Executor(HostView, Protocol):

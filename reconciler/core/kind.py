@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from reconciler.core.actions import Gate, Step
+from reconciler.core.actions import Gate, Step, UnitVerb
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Document, Observed, Part
 from reconciler.core.diagnostic import Diagnostic
@@ -48,6 +48,18 @@ class Runs:
     unit: str
     files: tuple[str, ...] = ()
     defined: tuple[str, ...] = ()
+
+
+@frozen
+class DeclaredUnit:
+    """The unit of systemd's that a part speaks for."""
+
+    name: str
+    """With its suffix."""
+    runs: bool | None = None
+    """Whether it is to run all the time; None: nothing is said of that, or it is a job that ends."""
+    may: tuple[UnitVerb, ...] = (UnitVerb.RELOAD, UnitVerb.RESTART)
+    """What a change of configuration may do to its process (`on_change`)."""
 
 
 class Impossible(Exception):
@@ -93,7 +105,7 @@ class Kind:
     are kinds whose resource of the same name is in `Declared.beside`: a user's keys have to know where the user's home will be. `goes` says
     that the block which the spec still has wants this part gone, whatever `keep` says. `is_right` says of a part that it lets somebody do
     something: it is taken back when it leaves the spec, whoever has changed it since. `gate` is what a part's unit has to pass after each
-    start, if anything; None too where it is not to run.
+    start, if anything; None too where it is not to run. `unit` names the unit that a part speaks for, and whether it is to run.
     """
 
     name: str
@@ -126,6 +138,7 @@ class Kind:
     goes: Callable[[Declared, Address], bool] = _no
     is_right: Callable[[Address], bool] = _no
     gate: Callable[[Part], Gate | None] = _no_part
+    unit: Callable[[Part], DeclaredUnit | None] = _no_part
 
 
 Kinds = Mapping[str, Kind]

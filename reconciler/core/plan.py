@@ -5,13 +5,33 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import field
 
-from reconciler.core.actions import Step
+from reconciler.core.actions import Step, UnitVerb
 from reconciler.core.address import Address
 from reconciler.core.approval import Approval
 from reconciler.core.changes import Change, Part, Verb
 from reconciler.core.diagnostic import Diagnostic
+from reconciler.core.host import TakenAlong
 from reconciler.core.state import Memory, OwedRow
 from reconciler.core.values import frozen
+
+
+@frozen
+class UnitEffect:
+    """Something that systemd does to a unit of its own accord, because of a step of the plan."""
+
+    taken: TakenAlong
+    """The unit, what happens to it, and what it hangs on."""
+    address: Address
+    """On whose behalf the step is done."""
+    declared: Address | None = None
+    """What the spec says of the unit, if it does."""
+    stays_down: bool = False
+    """Whether it ran before the plan and does not after it."""
+
+    @property
+    def disruptive(self) -> bool:
+        """Whether a running process ends by it."""
+        return self.taken.ran and self.taken.verb in (UnitVerb.STOP, UnitVerb.RESTART)
 
 
 @frozen
@@ -23,6 +43,7 @@ class Plan:
     `converged` are parts that already are as declared and that the ledger does not know so yet. `needs` orders the changed parts.
     `held` are those parts with something due that is not done because somebody said so (`Memory.holds`), and what needs them, with the
     reason: no steps either, but no failure.
+    `effects` are what systemd does along with the steps, in their order.
     `unreadable` parts make the plan incomplete, and so do `unknown` facts: what else a snapshot was asked for in vain, in words.
     `approval` is what an approval covers, `fingerprint` its digest; both only where asked for.
     """
@@ -32,6 +53,7 @@ class Plan:
     spec_commit: str = ""
     changes: tuple[Change, ...] = ()
     steps: tuple[Step, ...] = ()
+    effects: tuple[UnitEffect, ...] = ()
     owed: tuple[OwedRow, ...] = ()
     settled: tuple[OwedRow, ...] = ()
     converged: tuple[Part, ...] = ()

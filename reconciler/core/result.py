@@ -50,6 +50,10 @@ class ApplyResult:
     seconds: float = 0.0
     fallen: frozenset[Address] = frozenset()
     put_back: frozenset[Address] = frozenset()
+    ran: Mapping[str, Address] = field(default_factory=dict)
+    """Units that ran before the run and that it may have taken along, each with the address that takes it along."""
+    left_down: tuple[str, ...] = ()
+    """Those of them that do not run after it."""
 
     def having(self, status: Status) -> tuple[Address, ...]:
         """The addresses with this status, in the order of `outcomes`."""
@@ -63,14 +67,14 @@ class ApplyResult:
     @property
     def failed(self) -> bool:
         """Whether anything is not as declared because it failed, or was skipped because something else failed."""
-        return any(outcome.status in (Status.FAILED, Status.SKIPPED) for outcome in self.outcomes.values())
+        return bool(self.left_down) or any(outcome.status in (Status.FAILED, Status.SKIPPED) for outcome in self.outcomes.values())
 
     def exit_code(self, *, detailed: bool = False) -> int:
         """0 converged, 2 the same with changes made (only if `detailed`), 4 failures and nothing changed, 6 failures beside changes.
 
         7: everything that failed was put back as it was.
         """
-        if self.failed and self.put_back >= {*self.having(Status.FAILED), *self.having(Status.SKIPPED)}:
+        if self.failed and not self.left_down and self.put_back >= {*self.having(Status.FAILED), *self.having(Status.SKIPPED)}:
             return 7
         if self.failed:
             return 6 if self.changed else 4

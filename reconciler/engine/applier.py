@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from reconciler.core.actions import Gate, Then
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Verb
 from reconciler.core.diagnostic import Diagnostic, warning
@@ -17,7 +18,7 @@ from reconciler.core.host import Executor
 from reconciler.core.plan import Plan
 from reconciler.core.result import ApplyResult, Outcome, Status
 from reconciler.core.state import GOING, Journal, LedgerRow, OwedRow
-from reconciler.engine import compare, gates, owed
+from reconciler.engine import compare, gates, left_down, owed
 from reconciler.engine.execution import Key, Run, Settle, Tell, arm, key, unarmed
 from reconciler.engine.simulate import not_converged
 from reconciler.engine.situation import Request, Situation, look_again
@@ -30,10 +31,19 @@ def apply(plan: Plan, situation: Situation, request: Request, host: Executor, jo
     changes = {change.address: change for change in plan.changes if _meant(change, plan)}
     run = Run(plan, situation, request, host, journal, tell, changes=changes, pending=_pending(changes, situation))
     run.begin(changes, request.about)
+    ran = left_down.running(host, plan)
     run.perform()
-    result = _conclude(run, settle)
+    result = replace(_conclude(run, settle), ran=ran)
+    if not awaits_put_back(result):
+        result = left_down.bring_back(result, host, settle)
     journal.end(run.number, *ending(result))
     return result
+
+
+def awaits_put_back(result: ApplyResult) -> bool:
+    """Whether a part that did not come up is to be put back: what it took down with it is started after that."""
+    gates = (step for step in result.plan.steps if isinstance(step.action, Gate) and step.action.then is Then.ROLLBACK)
+    return any(cause.address in result.fallen for step in gates for cause in step.causes)
 
 
 def _meant(change: Change, plan: Plan) -> bool:

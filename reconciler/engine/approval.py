@@ -14,7 +14,7 @@ from reconciler.core.address import Address
 from reconciler.core.approval import Approval, ApprovedChange, fingerprint
 from reconciler.core.changes import Change, Document, Origin, Part, Verb
 from reconciler.core.digest import canonical, data_digest, digest
-from reconciler.core.plan import Plan
+from reconciler.core.plan import Plan, UnitEffect
 from reconciler.core.resource import Resource
 from reconciler.core.spec import Declared
 from reconciler.engine.situation import Request, Situation
@@ -27,13 +27,16 @@ def with_fingerprint(plan: Plan, request: Request, situation: Situation, machine
     """The plan with what an approval of it covers, and the digest of that. `machine` says which machine it is, as a digest."""
     intended = {change.address: change for change in plan.changes if _intended(change, plan)}
     known = bool(plan.memory.lineage)
-    steps = _steps(plan.steps, intended)
+    steps, along = _steps(plan.steps, intended), _along(plan.effects)
     approval = Approval(
         host=plan.host,
         machine=machine,
         tool=request.tool,
         inputs=dict(sorted(_inputs(request, situation, known=known))),
-        changes={str(address): _approved(change, steps.get(address, ()), known=known) for address, change in sorted(intended.items())},
+        changes={
+            str(address): _approved(change, steps.get(address, ()), along.get(address, ()), known=known)
+            for address, change in sorted(intended.items())
+        },
         blocked=tuple(sorted(map(str, plan.blocked))),
         uncovered=() if known else tuple(sorted(str(address) for address, change in intended.items() if change.sensitive)),
     )
@@ -93,8 +96,19 @@ def _steps(steps: Iterable[Step], intended: Mapping[Address, Change]) -> dict[Ad
     return found
 
 
-def _approved(change: Change, steps: Iterable[Step], *, known: bool) -> ApprovedChange:
-    actions = sorted((_canonical(step) for step in steps), key=canonical)
+def _along(effects: Iterable[UnitEffect]) -> dict[Address, list[dict[str, str]]]:
+    """What running units systemd stops, restarts or reloads along with the steps, by the address on whose behalf."""
+    found: dict[Address, list[dict[str, str]]] = {}
+    for effect in effects:
+        taken = effect.taken
+        if taken.ran:
+            data = {"action": "TakenAlong", "verb": taken.verb.value, "unit": taken.unit, "root": taken.root}
+            found.setdefault(effect.address, []).append(data)
+    return found
+
+
+def _approved(change: Change, steps: Iterable[Step], along: Iterable[dict[str, str]], *, known: bool) -> ApprovedChange:
+    actions = sorted((*map(_canonical, steps), *along), key=canonical)
     expects = [(action.get("path"), action.pop("expects", None)) for action in actions]
     before = change.before
     if before is not None and change.after is not None:

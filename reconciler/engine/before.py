@@ -7,19 +7,23 @@ from typing import Any
 
 from reconciler.core.actions import Account, AccountOp, Step, Unit
 from reconciler.core.host import HostView, Unreadable, UnsafePath
+from reconciler.core.plan import UnitEffect
 from reconciler.formats.users import Accounts
 
 _TEXT = ("utf-8", "surrogateescape")
 GROUP_OPS = (AccountOp.GROUPADD, AccountOp.GROUPDEL)
 
 
-def state_of(view: HostView, steps: Sequence[Step]) -> dict[str, Any]:
-    """`units`, `users` and `groups` by name: what the steps are about. Of a password only whether it is locked."""
+def state_of(view: HostView, steps: Sequence[Step], effects: Sequence[UnitEffect] = ()) -> dict[str, Any]:
+    """`units`, `users` and `groups` by name: what the steps are about, and what systemd takes along with them.
+
+    Of a password only whether it is locked.
+    """
     accounts = [step.action for step in steps if isinstance(step.action, Account)]
     users, groups = ([one.name for one in accounts if of_group(one.op, one.fields) is which] for which in (False, True))
     found = accounts_of(view) if accounts else Accounts()
     said: dict[str, Any] = {
-        "units": _units(view, steps) if view.running else {},
+        "units": _units(view, steps, effects) if view.running else {},
         "users": {name: user_facts(found, name) for name in users},
         "groups": {name: group_facts(found, name) for name in groups},
     }
@@ -63,9 +67,11 @@ def group_facts(accounts: Accounts, name: str) -> dict[str, Any] | None:
     return None if group is None else {"gid": group.gid, "members": sorted(group.members)}
 
 
-def _units(view: HostView, steps: Sequence[Step]) -> dict[str, Any]:
-    """Each unit that is told to do something: how it stands, and on whose behalf it is told."""
+def _units(view: HostView, steps: Sequence[Step], effects: Sequence[UnitEffect]) -> dict[str, Any]:
+    """Each unit that is told to do something, or taken along: how it stands, and on whose behalf."""
     why: dict[str, set[str]] = {}
+    for effect in effects:
+        why.setdefault(effect.taken.unit, set()).add(str(effect.address))
     for step in steps:
         if isinstance(step.action, Unit):
             for cause in step.causes:

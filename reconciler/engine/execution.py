@@ -84,7 +84,7 @@ class Run:
         plan = self.plan
         steps = [_noted(step, self.request.memory.key) for step in plan.steps]
         rows = {address: plan.memory.rows.get(address) for address in touched}
-        known = before.state_of(self.host, plan.steps)
+        known = before.state_of(self.host, plan.steps, plan.effects)
         said = {**about, "before": known}
         self.reserved = {**plan.memory.tombstones}
         self.going = dict(_numbers(known, plan.steps))

@@ -44,7 +44,9 @@ def spared(steps: Iterable[Step], inside: Inside) -> Iterator[Step]:
         if (rest := step.without(frozenset(ours))) is not None:
             yield rest
         if ours and (mine := step.without(every - ours.keys())) is not None:
-            yield replace(mine, causes=tuple(replace(cause, kept=WORDS[ours[cause.address]]) for cause in mine.causes), held=True)
+            yield replace(
+                mine, causes=tuple(replace(cause, kept=WORDS[ours[cause.address]], passing=True) for cause in mine.causes), held=True
+            )
 
 
 def refusal(steps: Iterable[Step], inside: Inside) -> str:

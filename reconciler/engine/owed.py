@@ -10,7 +10,7 @@ from reconciler.core.address import Address
 from reconciler.core.host import HostView, UnitState
 from reconciler.core.kind import Kinds
 from reconciler.core.state import OwedRow
-from reconciler.engine import gates, inside
+from reconciler.engine import gates
 from reconciler.engine.situation import Situation
 
 OWABLE = (UnitVerb.DAEMON_RELOAD, UnitVerb.RELOAD, UnitVerb.RESTART)
@@ -72,8 +72,7 @@ def incurred(steps: Iterable[Step]) -> dict[Address, list[OwedRow]]:
         if isinstance(step.action, Unit):
             for cause in step.causes:
                 if cause.once or step.action.verb in OWABLE:
-                    # A later run may be no part of the unit: this one's being it is no reason for anything then.
-                    held = step.held and cause.kept not in inside.WORDS.values()
+                    held = step.held and not cause.passing
                     row = OwedRow(str(step.action.verb), cause.unit, cause.address, cause.why.removeprefix("still owed: "), held)
                     found.setdefault(cause.address, []).append(row)
         for row in gates.incurred(step):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from reconciler.core.actions import MakeLink, RemovePath, Step, Unit, WriteFile
 from reconciler.core.address import Address
@@ -11,10 +12,13 @@ from reconciler.core.changes import Change, Origin, Part, Verb
 from reconciler.core.diagnostic import Diagnostic, Severity, error, warning
 from reconciler.core.host import Executor, HostView
 from reconciler.core.kind import Impossible
-from reconciler.core.plan import Plan
+from reconciler.core.plan import Plan, UnitEffect
 from reconciler.core.state import OwedRow
 from reconciler.engine import compare, gates, inside, order, owed, reloading, stale
 from reconciler.engine.situation import Request, Situation, survey
+
+if TYPE_CHECKING:
+    from reconciler.engine.dependents import Judgement, Trial
 
 Simulator = Callable[[HostView], Executor]
 
@@ -31,6 +35,10 @@ class _Draft:
     held: dict[Address, str]
     blocked: dict[Address, str] = field(default_factory=dict)
     diagnostics: list[Diagnostic] = field(default_factory=list)
+    kept: dict[str, str] = field(default_factory=dict)
+    """Units that are not restarted or reloaded because of whom systemd would take along."""
+    again: dict[str, Step] = field(default_factory=dict)
+    """Starts of units that systemd would leave down."""
 
     def block(self, address: Address, reason: str) -> None:
         if address not in self.held:  # nothing is to be done there
@@ -55,6 +63,20 @@ class _Draft:
             culprit = next((need for need in sorted(needed) if need in self.blocked), None)
             if culprit is not None:
                 self.block(address, f"needs {culprit}, which is blocked")
+
+    def take(self, judgement: Judgement) -> None:
+        """Make it otherwise, as far as it takes units along that must not be."""
+        self.kept |= judgement.kept
+        self.again |= judgement.again
+        self.held |= judgement.held
+        for diagnostic in judgement.wrong:
+            self.note(diagnostic)
+
+    def place(self, address: Address) -> str:
+        """Where it is declared, or was, in brackets; empty if that is not known."""
+        part, row = self.situation.parts.get(address), self.situation.rows.get(address)
+        source = str(part.declared.source) if part else row.source if row else ""
+        return f" ({source})" if source else ""
 
     def why_held(self, address: Address) -> str:
         """Who holds it, or what it waits for; empty if it is free."""
@@ -84,16 +106,35 @@ def make_plan(request: Request, simulator: Simulator) -> tuple[Plan, Situation]:
     situation = survey(request)
     draft = _draft(request, situation)
     if not draft.changes and not draft.pending:
-        return _finish(draft, ()), situation
-    from reconciler.engine.simulate import simulate  # not where there is nothing to do
-
-    steps = _steps(draft)
-    doing = {change.address for change in draft.changes if change.verb is not Verb.FORGET and change.verb is not Verb.NONE}
-    failures = simulate(steps, doing - draft.idle, situation, request, simulator(request.view))
-    for address, reason in failures.items():
+        return _finish(draft, (), None), situation
+    steps, trial = _tried(draft, simulator)
+    for address, reason in trial.failures.items():
         draft.block(address, reason)
         draft.diagnostics.append(error("would not converge", reason, address=address, source=_source(situation.parts.get(address))))
-    return _finish(draft, _steps(draft) if failures else steps), situation
+    if trial.failures:
+        steps, trial = _tried(draft, simulator)
+    return _finish(draft, steps, trial), situation
+
+
+def _tried(draft: _Draft, simulator: Simulator) -> tuple[tuple[Step, ...], Trial]:
+    """The steps, and what they come to on a simulated host: made again until they take nothing along that they must not."""
+    from reconciler.engine import dependents
+    from reconciler.engine.simulate import simulate  # not where there is nothing to do
+
+    request, situation = draft.request, draft.situation
+    units = dependents.declared_units(situation.parts.values(), request.kinds) if request.view.running else {}
+    while True:
+        steps = _steps(draft)
+        doing = {change.address for change in draft.changes if change.verb not in (Verb.FORGET, Verb.NONE)}
+        trial = simulate(steps, doing - draft.idle, situation, request, simulator(request.view))
+        removed = dependents.removed_units(steps)
+        if not units or not (trial.along or removed or any(isinstance(step.action, Unit) for step in steps)):
+            return steps, trial
+        context = dependents.Context(units, steps, removed, draft.why_held, draft.idle, draft.place)
+        judgement = dependents.judge(trial, context, draft.again)
+        if judgement.empty:
+            return steps, trial
+        draft.take(judgement)
 
 
 def _draft(request: Request, situation: Situation) -> _Draft:
@@ -246,7 +287,12 @@ def _steps(draft: _Draft) -> tuple[Step, ...]:
     steps = [step for step in steps if step.causes[0].address not in draft.blocked]
     steps += _watchers(draft, steps)
     steps += owed.steps(draft.pending, situation, request.kinds)
+    steps += [step for step in draft.again.values() if step.causes[0].address not in draft.idle]
     steps = list(inside.spared(steps, request.inside))
+    if draft.kept:
+        from reconciler.engine import dependents  # rarely needed
+
+        steps = list(dependents.spared(steps, draft.kept))
     if request.memory.holds:
         from reconciler.engine import holds
 
@@ -275,16 +321,18 @@ def _source(part: Part | None) -> object:
     return part.declared.source if part else None
 
 
-def _finish(draft: _Draft, steps: tuple[Step, ...]) -> Plan:
+def _finish(draft: _Draft, steps: tuple[Step, ...], trial: Trial | None) -> Plan:
     request, situation, memory = draft.request, draft.situation, draft.request.memory
     changed = {change.address for change in draft.changes}
     _, settled = owed.sort_out(_selected_rows(request), request.view, situation, request.kinds)
+    effects = _effects(draft, steps, trial) if trial is not None and trial.along else ()
     return Plan(
         host=request.spec.host,
         spec_digest=request.spec.digest,
         spec_commit=request.spec.commit,
         changes=draft.changes,
         steps=steps,
+        effects=effects,
         owed=tuple(draft.pending),
         settled=tuple(settled),
         converged=tuple(_unrecorded(draft, changed)) if not memory.unreadable else (),
@@ -295,6 +343,16 @@ def _finish(draft: _Draft, steps: tuple[Step, ...]) -> Plan:
         diagnostics=(*draft.diagnostics, *_about_memory(request)),
         memory=memory,
     )
+
+
+def _effects(draft: _Draft, steps: tuple[Step, ...], trial: Trial) -> tuple[UnitEffect, ...]:
+    """What systemd does along with the steps; a warning for each running unit of others."""
+    from reconciler.engine import dependents
+
+    units = dependents.declared_units(draft.situation.parts.values(), draft.request.kinds)
+    effects = dependents.effects(trial, units, steps)
+    draft.diagnostics += dependents.warnings(effects)
+    return effects
 
 
 def _unrecorded(draft: _Draft, changed: set[Address]) -> Iterable[Part]:

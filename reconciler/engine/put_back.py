@@ -20,7 +20,7 @@ from reconciler.core.plan import Plan
 from reconciler.core.result import ApplyResult, Outcome, Status
 from reconciler.core.state import Journal, Memory, PastRun
 from reconciler.core.values import frozen
-from reconciler.engine import gates, order
+from reconciler.engine import gates, left_down, order
 from reconciler.engine.execution import Settle, Tell
 from reconciler.engine.planner import Simulator
 from reconciler.engine.reversal import Wish
@@ -65,7 +65,7 @@ def put_back(result: ApplyResult, situation: Situation, request: Request, means:
     for gate, addresses in wanted.items():
         if any(address not in result.put_back for address in addresses):
             result = _one(result, _Fall(gate, addresses, _watched(addresses, situation, request.kinds)), situation, request, means)
-    return result
+    return left_down.bring_back(result, means.host, means.settle)
 
 
 def _wanted(result: ApplyResult) -> dict[Gate, list[Address]]:
@@ -110,7 +110,8 @@ def _one(result: ApplyResult, fall: _Fall, situation: Situation, request: Reques
     past = _past(result.run, fall.gate.unit, memory, means.journal)
     targets = fall.undone(past, situation.parts.values(), request.kinds)
     wish = Wish(past, memory, means.edited, targets=frozenset(map(str, targets)))
-    planned = plan_rollback(wish, means.host, request.kinds, request.tool, means.simulator, ours=request.inside)
+    declared = tuple(situation.parts.values())
+    planned = plan_rollback(wish, means.host, request.kinds, request.tool, means.simulator, ours=request.inside, parts=declared)
     if wrong := errors(planned.diagnostics):
         return _told(result, fall.addresses, _left(f"{wrong[0].summary}: {wrong[0].detail}", result.run))
     moved = {cause.address for step in planned.reversal.steps if not isinstance(step.action, Unit) for cause in step.causes}

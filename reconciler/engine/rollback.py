@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import functools
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from reconciler.core.actions import Step
 from reconciler.core.address import Address
-from reconciler.core.changes import Document, Observed
+from reconciler.core.changes import Document, Observed, Part
 from reconciler.core.diagnostic import Diagnostic, Severity, error
-from reconciler.core.host import Executor, HostError, HostView
+from reconciler.core.host import Executor, HostError, HostView, TakenAlong
 from reconciler.core.kind import Kinds
 from reconciler.core.plan import Plan
 from reconciler.core.result import ApplyResult, Outcome, Status
 from reconciler.core.spec import Spec
 from reconciler.core.state import Journal, LedgerRow, OwedRow
 from reconciler.core.values import frozen
-from reconciler.engine import gates, holds, inside
+from reconciler.engine import dependents, gates, holds, inside, left_down, order
 from reconciler.engine.applier import ending, going, still_owed, unsettled, warnings
+from reconciler.engine.dependents import Trial
 from reconciler.engine.execution import Run, Settle, Tell, arm, unarmed
 from reconciler.engine.planner import Simulator
 from reconciler.engine.reversal import Reversal, Wish, reversal
-from reconciler.engine.simulate import unit_failures
+from reconciler.engine.simulate import asked_by, unit_failures
 from reconciler.engine.situation import Request, Situation
 
 
@@ -48,20 +51,60 @@ def plan_rollback(
     tool: str,
     simulator: Simulator,
     ours: inside.Inside = inside.nowhere,
+    parts: Collection[Part] = (),
 ) -> Rollback:
-    """Compare, refuse what must not be undone, and try the rest on a simulated host. `ours` says what a unit is to this run."""
+    """Compare, refuse what must not be undone, and try the rest on a simulated host.
+
+    `ours` says what a unit is to this run. `parts` are what the spec declares now: some of it must not be taken along by systemd.
+    """
     found = reversal(wish, view)
     found = replace(found, steps=tuple(inside.spared(found.steps, ours)))
     memory = wish.memory
-    plan = Plan(memory.spec_host, spec_commit=memory.commit, steps=found.steps, memory=memory)
     request = Request(Spec(memory.spec_host), kinds, view, memory, tool)
     refusals = [_refusal(address, why) for address, why in sorted(found.refused.items())]
     refusals += [_held(address, why) for address in found.moving if (why := holds.reason(memory.holds, address))]
     refusals += [_protected(address) for address in _protected_ones(found, wish)]
     refusals += [_ending(why, found) for why in [inside.refusal(found.steps, ours)] if why]
-    failures = {} if refusals or not found.steps else _simulate(found, wish, simulator(view))
-    problems = [error("would not come back", why, address=address) for address, why in sorted(failures.items())]
-    return Rollback(wish, found, plan, request, (*refusals, *problems))
+    units = _running(dependents.declared_units(parts, kinds), found, view)
+    trial, problems = Trial(view), list[Diagnostic]()
+    if found.steps and not refusals:
+        found, trial, problems = _tried(found, wish, lambda: simulator(view), units)
+        problems += [error("would not come back", why, address=address) for address, why in sorted(trial.failures.items())]
+    effects = dependents.effects(trial, units, found.steps)
+    plan = Plan(memory.spec_host, spec_commit=memory.commit, steps=found.steps, effects=effects, memory=memory)
+    return Rollback(wish, found, plan, request, (*refusals, *problems, *dependents.warnings(effects)))
+
+
+def _running(units: Mapping[str, dependents.Declared], found: Reversal, view: HostView) -> dict[str, dependents.Declared]:
+    """Those of the declared units that run now, and are not themselves brought back to what they were."""
+    mine = {address.resource for address in found.addresses}
+    rest = {name: unit for name, unit in units.items() if unit.address.resource not in mine}
+    states = view.units(sorted(rest)) if rest and view.running else {}
+    return {name: unit for name, unit in rest.items() if name in states and states[name].active in dependents.RUNNING}
+
+
+def _tried(
+    found: Reversal, wish: Wish, simulator: Callable[[], Executor], units: Mapping[str, dependents.Declared]
+) -> tuple[Reversal, Trial, list[Diagnostic]]:
+    """The reversal, made otherwise until it takes nothing along that it must not; and what it cannot do because of that."""
+    memory, again, refusals = wish.memory, dict[str, Step](), list[Diagnostic]()
+    while True:
+        trial = _simulate(found, wish, simulator())
+        removed = dependents.removed_units(found.steps)
+        held = functools.partial(holds.reason, memory.holds)
+        context = dependents.Context(units, found.steps, removed, held, frozenset(), lambda _: "")
+        judgement = dependents.judge(trial, context, again)
+        refusals += [_along(address, why, found) for address, why in judgement.held.items()] + list(judgement.wrong)
+        if refusals or judgement.empty:
+            return found, trial, refusals
+        again |= judgement.again
+        steps = dependents.spared((*found.steps, *judgement.again.values()), judgement.kept)
+        found = replace(found, steps=order.in_order(steps, {}))
+
+
+def _along(address: Address, why: str, found: Reversal) -> Diagnostic:
+    detail = f"Undoing run {found.past.number}: {why}. --exclude '{address}' leaves that as it is."
+    return Diagnostic(Severity.ERROR, "another unit would be taken along", detail, address, rule="taken-along", refusal=True)
 
 
 def _refusal(address: Address, why: str) -> Diagnostic:
@@ -100,8 +143,9 @@ def _protected_ones(found: Reversal, wish: Wish) -> Iterable[Address]:
             yield address
 
 
-def _simulate(found: Reversal, wish: Wish, host: Executor) -> dict[Address, str]:
+def _simulate(found: Reversal, wish: Wish, host: Executor) -> Trial:
     failures: dict[Address, str] = {}
+    along: list[tuple[Address, TakenAlong]] = []
     for step in found.steps:
         if not step.held:
             try:
@@ -110,7 +154,8 @@ def _simulate(found: Reversal, wish: Wish, host: Executor) -> dict[Address, str]
                 failures.update({cause.address: str(problem) for cause in step.causes if cause.address not in failures})
             else:
                 failures.update(unit_failures(step, receipt))
-    return {**_left(found, wish, host), **failures}
+                along += [(asked_by(step, taken), taken) for taken in receipt.along]
+    return Trial(host, {**_left(found, wish, host), **failures}, tuple(along))
 
 
 def _left(found: Reversal, wish: Wish, host: HostView) -> dict[Address, str]:
@@ -135,8 +180,9 @@ def carry_out(  # all that an apply takes, too
     situation = Situation({}, dict.fromkeys(found.addresses, Observed(None)), memory.rows)
     run = Run(planned.plan, situation, planned.request, host, journal, tell, pending=rows)
     run.begin(found.addresses, {**about, "undoes": found.past.number})
+    ran = left_down.running(host, planned.plan)
     run.perform()
-    result = _conclude(run, planned, settle, owe)
+    result = left_down.bring_back(replace(_conclude(run, planned, settle, owe), ran=ran), host, settle)
     journal.end(run.number, *ending(result))
     return result
 

@@ -6,17 +6,17 @@ from collections.abc import Collection, Iterable
 
 from reconciler.core.actions import Step
 from reconciler.core.address import Address
-from reconciler.core.host import Executor, HostError, NotInSnapshot, Receipt
+from reconciler.core.host import Executor, HostError, NotInSnapshot, Receipt, TakenAlong
 from reconciler.engine.compare import only_reported
+from reconciler.engine.dependents import Trial
 from reconciler.engine.diff import differences
 from reconciler.engine.situation import Request, Situation, look_again
 
 
-def simulate(
-    steps: Iterable[Step], addresses: Collection[Address], situation: Situation, request: Request, host: Executor
-) -> dict[Address, str]:
-    """Which of these addresses would not be as declared after the steps, and why."""
+def simulate(steps: Iterable[Step], addresses: Collection[Address], situation: Situation, request: Request, host: Executor) -> Trial:
+    """The plan tried: which of these addresses would not be as declared after the steps, and what systemd takes along with them."""
     failures: dict[Address, str] = {}
+    along: list[tuple[Address, TakenAlong]] = []
     unknown: set[Address] = set()
     for step in steps:
         if step.held:
@@ -30,8 +30,14 @@ def simulate(
             failures.update({cause.address: str(failed) for cause in step.causes if cause.address not in failures})
         else:
             failures.update(unit_failures(step, receipt))
+            along += [(asked_by(step, taken), taken) for taken in receipt.along]
     known = [address for address in addresses if address not in unknown]
-    return {**not_converged(known, situation, request, host), **failures}
+    return Trial(host, {**not_converged(known, situation, request, host), **failures}, tuple(along))
+
+
+def asked_by(step: Step, taken: TakenAlong) -> Address:
+    """On whose behalf the unit was asked for that took another one along."""
+    return next((cause.address for cause in step.causes if cause.unit == taken.root), step.causes[0].address)
 
 
 def unit_failures(step: Step, receipt: Receipt) -> dict[Address, str]:

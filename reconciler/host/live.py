@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.core.actions import Account, Action, Attributes, EndSessions, Gate, Unit, WriteFile, path_of
 from reconciler.core.digest import digest
-from reconciler.core.host import ActionFailed, Entry, Receipt, Saved, UnitState
+from reconciler.core.host import ActionFailed, Entry, Receipt, Saved, UnitNode, UnitState
 from reconciler.host import failpoints
 from reconciler.host.files import Files
 from reconciler.host.owners import Ids, KernelOwnership
@@ -68,6 +68,10 @@ class LiveHost:
     def units(self, names: Sequence[str]) -> Mapping[str, UnitState]:
         """As HostView.units. Raises Unreadable."""
         return self._systemd().units(names) if self.running else {name: UnitState() for name in names}
+
+    def relations(self, names: Sequence[str]) -> Mapping[str, UnitNode]:
+        """As HostView.relations. Raises Unreadable."""
+        return self._systemd().relations(names) if self.running else {}
 
     def ask_ahead(self) -> None:
         """Have systemd asked for its units already, while something else is done."""

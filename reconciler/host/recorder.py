@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reconciler.core.actions import Attributes
-from reconciler.core.host import Entry, FileType, HostError, HostView, UnitState
+from reconciler.core.host import Entry, FileType, HostError, HostView, UnitNode, UnitState
 
 MOST_NAMES = 2000
 """A directory with more is not listed: what is in it is then unknown."""
@@ -59,6 +59,10 @@ class Recorder:
     def units(self, names: Sequence[str]) -> Mapping[str, UnitState]:
         """As HostView.units."""
         return self._host.units(names)
+
+    def relations(self, names: Sequence[str]) -> Mapping[str, UnitNode]:
+        """As HostView.relations."""
+        return self._host.relations(names)
 
     def note(self, path: str) -> None:
         """A path and every directory above it, as far as they can be looked at."""

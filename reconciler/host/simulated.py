@@ -20,7 +20,7 @@ from reconciler.core.actions import (
     path_of,
 )
 from reconciler.core.digest import digest
-from reconciler.core.host import ActionFailed, Entry, FileType, HostView, Receipt, Saved, UnitState
+from reconciler.core.host import ActionFailed, Entry, FileType, HostView, Receipt, Saved, UnitNode, UnitState
 from reconciler.formats.accounts import parse_groups, parse_users
 from reconciler.host.account_edits import account_edits, captured
 from reconciler.host.homes import HomeAction, check_below, check_entry, home_of, is_a_directory
@@ -54,7 +54,7 @@ class SimulatedHost:
         self.running = base.running
         self.done: list[Action] = []
         self._files = Overlay(base)
-        self._units = SimulatedUnits(base, self._files)
+        self._units = SimulatedUnits(base, self._files, self)
         self._names: tuple[frozenset[str], frozenset[str]] | None = None
 
     @classmethod
@@ -94,6 +94,10 @@ class SimulatedHost:
     def units(self, names: Sequence[str]) -> Mapping[str, UnitState]:
         """As HostView.units."""
         return self._units.units(names)
+
+    def relations(self, names: Sequence[str]) -> Mapping[str, UnitNode]:
+        """As HostView.relations."""
+        return self._units.relations(names) if self.running else {}
 
     def loaded(self, unit: str) -> bytes | None:
         """As SimulatedUnits.loaded."""
@@ -235,6 +239,10 @@ class EmptyView:
     def units(self, names: Sequence[str]) -> Mapping[str, UnitState]:
         """As HostView.units."""
         return {name: self._units.get(name, UnitState()) for name in names}
+
+    def relations(self, names: Sequence[str]) -> Mapping[str, UnitNode]:
+        """As HostView.relations: these units have no file that says any."""
+        return {name: UnitNode(state.load, state.active, {}, {}) for name, state in self._units.items() if name in names}
 
 
 def _owner(fields: Mapping[str, str]) -> tuple[str, str]:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from reconciler.core.actions import Unit, UnitVerb
-from reconciler.core.host import FileType, HostView, Receipt, UnitState
+from reconciler.core.host import FileType, HostView, Receipt, TakenAlong, UnitNode, UnitState
 from reconciler.core.patterns import Late
+from reconciler.formats.unit_jobs import Effect, take_along
 from reconciler.host.overlay import Overlay
+from reconciler.host.simulated_relations import Relations, touched_units
+from reconciler.host.unit_relations import closure
 
 UNIT_DIRECTORIES = ("/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system")
 """Where the system manager looks for units, the first one wins (systemd.unit(5))."""
@@ -19,15 +22,17 @@ _STARTED = {"timer": "waiting", "path": "waiting", "socket": "listening", "mount
 _ONESHOT = Late(r"^\s*Type\s*=\s*oneshot\s*$", re.MULTILINE)
 _REMAINS = Late(r"^\s*RemainAfterExit\s*=\s*(?:yes|true|on|1)\s*$", re.MULTILINE | re.IGNORECASE)
 _NOT_FOUND = UnitState()
+_UP = ("active", "activating", "reloading", "refreshing")
 Readable = HostView | Overlay
 
 
 class SimulatedUnits:
     """Unit states over those of a base, changed by verbs. Every unit that can be started keeps running."""
 
-    def __init__(self, base: HostView, files: Overlay) -> None:
+    def __init__(self, base: HostView, files: Overlay, here: HostView) -> None:
         self._base = base
         self._files = files
+        self._relations = Relations(base, here)
         self._states: dict[str, UnitState] = {}
         self._loaded: dict[str, bytes | None] = {}
         self._reread = False
@@ -44,15 +49,44 @@ class SimulatedUnits:
         """The unit file that systemd works with, which is not the one on disk until a daemon-reload; None when it was never loaded here."""
         return self._loaded.get(name)
 
+    def relations(self, names: Sequence[str]) -> dict[str, UnitNode]:
+        """As HostView.relations."""
+        return closure(names, self._nodes_of)
+
+    def _nodes_of(self, names: Sequence[str]) -> dict[str, UnitNode]:
+        return self._relations.nodes(names, self.units(names))
+
     def execute(self, action: Unit) -> Receipt:
-        """Do it. Units that cannot be started are in the receipt."""
+        """Do it. Units that cannot be started, and those that are taken along, are in the receipt."""
+        if action.verb in (UnitVerb.DAEMON_RELOAD, UnitVerb.RESET_FAILED):
+            return Receipt(failed=_EXECUTE[action.verb](self, action.units) or None)
+        if action.verb in (UnitVerb.START, UnitVerb.RESTART):
+            self._load(action.units)
+        outcome = take_along(self.relations(action.units), action.verb, action.units)
+        states = self.units(list(outcome.effects))
         failed = _EXECUTE[action.verb](self, action.units)
-        return Receipt(failed=failed or None)
+        along = [
+            TakenAlong(name, effect.verb, *effect.because, _root(name, outcome.effects, action.units), states[name].active in _UP)
+            for name, effect in outcome.effects.items()
+        ]
+        for taken in along:
+            _EXECUTE[taken.verb](self, [taken.unit])
+        return Receipt(failed={**failed, **outcome.refused} or None, along=tuple(along))
+
+    def _load(self, names: Sequence[str]) -> None:
+        """systemd loads what it has no definition of from disk when it is to start it."""
+        fresh = [name for name, state in self.units(names).items() if state.load == "not-found" and self._loaded.get(name) is None]
+        self._read(fresh)
+
+    def _read(self, names: Iterable[str]) -> None:
+        self._relations.reread(names, {name: path for name in names if (path := _path(self._files, name))})
 
     def daemon_reload(self, _names: Sequence[str]) -> dict[str, str]:
         """What is on disk becomes what is loaded; a running unit whose file is gone runs on."""
         self._reread = True
-        changed = (path.rpartition("/")[2] for path in self._files.touched() if path.rpartition("/")[0] in UNIT_DIRECTORIES)
+        touched = list(self._files.touched())
+        self._read(sorted(touched_units(touched, UNIT_DIRECTORIES)))
+        changed = (path.rpartition("/")[2] for path in touched if path.rpartition("/")[0] in UNIT_DIRECTORIES)
         for name in {*changed, *self._states}:
             state = self.units([name])[name]
             load, self._loaded[name] = _definition(self._files, name)
@@ -107,6 +141,20 @@ class SimulatedUnits:
             if before[0] == "loaded":
                 return before
         return _definition(self._files, name)
+
+
+def _root(name: str, effects: Mapping[str, Effect], asked: Collection[str]) -> str:
+    """The unit of which something is asked, and that has taken this one along, maybe by way of others."""
+    via, seen = effects[name].because[1], {name}
+    while via not in asked and via in effects and via not in seen:
+        seen.add(via)
+        via = effects[via].because[1]
+    return via
+
+
+def _path(files: Readable, name: str) -> str:
+    """Where the unit file is that counts; empty if there is none."""
+    return next((f"{directory}/{name}" for directory in UNIT_DIRECTORIES if files.entry(f"{directory}/{name}") is not None), "")
 
 
 def _definition(files: Readable, name: str) -> tuple[str, bytes | None]:

@@ -7,9 +7,10 @@ from typing import Any
 
 from reconciler.core.actions import Attributes
 from reconciler.core.digest import digest
-from reconciler.core.host import Entry, FileType, NotInSnapshot, UnitState, UnsafePath
+from reconciler.core.host import Entry, FileType, NotInSnapshot, UnitNode, UnitState, UnsafePath
 from reconciler.core.state import Started
 from reconciler.host.safe_path import check_plain, through_link
+from reconciler.host.unit_relations import closure
 
 UNITS = (".service", ".timer", ".socket", ".path", ".target", ".mount")
 """What a snapshot lists of systemd's units: of these, all that are loaded."""
@@ -32,6 +33,7 @@ class SnapshotView:
         self.unknown: dict[str, str] = {}
         self._paths: Mapping[str, Any] = data["paths"]
         self._units: Mapping[str, Any] | None = data["units"]
+        self._relations: Mapping[str, Any] | None = data.get("relations")
         self._contents = contents
         self._children: dict[str, list[str]] = {}
         for path, said in self._paths.items():
@@ -86,6 +88,21 @@ class SnapshotView:
             raise self._not_known(strange[0], f"the state of {strange[0]}")
         known = self._units or {}
         return {name: UnitState(**known[name]) if name in known else UnitState() for name in names}
+
+    def relations(self, names: Sequence[str]) -> Mapping[str, UnitNode]:
+        """As HostView.relations. Raises NotInSnapshot."""
+        if self.running and self._relations is None:
+            raise self._not_known("relations", "what units are tied to")
+        return closure((name for name in names if name in (self._units or {})), self._nodes)
+
+    def _nodes(self, names: Sequence[str]) -> dict[str, UnitNode]:
+        nodes: dict[str, UnitNode] = {}
+        for name in names:
+            state, told = (self._units or {}).get(name, {}), (self._relations or {}).get(name, {})
+            relations = {key: frozenset(value) for key, value in told.items() if isinstance(value, list)}
+            flags = {key: value for key, value in told.items() if isinstance(value, str)}
+            nodes[name] = UnitNode(state.get("load", "not-found"), state.get("active", "inactive"), relations, flags)
+        return nodes
 
     def _said(self, path: str) -> Mapping[str, Any] | None:
         """What was recorded of a path; None when nothing was there. Raises UnsafePath, NotInSnapshot."""

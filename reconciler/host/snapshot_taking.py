@@ -14,7 +14,7 @@ from reconciler.core import marks
 from reconciler.core.address import Address
 from reconciler.core.changes import Document
 from reconciler.core.digest import digest, keyed_digest
-from reconciler.core.host import FileType, HostError, HostView, UnitState
+from reconciler.core.host import FileType, HostError, HostView, UnitNode, UnitState
 from reconciler.core.kind import Kinds
 from reconciler.core.masking import holds_secret
 from reconciler.core.patterns import Late
@@ -23,6 +23,7 @@ from reconciler.formats import accounts, outline
 from reconciler.host.recorder import MOST_NAMES, Recorder
 from reconciler.host.snapshot import UNITS
 from reconciler.host.snapshot_memory import memory_data
+from reconciler.host.unit_relations import EVERYBODY, ORDER
 from reconciler.kinds.systemd_release import LIBRARIES
 
 FORMAT_VERSION = "1.0"
@@ -97,11 +98,23 @@ def take(
         "running": host.running,
         **more,
         "units": None if states is None else {name: _state(state) for name, state in sorted(states.items()) if state != UnitState()},
+        "relations": None if states is None else _relations(host.relations(units)),
         "started": processes,
         "paths": dict(sorted(found.recorder.known().items())),
         "unlisted": sorted(found.recorder.unlisted),
         "memory": memory_data(replace(memory, rows={**memory.rows, **found.rows()})),
     }
+
+
+def _relations(nodes: Mapping[str, UnitNode]) -> dict[str, Any]:
+    """What units are tied to, and what decides about jobs for them, by name; the order of their jobs is left out."""
+    told = {name: {**_related(node), **node.flags} for name, node in nodes.items()}
+    return {name: data for name, data in sorted(told.items()) if data}
+
+
+def _related(node: UnitNode) -> dict[str, list[str]]:
+    related = {relation: sorted(names - EVERYBODY) for relation, names in node.relations.items() if relation not in ORDER}
+    return {relation: names for relation, names in related.items() if names}
 
 
 def _state(state: UnitState) -> dict[str, str]:

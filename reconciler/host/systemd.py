@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from reconciler.core.actions import Unit, UnitVerb
-from reconciler.core.host import ActionFailed, HostError, Receipt, UnitState, Unreadable
+from reconciler.core.host import ActionFailed, HostError, Receipt, UnitNode, UnitState, Unreadable
 from reconciler.core.patterns import Late
 from reconciler.host.run import Begun, Result, TimedOut, begin, run
 from reconciler.host.unit_results import GAVE_UP, RUNNING, Properties, blocks, is_about, last_words, load_error, refused, said_of, verdict
@@ -126,6 +126,14 @@ class Systemd:
             return time.time() - os.lstat(f"{_INVOCATIONS}/invocation:{name}").st_mtime
         except FileNotFoundError:
             return 0.0
+
+    def relations(self, names: Sequence[str]) -> dict[str, UnitNode]:
+        """These units, and those that they may take along. Nothing leads to a unit that is not listed. Raises Unreadable."""
+        from reconciler.host.unit_relations import ask, closure  # only where something is done to units
+
+        self._listed = self._list()
+        listed = self._listed
+        return closure((name for name in names if name in listed), ask)
 
     def loaded(self) -> tuple[str, ...]:
         """The names of all units that systemd has loaded. Raises Unreadable."""

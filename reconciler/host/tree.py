@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from reconciler.core.actions import ABSENT, Account, Action, Attributes, EndSessions, Gate, Unit, WriteFile, path_of
 from reconciler.core.digest import digest
-from reconciler.core.host import ActionFailed, Entry, HostError, Receipt, Saved, UnitState
+from reconciler.core.host import ActionFailed, Entry, HostError, Receipt, Saved, UnitNode, UnitState
 from reconciler.host.account_edits import account_edits, captured
 from reconciler.host.files import Files
 from reconciler.host.owners import Ids, KernelOwnership, Ownership, RecordedOwnership
@@ -68,6 +68,10 @@ class TreeHost:
     def units(self, names: Sequence[str]) -> Mapping[str, UnitState]:
         """Nothing runs here."""
         return {name: UnitState() for name in names}
+
+    def relations(self, names: Sequence[str]) -> Mapping[str, UnitNode]:
+        """Nothing runs here."""
+        return {}
 
     def loaded_units(self) -> tuple[str, ...]:
         """Nothing runs here."""

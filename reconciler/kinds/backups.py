@@ -168,4 +168,5 @@ KIND = Kind(
     lint=lint,
     check=check,
     overdue=overdue,
+    unit=lambda part: schedule.declared_unit(part, unit_of),
 )

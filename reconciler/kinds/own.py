@@ -265,4 +265,5 @@ OWN = Kind(
     lint=lint,
     check=check,
     overdue=overdue,
+    unit=lambda part: schedule.declared_unit(part, _unit),
 )

@@ -15,6 +15,7 @@ address without a suffix, from the address alone (a removed part has nothing els
     schedule_observed.observe(view, addresses, unit_of) -> {address: Observed}
     actions(change, unit_of) -> Iterator[Step]
     catch_up(part, observed, row) -> Iterator[Step] for Kind.catch_up
+    declared_unit(part, unit_of) -> DeclaredUnit    for Kind.unit
     references(job) -> Iterator[Address]            accounts, program, directories
     requires(job) -> Iterator[Requirement]
     paths(address, unit_of) -> Iterator[str]        for Kind.paths: of a part, or of all three
@@ -32,7 +33,7 @@ from reconciler.core.changes import Change, Document, Observed, Part, Verb
 from reconciler.core.diagnostic import Diagnostic, error, warning
 from reconciler.core.digest import digest
 from reconciler.core.host import HostView
-from reconciler.core.kind import Impossible, Requirement, RequirementType
+from reconciler.core.kind import DeclaredUnit, Impossible, Requirement, RequirementType
 from reconciler.core.scalars import Scheduler
 from reconciler.core.spec import Declared, nothing
 from reconciler.core.state import OwedRow
@@ -295,6 +296,14 @@ def catch_up(part: Part, observed: Observed, row: OwedRow) -> Iterator[Step]:
     if row.unit.endswith(".timer") and part.document.get("state") == "running" == (observed.document or {}).get("state"):
         yield from _forget_last_run(part.address, observed)
         yield Step(Unit(UnitVerb.RESTART, (row.unit,)), (Cause(part.address, row.why, row.unit),))
+
+
+def declared_unit(part: Part, unit_of: UnitOf) -> DeclaredUnit | None:
+    """The unit of a part; a timer is to run, what it starts is not."""
+    if part.address.part not in ("service", "timer"):
+        return None
+    state = part.document.get("state")
+    return DeclaredUnit(f"{unit_of(part.address)}.{part.address.part}", None if state is None else state == "running")
 
 
 def _write_cron(change: Change, path: str) -> Iterator[Step]:

@@ -12,7 +12,7 @@ from reconciler.core.address import Address
 from reconciler.core.changes import Change, Document, Observed, Part, Verb
 from reconciler.core.diagnostic import Diagnostic, error, warning
 from reconciler.core.host import HostView
-from reconciler.core.kind import Kind, Requirement, RequirementType, Runs
+from reconciler.core.kind import DeclaredUnit, Kind, Requirement, RequirementType, Runs
 from reconciler.core.resource import Effect
 from reconciler.core.spec import Declared, Spec
 from reconciler.core.state import OwedRow
@@ -102,10 +102,9 @@ def _catch_up(address: Address, service: Service, cost: Effect, why: str) -> Ite
     verb = {Effect.NONE: None, Effect.RELOAD: UnitVerb.RELOAD, Effect.RESTART: UnitVerb.RESTART}[cost]
     if verb is None:
         return
-    allowed = {OnChange.RESTART: (UnitVerb.RELOAD, UnitVerb.RESTART), OnChange.RELOAD: (UnitVerb.RELOAD,), OnChange.NONE: ()}
     if verb is UnitVerb.RELOAD and service.exec_reload is None:
         return
-    yield Step(Unit(verb, (unit_of(address),)), (Cause(address, why, unit_of(address)),), held=verb not in allowed[service.on_change])
+    yield Step(Unit(verb, (unit_of(address),)), (Cause(address, why, unit_of(address)),), held=verb not in _MAY[service.on_change])
 
 
 def watches(declared: Declared) -> Iterator[str]:
@@ -145,6 +144,22 @@ def runs(part: Part) -> Runs | None:
     if not speaks:
         return None
     return Runs(name, tuple(dict.fromkeys(watches(part.declared))), tuple(dict.fromkeys((defined, units.drop_in(name).rpartition("/")[0]))))
+
+
+_MAY = {
+    OnChange.RESTART: (UnitVerb.RELOAD, UnitVerb.RESTART),
+    OnChange.RELOAD: (UnitVerb.RELOAD,),
+    OnChange.NONE: (),
+}
+"""What a change may do to a running process, by `on_change`."""
+
+
+def unit(part: Part) -> DeclaredUnit:
+    """Its unit. What each part of a package's unit says holds for the unit."""
+    service = _service(part.declared)
+    state = part.document.get("state") or (State.STOPPED if service.enabled == "masked" else None)
+    runs = None if state is None or _ends_by_itself(service) else state == State.RUNNING
+    return DeclaredUnit(unit_of(part.address), runs, _MAY[service.on_change])
 
 
 def gate(part: Part) -> Gate | None:
@@ -362,6 +377,7 @@ KIND = Kind(
     runs=runs,
     settings=settings,
     gate=gate,
+    unit=unit,
     paths=paths,
     keep=keep,
     check=check,

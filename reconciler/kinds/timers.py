@@ -185,5 +185,6 @@ KIND = Kind(
     lint=lint,
     check=check,
     overdue=overdue,
+    unit=lambda part: schedule.declared_unit(part, unit_of),
     lint_together=lint_together,
 )

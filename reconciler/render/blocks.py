@@ -83,6 +83,9 @@ def _effect_words(effect: Data) -> str:
     if effect["kind"] == "gate":
         return f"then {gate_words(effect['gate'])}" if effect.get("gate") else f"see whether {visible(effect['unit'])} is healthy"
     words = f"{visible(effect['kind'])} {visible(effect['unit'])}".rstrip()
+    if effect.get("along_with"):
+        foreign = "" if effect["declared"] else ", not in the spec"
+        return f"{words} (along with {visible(effect['along_with'])}{foreign}{', stays down' if effect['stays_down'] else ''})"
     why = " (it is on hold)" if effect.get("on_hold") else "" if effect.get("kept") else " (on_change forbids it)"
     return f"owed: {words}{why}: runs with older configuration" if effect["held"] else words
 

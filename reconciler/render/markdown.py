@@ -182,7 +182,17 @@ def _restarts(data: Data) -> list[str]:
 
 def _effect(effect: Data) -> str:
     why = f" because {code(effect['why'])}" if effect["why"] else ""
-    return f"* {code(effect['kind'], 20)} {code(effect['unit'])}{why}"
+    return f"* {code(effect['kind'], 20)} {code(effect['unit'])}{_along(effect)}{why}"
+
+
+def _along(effect: Data) -> str:
+    """That systemd does it along with another unit; nobody asked for it."""
+    if not effect.get("along_with"):
+        return ""
+    notes = ["along with " + code(effect["along_with"])]
+    notes += [] if effect["declared"] else ["not in the spec"]
+    notes += ["**stays down**"] if effect["stays_down"] else []
+    return f" ({', '.join(notes)})"
 
 
 def _verdict(data: Data) -> str:

@@ -14,7 +14,7 @@ from reconciler.core.address import Address
 from reconciler.core.changes import Change, Document, FieldChange, Origin, Verb
 from reconciler.core.diagnostic import Source, errors
 from reconciler.core.patterns import Late
-from reconciler.core.plan import Plan
+from reconciler.core.plan import Plan, UnitEffect
 from reconciler.core.state import Hold, OwedRow
 from reconciler.core.values import frozen
 from reconciler.render.diagnostics import diagnostic_data
@@ -178,6 +178,7 @@ def _idle(plan: Plan, address: Address) -> bool:
 def _summary(plan: Plan) -> dict[str, int]:
     """What apply would do: blocked and held changes are counted apart."""
     counts = dict.fromkeys(("import", "add", "change", "destroy", "forget", "drifted", "blocked", "held"), 0)
+    counts["taken_along"] = len({effect.taken.unit for effect in plan.effects if effect.disruptive})
     for change in plan.changes:
         counts["drifted"] += drifted(change)
         if change.address in plan.held:
@@ -235,7 +236,24 @@ def _effects(plan: Plan) -> dict[Address, list[dict[str, Any]]]:
             rows = found.setdefault(home, [])
             if effect not in rows:
                 rows.append(effect)
+    for along in plan.effects:
+        home = parts.get(along.address) or wholes.get(along.address) or along.address
+        found.setdefault(home, []).append(_along(along))
     return found
+
+
+def _along(effect: UnitEffect) -> dict[str, Any]:
+    """Something that systemd does to another unit of its own accord."""
+    return {
+        "kind": effect.taken.verb.value,
+        "unit": effect.taken.unit,
+        "why": effect.taken.why,
+        "disruptive": effect.disruptive,
+        "held": False,
+        "along_with": effect.taken.root,
+        "declared": str(effect.declared) if effect.declared else None,
+        "stays_down": effect.stays_down,
+    }
 
 
 def _named(address: Address, place: dict[str, Any] | None) -> dict[str, Any]:

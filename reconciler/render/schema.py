@@ -73,6 +73,9 @@ _DEFINITIONS: dict[str, Schema] = {
             "kept": _KEPT,
             "on_hold": _FLAG,
             "gate": _GATE,
+            "along_with": _TEXT | {"description": "The unit of which something is asked; systemd does this one along with it."},
+            "declared": _TEXT_OR_NULL | {"description": "The address that speaks for the unit; null: it is not in the spec."},
+            "stays_down": _FLAG | {"description": "It runs now, and will not run after the apply."},
         },
     ),
     "resource_change": _object(

@@ -118,6 +118,16 @@ def snapshot_schema() -> Schema:
             "started": _said(
                 "What the last apply saw of the processes of services, by unit.", {"type": "object", "additionalProperties": _STARTED}
             ),
+            "relations": _said(
+                "What units are tied to, by unit: the names of units by systemd's property, and properties that decide about jobs.",
+                {
+                    "type": ["object", "null"],
+                    "additionalProperties": {
+                        "type": "object",
+                        "additionalProperties": {"anyOf": [_TEXT, {"type": "array", "items": _TEXT}]},
+                    },
+                },
+            ),
             "unlisted": _said("Directories with too much in them to be listed.", {"type": "array", "items": _PATH}),
         },
     )

@@ -250,12 +250,14 @@ def _notes(data: Data, paint: Paint) -> list[str]:
     wrong = [item for item in data["diagnostics"] if item["severity"] == "error"]
     refused = sum(item["refusal"] for item in wrong)
     failed = len(wrong) - refused
+    along = told.get("taken_along", 0)
     now, held = sum(row["now"] for row in data["owed"] if not row.get("derived")), told.get("held", 0)
     notes = [
         (refused, "Refused: apply does nothing until this is resolved.", "red"),
         (failed, count(failed, "error") + ": what is blocked is left out" + ("." if refused else ", the rest is done."), "red"),
         (told["drifted"], count(told["drifted"], "object has", "objects have") + " changed outside of the spec, marked !.", "magenta"),
         (len(data["recorded"]), count(len(data["recorded"]), "object is", "objects are") + " as declared already; apply records this.", ""),
+        (along, count(along, "running unit is", "running units are") + " taken along by systemd.", "yellow"),
         (now, count(now, "owed effect") + " of earlier runs will be made good.", ""),
         (held, count(held, "change is", "changes are") + " held and will not be made until the hold ends.", "yellow"),
         (told["blocked"], count(told["blocked"], "change is", "changes are") + " blocked and will not be made.", "red"),
