@@ -103,6 +103,7 @@ def test_summary_counts_what_apply_would_do() -> None:
         "drifted": 0,
         "blocked": 2,
         "held": 0,
+        "taken_along": 0,
     }
     assert plans.ALL["update"]()["summary"] == {
         "import": 0,
