@@ -22,6 +22,8 @@ _STARTED = {"timer": "waiting", "path": "waiting", "socket": "listening", "mount
 _ONESHOT = Late(r"^\s*Type\s*=\s*oneshot\s*$", re.MULTILINE)
 _REMAINS = Late(r"^\s*RemainAfterExit\s*=\s*(?:yes|true|on|1)\s*$", re.MULTILINE | re.IGNORECASE)
 _NOT_FOUND = UnitState()
+_WITH_FILES = (".service", ".target", ".timer", ".socket", ".path")
+"""Units that exist only where they have a file. Of others (mounts, devices) systemd makes some itself."""
 _UP = ("active", "activating", "reloading", "refreshing")
 Readable = HostView | Overlay
 
@@ -54,7 +56,15 @@ class SimulatedUnits:
         return closure(names, self._nodes_of)
 
     def _nodes_of(self, names: Sequence[str]) -> dict[str, UnitNode]:
-        return self._relations.nodes(names, self.units(names))
+        states = {name: self._on_demand(name, state) for name, state in self.units(names).items()}
+        return self._relations.nodes(names, states)
+
+    def _on_demand(self, name: str, state: UnitState) -> UnitState:
+        """The state of a unit as a job for it finds it: systemd loads then what it has not loaded. Devices and the like have no file."""
+        if state.load != "not-found":
+            return state
+        without = not name.endswith(_WITH_FILES)
+        return replace(state, load="loaded" if without else _definition(self._files, name)[0])
 
     def execute(self, action: Unit) -> Receipt:
         """Do it. Units that cannot be started, and those that are taken along, are in the receipt."""
@@ -64,7 +74,7 @@ class SimulatedUnits:
             self._load(action.units)
         outcome = take_along(self.relations(action.units), action.verb, action.units)
         states = self.units(list(outcome.effects))
-        failed = _EXECUTE[action.verb](self, action.units)
+        failed = _EXECUTE[action.verb](self, [name for name in action.units if name not in outcome.refused])
         along = [
             TakenAlong(name, effect.verb, *effect.because, _root(name, outcome.effects, action.units), states[name].active in _UP)
             for name, effect in outcome.effects.items()

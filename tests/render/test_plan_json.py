@@ -114,6 +114,7 @@ def test_summary_counts_what_apply_would_do() -> None:
         "drifted": 1,
         "blocked": 0,
         "held": 0,
+        "taken_along": 0,
     }
     assert plans.ALL["drift"]()["summary"] == {
         "import": 0,
@@ -124,6 +125,7 @@ def test_summary_counts_what_apply_would_do() -> None:
         "drifted": 4,
         "blocked": 0,
         "held": 0,
+        "taken_along": 0,
     }
 
 
