@@ -19,6 +19,7 @@ blocked: {'files["/etc/x"]': part of the reason}
 unreadable: {'files["/etc/x"]': part of the reason}
 refused: [rule]
 owed: [(held) restart ml-api.service]   # what is still due afterwards
+effects: [restart web.service along with db.service]    # what systemd does of its own accord
 secret: a text that nobody may see
 offline: {changes: {...}, steps: [...]} # where a tree differs: there no unit runs
 booted: true                            # also on a booted Debian; groups and services are anyway, for they are more than files
@@ -83,6 +84,7 @@ class Case:
     unreadable: Mapping[str, str] = field(default_factory=dict)
     refused: tuple[str, ...] = ()
     owed: tuple[str, ...] = ()
+    effects: tuple[str, ...] = ()
     secret: str = ""
     booted: bool = False
 
@@ -158,7 +160,7 @@ def parse(name: str, data: Mapping[str, Any]) -> Case:
     options = PlanOptions(**said)
     for key in ("given", "meanwhile"):
         rest[key] = Host(**rest.get(key, {}))
-    for key in ("refused", "owed"):
+    for key in ("refused", "owed", "effects"):
         rest[key] = tuple(rest.get(key, ()))
     rest["booted"] = rest.get("booted", name.startswith(("groups/", "services/")))
     return Case(name=name, running=running, offline=offline, options=options, spec=rest.pop("spec", None) or {}, **rest)

@@ -72,6 +72,11 @@ def changes_of(plan: Plan, case: Case, *, running: bool) -> dict[str, str]:
     return {str(change.address): words(change, wanted.get(str(change.address), "(")) for change in plan.changes}
 
 
+def effects_of(plan: Plan) -> list[str]:
+    """What systemd does along with the steps, as a case says it."""
+    return [f"{effect.taken.verb} {effect.taken.unit} along with {effect.taken.root}" for effect in plan.effects]
+
+
 def steps_of(plan: Plan) -> list[str]:
     """The steps of a plan as a case says them."""
     return [("(held) " if step.held else "") + action_words(as_data(step.action), all_units=True) for step in plan.steps]
@@ -153,6 +158,7 @@ def test_the_plan_is_exactly_this(case: Case, running: bool, place: Path) -> Non
 
     assert dict(wanted.changes) == changes_of(plan, case, running=running)
     assert list(wanted.steps) == steps_of(plan)
+    assert list(case.effects if running else ()) == effects_of(plan)
     assert sorted(case.refused) == sorted({item.rule for item in errors(found.diagnostics) if item.refusal})
     assert sorted(case.blocked) == sorted(map(str, plan.blocked))
     for address, why in plan.blocked.items():

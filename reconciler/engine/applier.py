@@ -152,7 +152,8 @@ def still_owed(run: Run, restored: set[Address], dropped: set[Address]) -> tuple
         for one, row in run.owing.items()
         if row.address in restored and row.address not in {r.address for r in run.plan.owed if not r.derived}
     }
-    gone = run.effected | gates.passed(run.effected, known) | void | {one for one, row in known.items() if row.address in dropped}
+    settled = {key(row) for row in run.plan.settled} - run.owing.keys()  # a start since then makes nothing of it due again
+    gone = settled | run.effected | gates.passed(run.effected, known) | void | {one for one, row in known.items() if row.address in dropped}
     pending, _ = owed.sort_out([row for one, row in known.items() if one not in gone], run.host, run.situation, run.request.kinds)
     derived = [row for row in run.plan.owed if row.derived and key(row) not in known and key(row) not in run.effected]
     left, _ = owed.sort_out(derived, run.host, run.situation, run.request.kinds)

@@ -139,9 +139,17 @@ def _rows(request: Request, one: _Process, older: Iterable[str], changing: Colle
         why = f"{one.runs.defined[0]} was written after it was started"
         wanted = OwedRow(UnitVerb.RESTART.value, one.runs.unit, address, why)
         restarts = [row for step in kind.catch_up(one.part, one.observed, wanted) for row in owed.incurred([step]).get(address, ())]
-        # What systemd has read may be what was put back since.
-        rows += [*restarts, *(OwedRow(UnitVerb.DAEMON_RELOAD.value, "", address, why) for row in restarts if not row.held)]
+        rows += restarts
+        # What systemd has read may be what was put back since; of what the last apply saw it has read all.
+        if _written_since(request, one) and any(not row.held for row in restarts):
+            rows.append(OwedRow(UnitVerb.DAEMON_RELOAD.value, "", address, why))
     yield from (replace(row, invocation=one.invocation if row.unit else "", derived=True) for row in rows)
+
+
+def _written_since(request: Request, one: _Process) -> bool:
+    """Whether anything that defines the unit was written since the last apply looked."""
+    known = request.started.get(one.runs.unit, Started()).stamps
+    return any(stamp != known.get(path) for path, stamp in stamps(request.view, one.runs).items())
 
 
 def _untold(request: Request, one: _Process, changing: Collection[Address]) -> Iterator[OwedRow]:
