@@ -34,7 +34,10 @@ from reconciler.render.masking import mask_diff
 
 @frozen
 class RollbackOptions:
-    """What the command line says. `run` 0 is the last one that did anything; `overwrite` are addresses whose later changes are given up."""
+    """What the command line says. `run` 0 is the last one that somebody made and that is not undone.
+
+    `overwrite` are addresses whose later changes are given up.
+    """
 
     run: int = 0
     root: str | None = None
@@ -63,6 +66,8 @@ class RolledBack:
 
 
 Approve = Callable[[Mapping[str, Any]], bool]
+_Passed = tuple[tuple[int, int], ...]
+"""Runs that are undone already, each with the run that undid it."""
 
 
 def roll_back(options: RollbackOptions, approve: Approve, tell: Callable[[Progress], None], lock_timeout: float) -> RolledBack:
@@ -94,11 +99,11 @@ def _locked(options: RollbackOptions, approve: Approve, tell: Callable[[Progress
         return _stopped(
             "the ledger is damaged", f"{memory.damaged}. What it says of the past cannot be trusted; `reconciler doctor` tells more."
         )
-    past, problem = _past(directory, options.run)
+    past, passed, problem = _past(directory, options.run)
     if past is None:
         return _stopped("nothing to roll back", problem)
     planned = _planned(options, past, memory, host)
-    found, data = planned.diagnostics, rollback_data(planned, host)
+    found, data = planned.diagnostics, rollback_data(planned, host, passed=passed)
     if errors(found) or (planned.empty and not _half_done(planned)):
         return RolledBack(found, planned, data)
     if not approve(data):
@@ -128,30 +133,36 @@ def _planned(options: RollbackOptions, past: PastRun, memory: Memory, host: Host
     return replace(planned, diagnostics=(*planned.diagnostics, *told))
 
 
-def _past(directory: str, number: int) -> tuple[PastRun | None, str]:
+def _past(directory: str, number: int) -> tuple[PastRun | None, _Passed, str]:
+    """The run that is to be undone, the newer ones that are undone already, or why there is none."""
     history = open_history(directory)
     if history is None:
-        return None, "There was no apply here yet."
+        return None, (), "There was no apply here yet."
+    passed: _Passed = ()
     with history:
-        wanted = number or history.last_changing()
+        wanted = number
+        if not number:
+            wanted, passed = history.last_standing()
         past = history.past(wanted) if wanted else None
         last = history.last_run()
     if past is None:
         known = f"; the last one is {last['run']}" if last else ""
-        return None, f"There is no run {number}{known}. `reconciler history` lists them." if number else "No run has changed anything yet."
+        nothing = "Every run that changed anything is undone already." if passed else "No run has changed anything yet."
+        return None, passed, f"There is no run {number}{known}. `reconciler history` lists them." if number else nothing
     if not past.changed:
-        return None, f"Run {past.number} changed nothing."
-    return past, ""
+        return None, passed, f"Run {past.number} changed nothing."
+    return past, passed, ""
 
 
-def rollback_data(planned: Rollback, host: HostView, result: ApplyResult | None = None) -> dict[str, Any]:
-    """The public form of a rollback, which everything that is shown of it is made from."""
+def rollback_data(planned: Rollback, host: HostView, result: ApplyResult | None = None, *, passed: _Passed = ()) -> dict[str, Any]:
+    """The public form of a rollback, which everything that is shown of it is made from. `passed` are newer runs that are undone already."""
     found, past = planned.reversal, planned.reversal.past
     addresses = sorted({*found.addresses, *found.refused})
     objects = [_object(planned, address, host) for address in addresses]
     return {
         "host": planned.plan.host,
         "undoes": {"run": past.number, "status": past.status, "started": past.started, "undoes": past.undoes or None},
+        "undone_already": [{"run": run, "undone_by": by} for run, by in passed],
         "objects": [one for one in objects if one["steps"] or one["kept"] or one["refused"]],
         "steps": [_step_data(step) for step in found.steps],
         "result": None if result is None else _result(result),

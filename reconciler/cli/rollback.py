@@ -36,7 +36,7 @@ def rollback(
     as_json: options.Json = False,
     no_color: options.NoColor = False,
 ) -> int:
-    """Undo a run, by default the last one that did anything. Shows what that takes, asks for a yes, and does it.
+    """Undo a run, by default the last one that somebody made and that is not undone. Shows it, asks for a yes, and does it.
 
     Files, links, modes and owners come back as they were, units run or stand still as they did, and accounts get their fields back.
     An account that the run made is disabled, and data stays. The spec is not changed: see what the command says at its end.

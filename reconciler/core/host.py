@@ -151,12 +151,14 @@ class Receipt:
 
     `noted` has what is to be said of units that did not fail and yet may not run: a condition that does not hold.
     `along` are the other units to which something happens; only a simulated host knows them beforehand.
+    `coming` are those of the failed that systemd starts again by itself.
     """
 
     note: str = ""
     failed: Mapping[str, str] | None = None
     noted: Mapping[str, str] | None = None
     along: tuple[TakenAlong, ...] = ()
+    coming: frozenset[str] = frozenset()
 
 
 class HostError(Exception):

@@ -39,7 +39,7 @@ class ApplyResult:
     `outcomes` has every part that had something to be done, also those without a change whose owed effect was carried out. `owed` is
     what is still due afterwards. `run` is the number of the run in the journal (0: nothing was journalled), `seconds` its duration.
     `fallen` are the failed ones that did not start or were not well after it; `put_back` are those of the failed and skipped of which
-    everything that the run had done was undone.
+    everything that the run had done was undone; `touched` are parts for which something was changed on the host, whatever became of them.
     """
 
     plan: Plan
@@ -50,6 +50,7 @@ class ApplyResult:
     seconds: float = 0.0
     fallen: frozenset[Address] = frozenset()
     put_back: frozenset[Address] = frozenset()
+    touched: frozenset[Address] = frozenset()
     ran: Mapping[str, Address] = field(default_factory=dict)
     """Units that ran before the run and that it may have taken along, each with the address that takes it along."""
     left_down: tuple[str, ...] = ()
@@ -61,8 +62,13 @@ class ApplyResult:
 
     @property
     def changed(self) -> bool:
-        """Whether anything was changed on the host or in what we manage there."""
-        return any(outcome.status is Status.APPLIED for outcome in self.outcomes.values())
+        """Whether anything was changed on the host or in what we manage there, also by what failed then."""
+        return bool(self.touched) or any(outcome.status is Status.APPLIED for outcome in self.outcomes.values())
+
+    @property
+    def left_changed(self) -> frozenset[Address]:
+        """The parts that are not as they were: applied, or changed and then failed, and not put back."""
+        return frozenset(self.having(Status.APPLIED)) | (self.touched - self.put_back)
 
     @property
     def failed(self) -> bool:

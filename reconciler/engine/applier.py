@@ -108,7 +108,9 @@ def _conclude(run: Run, settle: Settle) -> ApplyResult:
     drop += [address for address in restored if address not in run.plan.memory.rows]
     left, clear = still_owed(run, restored, set(drop))
     run.journal.settle(run.number, put, drop, clear)
-    return ApplyResult(run.plan, _outcomes(run), tuple(left), warnings(run), run=run.number, fallen=frozenset(run.fallen))
+    return ApplyResult(
+        run.plan, _outcomes(run), tuple(left), warnings(run), run=run.number, fallen=frozenset(run.fallen), touched=frozenset(run.touched)
+    )
 
 
 def warnings(run: Run) -> tuple[Diagnostic, ...]:

@@ -30,7 +30,7 @@ from reconciler.core.actions import (
 from reconciler.core.address import Address
 from reconciler.core.changes import Change
 from reconciler.core.digest import digest, keyed_digest
-from reconciler.core.host import ActionFailed, Executor, FileType, HostError, Saved, UnitState, Unreadable, UnsafePath
+from reconciler.core.host import ActionFailed, Executor, FileType, HostError, Receipt, Saved, UnitState, Unreadable, UnsafePath
 from reconciler.core.plan import Plan
 from reconciler.core.result import Progress, Stage
 from reconciler.core.state import Journal, LedgerRow, OwedRow
@@ -54,7 +54,8 @@ class Run:
     `reserved` are the numbers of accounts that went, `going` of those that go with this run. `pending` are the ledger's rows while their
     parts are being changed; `changes` are those that an apply makes. `unwritten` failed or were skipped before everything was written;
     `fallen` are those of the failed that failed when they were started or asked whether they are well; `warned` are not well, and count as
-    applied. `noted` is what was said of those that did not fail and yet may not run.
+    applied. `noted` is what was said of those that did not fail and yet may not run; `touched` are those for which something was changed
+    on the host, whatever became of them. `before` are the processes that ran before, by unit.
     """
 
     plan: Plan
@@ -72,6 +73,8 @@ class Run:
     fallen: set[Address] = field(default_factory=set)
     warned: dict[Address, str] = field(default_factory=dict)
     noted: dict[Address, str] = field(default_factory=dict)
+    touched: set[Address] = field(default_factory=set)
+    before: Mapping[str, str] = field(default_factory=dict)
     owing: dict[Key, OwedRow] = field(default_factory=dict)
     effected: set[Key] = field(default_factory=set)
     started: set[str] = field(default_factory=set)
@@ -87,6 +90,7 @@ class Run:
         known = before.state_of(self.host, plan.steps, plan.effects)
         said = {**about, "before": known}
         self.reserved = {**plan.memory.tombstones}
+        self.before = {unit: facts["invocation"] for unit, facts in known.get("units", {}).items()}
         self.going = dict(_numbers(known, plan.steps))
         self.number = self.journal.begin(plan.spec_digest, plan.spec_commit, plan.host, self.request.tool, steps, rows, said)
         derived = {(key(row), row.why) for row in plan.owed if row.derived}
@@ -357,7 +361,9 @@ def _one(run: Run, n: int, step: Step, results: dict[int, str]) -> None:
     except (ActionFailed, HostError) as failed:
         _told_failure(run, n, step, str(failed))
         return
+    receipt = _awaited(run, step, receipt)
     failures = unit_failures(step, receipt)
+    run.touched |= _changed(run, step, set(receipt.failed or {}))
     run.noted |= {cause.address: receipt.noted[cause.unit] for cause in step.causes if receipt.noted and cause.unit in receipt.noted}
     if isinstance(step.action, Gate) and step.action.then is Then.WARN:
         run.warned |= failures
@@ -378,6 +384,31 @@ def _one(run: Run, n: int, step: Step, results: dict[int, str]) -> None:
         results[n] = "; ".join(failures.values()) or receipt.note
     stage = Stage.FAILED if failures else Stage.DONE
     run.tell(Progress(stage, n + 1, total, step, "; ".join(failures.values())))
+
+
+def _awaited(run: Run, step: Step, receipt: Receipt) -> Receipt:
+    """What was said, but for units that systemd starts again by itself and that have a gate: their window tells."""
+    if not receipt.coming or not receipt.failed:
+        return receipt
+    gated = {later.action.unit for later in run.plan.steps if isinstance(later.action, Gate) and run.left_of(later) is not None}
+    failed = {unit: why for unit, why in receipt.failed.items() if unit not in receipt.coming & gated}
+    return replace(receipt, failed=failed or None)
+
+
+_ON_PROCESSES = (UnitVerb.STOP, UnitVerb.START, UnitVerb.RESTART, UnitVerb.RELOAD)
+
+
+def _changed(run: Run, step: Step, failed_units: set[str]) -> set[Address]:
+    """On whose behalf something is not as it was: a path, an account, a process. What failed to start did not run before either."""
+    if not isinstance(step.action, Unit):
+        return set() if isinstance(step.action, Gate) else {cause.address for cause in step.causes}
+    if step.action.verb not in _ON_PROCESSES:
+        return set()
+    ended: set[str] = set()
+    if step.action.verb is UnitVerb.RESTART and failed_units:
+        now = run.host.units(sorted(failed_units))
+        ended = {unit for unit in failed_units if run.before.get(unit) and now[unit].invocation != run.before[unit]}
+    return {cause.address for cause in step.causes if cause.unit not in failed_units or cause.unit in ended}
 
 
 def _told_failure(run: Run, n: int, step: Step, reason: str) -> None:

@@ -112,7 +112,7 @@ def reversal(wish: Wish, view: HostView) -> Reversal:
     paths = [*_paths(draft, chosen)]
     good = [step for step in (*accounts, *paths) if not any(cause.address in draft.refused for cause in step.causes)]
     good = _emptying(draft, good)
-    units = unit_steps(past, view, wish.memory.owed, addresses, restored={step.action for step in good if path_of(step.action)})
+    units = unit_steps(past, view, wish.memory.owed, addresses, restored=[step for step in good if path_of(step.action)])
     good += [step for one in units.steps if (step := one.without(frozenset(draft.refused))) is not None]
     for unit, mine in units.kept.items():
         draft.keep(mine, f"{unit} goes on as it is: its unit file was gone before that run, and will be gone again")

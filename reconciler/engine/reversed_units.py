@@ -6,13 +6,14 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from reconciler.core.actions import Action, Cause, RemovePath, Step, Unit, UnitVerb
+from reconciler.core.actions import Cause, RemovePath, Step, Unit, UnitVerb, path_of
 from reconciler.core.address import Address
 from reconciler.core.host import HostView, UnitState
 from reconciler.core.state import OwedRow, PastRun
 from reconciler.core.values import frozen
 
 _MASK = "link:/dev/null"
+_UNITS = "/etc/systemd/system/"
 _RUNNING = ("active", "activating", "reloading", "refreshing")
 
 
@@ -25,25 +26,23 @@ class Units:
     kept: dict[str, tuple[Address, ...]] = field(default_factory=dict)
 
 
-def unit_steps(
-    past: PastRun, view: HostView, owed: Sequence[OwedRow], addresses: Collection[Address], restored: Collection[Action]
-) -> Units:
-    """`restored` are the actions on paths: a process is only started afresh where something changes, or where it is still owed."""
+def unit_steps(past: PastRun, view: HostView, owed: Sequence[OwedRow], addresses: Collection[Address], restored: Collection[Step]) -> Units:
+    """`restored` are the steps on paths: a process is only started afresh where something changes, or where it is still owed."""
     found = Units()
     if not view.running:
         return found
     known: dict[str, dict[str, Any]] = (past.before or {}).get("units", {})
     states = view.units(sorted(known)) if known else {}
     # A mask that goes brings its unit back.
-    gone = (action for action in restored if isinstance(action, RemovePath) and action.expects != _MASK)
+    actions = (step.action for step in restored)
+    gone = (action for action in actions if isinstance(action, RemovePath) and action.expects != _MASK)
     removed = {action.path.rpartition("/")[2] for action in gone}
     for unit, facts in known.items():
         causes = [one for one in map(Address.parse, facts["for"]) if one in addresses]
         rows = [row for row in owed if row.unit == unit and row.verb in (UnitVerb.RESTART, UnitVerb.RELOAD)]
         if causes:
-            unit_now = _Unit(
-                unit, facts, states.get(unit, UnitState()), rows, frozenset(_verbs(past, unit)), bool(restored), unit in removed
-            )
+            changing = any(_is_of(step, unit, causes) for step in restored)
+            unit_now = _Unit(unit, facts, states.get(unit, UnitState()), rows, frozenset(_verbs(past, unit)), changing, unit in removed)
             _one(found, unit_now, causes)
     reloads = [step for step in past.steps if step.action.get("verb") == UnitVerb.DAEMON_RELOAD and step.state in ("done", "started")]
     due = [row for row in owed if row.verb == UnitVerb.DAEMON_RELOAD and row.address in addresses]
@@ -52,6 +51,15 @@ def unit_steps(
         if causes:
             found.steps.append(Step(Unit(UnitVerb.DAEMON_RELOAD), tuple(Cause(one, "its unit file changes") for one in causes)))
     return found
+
+
+def _is_of(step: Step, unit: str, mine: Collection[Address]) -> bool:
+    """Whether a unit may read what a step brings back: any file, but of unit files, drop-ins and links only its own."""
+    path = path_of(step.action) or ""
+    if not path.startswith(_UNITS):
+        return True
+    resources = {address.resource for address in mine}
+    return unit in path or any(cause.address.resource in resources for cause in step.causes)
 
 
 @frozen

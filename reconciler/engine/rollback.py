@@ -216,7 +216,9 @@ def _conclude(run: Run, planned: Rollback, settle: Settle, owe: Sequence[OwedRow
     run.journal.settle(run.number, put, drop, [*clear, *void], [row for row in owe if row.address in back])
     outcomes = {address: Outcome(Status.APPLIED) for address in found.moving}
     outcomes |= {address: Outcome(Status.FAILED, reason) for address, reason in run.failed.items()}
-    return ApplyResult(planned.plan, outcomes, tuple(row for row in left if row not in void), warnings(run), run=run.number)
+    return ApplyResult(
+        planned.plan, outcomes, tuple(row for row in left if row not in void), warnings(run), run=run.number, touched=frozenset(run.touched)
+    )
 
 
 def _rows(planned: Rollback, back: Collection[Address], view: HostView) -> tuple[list[LedgerRow], list[Address]]:

@@ -63,10 +63,27 @@ class History:
             undoes=run.get("undoes", 0),
         )
 
-    def last_changing(self) -> int:
-        """The newest run that did anything, or may have; 0 when there is none."""
-        done = "WHERE json_extract(row, '$.state') IN ('done', 'started') AND NOT coalesce(json_extract(row, '$.action.held'), 0)"
-        return next((int(row["run"]) for row in self._rows("steps", f"{done} ORDER BY run DESC LIMIT 1")), 0)
+    def last_standing(self) -> tuple[int, tuple[tuple[int, int], ...]]:
+        """The newest run that somebody made, that did anything or may have, and that is not undone as a whole; 0 when there is none.
+
+        With it the newer runs that are undone already, each with the run that undid it. An apply that puts back a service by itself makes
+        a run that nobody made: to undo that would bring back the version that does not run.
+        """
+        undoing: dict[int, list[Row]] = {}
+        passed: list[tuple[int, int]] = []
+        for row in self.runs(-1):
+            number = int(row["run"])
+            touched = {address for step in self.steps(number) if _did(step) for address in step["action"].get("for", ())}
+            by = [one for one in undoing.get(number, ()) if one["status"] == "applied"]
+            undone = {str(Address(*key)) for one in by for *key, _ in one.get("ledger", ())}
+            if touched and touched <= undone:
+                passed.append((number, int(by[0]["run"])))
+                continue
+            if undoes := row.get("undoes"):
+                undoing.setdefault(int(undoes), []).append(row)
+            if touched and not row.get("put_back"):
+                return number, tuple(passed)
+        return 0, tuple(passed)
 
     def undo(self, number: int) -> list[Saved]:
         """What a run replaced or removed, in the order in which it was saved."""
@@ -111,6 +128,11 @@ class History:
         if content is None or digest(content) != blob:
             raise StateDamaged("The undo store is damaged", f"{blob} is missing or is not what its name says")
         return content
+
+
+def _did(step: Row) -> bool:
+    """Whether a step was done, or may have been."""
+    return step["state"] in ("done", "started") and not step["action"].get("held")
 
 
 def _past_step(row: Row, saved: Sequence[Saved]) -> PastStep:

@@ -183,7 +183,8 @@ class Systemd:
         held_up = refused(before if verb is UnitVerb.RESTART else {}, states, result)
         doubtful = {name: "" for name, state in states.items() if state.active not in RUNNING}
         failed, notes = _verdicts(doubtful, said=result)
-        return _judged({**held_up, **failed}, notes)
+        judged = _judged({**held_up, **failed}, notes)
+        return replace(judged, coming=_coming(doubtful.keys() - held_up.keys(), states))
 
     def stop(self, names: Sequence[str]) -> Receipt:
         """`stop`. A unit that is not loaded is stopped.
@@ -223,6 +224,22 @@ class Systemd:
     def watch(self, name: str, invocation: str, deadline: float) -> None:
         """Wait until then, on the monotonic clock, or until the unit's process is another one."""
         _watch({name: invocation}, deadline)
+
+    def runs(self, name: str) -> bool:
+        """Whether a unit is active at this moment. Raises Unreadable."""
+        self.forget()
+        return self.units([name])[name].active in RUNNING
+
+    def comes_up(self, name: str) -> bool:
+        """Whether systemd has started a unit, or will by itself (Restart=). Raises Unreadable."""
+        self.forget()
+        return self.units([name])[name].active in _UP
+
+    def passed(self, name: str) -> None:
+        """A unit was found well: whether it stays up is watched from the process on that it has now."""
+        if name in self._started:
+            self._started = {**self._started, name: replace(self._started[name], active="active", invocation=self.invocation(name))}
+        self.forget()
 
     def fallen(self, name: str, invocation: str) -> Receipt:
         """What is to be said of a unit whose process, that of this invocation, is there no more; empty: there was none."""
@@ -421,6 +438,11 @@ def _load_error(name: str) -> str:
 
 def _judged(failed: Mapping[str, str], notes: Mapping[str, str]) -> Receipt:
     return Receipt("; ".join(f"{name}: {words}" for name, words in notes.items()), failed or None, notes or None)
+
+
+def _coming(doubtful: Iterable[str], states: Mapping[str, UnitState]) -> frozenset[str]:
+    """Those that have ended and are started again by systemd (Restart=)."""
+    return frozenset(name for name in doubtful if states[name].active == "activating")
 
 
 def _receipt(failed: Mapping[str, str]) -> Receipt:

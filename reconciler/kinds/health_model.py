@@ -56,7 +56,10 @@ class Health(BaseModel):
     command: Argv | None = None
     """It is well if this exits with 0. The exact argv, run as the service's user, for ten seconds at most."""
     within: Span | None = None
-    """How long after its start it may take to become well: 30s if left out. Without a probe: how long it is watched, 2s."""
+    """How long after its start it may take to become well, restarts by `restart` included: 30s if left out.
+
+    Without a probe: how long it is watched, 2s.
+    """
     interval: Span = "1s"
     """How long to wait between two tries."""
     then: Then = Then.ROLLBACK

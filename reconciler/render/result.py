@@ -17,7 +17,7 @@ _COUNTED = {Verb.CREATE: "add", Verb.UPDATE: "change", Verb.DELETE: "destroy", V
 def counts(result: ApplyResult) -> dict[str, int]:
     """How many resources were imported, added, changed, destroyed, forgotten; how many parts failed, were skipped or are held."""
     told = dict.fromkeys(("import", "add", "change", "destroy", "forget", "failed", "skipped", "held"), 0)
-    done = set(result.having(Status.APPLIED))
+    done = result.left_changed
     for change in result.plan.changes:
         if change.address in done and change.verb in _COUNTED:
             told[_COUNTED[change.verb]] += 1

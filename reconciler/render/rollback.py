@@ -16,6 +16,10 @@ def rollback_text(data: Mapping[str, Any]) -> str:
     which = f"run {past['run']} ({past['status']}, {time_text(past['started'])})"
     again = f", which undid run {past['undoes']}" if past.get("undoes") else ""
     lines = [f"Rollback of {which}{again} on {visible(data['host'])}. Nothing is done yet."]
+    lines += [
+        f"It is the last one that is not undone: run {row['run']} was undone by run {row['undone_by']}."
+        for row in data.get("undone_already", ())[:1]
+    ]
     for row in data["objects"]:
         lines += ["", f"  {visible(row['address'])}", *(f"      {line}" for line in _object(row))]
     if data["steps"]:

@@ -158,7 +158,7 @@ def test_a_false_condition_is_told_and_left(booted: BootedHost) -> None:
     """A unit that its condition keeps from running is no bad version: it is told why, its new file stays, and no apply exits 0."""
     apply(booted, speaking("I am good"))
     waits = {**speaking("I wait"), "directives": {"Unit": {"ConditionPathExists": "/run/not-yet"}}}
-    said = apply(booted, waits, code=4)
+    said = apply(booted, waits, code=6)
 
     assert "a Condition...= of the unit does not hold" in said
     assert "I wait" in booted.read(UNIT)

@@ -1,0 +1,121 @@
+"""After an apply that failed: what rollback undoes, and what exit codes and counts say, on a real systemd."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.host.booted import BootedHost
+
+pytestmark = pytest.mark.slow
+SPEC = "/root/host.yaml"
+SLEEP = ["/usr/bin/sleep", "infinity"]
+GONE = ["/opt/nothing"]
+WATCHED = {"exec_start": SLEEP, "health": {"within": "500ms"}}
+
+
+def apply(host: BootedHost, code: int, **services: Any) -> str:
+    """Apply a spec with these services; what it printed, on one line."""
+    host.write(SPEC, json.dumps({"version": 1, "host": "testhost", "services": services}))
+    done = host.reconciler("apply", SPEC, "--auto-approve", check=False)
+
+    assert code == done.returncode, done.stdout + done.stderr
+    return " ".join((done.stdout + done.stderr).split())
+
+
+def say(host: BootedHost, *command: str, code: int = 0) -> str:
+    """What a command prints, on one line."""
+    done = host.reconciler(*command, check=False)
+
+    assert code == done.returncode, done.stdout + done.stderr
+    return " ".join((done.stdout + done.stderr).split())
+
+
+def invocation(host: BootedHost, unit: str) -> str:
+    """Which process a unit has."""
+    return host.show(unit, "InvocationID")["InvocationID"]
+
+
+def test_rollback_never_brings_back_what_was_put_back(booted: BootedHost) -> None:
+    """Without a number it undoes the rest of the run that failed, and leaves the healthy process of what was put back already."""
+    apply(booted, 0, api=WATCHED)
+    apply(booted, 6, api={**WATCHED, "exec_start": GONE}, web={"exec_start": GONE})
+    healthy = invocation(booted, "api.service")
+    said = say(booted, "rollback", "--auto-approve")
+
+    assert "Rollback of run 2 " in said
+    assert "restart api.service" not in said
+    assert ("active", healthy) == (booted.active("api.service"), invocation(booted, "api.service"))
+    assert "" == booted.run("find", "/etc/systemd/system", "-name", "web.service").stdout
+
+
+def test_rollback_passes_over_what_is_undone(booted: BootedHost) -> None:
+    """A run that was put back as a whole is undone: the next one is named, with the reason, and so is an explicit number."""
+    apply(booted, 0, api=WATCHED)
+    apply(booted, 0, api={**WATCHED, "description": "second"})
+    apply(booted, 7, api={**WATCHED, "exec_start": GONE})
+    healthy = invocation(booted, "api.service")
+    explicit = say(booted, "rollback", "3", "--auto-approve")
+    said = say(booted, "rollback", "--auto-approve")
+
+    assert "everything is as it was before that run" in explicit
+    assert "Rollback of run 2 " in said
+    assert "It is the last one that is not undone: run 3 was undone by run 4." in said
+    assert "second" not in booted.read("/etc/systemd/system/api.service")
+    assert healthy == invocation(booted, "api.service") or "restart api.service" in said
+    again = say(booted, "rollback", "--auto-approve")
+    assert "Rollback of run 5 " in again  # a rollback that a person made can be undone as ever
+    assert "second" in booted.read("/etc/systemd/system/api.service")
+
+
+@pytest.mark.parametrize("gate", [{}, {"health": {"within": "500ms", "then": "fail"}}], ids=["without-health", "then-fail"])
+def test_a_failed_start_whose_unit_was_written_is_a_change(booted: BootedHost, gate: dict[str, Any]) -> None:
+    """New, changed, or beside one that was put back: 6 with the count; a start alone that fails again changes nothing: 4."""
+    bad = {"exec_start": ["/bin/sh", "-c", "exit 3"], "restart": "no", **gate}
+    new = apply(booted, 6, api=WATCHED, web=bad)
+    changed = apply(booted, 6, api=WATCHED, web={**bad, "exec_start": GONE})
+    again = apply(booted, 4, api=WATCHED, web={**bad, "exec_start": GONE})
+    beside = apply(booted, 6, api={**WATCHED, "exec_start": GONE}, web=bad)
+
+    assert "Resources: 2 added, 0 changed, 0 destroyed." in new
+    assert "1 failed. Resources: 0 added, 1 changed, 0 destroyed." in changed
+    assert "1 failed. Resources: 0 added, 0 changed, 0 destroyed." in again
+    assert "1 failed, 1 put back. Resources: 0 added, 1 changed, 0 destroyed." in beside
+    assert "active" == booted.active("api.service")
+
+
+LATE = """#!/bin/sh
+# late.sh TIMES FILE: fails so often, then stays.
+n=$(cat "$2" 2>/dev/null || echo 0); echo $((n + 1)) > "$2"
+[ "$n" -ge "$1" ] || { echo "the database is not ready"; exit 3; }
+exec sleep infinity
+"""
+
+
+def test_within_waits_for_what_restart_brings_up(booted: BootedHost) -> None:
+    """What `Restart=` brings up in the window passes, after one failure or several; what loops, or is given up, does not."""
+    booted.write("/opt/late.sh", LATE, "0755")
+    pages = {"tcp": "127.0.0.1:8765", "interval": "100ms"}
+    serve = ["/bin/sh", "-c", "/opt/late.sh 1 /run/c & wait $!; exec python3 -m http.server 8765 --bind 127.0.0.1"]
+    services = {
+        "once": {"exec_start": ["/opt/late.sh", "1", "/run/a"], "restart_sec": "2s", "health": {"within": "5s"}},
+        "thrice": {"exec_start": ["/opt/late.sh", "3", "/run/b"], "restart_sec": "300ms", "health": {"within": "5s"}},
+        "asked": {"exec_start": serve, "restart_sec": "300ms", "health": {**pages, "within": "20s"}},
+        "notify": {"exec_start": ["/opt/late.sh", "1", "/run/d"], "type": "simple", "restart_sec": "1s", "health": {"within": "4s"}},
+    }
+    apply(booted, 0, **services)
+
+    assert ["1", "3", "1"] == [booted.show(f"{name}.service", "NRestarts")["NRestarts"] for name in ("once", "thrice", "notify")]
+    assert {"active"} == {booted.active(f"{name}.service") for name in services}
+    loops = {"exec_start": ["/bin/sh", "-c", "sleep 0.3; exit 3"], "restart_sec": "100ms"}
+    for name, bad in {
+        "once": {**loops, "health": {"within": "1200ms"}},
+        "thrice": {**loops, "restart": "no", "health": {"within": "20s"}},
+        "notify": {"exec_start": ["/bin/false"], "restart_sec": "300ms", "health": {"within": "1s"}},
+    }.items():
+        said = apply(booted, 7, **{**services, name: bad})
+
+        assert f"services.{name} {name}.service: " in said
+        assert "active" == booted.active(f"{name}.service"), said
