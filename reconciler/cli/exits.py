@@ -31,7 +31,8 @@ MEANINGS = {
     "`backup`: something that must be there is not (a source, a mount, room), or the place is not safe. "
     "`service health`: of some service nothing can be told, and no other is unwell.",
     ExitCode.FAILED: "`apply`: some resources failed, and nothing was changed on the host.",
-    ExitCode.PARTIAL: "`apply`: some resources failed, and something was changed: others, or their own files and processes. `backup run`: the archive is not in every destination.",
+    ExitCode.PARTIAL: "`apply`: some resources failed, and something was changed: others, or their own files and processes. "
+    "`backup run`: the archive is not in every destination.",
     ExitCode.PUT_BACK: "`apply`: a service did not start or become healthy (`health`) and was put back as it was; nothing else failed.",
     ExitCode.USAGE: "The command line is wrong.",
     ExitCode.BUSY: "Another apply, or the same backup job, is running, or a command of the job's own said: not now. Try again later.",
