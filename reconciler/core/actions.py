@@ -53,6 +53,7 @@ class Check(StrEnum):
     NONE = ""
     VISUDO = "visudo"
     LOGROTATE = "logrotate"
+    SYSTEMD = "systemd-analyze"
 
 
 ABSENT = "absent"

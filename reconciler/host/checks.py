@@ -5,14 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from reconciler.core.actions import Check, WriteFile
-from reconciler.host import logrotate, visudo
+from reconciler.core.host import ActionFailed
+from reconciler.host import logrotate, unit_verify, visudo
 
-JUDGES: Mapping[Check, Callable[[WriteFile], None]] = {Check.LOGROTATE: logrotate.judge, Check.VISUDO: visudo.judge}
+JUDGES: Mapping[Check, Callable[[WriteFile], None]] = {
+    Check.LOGROTATE: logrotate.judge,
+    Check.SYSTEMD: unit_verify.judge,
+    Check.VISUDO: visudo.judge,
+}
 
 
-def accepted(actions: Sequence[WriteFile]) -> frozenset[WriteFile]:
-    """Those of several files that need not be judged one by one any more: asked once about all of them, the program accepts them."""
-    return logrotate.accepted([action for action in actions if action.check is Check.LOGROTATE])
+def judged(actions: Sequence[WriteFile]) -> dict[WriteFile, ActionFailed | None]:
+    """Those of several files that need not be judged one by one any more, because their program was asked once about all of them.
+
+    Each with what is to be raised; None: it is accepted.
+    """
+    policies = logrotate.accepted([action for action in actions if action.check is Check.LOGROTATE])
+    return dict.fromkeys(policies) | unit_verify.judged([action for action in actions if action.check is Check.SYSTEMD])
 
 
 def judge(action: WriteFile) -> None:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from reconciler.core.actions import Account, Action, Attributes, EndSessions, Gate, Unit, WriteFile, path_of
+from reconciler.core.actions import Account, Action, Attributes, Check, EndSessions, Gate, Unit, WriteFile, path_of
 from reconciler.core.digest import digest
 from reconciler.core.host import ActionFailed, Entry, Receipt, Saved, UnitNode, UnitState
 from reconciler.host import failpoints
@@ -38,7 +38,7 @@ class LiveHost:
         self._ids = Ids(self._paths)
         self._files = Files(self._paths, KernelOwnership(self._ids), self._ids, f"{root.rstrip('/')}{_ARCHIVES}")
         self._asked: Systemd | None = None
-        self._accepted: frozenset[WriteFile] = frozenset()
+        self._judged: dict[WriteFile, ActionFailed | None] = {}
 
     def entry(self, path: str) -> Entry | None:
         """As HostView.entry."""
@@ -94,12 +94,12 @@ class LiveHost:
     def prepare(self, actions: Sequence[Action]) -> None:
         """As Executor.prepare."""
         self._files.prepare(actions)
-        asked = [action for action in actions if isinstance(action, WriteFile) and action.check] if self.root == "/" else []
-        self._accepted = frozenset()
+        asked = [action for action in actions if isinstance(action, WriteFile) and self._is_judged(action)]
+        self._judged = {}
         if len(asked) > 1:
-            from reconciler.host.checks import accepted  # starts a program
+            from reconciler.host.checks import judged  # starts a program
 
-            self._accepted = accepted(asked)
+            self._judged = judged(asked)
 
     def finish(self) -> Mapping[str, str]:
         """As Executor.finish."""
@@ -110,8 +110,8 @@ class LiveHost:
         try:
             return self._execute(action)
         except BaseException:
-            # What was accepted was accepted together with this one.
-            self._accepted = frozenset()
+            # A policy that was accepted was accepted together with this one; of units each was judged by itself.
+            self._judged = {written: problem for written, problem in self._judged.items() if written.check is Check.SYSTEMD}
             raise
 
     def _execute(self, action: Action) -> Receipt:
@@ -138,12 +138,24 @@ class LiveHost:
 
                 return end_sessions(self._ids, action, running=self.running) if self.root == "/" else Receipt()
             case _:
-                if isinstance(action, WriteFile) and action.check and self.root == "/" and action not in self._accepted:
-                    from reconciler.host.checks import judge  # starts a program
-
-                    judge(action)
-                    failpoints.hit("write.judged")
+                if isinstance(action, WriteFile) and self._is_judged(action):
+                    self._judge(action)
                 return Receipt(self._files.execute(action))
+
+    def _is_judged(self, action: WriteFile) -> bool:
+        """Whether a program of this host has to accept it first. Where no systemd runs, none has a unit to start."""
+        return bool(action.check) and self.root == "/" and (self.running or action.check is not Check.SYSTEMD)
+
+    def _judge(self, action: WriteFile) -> None:
+        """Raise ActionFailed unless the program that `check` names accepts the file."""
+        if action in self._judged:
+            if (problem := self._judged[action]) is not None:
+                raise problem
+            return
+        from reconciler.host.checks import judge  # starts a program
+
+        judge(action)
+        failpoints.hit("write.judged")
 
     def settle(self, units: Sequence[str], seconds: float = 0.4) -> Mapping[str, str]:
         """Watch units that were started until so long after that: those that do not stay up, with the reason. Raises Unreadable."""

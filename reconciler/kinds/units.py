@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from reconciler.core.actions import ABSENT, Cause, MakeLink, RemovePath, SetAccess, Step, Unit, UnitVerb, WriteFile
+from reconciler.core.actions import ABSENT, Cause, Check, MakeLink, RemovePath, SetAccess, Step, Unit, UnitVerb, WriteFile
 from reconciler.core.address import Address
 from reconciler.core.changes import LOAD, Change, Document, Observed, Part
 from reconciler.core.diagnostic import Diagnostic, error, warning
@@ -270,7 +270,9 @@ def _write(change: Change, name: str) -> Iterator[Step]:
             yield daemon_reload(change.address, "it is masked")
     elif absent or change.touches("unit") or change.touches("type"):
         content = text(change.address, change.after["unit"])
-        yield Step(WriteFile(path(name), content, digest(content), **access.access_of(change.after), expects=expects), cause)
+        yield Step(
+            WriteFile(path(name), content, digest(content), **access.access_of(change.after), expects=expects, check=Check.SYSTEMD), cause
+        )
         yield daemon_reload(change.address, "its unit file is new" if absent else "its unit file changed")
     elif any(change.touches(key) for key in access.ACCESS):
         yield Step(SetAccess(path(name), **access.access_of(change.after)), cause)

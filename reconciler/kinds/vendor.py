@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from reconciler.core.actions import Cause, MakeDirectory, MakeLink, RemovePath, SetAccess, Step, Unit, UnitVerb, WriteFile
+from reconciler.core.actions import Cause, Check, MakeDirectory, MakeLink, RemovePath, SetAccess, Step, Unit, UnitVerb, WriteFile
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Observed, Part, Verb
 from reconciler.core.diagnostic import Diagnostic, error, warning
@@ -97,7 +97,9 @@ def _put(change: Change) -> Iterator[Step]:
             yield Step(MakeDirectory(place.rpartition("/")[0], "0755", "root", "root"), cause)
         content = units.text(change.address, change.after["unit"])
         expects = access.expected(change.observed)
-        yield Step(WriteFile(place, content, digest(content), **access.access_of(change.after), expects=expects), cause)
+        yield Step(
+            WriteFile(place, content, digest(content), **access.access_of(change.after), expects=expects, check=Check.SYSTEMD), cause
+        )
         yield units.daemon_reload(change.address, "its drop-in changed" if before else "its drop-in is new")
         service = _service(change.part)
         if change.observed.private["state"] in units.ALIVE and _wanted_state(service) != State.STOPPED:

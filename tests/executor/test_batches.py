@@ -320,7 +320,7 @@ def test_policies_are_judged_together_only_if_all_are_well(said: bytes, accepted
     monkeypatch.setattr(logrotate, "run", run)
     monkeypatch.setattr(logrotate, "_including", lambda *_: b"")
     monkeypatch.setattr(os, "listdir", lambda _: [])
-    found = checks.accepted(POLICIES)
+    found = checks.judged(POLICIES)
 
     assert accepted == len(found)
     assert 1 == len(calls)

@@ -300,3 +300,58 @@ def test_files_without_which_a_service_does_not_start_are_told(booted: BootedHos
 
     assert {("a", "missing-file"), ("b", "missing-file"), ("c", "missing-directory")} == found.keys()
     assert all(text.startswith("warning: ") for text in found.values())
+
+
+@pytest.mark.parametrize("suite", sorted(_SUITES))
+def test_a_unit_is_judged_by_systemd_before_it_is_put_in_place(suite: str) -> None:
+    """What only systemd knows: the file or drop-in is not written, nothing of the stage is left, and the other resources are applied."""
+    with BootedHost(suite=suite) as host:
+        _vendor(host, "pkg", "pkg-b")
+        _spec(host, {"web-a": SLEEPING, "other": SLEEPING, "pkg": "unit: vendor, state: running"})
+
+        assert 0 == _apply(host)[0]
+
+        before = host.show("web-a.service", "MainPID", "LoadState"), host.read(f"{ETC}/web-a.service")
+        for of_many in ("web-", "pkg-"):
+            host.write(f"{VENDOR}/{of_many}.service.d/x.conf", "[Service]\nPAMName=login\n")
+        _spec(
+            host,
+            {
+                "web-a": f"{SLEEPING}, environment: {{A: 2}}, directives: {{Service: {{KillMode: process}}}}",
+                "other": f"{SLEEPING}, environment: {{A: 2}}",
+                "pkg": "unit: vendor, state: running, limit_nofile: 100",
+                "pkg-b": "unit: vendor, state: running, directives: {Service: {KillMode: none}}",
+                "two-a": f"{SLEEPING}, directives: {{Service: {{BusName: org.example.One}}}}, requires: [dbus.socket], state: stopped",
+                "two-b": f"{SLEEPING}, directives: {{Service: {{BusName: org.example.One}}}}, requires: [dbus.socket], state: stopped",
+            },
+        )
+        code, text = _apply(host)
+
+        assert 6 == code
+        assert f"systemd does not accept it: {ETC}/web-a.service: " in text
+        assert "services.pkg-b" in text
+        assert "KillMode=none does not go with PAMName=" in text
+        assert 1 == text.count("PAM enabled. Kill mode must be set to 'control-group' or 'mixed'. Refusing.")
+        assert 1 == text.count("Two services allocated for the same bus name org.example.One, refusing operation.")
+        assert before == (host.show("web-a.service", "MainPID", "LoadState"), host.read(f"{ETC}/web-a.service"))
+        assert "A=2" in host.read(f"{ETC}/other.service")
+        assert "LimitNOFILE=100" in host.read(f"{ETC}/pkg.service.d/50-reconciler.conf")
+        assert 1 == len(host.run("sh", "-c", f"ls {ETC}/two-?.service").stdout.split())
+        assert "" == host.run("sh", "-c", f"ls -d /run/reconciler-units-* {ETC}/pkg-b.service.d/*", check=False).stdout
+        assert 1 == _plan(host)[0]
+
+
+def test_systemd_is_asked_once_about_all_units(booted: BootedHost) -> None:
+    """Twenty new units cost one `systemd-analyze`; without that program, or one that hangs on nothing, they are applied all the same."""
+    log = '#!/bin/sh\necho "$*" >> /run/asked\nexec /usr/bin/systemd-analyze "$@"\n'
+    booted.write("/usr/local/bin/systemd-analyze", log)
+    booted.run("chmod", "755", "/usr/local/bin/systemd-analyze")
+    _spec(booted, {f"s{n}": SLEEPING for n in range(20)})
+
+    assert 0 == _apply(booted)[0]
+    assert 1 == booted.read("/run/asked").count(" verify ") + booted.read("/run/asked").startswith("verify ")
+
+    booted.write("/usr/local/bin/systemd-analyze", "#!/bin/sh\nkill -SEGV $$\n")
+    _spec(booted, {f"s{n}": f"{SLEEPING}, nice: 5" for n in range(20)})
+
+    assert 0 == _apply(booted)[0]
