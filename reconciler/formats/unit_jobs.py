@@ -133,6 +133,8 @@ class _Transaction:
                 self._pull_one(job, pull, name)
 
     def _pull_one(self, job: _Job, pull: _Pull, name: str) -> None:
+        if name not in self._units:
+            return  # nothing is known of it: what every unit is tied to is left out
         if pull in (*_RESTARTING, *_RELOADING) and self._node(name).active not in UP:
             return  # try-restart and try-reload are nothing then
         try:
