@@ -25,7 +25,7 @@ from reconciler.host.state_files import PROCESSES
 if TYPE_CHECKING:
     from reconciler.app.planning import Planned
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 @frozen

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from reconciler.core.address import Address
 from reconciler.core.changes import Document
+from reconciler.core.config_files import config_files
 from reconciler.core.digest import canonical, keyed_digest
 from reconciler.core.host import Entry, FileType, HostError, HostView
 from reconciler.core.kind import Kind, Runs
@@ -13,6 +16,9 @@ SAME, OTHER = "same", "other"
 
 LARGEST = 1 << 20
 """Bytes of a file that is read to be compared; of a larger one size and time stand for the content."""
+
+LARGEST_TREE = 16 << 20
+"""Bytes of all files of one directory or pattern that are read; from there on as with a larger file."""
 
 INVOCATIONS = "/run/systemd/units/invocation:"
 """systemd makes this link when it starts a process: its time is the start's."""
@@ -31,16 +37,49 @@ def settings_mark(kind: Kind, document: Document | None, key: bytes) -> str:
 
 
 def mark(view: HostView, path: str, key: bytes) -> str | None:
-    """Stands for the content of a path. Keyed: in an environment file there may be a short secret. None: not known."""
+    """Stands for the content of what a path leads to: a file, all that is in a directory, what matches a pattern. None: not known.
+
+    Keyed: in an environment file there may be a short secret. By which way a file is reached does not count.
+    """
     try:
-        entry = view.entry(path)
-        if entry is None:
+        found = config_files(view, path)
+        if found.blind:
+            return f"blind:{found.mark}"
+        if not found.files and found.single:
             return "absent"
-        if entry.type is not FileType.FILE:
-            return f"{entry.type}:{entry.target}"
-        return f"size:{entry.size}:{entry.mtime_ns}" if entry.size > LARGEST else keyed_digest(view.read(path), key)
+        budget, marks = LARGEST_TREE, {}
+        for name, (real, entry) in sorted(found.files.items()):
+            compares = entry.size <= (LARGEST if found.single else min(LARGEST, budget))
+            budget -= entry.size if compares else 0
+            marks[name] = keyed_digest(view.read(real), key) if compares else f"size:{entry.size}:{entry.mtime_ns}"
+        return next(iter(marks.values())) if found.single else keyed_digest(canonical(marks), key)
     except (HostError, FileNotFoundError):
         return None
+
+
+def blind(view: HostView, path: str) -> str:
+    """Why changes of what a path stands for are not seen; empty if they are."""
+    try:
+        return config_files(view, path).blind
+    except HostError:
+        return ""
+
+
+def concerned(view: HostView, path: str, touched: Collection[str]) -> bool:
+    """Whether a change at one of these paths changes what a path leads to."""
+    try:
+        return path in touched or config_files(view, path).concerns(touched)
+    except HostError:
+        return False
+
+
+def moments(view: HostView, path: str) -> list[tuple[int, int]]:
+    """When each thing that a path stands for was written, and when anything about it changed; of a directory only the latter."""
+    try:
+        entries = config_files(view, path).entries.values()
+    except HostError:
+        return []
+    return [(0 if entry.type is FileType.DIRECTORY else entry.mtime_ns, changed_ns(entry)) for entry in entries]
 
 
 def compared(known: str, now: str | None) -> bool | None:

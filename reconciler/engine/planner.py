@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from reconciler.core.changes import Change, Origin, Part, Verb
 from reconciler.core.diagnostic import Diagnostic, Severity, error, warning
 from reconciler.core.host import Executor, HostView
 from reconciler.core.kind import Impossible
+from reconciler.core.marks import concerned
 from reconciler.core.plan import Plan, UnitEffect
 from reconciler.core.state import OwedRow
 from reconciler.engine import compare, gates, inside, order, owed, reloading, stale
@@ -145,7 +146,8 @@ def _draft(request: Request, situation: Situation) -> _Draft:
     pending, _ = owed.sort_out(_selected_rows(request), request.view, situation, request.kinds)
     refused = gates.refused(pending, situation)
     pending = [row for row in pending if not gates.is_refusal(row)]
-    pending += _derived(request, situation, found, pending)
+    processes = stale.processes(request, situation)
+    pending += _derived(request, situation, processes, found, pending)
     draft = _Draft(request, situation, tuple(found), _needs(situation, found, request), pending, {})
     if memory.holds:
         from reconciler.engine import holds  # rarely needed
@@ -158,7 +160,7 @@ def _draft(request: Request, situation: Situation) -> _Draft:
     if found:
         _refuse_adoption(draft)
         _require(draft)
-    draft.diagnostics += _of_others(request, situation)
+    draft.diagnostics += [*_of_others(request, situation), *stale.unseen(processes)]
     return draft
 
 
@@ -180,11 +182,17 @@ def _of_others(request: Request, situation: Situation) -> list[Diagnostic]:
     ]
 
 
-def _derived(request: Request, situation: Situation, changes: Iterable[Change], pending: Iterable[OwedRow]) -> list[OwedRow]:
+def _derived(
+    request: Request,
+    situation: Situation,
+    processes: Collection[stale.Process],
+    changes: Iterable[Change],
+    pending: Iterable[OwedRow],
+) -> list[OwedRow]:
     """What is due though nobody wrote it down; what somebody did write down is said once, with what it is owed since."""
     changing = {change.address for change in changes if change.verb is not Verb.NONE}
     known = {(row.verb, row.unit, row.address) for row in pending}
-    rows = stale.derive(request, situation, stale.processes(request, situation), changing)
+    rows = stale.derive(request, situation, processes, changing)
     return [row for row in rows if (row.verb, row.unit, row.address) not in known]
 
 
@@ -311,9 +319,11 @@ def _watchers(draft: _Draft, steps: Iterable[Step]) -> list[Step]:
     found: list[Step] = []
     for address, part in draft.situation.parts.items() if touched else ():
         kind = draft.request.kinds[address.kind]
-        paths = [path for path in dict.fromkeys(kind.watches(part.declared)) if path in touched]
-        if paths and address not in draft.blocked:
-            found += kind.watched(part, draft.situation.observed[address], paths)
+        watched, observed = list(dict.fromkeys(kind.watches(part.declared))), draft.situation.observed[address]
+        if address in draft.blocked or not watched or not any(True for _ in kind.watched(part, observed, watched)):
+            continue
+        paths = [path for path in watched if concerned(draft.request.view, path, touched)]
+        found += kind.watched(part, observed, paths)
     return found
 
 

@@ -9,12 +9,13 @@ in the future proves that a clock was wrong, and nothing else.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import field, replace
 from typing import Any
 
 from reconciler.core.actions import UnitVerb
 from reconciler.core.address import Address
 from reconciler.core.changes import Observed, Part
+from reconciler.core.diagnostic import Diagnostic, warning
 from reconciler.core.host import HostView
 from reconciler.core.kind import Runs
 from reconciler.core.marks import (
@@ -22,10 +23,13 @@ from reconciler.core.marks import (
     OTHER,
     RELOADED,
     SAME,
+    blind,
     changed_ns,
     compared,
+    concerned,
     entry_of,
     mark,
+    moments,
     settings_key,
     settings_mark,
     stamps,
@@ -37,7 +41,7 @@ from reconciler.engine.situation import Request, Situation
 
 
 @frozen
-class _Process:
+class Process:
     """One process that is to run. `marks` are what its files and settings are now, as far as they were compared; None: not known."""
 
     part: Part
@@ -46,12 +50,14 @@ class _Process:
     invocation: str
     marks: Mapping[str, str | None]
     older: tuple[str, ...]
+    unseen: Mapping[str, str] = field(default_factory=dict)
+    """Why changes of a file are not seen, by its path."""
 
 
 # ---------------------------------------------------------------------------------------------------- processes
 
 
-def processes(request: Request, situation: Situation) -> list[_Process]:
+def processes(request: Request, situation: Situation) -> list[Process]:
     """Every process that a part is to keep running, with what it has older of. One question to systemd, one read of each file."""
     if not request.view.running:
         return []
@@ -60,7 +66,7 @@ def processes(request: Request, situation: Situation) -> list[_Process]:
     return [_process(request, situation, part, runs, states[runs.unit].invocation) for part, runs in found]
 
 
-def _process(request: Request, situation: Situation, part: Part, runs: Runs, invocation: str) -> _Process:
+def _process(request: Request, situation: Situation, part: Part, runs: Runs, invocation: str) -> Process:
     observed, key, known = situation.observed[part.address], request.memory.key, request.started.get(runs.unit)
     exact = known is not None and known.invocation == invocation
     remembered = known.marks if known is not None else {}
@@ -81,7 +87,8 @@ def _process(request: Request, situation: Situation, part: Part, runs: Runs, inv
     unwritten = settings_mark(kind, None, key) if exact else ""
     if invocation and (not compared(before or unwritten, marks[name]) if exact else times.defined_since(runs.defined[:1])):
         older.append(name)
-    return _Process(part, observed, runs, invocation, marks, tuple(older))
+    unseen = {path: why for path in runs.files if (why := blind(request.view, path))} if invocation else {}
+    return Process(part, observed, runs, invocation, marks, tuple(older), unseen)
 
 
 @frozen
@@ -104,8 +111,8 @@ class _Times:
         Then it was only touched, or written again as it was, which some programs do all day. If it is not, its inode tells of a file
         with an older time that was moved or copied there; if nobody knows, only its own time counts: a mode may have been changed.
         """
-        entry = entry_of(self.view, path) if self.start and same is not True else None
-        return entry is not None and self._later(changed_ns(entry) if same is False else entry.mtime_ns)
+        times = moments(self.view, path) if self.start and same is not True else []
+        return any(self._later(changed if same is False else written) for written, changed in times)
 
     def defined_since(self, paths: Iterable[str]) -> bool:
         """Whether one of the unit's own files was written after the start: only we have business there."""
@@ -119,17 +126,18 @@ class _Times:
 # ---------------------------------------------------------------------------------------------------- what follows
 
 
-def derive(request: Request, situation: Situation, found: Collection[_Process], changing: Collection[Address]) -> list[OwedRow]:
+def derive(request: Request, situation: Situation, found: Collection[Process], changing: Collection[Address]) -> list[OwedRow]:
     """What is due though nobody wrote it down. What this plan changes anyway (`changing`) is left to the change."""
     touched = {path for address in changing for path in request.kinds[address.kind].paths(address)}
     rows: dict[tuple[str, str, Address], OwedRow] = {}
     for one in found:
-        for row in (*_untold(request, one, changing), *_rows(request, one, [path for path in one.older if path not in touched], changing)):
+        older = [path for path in one.older if not (touched and concerned(request.view, path, touched))]
+        for row in (*_untold(request, one, changing), *_rows(request, one, older, changing)):
             rows.setdefault((row.verb, row.unit, row.address), row)
     return list(rows.values())
 
 
-def _rows(request: Request, one: _Process, older: Iterable[str], changing: Collection[Address]) -> Iterator[OwedRow]:
+def _rows(request: Request, one: Process, older: Iterable[str], changing: Collection[Address]) -> Iterator[OwedRow]:
     address, kind = one.part.address, request.kinds[one.part.address.kind]
     name = settings_key(address)
     paths = [path for path in older if path != name]
@@ -146,13 +154,13 @@ def _rows(request: Request, one: _Process, older: Iterable[str], changing: Colle
     yield from (replace(row, invocation=one.invocation if row.unit else "", derived=True) for row in rows)
 
 
-def _written_since(request: Request, one: _Process) -> bool:
+def _written_since(request: Request, one: Process) -> bool:
     """Whether anything that defines the unit was written since the last apply looked."""
     known = request.started.get(one.runs.unit, Started()).stamps
     return any(stamp != known.get(path) for path, stamp in stamps(request.view, one.runs).items())
 
 
-def _untold(request: Request, one: _Process, changing: Collection[Address]) -> Iterator[OwedRow]:
+def _untold(request: Request, one: Process, changing: Collection[Address]) -> Iterator[OwedRow]:
     """A daemon-reload, if a unit file was written since the last apply looked, and since systemd has read them."""
     if one.part.address in changing:
         return
@@ -166,15 +174,24 @@ def _untold(request: Request, one: _Process, changing: Collection[Address]) -> I
             return
 
 
+def unseen(found: Iterable[Process]) -> Iterator[Diagnostic]:
+    """Files that count as configuration and whose changes are not seen, with the reason."""
+    for one in found:
+        for path, why in one.unseen.items():
+            detail = f"{why[:1].upper()}{why[1:]}. Until then a change there restarts nothing: name the file itself, or restart by hand."
+            where = {"address": one.part.address, "source": one.part.declared.source, "rule": "unseen-changes"}
+            yield warning(f"changes of {path} are not seen", detail, **where)
+
+
 # ---------------------------------------------------------------------------------------------------- what is remembered
 
 
-def seen(request: Request, found: Iterable[_Process], reloaded: Collection[str] = ()) -> dict[str, Started]:
+def seen(request: Request, found: Iterable[Process], reloaded: Collection[str] = ()) -> dict[str, Started]:
     """What is to be remembered now. Of what a process has older, what was remembered stays. `reloaded` have read what a reload reads."""
     return {one.runs.unit: _seen(request, one, one.runs.unit in reloaded) for one in found}
 
 
-def _seen(request: Request, one: _Process, reloaded: bool) -> Started:
+def _seen(request: Request, one: Process, reloaded: bool) -> Started:
     known = request.started.get(one.runs.unit, Started())
     before = known.marks if known.invocation == one.invocation else {}
     done = {path for path in one.older if not _still(request, one, path, reloaded)}
@@ -184,14 +201,16 @@ def _seen(request: Request, one: _Process, reloaded: bool) -> Started:
     return Started(one.invocation, {**kept, **now}, stamps(request.view, one.runs))
 
 
-def _still(request: Request, one: _Process, path: str, reloaded: bool) -> bool:
+def _still(request: Request, one: Process, path: str, reloaded: bool) -> bool:
     """Whether anything is left to be done about a path that the process has older."""
     rows = list(_rows(request, one, [path], ()))
     return any(row.unit and not (reloaded and row.verb == UnitVerb.RELOAD) for row in rows)
 
 
-def is_open(request: Request, found: Iterable[_Process], reloaded: Collection[str] = ()) -> bool:
-    """Whether any of these processes has something older than what is on disk."""
+def is_open(request: Request, found: Collection[Process], reloaded: Collection[str] = ()) -> bool:
+    """Whether any of these processes has something older than what is on disk, or files whose changes are not seen: both are told."""
+    if any(one.unseen for one in found):
+        return True
     return any(_still(request, one, path, one.runs.unit in reloaded) for one in found for path in one.older)
 
 

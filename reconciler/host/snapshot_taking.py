@@ -147,7 +147,7 @@ class _Taker:
         for one in known.values():
             for path in (*one.marks, *one.stamps):
                 if not path.startswith("="):
-                    self.recorder.note(path)
+                    marks.moments(self.recorder, path)
         return {
             unit: {
                 "invocation": one.invocation,

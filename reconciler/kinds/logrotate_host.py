@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cached_property
 
+from reconciler.core import globs
 from reconciler.core.host import Entry, FileType, HostView, Unreadable, UnsafePath
 from reconciler.core.patterns import Late
-from reconciler.formats import globs
 from reconciler.formats import logrotate as form
 from reconciler.kinds.logrotate_observed import DIRECTORY
 

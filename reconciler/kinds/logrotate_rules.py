@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from reconciler.core import globs
 from reconciler.core.changes import Change, Part, Verb
 from reconciler.core.diagnostic import Diagnostic, Severity, error, warning
 from reconciler.core.host import FileType, HostView, Unreadable, UnsafePath
 from reconciler.core.spec import Declared, Spec
 from reconciler.core.values import frozen
-from reconciler.formats import globs
 from reconciler.kinds.access import ACCESS, Access, access_of, parents
 from reconciler.kinds.logrotate_host import MAIN, LogrotateHost
 from reconciler.kinds.logrotate_model import Frequency, Policy

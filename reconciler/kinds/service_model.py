@@ -307,7 +307,7 @@ class Service(Resource):
     directives: dict[DirectiveName, dict[DirectiveName, Text | list[Text]]] = {}
     """Any other directive, by section and name, in systemd's own syntax. Linted; wins over `hardening`."""
     watch: list[AbsolutePath] = []
-    """Ours: files that count as its configuration, besides its environment files and credentials."""
+    """Ours: files, directories and patterns of names that count as its configuration, besides its environment files and credentials."""
     on_change: OnChange = OnChange.RESTART
     """Ours: what a change may do to the running service."""
     health: Health | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -160,3 +160,17 @@ def effect(differences: Iterable[FieldChange]) -> tuple[Effect, str]:
         if cost > worst:
             worst, why = cost, f"{section}.{name}"
     return worst, why
+
+
+def encrypted_credentials(service: Service) -> Iterator[str]:
+    """Paths as `directives` have them: systemd reads these files once, at a start."""
+    value = service.directives.get("Service", {}).get("LoadCredentialEncrypted", [])
+    values = [value] if isinstance(value, str) else value
+    last_reset = max((number for number, text in enumerate(values) if not text), default=-1)
+    paths = (text.partition(":")[2] for text in values[last_reset + 1 :])
+    yield from (path for path in paths if path.startswith(("/", "%")))
+
+
+def has_specifier(path: str) -> bool:
+    """Whether systemd puts something else in the place of a part of it (systemd.unit(5))."""
+    return "%" in path.replace("%%", "")

@@ -117,6 +117,8 @@ def watches(declared: Declared) -> Iterator[str]:
 def _read_at_start(service: Service) -> Iterator[str]:
     yield from (path.removeprefix("-") for path in service.environment_file)
     yield from service.load_credential.values()
+    if service.directives:
+        yield from (path.replace("%%", "%") for path in service_unit.encrypted_credentials(service) if not service_unit.has_specifier(path))
 
 
 def watched(part: Part, observed: Observed, paths: Sequence[str]) -> Iterator[Step]:
@@ -318,6 +320,11 @@ def lint(declared: Declared) -> Iterator[Diagnostic]:
     yield from units.lint(declared, lambda: expand(declared, running=False))
     user = service.user if not service.vendor or service.user else "of the package"
     yield from service_lint.lint(declared, service.directives, _commands(service), user)
+    for path in service_unit.encrypted_credentials(service) if service.directives else ():
+        if service_unit.has_specifier(path):
+            detail = f"Only systemd knows what the specifier in {path} stands for: write the path out, or name the file under `watch` too."
+            where = {"address": declared.address, "source": declared.source, "rule": "unseen-changes"}
+            yield warning(f"changes of {path} are not seen", detail, **where)
     if service.health is not None and (host := service.health.elsewhere):
         detail = f"`health` asks {host}, and says nothing about the process on this host: name 127.0.0.1, [::1] or localhost."
         yield warning("another host is asked", detail, address=declared.address, source=declared.source, rule="health-elsewhere")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from reconciler.core.globs import is_pattern, segment_matches
 from reconciler.core.host import Entry, FileType, HostView, UnsafePath
-from reconciler.formats.globs import is_pattern, segment_matches
 
 _MOST_LINKS = 40
 """As many as the kernel follows."""

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.formats import globs, logrotate
+from reconciler.core import globs
+from reconciler.formats import logrotate
 from reconciler.formats.logrotate import Config, Problem, Stanza
 
 WHOLE = """\
