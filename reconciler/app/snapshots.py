@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from reconciler._version import __version__
 from reconciler.app.processes import read_started
 from reconciler.core.actions import WriteFile
+from reconciler.core.address import Address
 from reconciler.core.changes import Change, Origin, Verb
 from reconciler.core.diagnostic import Diagnostic, error
 from reconciler.core.digest import machine_digest
@@ -88,12 +90,34 @@ def open_snapshot(data: Any, spec: Spec, path: str, allow: Collection[str] = ())
         datetime.fromisoformat(data["taken"])
     except ValueError as wrong:
         return _no(f"{path} is not a snapshot: {wrong}")
-    return Loaded(SnapshotView(data, _declared_contents(spec, running=data["running"])), memory)
+    contents = _declared_contents(spec, running=data["running"])
+    try:
+        memory = _with_seen(memory, data.get("withheld", {}), SnapshotView(data, contents))
+    except ValueError as wrong:
+        return _no(f"{path} is not a snapshot: {wrong}")
+    return Loaded(SnapshotView(data, contents), memory)
 
 
 def age(taken: str, now: str) -> int:
     """Seconds between two time stamps; negative if the clocks disagree."""
     return round((datetime.fromisoformat(now) - datetime.fromisoformat(taken)).total_seconds())
+
+
+def _with_seen(memory: Memory, withheld: Mapping[str, bool], view: SnapshotView) -> Memory:
+    """The ledger with documents that were left out of it, where they are what is on the host and that is what the spec declares.
+
+    Raises ValueError for what is no address.
+    """
+    kinds, rows = discover(), dict(memory.rows)
+    for address in (Address.parse(text) for text, is_applied in withheld.items() if is_applied):
+        row = rows.get(address)
+        if row is None or address.kind not in kinds:
+            continue
+        parts = [other for other in memory.rows if other.resource == address.resource]
+        seen = kinds[address.kind].observe(view, parts)[address]
+        if not seen.unreadable and seen.document is not None:
+            rows[address] = replace(row, document=seen.document)
+    return replace(memory, rows=rows)
 
 
 def _declared_contents(spec: Spec, *, running: bool) -> dict[str, bytes]:

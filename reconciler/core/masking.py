@@ -9,6 +9,14 @@ from reconciler.core.secrecy import HIDDEN
 
 _WORD = Late(r"passwd|password|passphrase|secret|token(?!s|iz)|api[_-]?key|access[_-]?key|private[_-]?key", re.IGNORECASE)
 _NAMES_A_PLACE = Late(r"(?:file|path|dir|directory|name|type|ttl)s?", re.IGNORECASE)
+_NAMES_A_MEASURE = Late(
+    r"age|bits|count|days|expir(?:es|y|ation)|fd|interval|len|length|lifetime|limit|max|min|period|retries|seconds|size|timeout|tries",
+    re.IGNORECASE,
+)
+_NAMES_A_VARIABLE = Late(r"env|envvar|var|variable", re.IGNORECASE)
+_SWITCH = Late(r"--?(?:(?:no|ask|prompt|skip|without|disable)[_.-].*|.*[_.-](?:stdin|prompt))", re.IGNORECASE)
+"""An option that says what is not done, or how it is asked for: the word behind it is another one (`--no-ask-password reload`)."""
+_WORDS = Late(r"[_.-]|(?<=[a-z])(?=[A-Z])")
 _KEY_BLOCK = Late(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY|PuTTY-User-Key-File|AGE-SECRET-KEY-1")
 
 # Possessive, and the value apart from the name: a long line takes time in proportion to its length.
@@ -22,17 +30,33 @@ _ONE_WORD = Late(r""""(?:[^"\\]|\\.)*+"?|'[^']*+'?|[^\s(-]\S*+""")
 _IN_QUOTES = {'"': Late(r'(?:[^"\\]|\\.)++'), "'": Late(r"[^']++")}
 _BEFORE_AT = Late(r"[^/\s@]++(?=@)")
 _NO_VALUE = Late(
-    r"""["']?(?:yes|no|true|false|on|off|none|null)["']?[,;]?[ \t]*(?:\#.*)?|(?:(?:files|compat|systemd|sss|db)(?:[ \t]+|$))+""",
+    r"""["']?(?:yes|no|true|false|on|off|none|null|enabled|disabled)["']?[,;]?[ \t]*(?:(?<=[ \t])\#.*)?"""
+    r"""|(?:(?:files|compat|systemd|sss|db)(?:[ \t]+|$))+""",
     re.IGNORECASE,
 )
 """What is no secret whatever the name: a switch, or the sources in nsswitch.conf (`passwd: files`)."""
+_PLACE = r"/(?:dev|etc|home|media|mnt|opt|proc|root|run|srv|sys|tmp|usr|var)(?:/[\w.@%+:-]+)+/?"
+_BELOW = r"(?:/[\w.@+-]+)+"
+_VARIABLE = r"\$(?:[A-Z_][A-Z0-9_]+|\{[A-Za-z_]\w*\})"
+_ELSEWHERE = Late(
+    rf"""(?:file:(?://)?|@)?{_PLACE}|{_VARIABLE}(?:{_BELOW})?|%[dhtSLECT]{_BELOW}"""
+    rf"""|\$\((?:(?:/usr)?(?:/bin/)?cat[ ]|<[ ]?)["']?(?:{_PLACE}|{_VARIABLE}{_BELOW})["']?\)"""
+)
+"""Where a secret is, instead of the secret: a path below one of a Linux host's own directories, a variable, what a file has in it."""
+_MEASURE = Late(r"[0-9]{1,10}(?:\.[0-9]{1,3})?[ ]?(?:[a-z]{1,7})?", re.IGNORECASE)
+_NAME_OF_VARIABLE = Late(r"[A-Z_][A-Z0-9_]*")
 _TAG = Late(r"(?:NO)?PASSWD:[ ]*")
 """sudoers has these."""
 
 
 def names_secret(name: str) -> bool:
     """Whether a variable, key or option of this name holds a secret, and not only where one is: `API_TOKEN` does, `TOKEN_FILE` does not."""
-    return _WORD.search(name) is not None and not _NAMES_A_PLACE.fullmatch(re.split(r"[_.-]", name)[-1])
+    return _WORD.search(name) is not None and not _NAMES_A_PLACE.fullmatch(_last_word(name))
+
+
+def is_secret(name: str, value: str) -> bool:
+    """Whether a variable, key or option of this name has a secret as its value, and not a switch, a measure, or where one is."""
+    return bool(value) and names_secret(name) and not _is_harmless(name, value)
 
 
 def holds_private_key(text: str) -> bool:
@@ -60,13 +84,45 @@ def _without(text: str, lead: Late, instead: str) -> str:
     found: list[str] = []
     at = 0
     for match in lead.finditer(text):
-        if match.start() < at or not (lead in (_LOGIN, _CREDENTIAL) or names_secret(match["name"])) or _TAG.fullmatch(match[0]):
+        if match.start() < at or not _leads_to_secret(lead, match):
             continue
         value = _value(text, lead, match).match(text, match.end())
-        if value is not None and not (lead is not _LOGIN and _NO_VALUE.fullmatch(value[0])):
+        if value is not None and not (lead is not _CREDENTIAL and _is_harmless(match["name"], value[0], login=lead is _LOGIN)):
             found += [text[at : match.end()], instead]
             at = value.end()
     return "".join((*found, text[at:])) if found else text
+
+
+def _leads_to_secret(lead: Late, match: re.Match[str]) -> bool:
+    if lead in (_LOGIN, _CREDENTIAL):
+        return True
+    if lead is _OPTION and not match[0].endswith("=") and _SWITCH.fullmatch(match["name"]):
+        return False
+    return names_secret(match["name"]) and not _TAG.fullmatch(match[0])
+
+
+def _is_harmless(name: str, value: str, *, login: bool = False) -> bool:
+    """Whether a value is none that anybody could use, though it stands where a secret may: a switch, a measure, the place of a secret."""
+    bare = value.partition(" #")[0].rstrip(" \t,;\\")
+    if len(bare) > 1 and bare[0] in "'\"" and bare[-1] == bare[0]:
+        bare = bare[1:-1]
+    elif len(bare) > 1:
+        bare = bare.rstrip("'\"")  # of the quotes around a whole assignment
+    if _ELSEWHERE.fullmatch(bare):
+        return True
+    if login:
+        return False
+    word = _last_word(name)
+    return (
+        (not bare and value[:2] in ("''", '""'))
+        or _NO_VALUE.fullmatch(value) is not None
+        or (_NAMES_A_MEASURE.fullmatch(word) is not None and _MEASURE.fullmatch(bare) is not None)
+        or (_NAMES_A_VARIABLE.fullmatch(word) is not None and _NAME_OF_VARIABLE.fullmatch(bare) is not None)
+    )
+
+
+def _last_word(name: str) -> str:
+    return _WORDS.split(name)[-1]
 
 
 def _value(text: str, lead: Late, match: re.Match[str]) -> Late:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 from reconciler.formats import authorized_keys, logrotate, profile, sshd_config, sudo_policy, unit
-from reconciler.formats.unit_refusals import DECIDING, NAMED
+from reconciler.formats.unit_refusals import COMMANDS, DECIDING, NAMED, commands
 from reconciler.formats.users import parse_ranges
 
 SET = "(set)"
@@ -20,6 +20,10 @@ _NO_PASSWORD = frozenset(("", "x", "*", "!", "!!", "!*"))
 _NUMBERS = re.compile(r"^[ \t]*[A-Z_]+[ \t]+(?:0|[1-9][0-9]*)(?=[ \t]*(?:#|$))", re.MULTILINE)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
 _SHELL = re.compile(r"/[!-~]*")
+_TOLD = DECIDING | {"RefuseManualStop"}
+_NOTED = DECIDING | NAMED | {"ExecReload"}
+_PLAIN = re.compile(r"[A-Za-z0-9_.@:/~ -]*")
+"""A closed word, the name of a unit, or a path."""
 _TIMER = re.compile(r"[ \t]*On(?:Calendar|Unit(?:In)?ActiveSec)[ \t]*=[^\n\\]*")
 _HARMLESS = frozenset(("cert-authority", "expiry-time", "from", "permitlisten", "permitopen", "principals", "restrict", "tunnel"))
 """Options of keys whose value is no secret; that of `command` and `environment` can be one."""
@@ -145,9 +149,11 @@ def _unit(text: str, *, names: bool) -> str:
         lines.append(f"[{section}]")
         for name, values in directives.items():
             for value in [values] if isinstance(values, str) else values:
-                if section == "Install" or name == "RefuseManualStop" or name in DECIDING:
+                if section == "Install" or (name in _TOLD and _PLAIN.fullmatch(value)):
                     lines.append(f"{name}={value}")
-                elif names or name == "ExecReload" or name in NAMED:
+                elif name in COMMANDS:
+                    lines.append(f"{name}={' ; '.join('?' * commands(value)) if value else ''}")
+                elif names or name in _NOTED:
                     lines.append(f"{name}={'?' if value else ''}")
     return "\n".join((*lines, ""))
 

@@ -30,11 +30,13 @@ _SANDBOXES = frozenset({
 """Directives that give a service a mount namespace of its own: the ones by any value, the others unless they are off."""
 
 DECIDING = frozenset({
-    *("DynamicUser", "ExitType", "KillMode", "OnFailureJobMode", "OnSuccessJobMode", "RemainAfterExit", "Restart", "SuccessAction", "Type"),
-    *_SANDBOXES,
+    *("DynamicUser", "ExitType", "KillMode", "OnFailure", "OnFailureJobMode", "OnSuccess", "OnSuccessJobMode", "RemainAfterExit"),
+    *("Restart", "SuccessAction", "Type", "WorkingDirectory", *_SANDBOXES),
 })  # fmt: skip
 """Directives whose value counts here, and tells nobody anything."""
-NAMED = frozenset({"BusName", "ExecStart", "ExecStop", "PAMName", "RestartForceExitStatus"})
+COMMANDS = frozenset({"ExecStart", "ExecStop"})
+"""Directives of which it counts how many commands they have."""
+NAMED = frozenset({"BusName", "PAMName", "RestartForceExitStatus", *_NAMESPACES})
 """Directives of which it counts that they are there."""
 
 
@@ -69,7 +71,7 @@ def type_of(service: Names) -> str:
 
 
 def _commands(service: Names, unit: Names, kind: str) -> Iterator[str]:
-    starts = sum(_count(command) for command in _values(service, "ExecStart"))
+    starts = sum(commands(command) for command in _values(service, "ExecStart"))
     if starts > 1 and kind != "oneshot":
         yield f"only Type=oneshot may have several commands in ExecStart=, and this is Type={kind}: keep one (an empty ExecStart= resets)"
     if starts:
@@ -80,7 +82,7 @@ def _commands(service: Names, unit: Names, kind: str) -> Iterator[str]:
         yield "it has no ExecStart=: that needs ExecStop= with RemainAfterExit=yes, or SuccessAction="
 
 
-def _count(command: str) -> int:
+def commands(command: str) -> int:
     """How many commands a line has: a `;` that stands for itself ends one."""
     return 1 + len(_SEPARATOR.findall(_QUOTED.sub("x", command))) if ";" in command else 1
 

@@ -18,6 +18,7 @@ from reconciler.core.host import FileType, HostError, HostView, UnitNode, UnitSt
 from reconciler.core.kind import Kinds
 from reconciler.core.masking import holds_secret
 from reconciler.core.patterns import Late
+from reconciler.core.secrecy import HIDDEN
 from reconciler.core.state import LedgerRow, Memory, Started
 from reconciler.formats import accounts, outline
 from reconciler.host.recorder import MOST_NAMES, Recorder
@@ -102,6 +103,7 @@ def take(
         "started": processes,
         "paths": dict(sorted(found.recorder.known().items())),
         "unlisted": sorted(found.recorder.unlisted),
+        "withheld": dict(sorted(found.withheld.items())),
         "memory": memory_data(replace(memory, rows={**memory.rows, **found.rows()})),
     }
 
@@ -135,6 +137,8 @@ class _Taker:
         self._roots: set[str] = set()
         self._untold: set[str] = set()
         self._documents: dict[Address, Document] = {}
+        self.withheld: dict[str, bool] = {}
+        """Addresses of which the ledger's document is not told, and whether it is what is on the host."""
 
     def started(self, known: Mapping[str, Started]) -> dict[str, Any]:
         """What is remembered of processes, as far as it may be told: of each file whether it is the same. Its digest stays here."""
@@ -186,8 +190,10 @@ class _Taker:
         secret, ours = self._paths(secret=True), self._paths(secret=False)
         keys = {f"{home}/.ssh/{name}": user for user, home in homes.items() for name in _KEYS}
         for path, said in self.recorder.paths.items():
-            if said is not None and "type" not in said and path not in self._untold:
-                if path in secret:
+            if said is not None and "type" not in said:
+                if path in self._untold:
+                    self._note_withheld(path, said)
+                elif path in secret:
                     self._note_secret(path, said)
                 elif path in keys:
                     self._note_keys(path, said, keys[path])
@@ -232,15 +238,15 @@ class _Taker:
         return directory
 
     def _withhold(self) -> None:
-        """Of what shows by a name that it holds a secret, nothing is told: its part is unknown in a plan."""
+        """Of what shows by a name that it holds a secret, no text is told: its part is known only to who declares the same."""
         for address, row in list(self._rows.items()):
             paths = tuple(self._kinds[address.kind].paths(address))
             texts = map(self._ours_at, paths)
             if row.sensitive or not (any(map(holds_secret, texts)) or _names_secret(row.document) or _names_secret(row.pending)):
                 continue
             self._untold.update(paths)
-            documents = {name: _withheld(getattr(row, name), self._key) for name in ("document", "pending")}
-            self._rows[address] = replace(row, sensitive=True, **documents)
+            self.withheld[str(address)] = row.pending is None and self._documents.get(address) == row.document
+            self._rows[address] = replace(row, document=_withheld(row.document), pending=_withheld(row.pending))
 
     def _ours_at(self, path: str) -> str:
         said = self.recorder.paths.get(path)
@@ -260,6 +266,12 @@ class _Taker:
         content = self._read(path, said)
         if content is not None and self._key:
             said["digest"] = keyed_digest(digest(content).encode(), self._key)
+
+    def _note_withheld(self, path: str, said: dict[str, Any]) -> None:
+        """Whether it is what a spec says, as far as every account of the host could find that out."""
+        content = self._read(path, said) if self._is_open(path) else None
+        if content is not None:
+            said["digest"] = digest(content)
 
     def _note_facts(self, path: str, said: dict[str, Any]) -> None:
         content = self._read(path, said)
@@ -339,13 +351,13 @@ def _names_secret(data: Any, name: str = "") -> bool:
     return isinstance(data, str) and holds_secret(f"{name}={data}")
 
 
-def _withheld(data: Any, key: bytes) -> Any:
-    """A document of which only the host can tell whether it is the same."""
+def _withheld(data: Any) -> Any:
+    """A document of the same shape that says nothing."""
     if isinstance(data, Mapping):
-        return {name: _withheld(below, key) for name, below in data.items()}
+        return {name: _withheld(below) for name, below in data.items()}
     if isinstance(data, list):
-        return [_withheld(below, key) for below in data]
-    return keyed_digest(data.encode(), key) if isinstance(data, str) and key else data if not isinstance(data, str) else ""
+        return [_withheld(below) for below in data]
+    return HIDDEN if isinstance(data, str) else data
 
 
 def _mentioned(document: Document) -> Iterator[str]:

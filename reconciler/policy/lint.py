@@ -46,9 +46,9 @@ def _is_secret(name: str, value: str) -> bool:
     """By its name, unless that is of a place (TOKEN_FILE); or by its value: a key, a login in an address."""
     if not any(word in name.upper() for word in ("PASS", "SECRET", "TOKEN", "KEY")) and "://" not in value and "PRIVATE KEY" not in value:
         return False
-    from reconciler.core.masking import holds_secret, names_secret  # only for what may be one
+    from reconciler.core.masking import holds_secret, is_secret  # only for what may be one
 
-    return names_secret(name) or holds_secret(f"{name}={value}")
+    return is_secret(name, value) or holds_secret(f"{name}={value}")
 
 
 def _of_its_kind(spec: Spec, kinds: Kinds) -> Iterator[Diagnostic]:

@@ -51,14 +51,16 @@ def _mask_text(value: str, other: Any, key: str) -> str:
 @lru_cache(maxsize=4096)
 def _hidden(text: str, key: str, instead: str) -> str:
     """One text under a key: systemd's own lists of variables and credentials are known by the name of the directive."""
-    from reconciler.core.masking import masked, names_secret  # only where something changes
+    from reconciler.core.masking import is_secret, masked  # only where something changes
 
     if key == "Environment" or key.startswith("SetCredential"):
         found = re.match(_VARIABLE if key == "Environment" else _CREDENTIAL, text)
-        if found is None or (key == "Environment" and not names_secret(found["name"])):
+        if found is None:
             return masked(text, instead)
+        if key == "Environment" and not is_secret(found["name"], text[found.end() :].removesuffix('"')):
+            return found[0] + masked(text[found.end() :], instead)
         return found[0].lstrip('"') + instead
-    return instead if text and names_secret(key) else masked(text, instead)
+    return instead if is_secret(key, text) else masked(text, instead)
 
 
 def _counterpart(item: Any, others: Sequence[Any], key: str) -> Any:

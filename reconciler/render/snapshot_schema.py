@@ -129,6 +129,10 @@ def snapshot_schema() -> Schema:
                 },
             ),
             "unlisted": _said("Directories with too much in them to be listed.", {"type": "array", "items": _PATH}),
+            "withheld": _said(
+                "Addresses whose texts are left out, since one looks like a secret: whether they are as they were applied.",
+                {"type": "object", "additionalProperties": _FLAG},
+            ),
         },
     )
     head = {

@@ -122,6 +122,44 @@ def test_somebody_elses_content_is_unknown(tree: Tree) -> None:
     assert "/bin/foreign" not in other.said
 
 
+OPEN = """\
+files:
+  /etc/ours: {content: "ours\\n", mode: "0644"}
+services:
+  s: {exec_start: [/usr/bin/true], environment: {API_TOKEN: hunter2-and-more}}
+  t: {exec_start: [/usr/bin/true]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "complete"),
+    [
+        ("", "", True),
+        ("ours\\n", "ours, still\\n", True),
+        ("[/usr/bin/true]}", "[/usr/bin/false]}", True),
+        ("and-more", "no-more", False),
+        ("  s: {exec_start: [/usr/bin/true]", "  s: {exec_start: [/usr/bin/false]", False),
+        ("  s: {", "  x: {", False),
+    ],
+    ids=["same", "file", "another-service", "secret", "its-service", "removed"],
+)
+def test_a_secret_in_the_open_is_known_to_who_declares_it(tree: Tree, before: str, after: str, complete: bool) -> None:
+    """The snapshot has none of it; by the digest of a file that all can read the plan is that of the host, and so is what it approves."""
+    tree.apply(tree.spec(OPEN))
+    spec = OPEN.replace(before, after)
+    taken = snapshot(tree)
+    there = document(tree.plan(tree.spec(spec), "--json"))
+    here = json.loads(plan(tree, spec, taken, "--json").out)
+
+    assert "hunter2" not in taken.read_text()
+    assert complete is here["complete"], here["unreadable"]
+    assert here["approval"]["inputs"] == there["approval"]["inputs"]
+    if complete:
+        assert there == document(plan(tree, spec, taken, "--json"))
+        plan(tree, spec, taken, "--out", tree.base / "plan.json")
+        assert 0 == tree.apply(tree.spec(spec), "--approved", tree.base / "plan.json").code
+
+
 def test_where_nobody_has_looked(tree: Tree) -> None:
     """A change below a directory that was not recorded is shown, and what is not known about it is said."""
     tree.path("/srv/1/2/3/4").mkdir(parents=True)

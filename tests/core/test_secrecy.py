@@ -22,6 +22,18 @@ HIDES = {
     'SetCredential="token:hunter2"': 'SetCredential="token:{}',
     "token: /looks/like/a/path": "token: {}",
     "password: on-my-way": "password: {}",
+    "password=#hunter2": "password={}",
+    "password=no#hunter2": "password={}",
+    "--no-password=hunter2": "--no-password={}",
+    "--password 5": "--password {}",
+    "password = $ecret": "password = {}",
+    "PASSWORD=${PW:-hunter2}": "PASSWORD={}",
+    "PASSWORD=$(echo hunter2)": "PASSWORD={}",
+    "token_limit=hunter2": "token_limit={}",
+    "A_TOKEN=%d/x B_SECRET=hunter2": "A_TOKEN={}",
+    "HF_TOKEN=/Kq/2x9=": "HF_TOKEN={}",
+    'password="': "password={}",
+    "--password hunter2 --no-ask-password reload": "--password {} --no-ask-password reload",
 }
 SHOWS = [
     "max_tokens: 512",
@@ -36,6 +48,27 @@ SHOWS = [
     "http://example.org:8000/x@y",
     "secret:",
     "the secret of life",
+    "/usr/bin/systemctl --no-ask-password reload ml-api.service",
+    "invoke-rc.d --no-password nginx rotate",
+    "docker login --password-stdin registry.example.org",
+    "gpg --batch --passphrase-fd 3 --decrypt",
+    "token_ttl=3600",
+    "--max-token-length 4096",
+    "PASS_MAX_DAYS=90; PASSWORD_MAX_DAYS=90",
+    "Defaults passwd_timeout=0.5",
+    "minPasswordLength=12",
+    "keyPasswordFile: x.pw",
+    "LoadCredential=password:/etc/credstore/db",
+    "HF_TOKEN=%d/hf",
+    "API_KEY=$KEY",
+    '--password="${PW}"',
+    "PASSWORD=$(cat /run/secrets/db)",
+    'PASSWORD="$(< $CREDENTIALS_DIRECTORY/db)"',
+    "--token file:///run/secrets/x",
+    "curl http://u:$PASS@localhost/rotate",
+    "--NotebookApp.token='' --NotebookApp.password=\"\"",
+    "--password-env PGPASSWORD",
+    "mysqladmin --defaults-file=/etc/mysql/debian.cnf flush-logs",
 ]
 
 
@@ -73,6 +106,14 @@ def test_a_changed_secret_is_seen_to_change() -> None:
 
     assert [f"A_TOKEN={HIDDEN}", "B=1", f"C_SECRET={HIDDEN}"] == mask(before, None, path)
     assert ["A_TOKEN=(sensitive value, changed)", "B=2", f"C_SECRET={HIDDEN}"] == mask(after, before, path)
+
+
+def test_a_variable_is_judged_by_its_value() -> None:
+    """One that says where a secret is, or that there is none, is shown, in quotes too."""
+    shown = ["A_TOKEN=%d/token", '"B_SECRET=/run/secrets/b"', "TOKEN_TTL=3600", '"PASSWORD="']
+
+    assert shown == mask(shown, None, ("unit", "Service", "Environment"))
+    assert {"token": "/etc/ml/token", "secret": HIDDEN} == mask({"token": "/etc/ml/token", "secret": "x"})
 
 
 def test_a_diff_keeps_its_signs() -> None:

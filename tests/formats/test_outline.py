@@ -8,7 +8,10 @@ from hypothesis import strategies as st
 
 from reconciler.formats import accounts, logrotate, outline
 from reconciler.formats.authorized_keys import read
+from reconciler.formats.unit import parse
+from reconciler.formats.unit_refusals import refusals
 from reconciler.formats.users import Accounts, parse_shadows
+from tests.unit_refusals import ALL
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGuGsnP/NPzhnWuATv9aP1dHraTqoi8dScAeUt23h1tL"
 HASH = "$6$salt$hash"
@@ -76,6 +79,23 @@ def _facts(text: str) -> tuple[list[str], list[str]]:
     return [one for stanza in config.stanzas for one in stanza.patterns], [
         value for name, value, _ in config.directives if name == "include"
     ]
+
+
+@pytest.mark.parametrize("name", sorted(ALL))
+def test_a_unit_is_judged_the_same(name: str) -> None:
+    """By what is kept of it, in a unit file or a drop-in, systemd refuses it for the reason for which it refuses the whole."""
+    reasons = list(refusals(parse(ALL[name])))
+
+    assert reasons == list(refusals(parse(outline.package_unit(ALL[name]))))
+    assert reasons == list(refusals(parse(outline.drop_in(ALL[name]))))
+
+
+def test_no_value_of_a_unit_is_kept_that_could_be_a_secret() -> None:
+    """Neither of a command, nor of a variable, nor where a closed word is expected."""
+    text = "[Service]\nEnvironment=A=s3cret\nExecStart=/bin/x s3cret ; /bin/y s3cret\nKillMode=s3cret!\nBindPaths=/s3cret\n"
+
+    assert "s3cret" not in outline.package_unit(text) + outline.drop_in(text)
+    assert "ExecStart=? ; ?\n" in outline.package_unit(text)
 
 
 def test_a_timer_tells_when() -> None:
