@@ -46,6 +46,7 @@ Hold = Annotated[
 Why = Annotated[
     str, typer.Option("--why", metavar="TEXT", help="What the hold is for. Everybody reads it in each plan.", show_default=False)
 ]
+AutoApprove = Annotated[bool, typer.Option("--auto-approve", help="Do not ask when systemd takes other services along.")]
 Heal = Annotated[bool, typer.Option("--heal", help="Start what has failed, see whether it stays up, and tell. Needs root.")]
 LockTimeout = Annotated[
     float, typer.Option("--lock-timeout", metavar="SECONDS", min=0, help="With --heal: wait so long for an apply to end.")
@@ -113,13 +114,15 @@ def start(
     everything: All = False,
     hold: Hold = "",
     why: Why = "",
+    auto_approve: AutoApprove = False,
     as_json: options.Json = False,
     no_color: options.NoColor = False,
 ) -> int:
-    """Start services now. Says so if the next apply will stop them again, and offers a hold."""
+    """Start services now. Asks if systemd takes others along. Says so if the next apply will stop them again, and offers a hold."""
     from reconciler.core.actions import UnitVerb
 
-    return _change(_doing(UnitVerb.START), names, spec, (hold, why), everything=everything, as_json=as_json, no_color=no_color)
+    approve = _approval(UnitVerb.START, auto_approve=auto_approve, quiet=as_json)
+    return _change(_doing(UnitVerb.START), names, spec, (hold, why), approve, everything=everything, as_json=as_json, no_color=no_color)
 
 
 def stop(
@@ -128,22 +131,30 @@ def stop(
     everything: All = False,
     hold: Hold = "",
     why: Why = "",
+    auto_approve: AutoApprove = False,
     as_json: options.Json = False,
     no_color: options.NoColor = False,
 ) -> int:
-    """Stop services now. Says so if the next apply will start them again, and offers a hold."""
+    """Stop services now. Asks if systemd takes others along. Says so if the next apply will start them again, and offers a hold."""
     from reconciler.core.actions import UnitVerb
 
-    return _change(_doing(UnitVerb.STOP), names, spec, (hold, why), everything=everything, as_json=as_json, no_color=no_color)
+    approve = _approval(UnitVerb.STOP, auto_approve=auto_approve, quiet=as_json)
+    return _change(_doing(UnitVerb.STOP), names, spec, (hold, why), approve, everything=everything, as_json=as_json, no_color=no_color)
 
 
 def restart(
-    names: Names, spec: SpecOption = "", everything: All = False, as_json: options.Json = False, no_color: options.NoColor = False
+    names: Names,
+    spec: SpecOption = "",
+    everything: All = False,
+    auto_approve: AutoApprove = False,
+    as_json: options.Json = False,
+    no_color: options.NoColor = False,
 ) -> int:
-    """Restart services now. A restart that is owed for an older configuration is settled by it."""
+    """Restart services now. Asks if systemd takes others along. A restart that is owed for an older configuration is settled by it."""
     from reconciler.core.actions import UnitVerb
 
-    return _change(_doing(UnitVerb.RESTART), names, spec, ("", ""), everything=everything, as_json=as_json, no_color=no_color)
+    approve = _approval(UnitVerb.RESTART, auto_approve=auto_approve, quiet=as_json)
+    return _change(_doing(UnitVerb.RESTART), names, spec, ("", ""), approve, everything=everything, as_json=as_json, no_color=no_color)
 
 
 def enable(
@@ -156,7 +167,7 @@ def enable(
     no_color: options.NoColor = False,
 ) -> int:
     """Have services started at boot. Says so if the next apply will put it back, and offers a hold."""
-    return _change(_enabling(enabled=True), names, spec, (hold, why), everything=everything, as_json=as_json, no_color=no_color)
+    return _change(_enabling(enabled=True), names, spec, (hold, why), _agreed, everything=everything, as_json=as_json, no_color=no_color)
 
 
 def disable(
@@ -169,7 +180,7 @@ def disable(
     no_color: options.NoColor = False,
 ) -> int:
     """Have services not started at boot. Says so if the next apply will put it back, and offers a hold."""
-    return _change(_enabling(enabled=False), names, spec, (hold, why), everything=everything, as_json=as_json, no_color=no_color)
+    return _change(_enabling(enabled=False), names, spec, (hold, why), _agreed, everything=everything, as_json=as_json, no_color=no_color)
 
 
 def logs(
@@ -321,6 +332,26 @@ def _doing(verb: UnitVerb) -> Callable[[Chosen], list[Acted]]:
     return do
 
 
+def _approval(verb: UnitVerb, *, auto_approve: bool, quiet: bool) -> Callable[[Chosen], bool]:
+    """Tells what else would happen, and asks where it is more than was named."""
+
+    def approve(chosen: Chosen) -> bool:
+        from reconciler.app.service_dependents import asks, dependents
+        from reconciler.app.services import remembered
+        from reconciler.cli.asking import ask
+
+        found = dependents(verb, chosen, remembered())
+        if not quiet or not auto_approve:
+            _tell([one.words for one in found])
+        return auto_approve or not asks(found) or ask(f"{verb} them")
+
+    return approve
+
+
+def _agreed(_chosen: Chosen) -> bool:
+    return True
+
+
 def _enabling(*, enabled: bool) -> Callable[[Chosen], list[Acted]]:
     def do(chosen: Chosen) -> list[Acted]:
         from reconciler.app.services import enable as set_enabled
@@ -335,12 +366,13 @@ def _change(
     names: list[str],
     spec: str,
     hold: tuple[str, str],
+    approve: Callable[[Chosen], bool],
     *,
     everything: bool,
     as_json: bool,
     no_color: bool,
 ) -> int:
-    """Hold first, if that is asked for: nothing is done that the next apply would undo at once."""
+    """Ask first, where others are taken along. Then hold, if that is asked for: nothing is done that the next apply would undo at once."""
     from reconciler.cli import service_holds
 
     wrong = service_holds.check(hold)
@@ -349,6 +381,8 @@ def _change(
         return ExitCode.USAGE
 
     def change(chosen: Chosen, loaded: Loaded) -> int:
+        if not approve(chosen):
+            return ExitCode.REFUSED
         stopped = service_holds.put(chosen, hold, loaded, quiet=as_json) if hold[0] else None
         if stopped is not None:
             return stopped

@@ -108,3 +108,22 @@ def test_what_a_failed_start_took_down_runs_again(booted: BootedHost) -> None:
     assert "other.service ran before, was stopped along with services.db, and does not run now" in text
     assert "web.service ran before" in text
     assert {"db": "", "web": "", "other": ""} == processes(host, "db", "web", "other")
+
+
+def test_service_commands_tell_whom_they_take_along(booted: BootedHost) -> None:
+    """`service restart` and `stop` name the dependents and do nothing unasked; with --auto-approve they do it."""
+    host = booted
+    names = ("db", "web")
+    web = f"web: {{exec_start: {SLEEP}, requires: [db.service], on_change: none}}"
+    declare(host, f"db: {{exec_start: {SLEEP}}}", web)
+    apply(host)
+    before = processes(host, *names)
+    for verb in ("restart", "stop"):
+        refused = host.run("reconciler", "service", verb, "db", "--spec", SPEC, check=False)
+        assert 3 == refused.returncode
+        assert f"{verb} web.service as well: it requires db.service (it says `on_change: none`)" in refused.stderr
+    assert set() == changed(before, processes(host, *names))
+    host.run("reconciler", "service", "restart", "web", "--spec", SPEC)
+    assert {"web"} == changed(before, processes(host, *names))
+    host.run("reconciler", "service", "stop", "db", "--spec", SPEC, "--auto-approve")
+    assert {"db": "", "web": ""} == processes(host, *names)
