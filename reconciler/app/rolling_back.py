@@ -11,6 +11,7 @@ from reconciler.app.lockout import Tried, lockout
 from reconciler.app.planning import inside_of
 from reconciler.core.actions import Step, WriteFile, as_data
 from reconciler.core.address import Address
+from reconciler.core.changes import Part
 from reconciler.core.diagnostic import Diagnostic, error, errors, warning
 from reconciler.core.host import HostError, HostView
 from reconciler.core.masking import holds_private_key
@@ -30,6 +31,7 @@ from reconciler.host.state_read import read_memory
 from reconciler.kinds import discover
 from reconciler.render.diff import unified
 from reconciler.render.masking import mask_diff
+from reconciler.render.plan_json import along_data
 
 
 @frozen
@@ -126,11 +128,22 @@ def _half_done(planned: Rollback) -> bool:
 def _planned(options: RollbackOptions, past: PastRun, memory: Memory, host: HostView) -> Rollback:
     wish = Wish(past, memory, edited, options.overwrite, options.targets, options.excludes, options.unprotect)
     tried = Tried()
-    planned = plan_rollback(wish, host, discover(), __version__, tried.simulator, inside_of(host))
+    parts = _declared(options.root) if host.running else ()
+    planned = plan_rollback(wish, host, discover(), __version__, tried.simulator, inside_of(host), parts)
     name = static_hostname(host) or planned.plan.host
     locked_out, unknown = lockout(planned.plan.steps, host, name, tried, options.allow)
     told = (*locked_out, *(warning("not known whether it locks out", what, rule="lock-out") for what in unknown))
     return replace(planned, diagnostics=(*planned.diagnostics, *told))
+
+
+def _declared(root: str | None) -> tuple[Part, ...]:
+    """What the spec that was applied last declares: some of it must not be taken along. A spec that cannot be read declares nothing."""
+    from reconciler.app.specs import SpecChoice, load_spec
+
+    loaded = load_spec(SpecChoice(root=root), lambda: b"")
+    kinds, running = discover(), True
+    resources = loaded.spec.resources if loaded.spec is not None else ()
+    return tuple(part for declared in resources for part in kinds[declared.address.kind].expand(declared, running))
 
 
 def _past(directory: str, number: int) -> tuple[PastRun | None, _Passed, str]:
@@ -165,6 +178,7 @@ def rollback_data(planned: Rollback, host: HostView, result: ApplyResult | None 
         "undone_already": [{"run": run, "undone_by": by} for run, by in passed],
         "objects": [one for one in objects if one["steps"] or one["kept"] or one["refused"]],
         "steps": [_step_data(step) for step in found.steps],
+        "taken_along": [along_data(effect) for effect in planned.plan.effects],
         "result": None if result is None else _result(result),
     }
 
@@ -211,6 +225,7 @@ def _diff(planned: Rollback, address: Address, step: Step, host: HostView) -> di
 def _result(result: ApplyResult) -> dict[str, Any]:
     return {
         "run": result.run,
+        "left_down": list(result.left_down),
         "outcomes": {str(address): {"status": str(one.status), "reason": one.reason} for address, one in result.outcomes.items()},
         "owed": [{"verb": row.verb, "unit": row.unit, "address": str(row.address), "held": row.held} for row in result.owed],
     }

@@ -238,11 +238,11 @@ def _effects(plan: Plan) -> dict[Address, list[dict[str, Any]]]:
                 rows.append(effect)
     for along in plan.effects:
         home = parts.get(along.address) or wholes.get(along.address) or along.address
-        found.setdefault(home, []).append(_along(along))
+        found.setdefault(home, []).append(along_data(along))
     return found
 
 
-def _along(effect: UnitEffect) -> dict[str, Any]:
+def along_data(effect: UnitEffect) -> dict[str, Any]:
     """Something that systemd does to another unit of its own accord."""
     return {
         "kind": effect.taken.verb.value,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from reconciler.render.blocks import effect_lines
 from reconciler.render.run import time_text
-from reconciler.render.term import count, visible
+from reconciler.render.term import count, painter, visible
 from reconciler.render.words import action_words
 
 
@@ -25,6 +26,8 @@ def rollback_text(data: Mapping[str, Any]) -> str:
     if data["steps"]:
         lines += ["", "Steps, in this order:"]
         lines += [f"  {n:>3}. {visible(action_words(step))}{_note(step)}" for n, step in enumerate(data["steps"], 1)]
+    if data.get("taken_along"):
+        lines += ["", "systemd does along with that:", *effect_lines(data["taken_along"], painter(colour=False), indent="  ")]
     if not data["objects"]:
         lines += ["", "Nothing to do: everything is as it was before that run."]
     return "\n".join([*lines, ""])
@@ -51,6 +54,8 @@ def rollback_result(data: Mapping[str, Any]) -> str:
     failed = {address: one["reason"] for address, one in result["outcomes"].items() if one["status"] == "failed"}
     done = len(result["outcomes"]) - len(failed)
     lines = [f"{visible(address)}: failed: {visible(why)}" for address, why in failed.items()]
+    down = result.get("left_down", ())
+    lines += [f"{visible(unit)} ran before and does not run now: systemctl start {visible(unit)}" for unit in down]
     head = "Rollback complete!" if not failed else f"Rollback incomplete; `reconciler rollback {run}` goes on with what is left."
     lines.append(f"{head} {count(done, 'object')} as before run {run}. This is run {result['run']}.")
     lines.append("The spec still says otherwise: the next apply will bring it back. Revert the commit, or stop the timer until then.")

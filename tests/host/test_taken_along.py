@@ -127,3 +127,28 @@ def test_service_commands_tell_whom_they_take_along(booted: BootedHost) -> None:
     assert {"web"} == changed(before, processes(host, *names))
     host.run("reconciler", "service", "stop", "db", "--spec", SPEC, "--auto-approve")
     assert {"db": "", "web": ""} == processes(host, *names)
+
+
+def test_a_rollback_takes_along_what_it_says(booted: BootedHost) -> None:
+    """A rollback names the dependents; what says `on_change: none` keeps its restart owed."""
+    host = booted
+    names = ("db", "web", "train")
+    web = f"web: {{exec_start: {SLEEP}, requires: [db.service]}}"
+    train = f"train: {{exec_start: {SLEEP}, requires: [db.service], on_change: none}}"
+    declare(host, f"db: {{exec_start: {SLEEP}, environment: {{A: '1'}}}}", web)
+    apply(host)
+    declare(host, f"db: {{exec_start: {SLEEP}, environment: {{A: '2'}}}}", web)
+    apply(host)
+    before = processes(host, *names)
+    done = host.run("reconciler", "rollback", "--auto-approve")
+    assert "restart web.service (along with db.service)" in done.stdout
+    assert {"db", "web"} == changed(before, processes(host, *names))
+
+    declare(host, f"db: {{exec_start: {SLEEP}, environment: {{A: '3'}}}}", web)
+    apply(host)
+    declare(host, f"db: {{exec_start: {SLEEP}, environment: {{A: '3'}}}}", web, train)
+    apply(host)
+    before = processes(host, *names)
+    done = host.run("reconciler", "rollback", "4", "--auto-approve", check=False)
+    assert "services.train says `on_change: none`" in done.stdout + done.stderr
+    assert set() == changed(before, processes(host, *names))
