@@ -34,7 +34,7 @@ _UNITS: Mapping[str, tuple[str, ...]] = {"services": (".service",), "timers": ("
 
 
 def lint(spec: Spec) -> Iterator[Diagnostic]:
-    """Order that goes round in a circle, and requirements of what is declared as masked; each with both places."""
+    """Order that goes round in a circle, requirements of what is masked or stopped, conflicts of what runs; each with both places."""
     declared = _declared(spec)
     related = {name: unit for name, unit in declared.items() if _hangs_on_others(unit.resource)}
     if not related:
@@ -45,6 +45,11 @@ def lint(spec: Spec) -> Iterator[Diagnostic]:
             for needed in _words(unit.resource, directive):
                 if needed != name and needed in declared and _is_masked(declared[needed]) and not _is_masked(unit):
                     yield _masked_here(unit, declared[needed], directive)
+                elif needed != name and needed in declared and _is_stopped(declared[needed]) and _runs(unit):
+                    yield _stopped_here(unit, declared[needed], directive)
+        for other in _words(unit.resource, "Conflicts"):
+            if other != name and other in declared and _runs(unit) and _runs(declared[other]):
+                yield _not_together(unit, declared[other])
 
 
 def _declared(spec: Spec) -> dict[str, Declared]:
@@ -92,13 +97,41 @@ def _masked_here(unit: Declared, needed: Declared, directive: str) -> Diagnostic
     return error("a required unit is masked", detail, address=unit.address, source=unit.source, rule="masked-unit")
 
 
+def _stopped_here(unit: Declared, needed: Declared, directive: str) -> Diagnostic:
+    detail = (
+        f"{unit.address} ({unit.source}) is to run and {_NEEDED[directive]} {needed.address}, and {needed.source} says `state: stopped`: "
+        "systemd would stop both, or start both. Take one of the two away."
+    )
+    return error("a required unit is stopped", detail, address=unit.address, source=unit.source, rule="required")
+
+
+def _not_together(unit: Declared, other: Declared) -> Diagnostic:
+    detail = (
+        f"{unit.address} ({unit.source}) conflicts with {other.address} ({other.source}), and both are to run: "
+        "systemd stops one when it starts the other. Stop one of them."
+    )
+    return error("two services cannot run together", detail, address=unit.address, source=unit.source, rule="conflict")
+
+
+def _is_stopped(unit: Declared) -> bool:
+    return str(getattr(unit.resource, "state", "")) == "stopped"
+
+
+def _runs(unit: Declared) -> bool:
+    """Whether it is to run all the time; nothing is said of that of a package's unit without `state`."""
+    resource = unit.resource
+    says = getattr(resource, "says", None)
+    running = unit.address.kind == "services" and str(getattr(resource, "state", "")) == "running" and not _is_masked(unit)
+    return running and (says is None or bool(says("state")))
+
+
 def _is_masked(unit: Declared) -> bool:
     return getattr(unit.resource, "enabled", None) == "masked"
 
 
 def _hangs_on_others(resource: Any) -> bool:
     """Whether a service or job says anything of other units that it needs or is ordered by."""
-    fields = any(getattr(resource, name, ()) for name in ("after", "before", "requires"))
+    fields = any(getattr(resource, name, ()) for name in ("after", "before", "requires", "conflicts"))
     return fields or "Unit" in (getattr(resource, "directives", None) or ())
 
 

@@ -77,7 +77,7 @@ def test_dependents(booted: BootedHost) -> None:
     text = apply(host, 4)
     assert "a running service requires it" in text
     declare(host, f"db: {{exec_start: {SLEEP}, environment: {{A: '3'}}, state: stopped}}", web, train)
-    apply(host, 4)
+    assert "a required unit is stopped" in apply(host, 1)
     assert set() == changed(before, processes(host, *names))
 
     # A person restarts it: what was owed is settled, and the next apply does nothing.
