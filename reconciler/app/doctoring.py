@@ -13,7 +13,7 @@ from reconciler.core.diagnostic import errors
 from reconciler.core.host import HostError, HostView
 from reconciler.core.state import Memory
 from reconciler.core.values import frozen
-from reconciler.engine import gates
+from reconciler.engine import gates, owed
 from reconciler.host import installation
 from reconciler.host.environment import now
 from reconciler.host.hosts import machine_id, open_host, state_directory, static_hostname
@@ -134,7 +134,11 @@ def _runs(patient: Patient) -> Iterator[Finding]:
 
 
 def _owed(patient: Patient) -> Iterator[Finding]:
+    units = sorted({row.unit for row in patient.memory.owed if row.unit})
+    states = patient.host.units(units) if units and patient.host.running else {}
     for row in patient.memory.owed:
+        if row.unit in states and not owed.due(row, states[row.unit]):
+            continue  # done since, by whomever
         what = f"{row.verb} {row.unit}".strip()
         if gates.is_refusal(row):
             yield Finding("not healthy", FINDING, f"{row.address}: {gates.words(row)}", "change the spec, or reconciler apply --retry")

@@ -154,12 +154,20 @@ def still_owed(run: Run, restored: set[Address], dropped: set[Address]) -> tuple
         for one, row in run.owing.items()
         if row.address in restored and row.address not in {r.address for r in run.plan.owed if not r.derived}
     }
+    void |= {one for one, row in run.owing.items() if _for_nothing(run, row)}
     settled = {key(row) for row in run.plan.settled} - run.owing.keys()  # a start since then makes nothing of it due again
     gone = settled | run.effected | gates.passed(run.effected, known) | void | {one for one, row in known.items() if row.address in dropped}
     pending, _ = owed.sort_out([row for one, row in known.items() if one not in gone], run.host, run.situation, run.request.kinds)
     derived = [row for row in run.plan.owed if row.derived and key(row) not in known and key(row) not in run.effected]
     left, _ = owed.sort_out(derived, run.host, run.situation, run.request.kinds)
     return [row for row in (*pending, *left) if not gates.is_refusal(row)], [row for row in known.values() if row not in pending]
+
+
+def _for_nothing(run: Run, row: OwedRow) -> bool:
+    """Whether a row was written for changes none of which was made: the process has what is on disk. What was owed before stays."""
+    touched = run.plan.needs.get(row.address, frozenset()) | {row.address}
+    before = {key(known) for known in run.plan.memory.owed}
+    return row.address in run.out and key(row) not in before and not touched & run.touched
 
 
 def left_undone(plan: Plan) -> dict[Address, Outcome]:

@@ -315,7 +315,9 @@ def _steps(draft: _Draft) -> tuple[Step, ...]:
 
 
 def _watchers(draft: _Draft, steps: Iterable[Step]) -> list[Step]:
-    touched = {step.action.path for step in steps if isinstance(step.action, WriteFile | MakeLink | RemovePath)}
+    actions = [step.action for step in steps if isinstance(step.action, WriteFile | MakeLink | RemovePath)]
+    touched = {action.path for action in actions}
+    written = {action.path: action.content for action in actions if isinstance(action, WriteFile)}
     found: list[Step] = []
     for address, part in draft.situation.parts.items() if touched else ():
         kind = draft.request.kinds[address.kind]
@@ -323,6 +325,7 @@ def _watchers(draft: _Draft, steps: Iterable[Step]) -> list[Step]:
         if address in draft.blocked or not watched or not any(True for _ in kind.watched(part, observed, watched)):
             continue
         paths = [path for path in watched if concerned(draft.request.view, path, touched)]
+        paths = stale.unlike(draft.request, part, paths, written) if paths else paths
         found += kind.watched(part, observed, paths)
     return found
 

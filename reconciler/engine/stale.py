@@ -16,6 +16,7 @@ from reconciler.core.actions import UnitVerb
 from reconciler.core.address import Address
 from reconciler.core.changes import Observed, Part
 from reconciler.core.diagnostic import Diagnostic, warning
+from reconciler.core.digest import keyed_digest
 from reconciler.core.host import HostView
 from reconciler.core.kind import Runs
 from reconciler.core.marks import (
@@ -121,6 +122,16 @@ class _Times:
 
     def _later(self, moment: int) -> bool:
         return self.start < moment and (not self.now or moment <= self.now)
+
+
+def unlike(request: Request, part: Part, paths: Collection[str], written: Mapping[str, bytes]) -> list[str]:
+    """Those of these paths that will not be what the process was started with. One that is put back as it was needs no restart."""
+    runs = request.kinds[part.address.kind].runs(part) if request.started and request.view.running else None
+    known = request.started.get(runs.unit) if runs is not None else None
+    if runs is None or known is None or request.view.units([runs.unit])[runs.unit].invocation != known.invocation:
+        return list(paths)
+    key = request.memory.key
+    return [path for path in paths if path not in written or known.marks.get(path) != keyed_digest(written[path], key)]
 
 
 # ---------------------------------------------------------------------------------------------------- what follows

@@ -74,7 +74,8 @@ def parse(text: str) -> Crontab:
         variable, job = _VARIABLE.fullmatch(line), _JOB.fullmatch(line)
         if variable:
             quoted = _QUOTED.fullmatch(variable["value"])
-            environment[variable["name"]] = (quoted["text"] if quoted else variable["value"]).rstrip(" \t")
+            value = (quoted["text"] if quoted else variable["value"]).rstrip(" \t")
+            environment[variable["name"]] = value[1:-1] if _is_quoted(value) else value
         elif job and not jobs and "\r" not in line:
             schedule = " ".join(job["schedule"].split())
             jobs.append({"schedule": schedule, "user": job["user"], **_command(job["command"])})
@@ -89,9 +90,15 @@ def _assignment(name: str, value: str) -> str:
         raise ValueError(f"cron cannot set {name} to a value with both kinds of quotes")
     if value != value.rstrip(" \t"):
         raise ValueError(f"cron drops the blanks at the end of {name}: leave them out")
-    line = f"{name}={quote}{value}{quote}"
+    again = value[0] if _is_quoted(value) else ""
+    line = f"{name}={quote}{again}{value}{again}{quote}"
     _check(line, f"the variable {name}")
     return line
+
+
+def _is_quoted(value: str) -> bool:
+    """Whether Debian's cron takes quotes from it a second time: `load_env` does, after its parser has taken the outer ones."""
+    return len(value) >= 2 and value[0] in "\"'" and value[0] == value[-1]
 
 
 def _escaped(command: str) -> str:

@@ -26,6 +26,8 @@ _INVOCATIONS = "/run/systemd/units"
 _ASK_TIMEOUT = 30.0
 _VERB_TIMEOUT = 900.0
 """Seconds. Above any sensible TimeoutStartSec (systemd's default is 90); a unit without a limit of its own is given up on."""
+_RELOAD_TIMEOUT = 200.0
+"""Seconds for a daemon-reload. systemd ends its generators after 90, and systemctl itself gives up after 180."""
 
 _LIST = ["systemctl", "list-units", "--all", "--output=json", "--no-pager"]
 _LIST_CAP = 64 << 20
@@ -333,10 +335,11 @@ def _watch(units: Mapping[str, str], deadline: float) -> frozenset[str]:
 
 def _systemctl(verb: UnitVerb, names: Sequence[str]) -> Result:
     """The call, however it ends. When it takes too long only the waiting ends, systemd's jobs go on."""
+    timeout = _RELOAD_TIMEOUT if verb is UnitVerb.DAEMON_RELOAD else _VERB_TIMEOUT
     try:
-        return run(["systemctl", "--no-ask-password", "--no-pager", verb.value, "--", *names], timeout=_VERB_TIMEOUT)
+        return run(["systemctl", "--no-ask-password", "--no-pager", verb.value, "--", *names], timeout=timeout)
     except TimedOut:
-        return Result(GAVE_UP, b"", f"systemd was still at it after {_VERB_TIMEOUT:g} s".encode())
+        return Result(GAVE_UP, b"", f"systemd was still at it after {timeout:g} s".encode())
 
 
 def _start(verb: UnitVerb, names: Sequence[str]) -> Result:

@@ -46,6 +46,8 @@ from reconciler.kinds.schedule_observed import CRON_D, PARTS, UnitOf, cron_file
 CARRIES = ("type", "unit", "cron")
 
 _WANTED_BY = "timers.target"
+_OFTEN = 2
+"""Seconds between two runs from which on systemd's default limit, five starts in ten seconds, would refuse some."""
 _YEARS = range(2027, 2037)
 """In which days without some hour are looked for: a day of the week does not meet one every year."""
 
@@ -209,6 +211,8 @@ def service(job: Job) -> Part:
         "Description": escape(job.description),
         "RequiresMountsFor": " ".join(unit.exec_line([path]) for path in job.mounts),
     }
+    if _shortest_gap(calendar.parse(job.schedule)) <= _OFTEN:
+        about["StartLimitIntervalSec"] = "0"
     sections = {"Unit": about, "Service": run}
     for section, directives in job.sections.items():
         more = {name: value if isinstance(value, str) else list(value) for name, value in directives.items()}
@@ -225,7 +229,7 @@ def _timer(job: Job, running: bool) -> Part:
     else:
         times = calendar.to_oncalendar(found, job.timezone)
         timer = {"OnCalendar": times, "Persistent": "no" if job.persistent is False else "yes"}
-    timer["AccuracySec"] = "1min"
+    timer["AccuracySec"] = _accuracy(found)
     if job.randomized_delay_sec:
         # Without FixedRandomDelay every daemon-reload rolls the dice again, and can skip a day (systemd issue 18678).
         timer |= {"RandomizedDelaySec": job.randomized_delay_sec, "FixedRandomDelay": "yes"}
@@ -235,6 +239,20 @@ def _timer(job: Job, running: bool) -> Part:
     if running and not found.reboot:
         part.document["state"] = "running" if job.started else "stopped"
     return part
+
+
+def _accuracy(schedule: calendar.Schedule) -> str:
+    """How late systemd may be (systemd.timer(5)). It leaves out what has come by then, so it must be less than the shortest gap."""
+    gap = _shortest_gap(schedule)
+    return "1min" if gap >= 60 else "1us" if gap == 1 else "1s"
+
+
+def _shortest_gap(schedule: calendar.Schedule) -> int:
+    """Seconds between two runs, where it is less than a minute."""
+    if schedule.reboot:
+        return 60
+    later = (*schedule.seconds[1:], schedule.seconds[0] + 60)
+    return min(after - before for before, after in zip(schedule.seconds, later, strict=True))
 
 
 def _crontab(job: Job, when: str) -> cron.Crontab:
