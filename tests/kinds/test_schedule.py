@@ -119,6 +119,26 @@ def test_a_random_delay_is_always_the_same() -> None:
     assert ("10min", "yes") == (document["unit"]["Timer"]["RandomizedDelaySec"], document["unit"]["Timer"]["FixedRandomDelay"])
 
 
+@pytest.mark.parametrize(
+    ("schedule", "accuracy", "limit"),
+    [
+        ("*:*:*", "1us", "0"),
+        ("*:*:0/10", "1s", None),
+        ("*:*:0,59", "1us", "0"),
+        ("*:*:0/2", "1s", "0"),
+        ("*:*:30", "1min", None),
+        ("@reboot", "1min", None),
+        ("* * * * *", "1min", None),
+    ],
+)
+def test_the_accuracy_is_less_than_the_shortest_gap(schedule: str, accuracy: str, limit: str | None) -> None:
+    """A timer may be so late that it leaves out no run, and the start limit of its service refuses none (systemd.timer(5))."""
+    found = parts(schedule=schedule)
+
+    assert accuracy == found["timer"].document["unit"]["Timer"]["AccuracySec"]
+    assert limit == found["service"].document["unit"]["Unit"].get("StartLimitIntervalSec")
+
+
 def test_two_calendars_for_either_or() -> None:
     """What cron means by two restricted days becomes two lines."""
     assert ["*-*-13 00:00:00", "Fri *-*-* 00:00:00"] == parts(schedule="0 0 13 * 5")["timer"].document["unit"]["Timer"]["OnCalendar"]
