@@ -226,7 +226,8 @@ def _not_together(unit: Declared, address: Address, taken: TakenAlong, context: 
         f"{unit.address}{context.places(unit.address)} is to run, and {address}{context.places(address)} stops it: {taken.why}. "
         "Each apply would start one and stop the other."
     )
-    return error("two services cannot run together", detail, address=address, source=unit.source, rule="conflict")
+    late = address if taken.ran else unit.address  # what ran before goes on
+    return error("two services cannot run together", detail, address=late, source=unit.source, rule="conflict")
 
 
 # ---------------------------------------------------------------------------------------------------- the plan with it

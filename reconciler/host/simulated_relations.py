@@ -65,6 +65,8 @@ def flags(sections: unit.Sections) -> dict[str, str]:
             value = sections.get(section, {}).get(name)
             if isinstance(value, str) and (name == "Type" or value.lower() in _TRUE):
                 found[name] = value if name == "Type" else "yes"
+    if sections.get("Service", {}).get("ExecReload") or sections.get("Service", {}).get("Type") == "notify-reload":
+        found["CanReload"] = "yes"
     return found
 
 

@@ -29,7 +29,15 @@ ORDER = ("Before", "After")
 """Not followed: only the units that are related otherwise matter."""
 BACK = ("WantedBy",)
 """Not followed: a stop does not go that way."""
-FLAGS = {"StopWhenUnneeded": "no", "RefuseManualStart": "no", "RefuseManualStop": "no", "RemainAfterExit": "no", "Type": ""}
+FLAGS = {
+    "StopWhenUnneeded": "no",
+    "RefuseManualStart": "no",
+    "RefuseManualStop": "no",
+    "RemainAfterExit": "no",
+    "CanReload": "no",
+    "Perpetual": "no",
+    "Type": "",
+}
 """Properties that decide about jobs, with what need not be told."""
 RELATIONS = (*FORWARD, *INVERSE, *BACK, *ORDER)
 
