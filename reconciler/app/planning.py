@@ -167,7 +167,7 @@ def plan_host(loaded: Loaded, options: PlanOptions, host: Host | SnapshotView | 
     locked_out, unknown = lockout(plan.steps, host, context.hostname or plan.host, tried, options.allow)
     told = (*loaded.diagnostics, *plan.diagnostics, *guard(plan, context), *locked_out)
     plan = replace(plan, diagnostics=told, unknown=unknown)
-    plan = _fingerprinted(plan, request, situation) if options.fingerprint else plan
+    plan = _fingerprinted(plan, request, situation) if options.fingerprint and not plan.partial else plan
     snapshot = _snapshot(request)
     itself = cast("Host", host) if snapshot is None else None
     planned = Planned(told, plan, situation, request, itself)

@@ -70,5 +70,7 @@ def plan(  # a command has as many parameters as it has options
         if problem:
             sys.stderr.write(f"reconciler: cannot save the plan: {problem}\n")
             return ExitCode.ERROR
+        if planned.plan.partial:
+            sys.stderr.write(f"reconciler: {out} is of a part of the spec: no approval, and `apply --approved` refuses it\n")
     output.print_plan(data, shape, no_color, verbose=verbose)
     return output.plan_exit(planned, not planned.plan.empty, detailed_exitcode)

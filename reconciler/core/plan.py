@@ -64,8 +64,17 @@ class Plan:
     unknown: tuple[str, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
     memory: Memory = field(default_factory=Memory)
+    targets: tuple[str, ...] = ()
+    """Addresses and kinds that `--target` names; empty: everything."""
+    excludes: tuple[str, ...] = ()
+    """Addresses and kinds that `--exclude` names."""
     fingerprint: str = ""
     approval: Approval | None = None
+
+    @property
+    def partial(self) -> bool:
+        """Whether only a part of the spec was looked at: such a plan approves nothing."""
+        return bool(self.targets or self.excludes)
 
     @property
     def complete(self) -> bool:

@@ -355,6 +355,8 @@ def _finish(draft: _Draft, steps: tuple[Step, ...], trial: Trial | None) -> Plan
         unreadable={address: seen.unreadable for address, seen in situation.observed.items() if seen.unreadable},
         diagnostics=(*draft.diagnostics, *_about_memory(request)),
         memory=memory,
+        targets=tuple(request.targets),
+        excludes=tuple(request.excludes),
     )
 
 

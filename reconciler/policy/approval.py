@@ -17,26 +17,44 @@ _RENEW = "Make a new plan with `plan --out FILE`, with the same options, have it
 
 def check(saved: Mapping[str, Any], plan: Plan) -> list[Diagnostic]:
     """Refusals; none if the saved plan (a document that follows the schema) approves this one. `plan` has its fingerprint."""
+    if plan.partial and not saved.get("partial"):
+        return [_partial("This apply is asked for")]
+    unfit = _unfit(saved)
+    if unfit is not None:
+        return [unfit]
     assert plan.approval is not None
     now = plan.approval
-    approved = saved.get("approval")
-    if approved is None or not saved["approval_digest"]:
-        return [_refusal("not an approval", "The file is a plan without what an approval covers; `plan --out FILE` saves one that has it.")]
-    if fingerprint(approved) != saved["approval_digest"]:
-        return [_refusal("approval was edited", "The saved plan is not as `plan --out` wrote it: its digest is that of something else.")]
-    if any(item["refusal"] for item in saved["diagnostics"]):
-        return [_refusal("refused plan is no approval", "The saved plan was itself refused by a guard, so nothing in it was approved.")]
     if now.uncovered:
         what = _named(now.uncovered)
         detail = (
             f"Nothing was applied here yet, so the secret content of {what} cannot be compared with what was approved. "
-            "Apply the rest first, planned and applied with --exclude, or apply without --approved."
+            "Apply once without --approved (with --exclude: the rest), then make a plan and have it approved."
         )
         return [_refusal("secret cannot be approved yet", detail, renew=False)]
-    approved = _but_held(approved, plan)
+    approved = _but_held(saved["approval"], plan)
     if fingerprint(approved) == plan.fingerprint and not _another_machine(approved, now):
         return []
     return [_refusal("approval is stale", "\n".join(_differences(approved, now)))]
+
+
+def _unfit(saved: Mapping[str, Any]) -> Diagnostic | None:
+    """Why a saved plan is no approval of anything."""
+    approved = saved.get("approval")
+    if saved.get("partial"):
+        return _partial("The saved plan was made")
+    if approved is None or not saved["approval_digest"]:
+        return _refusal("not an approval", "The file is a plan without what an approval covers; `plan --out FILE` saves one that has it.")
+    if fingerprint(approved) != saved["approval_digest"]:
+        return _refusal("approval was edited", "The saved plan is not as `plan --out` wrote it: its digest is that of something else.")
+    if any(item["refusal"] for item in saved["diagnostics"]):
+        return _refusal("refused plan is no approval", "The saved plan was itself refused by a guard, so nothing in it was approved.")
+    return None
+
+
+def _partial(whose: str) -> Diagnostic:
+    detail = f"{whose} with --target or --exclude, and covers a part of the spec only. An approval covers all of it."
+    how = "Make a plan without these options with `plan --out FILE`, have it reviewed, and apply that one in the same way."
+    return _refusal("a partial plan is no approval", f"{detail}\n{how}", renew=False)
 
 
 def _but_held(approved: Mapping[str, Any], plan: Plan) -> Mapping[str, Any]:

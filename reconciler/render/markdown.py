@@ -9,7 +9,7 @@ from reconciler.render.blocks import action_of, block, is_drift, removals
 from reconciler.render.diagnostics import diagnostics_from_data
 from reconciler.render.markdown_text import capped, code, cut, fenced, folded, host_name, link, marker, size
 from reconciler.render.term import SYMBOL_COLOURS, Look, count, painter
-from reconciler.render.text import final_line
+from reconciler.render.text import final_line, partial_words
 from reconciler.render.words import exposure_words, hold_words, timetable_words, zone_words
 
 Data = Mapping[str, Any]
@@ -81,6 +81,7 @@ def _summary(data: Data, meant: Sequence[Data], ci: str) -> list[list[str]]:
         [marker("plan", data["host"]["name"], data["approval_digest"])],
         [f"## {title} ({host_name(data['host']['name'])})"],
         [" · ".join(_basis(data, ci))],
+        [f"### :warning: Partial plan: {code(partial_words(data))}; it is no approval"] if data.get("partial") else [],
         [heading, "", *_rows(deleted)] if deleted else [],
         [f"<pre><code>{final_line(data)}</code></pre>"],
         _lists(meant),

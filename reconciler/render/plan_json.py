@@ -97,6 +97,7 @@ def plan_to_json(  # noqa: PLR0913  # all by keyword
         "basis": {"state_serial": plan.memory.serial, "state_lineage": plan.memory.lineage} | dict(basis) | _past(plan),
         "applyable": not refused and (pending or any(not step.held for step in plan.steps)),
         "complete": plan.complete,
+        "partial": {"targets": list(plan.targets), "excludes": list(plan.excludes)} if plan.partial else None,
         "errored": bool(wrong),
         "resource_changes": entries,
         "resource_drift": [_drift(change, sight) for change in plan.changes if drifted(change)],

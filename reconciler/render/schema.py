@@ -252,6 +252,9 @@ def plan_schema() -> Schema:
             "schedule": _list(_ref("schedule"))
             | {"description": "When a job comes next whose schedule is new or changes, from the time of the plan on."},
             "approval": _APPROVAL,
+            "partial": _object({"targets": _list(_TEXT), "excludes": _list(_TEXT)})
+            | {"type": ["object", "null"]}
+            | {"description": "What `--target` and `--exclude` name: the rest was not looked at, and the plan is no approval. Or null."},
             "unknown": _list(_TEXT)
             | {"description": "What else could not be found out, in a snapshot or by an ordinary user; then the plan is incomplete."},
         },

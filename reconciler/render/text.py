@@ -28,6 +28,7 @@ _CONVERGED = "No changes. Your host matches the configuration."
 _OLD = 86_400
 _CLOCKS = 120
 """Seconds: from which age on it is said in colour, and how far two clocks may be apart."""
+_PARTLY_CONVERGED = "No changes to what was chosen."
 _INCOMPLETE = "Nothing to do in what could be read; the plan is incomplete."
 
 
@@ -48,6 +49,7 @@ def plan_text(data: Data, *, colour: bool = False, verbose: bool = False) -> str
         _exposure(data.get("exposure", ()), verbose=verbose),
         _schedule(data.get("schedule", ()), paint),
         _notes(data, paint),
+        _partial(data, paint),
         [paint(final_line(data), "bold")],
     ]
     return _joined(sections)
@@ -67,6 +69,7 @@ def drift_text(data: Data, *, colour: bool = False, verbose: bool = False) -> st
             _holds(data, paint),
             _unreadable(data, paint),
             *_trouble(data, paint),
+            _partial(data, paint),
             [paint(_drift_line(data, len(entries)), "bold")],
         ]
     )
@@ -75,7 +78,7 @@ def drift_text(data: Data, *, colour: bool = False, verbose: bool = False) -> st
 def final_line(data: Data) -> str:
     """The last line of a plan: the counts, or that there is nothing to do."""
     if not any(_counts(entry) for entry in data["resource_changes"]) and not data["applyable"] and not data["errored"]:
-        return _CONVERGED if data["complete"] else _INCOMPLETE
+        return _INCOMPLETE if not data["complete"] else _PARTLY_CONVERGED if data.get("partial") else _CONVERGED
     told = data["summary"]
     line = f"Plan: {told['add']} to add, {told['change']} to change, {told['destroy']} to destroy"
     if told["import"]:
@@ -215,6 +218,18 @@ def _unreadable(data: Data, paint: Paint) -> list[str]:
     why = "Not known from the snapshot" if _from_snapshot(data) else "Could not be read"
     width = max((columns(name) for name, _ in told), default=0)
     return [f"{why}, so the plan is incomplete:", *(f"  {symbol('?', paint)} {pad(name, width)}  {why}" for name, why in told), *also]
+
+
+def _partial(data: Data, paint: Paint) -> list[str]:
+    if not data.get("partial"):
+        return []
+    return [paint(f"Partial: {partial_words(data)}. The rest of the spec was not looked at; this is no approval.", "yellow")]
+
+
+def partial_words(data: Data) -> str:
+    """The options that chose a part of the spec: `only --target services.x, without --exclude files`."""
+    chosen = [("only", "--target", data["partial"]["targets"]), ("without", "--exclude", data["partial"]["excludes"])]
+    return ", ".join(f"{how} {' '.join(f'{option} {visible(name)}' for name in names)}" for how, option, names in chosen if names)
 
 
 def _from_snapshot(data: Data) -> bool:

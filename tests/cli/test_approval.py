@@ -120,6 +120,16 @@ def _a_link(scene: Scene) -> None:
     scene.tree.path("/etc/a").symlink_to("same")
 
 
+def _apart(scene: Scene) -> None:
+    scene.plan("--exclude", "files")
+    scene.options.extend(["--exclude", "files"])
+
+
+def _a_silent_part(scene: Scene) -> None:
+    scene.plan("--target", "services.s")
+    scene.saved(lambda data: data.pop("partial"))
+
+
 STALE: dict[str, tuple[Callable[[Scene], object], str]] = {
     "edited file": (lambda scene: scene.replace('content: "two', 'content: "six'), 'Declared otherwise than approved: files["/etc/a"].'),
     "included file": (
@@ -166,7 +176,17 @@ STALE: dict[str, tuple[Callable[[Scene], object], str]] = {
         lambda scene: scene.tree.apply(scene.spec, "--target", "services.s"),
         "Approved, but no longer to be done: services.s.",
     ),
-    "only a part": (lambda scene: scene.options.extend(["--target", "services.s"]), "Approved, but no longer to be done:"),
+    "only a part": (lambda scene: scene.options.extend(["--target", "services.s"]), "This apply is asked for with --target"),
+    "all but a part": (lambda scene: scene.options.extend(["--exclude", "services.s"]), "This apply is asked for with --target"),
+    "a plan of a part": (lambda scene: scene.plan("--target", "services.s"), "The saved plan was made with --target or --exclude"),
+    "a plan of a part, and an apply of it": (
+        _apart,
+        "The saved plan was made with --target or --exclude",
+    ),
+    "a plan of a part that says nothing of it": (
+        _a_silent_part,
+        "a plan without what an approval covers",
+    ),
     "edited saved plan": (_forged, "The saved plan is not as `plan --out` wrote it"),
     "a plan without an approval": (
         lambda scene: scene.saved(lambda data: data.pop("approval")),
@@ -249,9 +269,7 @@ def test_a_secret_is_compared_by_the_host_s_own_key(tree: Tree) -> None:
     spec, file = tree.spec(text % "hunter2"), tree.base / "plan.json"
     tree.plan(spec, "--out", file)
     first = run("apply", spec, "--root", tree.root, "--approved", file)
-    rest = ("--exclude", 'files["/etc/p"]')
-    tree.plan(spec, "--out", file, *rest)
-    second = run("apply", spec, "--root", tree.root, "--approved", file, *rest)
+    second = tree.apply(spec, "--exclude", 'files["/etc/p"]')
     tree.plan(spec, "--out", file)
     tree.spec(text % "swapped")
     third = run("apply", spec, "--root", tree.root, "--approved", file)
@@ -268,11 +286,10 @@ def test_a_secret_is_compared_by_the_host_s_own_key(tree: Tree) -> None:
 
 
 def _grow(scene: Scene) -> None:
-    """Something else is planned, approved and applied in between."""
-    scene.write(SECOND + "groups: {later: {}}\n")
-    assert 0 == scene.plan("--exclude", "groups").code
-    assert 0 == scene.tree.apply(scene.spec, "--target", "groups").code
-    scene.options = ["--exclude", "groups"]
+    """Something that is not in this spec comes and goes in between."""
+    for text in (SECOND + "groups: {later: {}}\n", SECOND):
+        scene.write(text)
+        assert 0 == scene.tree.apply(scene.spec, "--target", "groups").code
 
 
 def _repair(scene: Scene) -> None:

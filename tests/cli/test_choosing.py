@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from tests.cli.command import Done, Tree, run
 
@@ -284,6 +285,35 @@ def test_many_destroyed(tree: Tree, had: int, left: int, refused: bool) -> None:
     else:
         assert 0 == tree.apply(spec).code
     assert left == len(list(tree.path("/etc").glob("f*")))
+
+
+@pytest.mark.parametrize(
+    ("options", "words", "partial"),
+    [
+        (("--target", "services.s"), "only --target services.s", {"targets": ["services.s"], "excludes": []}),
+        (("--exclude", "groups", "--target", "files"), "only --target files, without --exclude groups",
+         {"targets": ["files"], "excludes": ["groups"]}),
+    ],
+)  # fmt: skip
+def test_a_plan_of_a_part_says_so(tree: Tree, options: tuple[str, ...], words: str, partial: dict[str, list[str]]) -> None:
+    """In text, JSON, Markdown and when it is saved, with changes and without; it has nothing that anybody could approve."""
+    spec, file = tree.spec(SPEC), tree.base / "plan.json"
+    schema = Draft202012Validator(json.loads(run("schema", "plan").out))
+    for _ in ("new", "applied"):
+        shown = tree.plan(spec, *options, "--out", file)
+        data = json.loads(tree.plan(spec, *options, "--json").out)
+
+        assert f"Partial: {words}. The rest of the spec was not looked at; this is no approval." in shown.out
+        assert "Your host matches the configuration" not in shown.out
+        assert f"{file} is of a part of the spec: no approval" in shown.err
+        assert (partial, "", None) == (data["partial"], data["approval_digest"], data.get("approval"))
+        assert [] == list(schema.iter_errors(data))
+        assert f":warning: Partial plan: `{words}`" in tree.plan(spec, *options, "--format", "markdown").out
+        assert f"Partial: {words}." in run("show", file).out
+        assert f"Partial: {words}." in tree.drift(spec, *options).out
+        assert "Partial" not in tree.plan(spec).out
+        assert json.loads(tree.plan(spec, "--json").out)["partial"] is None
+        tree.apply(spec)
 
 
 def test_a_part_of_a_removal_does_not_slip_through(tree: Tree) -> None:
