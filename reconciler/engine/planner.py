@@ -293,7 +293,7 @@ def _steps(draft: _Draft) -> tuple[Step, ...]:
                 draft.diagnostics.append(error("cannot be changed", str(reason), address=change.address, source=_source(change.part)))
     draft.block_dependants()
     steps = [step for step in steps if step.causes[0].address not in draft.blocked]
-    steps += _watchers(draft, steps)
+    steps += [*_watchers(draft, steps), *reloading.of_generators(steps)]
     steps += owed.steps(draft.pending, situation, request.kinds)
     steps += [step for step in draft.again.values() if step.causes[0].address not in draft.idle]
     steps = list(inside.spared(steps, request.inside))

@@ -7,9 +7,9 @@ links, and comes while what was started is watched (docs/decisions/2026-11-28-ne
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from reconciler.core.actions import ABSENT, Action, MakeLink, Step, Unit, UnitVerb, WriteFile, path_of
+from reconciler.core.actions import ABSENT, Action, Cause, MakeLink, RemovePath, Step, Unit, UnitVerb, WriteFile, path_of
 from reconciler.core.host import HostView
 
 _UNITS = "/etc/systemd/system"
@@ -18,6 +18,22 @@ _SYSTEM = ("/etc", "/usr", "/lib", "/run")
 """Where units, drop-ins, and what generators make units of (systemd.generator(7)) may be."""
 _NEITHER = ("/etc/cron.d", "/etc/logrotate.d", "/etc/profile.d", "/etc/reconciler", "/etc/ssh", "/etc/sudoers.d")
 """What nothing that is started can hang on in the eyes of systemd."""
+
+_GENERATED_FROM = (
+    *("/etc/containers/systemd", "/usr/share/containers/systemd", "/etc/fstab", "/etc/crypttab", "/etc/veritytab"),
+    *("/etc/init.d", "/etc/rc.local", "/etc/netplan", "/etc/postgresql"),
+    *("/etc/systemd/system-generators", "/usr/local/lib/systemd/system-generators", "/usr/lib/systemd/system-generators"),
+)
+"""What generators of systemd and of packages make units of, and the generators: podman's quadlet, fstab, sysv-init, and others."""
+
+
+def of_generators(steps: Sequence[Step]) -> Iterator[Step]:
+    """A daemon-reload for each change of what a generator makes units of: without it systemd keeps those of before."""
+    for step in steps:
+        path = path_of(step.action) if isinstance(step.action, WriteFile | MakeLink | RemovePath) else None
+        if path is not None and not step.held and _is_below(path, _GENERATED_FROM):
+            causes = tuple(Cause(cause.address, f"generators make units of {path}") for cause in step.causes)
+            yield Step(Unit(UnitVerb.DAEMON_RELOAD), causes)
 
 
 def placed(steps: Sequence[Step], view: HostView) -> tuple[Step, ...]:

@@ -15,7 +15,10 @@ from reconciler.host.overlay import Overlay
 from reconciler.host.simulated_relations import Relations, touched_units
 from reconciler.host.unit_relations import closure
 
-UNIT_DIRECTORIES = ("/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system")
+UNIT_DIRECTORIES = (
+    *("/run/systemd/generator.early", "/etc/systemd/system", "/run/systemd/system", "/run/systemd/generator"),
+    *("/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/run/systemd/generator.late"),
+)
 """Where the system manager looks for units, the first one wins (systemd.unit(5))."""
 
 _STARTED = {"timer": "waiting", "path": "waiting", "socket": "listening", "mount": "mounted", "service": "running"}
@@ -38,6 +41,7 @@ class SimulatedUnits:
         self._states: dict[str, UnitState] = {}
         self._loaded: dict[str, bytes | None] = {}
         self._reread = False
+        self._asked: frozenset[str] = frozenset()
 
     def units(self, names: Sequence[str]) -> dict[str, UnitState]:
         """The state of these units."""
@@ -64,10 +68,18 @@ class SimulatedUnits:
         if state.load != "not-found":
             return state
         without = not name.endswith(_WITH_FILES)
-        return replace(state, load="loaded" if without else _definition(self._files, name)[0])
+        return replace(state, load="loaded" if without else self._or_generated(name, _definition(self._files, name)[0]))
+
+    def _or_generated(self, name: str, load: str) -> str:
+        """How a unit is loaded: a generator may have made what is asked for by name, and is not on disk, at a reload.
+
+        Whether anything lets one hope for that was looked at before (`kinds.vendor`): such a unit is not asked for without.
+        """
+        return "loaded" if load == "not-found" and self._reread and name in self._asked else load
 
     def execute(self, action: Unit) -> Receipt:
         """Do it. Units that cannot be started, and those that are taken along, are in the receipt."""
+        self._asked = frozenset(action.units)
         if action.verb in (UnitVerb.DAEMON_RELOAD, UnitVerb.RESET_FAILED):
             return Receipt(failed=_EXECUTE[action.verb](self, action.units) or None)
         if action.verb in (UnitVerb.START, UnitVerb.RESTART):
@@ -138,6 +150,7 @@ class SimulatedUnits:
         load = "loaded"
         if self._loaded.get(name) is None:
             load, self._loaded[name] = self._in_memory(name)
+        load = self._or_generated(name, load)
         if load != "loaded":
             return f"Unit {name} is masked." if load == "masked" else f"Unit {name} not found."
         text = (self._loaded[name] or b"").decode("utf-8", "replace")

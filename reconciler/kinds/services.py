@@ -284,7 +284,8 @@ def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Dia
     if of_packages:
         from reconciler.kinds import vendor
 
-        yield from vendor.check(of_packages)
+        made = [change for change in changes if change.address.kind == "files" and change.verb in (Verb.CREATE, Verb.UPDATE)]
+        yield from vendor.check(view, of_packages, [change.address.name for change in made])
     from reconciler.kinds import service_host  # only where something changes
 
     yield from units.check_together(change for change in ours if not change.address.part and change.verb is not Verb.NONE)

@@ -6,7 +6,7 @@ drop-in is ours to remove.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 from reconciler.core.actions import Cause, Check, MakeDirectory, MakeLink, RemovePath, SetAccess, Step, Unit, UnitVerb, WriteFile
@@ -14,7 +14,9 @@ from reconciler.core.address import Address
 from reconciler.core.changes import Change, Observed, Part, Verb
 from reconciler.core.diagnostic import Diagnostic, error, warning
 from reconciler.core.digest import digest
+from reconciler.core.host import HostView
 from reconciler.core.kind import Impossible
+from reconciler.core.marks import RELOADED, changed_ns, entry_of
 from reconciler.core.resource import Effect
 from reconciler.core.spec import Declared
 from reconciler.core.state import OwedRow
@@ -24,6 +26,7 @@ from reconciler.kinds.service_model import OnChange, Service, State
 from reconciler.kinds.vendor_host import DROP_IN, ENABLED, STATE, VendorUnit
 
 _MASKED = "masked"
+_QUADLETS = ("/etc/containers/systemd/", "/usr/share/containers/systemd/", "/run/containers/systemd/")
 
 
 def _service(part: Part) -> Service:
@@ -179,6 +182,8 @@ def _run(change: Change) -> Iterator[Step]:
     elif before == "restarting":
         yield units.step(change.address, UnitVerb.RESTART, name, "it keeps failing and being restarted")
     else:
+        if _found(change.observed).absent:
+            yield units.daemon_reload(change.address, f"systemd does not know {name} yet")
         yield units.step(change.address, UnitVerb.START, name, units.why_start(before))
 
 
@@ -202,8 +207,11 @@ def watched(part: Part, observed: Observed, costs: Sequence[tuple[Effect, str]])
         or _wanted_state(service) == State.STOPPED
     ):
         return
-    for cost, why in costs:
-        yield from _catch_up(part.address, service, _found(observed), cost, why)
+    found = _found(observed)
+    steps = [step for cost, why in costs for step in _catch_up(part.address, service, found, cost, why)]
+    if found.generated and any(not step.held for step in steps):
+        yield units.daemon_reload(part.address, f"a generator makes {found.name}")
+    yield from steps
 
 
 def keeps_running(part: Part) -> bool:
@@ -230,13 +238,43 @@ def catch_up(part: Part, observed: Observed, row: OwedRow) -> Iterator[Step]:
 # ---------------------------------------------------------------------------------------------------- what the host forbids
 
 
-def check(changes: Sequence[Change]) -> Iterator[Diagnostic]:
-    """No such unit, another unit's name, a job that shall run; and what drop-ins of others say too."""
+def check(view: HostView, changes: Sequence[Change], written: Collection[str]) -> Iterator[Diagnostic]:
+    """No such unit, another unit's name, a job that shall run; and what drop-ins of others say too. `written`: paths of this plan."""
     for change in changes:
         if change.part is None or "unit" not in change.observed.private:
             continue
-        for found in _problems(change, _service(change.part), _found(change.observed)):
+        service, unit_found = _service(change.part), _found(change.observed)
+        source = _made_of(view, unit_found.name, service, written) if unit_found.absent and not _is_absence(change) else ""
+        problems = [_coming(unit_found, source)] if source else _problems(change, service, unit_found)
+        for found in problems:
             yield replace(found, address=change.address, source=change.part.declared.source)
+
+
+def _made_of(view: HostView, name: str, service: Service, written: Collection[str]) -> str:
+    """The file of which a generator may make a unit that is not there: written by this plan, or since systemd read its units.
+
+    It is one that the service watches, or bears the name that quadlet makes this unit of (podman-systemd.unit(5)).
+    """
+    watched = [path for path in written if any(f"{path}/".startswith(f"{one.rstrip('/')}/") for one in service.watch)]
+    quadlets = [path for path in written if path.startswith(_QUADLETS) and _quadlet_unit(path.rpartition("/")[2]) == name]
+    if watched or quadlets:
+        return [*watched, *quadlets][0]
+    read = entry_of(view, RELOADED)
+    entries = ((path, entry_of(view, path)) for path in service.watch) if read is not None else ()
+    return next((path for path, entry in entries if entry is not None and read is not None and changed_ns(entry) > read.mtime_ns), "")
+
+
+def _quadlet_unit(name: str) -> str:
+    """The unit that quadlet makes of a file of this name."""
+    stem, _, suffix = name.rpartition(".")
+    if suffix in ("container", "kube"):
+        return f"{stem}.service"
+    return f"{stem}-{suffix}.service" if suffix in ("volume", "network", "pod", "image", "build") else ""
+
+
+def _coming(found: VendorUnit, source: str) -> Diagnostic:
+    detail = f"A generator is to make it of {source}. Whether it does is seen after the daemon-reload; until then nothing is known of it."
+    return warning(f"unit {found.name} is not known before the apply", detail, rule="generated-unit")
 
 
 def _problems(change: Change, service: Service, found: VendorUnit) -> Iterator[Diagnostic]:

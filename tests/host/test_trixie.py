@@ -10,6 +10,7 @@ import pytest
 
 from tests.host.booted import BootedHost
 from tests.host.test_absent_units import check_a_baseline
+from tests.host.test_generators import check_generated_units
 from tests.host.test_links import check_what_is_followed
 from tests.host.test_spine import SPEC, plan
 
@@ -135,9 +136,11 @@ def test_drop_ins_and_enablement_on_debian_13(trixie: BootedHost) -> None:
     plan(trixie)
 
 
-def test_links_and_absent_units_on_debian_13() -> None:
+def test_links_absent_and_generated_units_on_debian_13() -> None:
     """What is followed there is what is followed on Debian 12, and a baseline holds without its packages."""
     with BootedHost(suite="trixie") as host:
         check_what_is_followed(host)
         host.run("rm", "--recursive", "--force", "/var/lib/reconciler")
         check_a_baseline(host)
+        host.run("rm", "--recursive", "--force", "/var/lib/reconciler")
+        check_generated_units(host)
