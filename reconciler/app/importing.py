@@ -7,7 +7,7 @@ as "is as declared" is left out with the reason, until the plan is empty. Only r
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field, replace
 from typing import Any
 
@@ -25,6 +25,7 @@ from reconciler.host.packages import packaged
 from reconciler.host.source import StdinReader
 from reconciler.kinds import discover
 from reconciler.kinds.found import Found
+from reconciler.kinds.not_looked_at import PLACES, not_looked_at
 from reconciler.policy.lint import lint
 from reconciler.render.masking import mask
 from reconciler.spec.load import load
@@ -36,6 +37,9 @@ _MOST_ROUNDS = 8
 _WIDE = 100
 _AMBIGUOUS = re.compile(r"(?i)y|n|yes|no|on|off|true|false|null|none|~|[-+.]?[0-9][0-9a-z_.:+-]*")
 """What is not text to every reader of YAML."""
+_INDICATORS = frozenset(":?")
+"""Characters inside a flow scalar that older readers take for its end."""
+_NO_FOLDING = 1 << 24
 
 
 @frozen
@@ -45,31 +49,70 @@ class Imported:
     text: str = ""
     count: int = 0
     left_out: Mapping[Address, str] = field(default_factory=dict)
+    not_looked_at: tuple[str, ...] = ()
+    """What there is beside that, and kinds that could not be read: a line each."""
     problems: tuple[Diagnostic, ...] = ()
 
 
 def import_host(kinds: Iterable[str], *, system: bool, root: str | None) -> Imported:
-    """Find, and leave out what the plan of it would change."""
-    wanted = [name for name in IMPORTABLE if name in set(kinds)] or list(IMPORTABLE)
+    """Find, and leave out what the plan of it would change. `kinds`: all of them, and what no kind looks at is named, if empty."""
+    asked = set(kinds)
+    wanted = [name for name in IMPORTABLE if name in asked] or list(IMPORTABLE)
     try:
         host = open_host(root)
         name = static_hostname(host)
-        found = [_without_secrets(one) for kind in wanted for one in _FINDERS[kind](host, system)]
     except HostError as problem:
         return Imported(problems=(error(problem.summary, problem.detail),))
-    left_out = {Address(one.kind, one.name): why for one in found for why in ([one.why] if one.why else [])}
+    found, unread = _find(host, wanted, system=system)
+    if len(unread) == len(wanted):
+        return Imported(problems=tuple(error(one.summary, one.detail) for one in unread.values()))
+    beside = tuple(f"{kind}: {masked(str(problem))}" for kind, problem in unread.items())
+    if not asked:
+        beside += tuple(map(masked, not_looked_at(host, packaged(host, PLACES))))
+    return _without_differences(name, [_without_secrets(one) for one in found], beside, root)
+
+
+def _find(host: HostView, kinds: Iterable[str], *, system: bool) -> tuple[list[Found], dict[str, HostError]]:
+    """What there is of each kind, and why a kind cannot be read."""
+    found: list[Found] = []
+    unread: dict[str, HostError] = {}
+    for kind in kinds:
+        try:
+            found += _FINDERS[kind](host, system)
+        except HostError as problem:
+            unread[kind] = problem
+    return found, unread
+
+
+def _without_differences(name: str, found: Sequence[Found], beside: tuple[str, ...], root: str | None) -> Imported:
+    """The spec of what is as declared; the rest is left out, each for itself."""
+    left_out = {Address(one.kind, one.name): one.why for one in found if one.why}
     partly = {Address(one.kind, one.name): one.partly for one in found if one.partly}
     kept = {Address(one.kind, one.name): one.fields for one in found if not one.why}
     for _ in range(_MOST_ROUNDS):
-        text = _text(name, kept, left_out, partly)
+        text = _text(name, kept, left_out, partly, beside)
         wrong, problems = _judge(text, root)
         if problems:
-            return Imported(problems=tuple(problems))
+            wrong = _at_fault(name, kept, root)
+            if not wrong:
+                return Imported(problems=tuple(problems))
         if not wrong:
-            return Imported(text, len(kept), left_out)
+            return Imported(text, len(kept), left_out, beside)
         left_out |= {address: masked(why) for address, why in wrong.items() if address in kept}
         kept = {address: fields for address, fields in kept.items() if address not in wrong}
     return Imported(problems=(error("the import does not come to an end", "This is a bug; please report it."),))
+
+
+def _at_fault(name: str, kept: Mapping[Address, Any], root: str | None) -> dict[Address, str]:
+    """Which resources make the spec as a whole unreadable, found by halving."""
+    _, problems = _judge(_text(name, kept, {}, {}, ()), root)
+    if not problems:
+        return {}
+    if len(kept) <= 1:
+        return dict.fromkeys(kept, problems[0].detail or problems[0].summary)
+    items = list(kept.items())
+    middle = len(items) // 2
+    return _at_fault(name, dict(items[:middle]), root) | _at_fault(name, dict(items[middle:]), root)
 
 
 def _without_secrets(one: Found) -> Found:
@@ -157,7 +200,13 @@ def _short(value: Any) -> str:
 # ---------------------------------------------------------------------------------------------------- writing
 
 
-def _text(host: str, kept: Mapping[Address, Any], left_out: Mapping[Address, str], partly: Mapping[Address, Iterable[str]]) -> str:
+def _text(
+    host: str,
+    kept: Mapping[Address, Any],
+    left_out: Mapping[Address, str],
+    partly: Mapping[Address, Iterable[str]],
+    beside: Iterable[str],
+) -> str:
     """The spec, as YAML that a person would write."""
     from ruamel.yaml import YAML
     from ruamel.yaml.comments import CommentedMap
@@ -171,14 +220,18 @@ def _text(host: str, kept: Mapping[Address, Any], left_out: Mapping[Address, str
         document[address.kind][address.name] = _pleasant(fields)
     yaml, out = YAML(typ="rt"), _Pieces()
     yaml.Representer = _representer()
-    yaml.width = 4096
+    yaml.width = _NO_FOLDING
     yaml.indent(mapping=2, sequence=4, offset=2)
     yaml.allow_unicode = True
     yaml.dump(document, out)
     told = [f"{address}: {why}" for address, why in left_out.items()]
     told += [f"{address}, in part: {why}" for address, reasons in partly.items() if address in kept for why in reasons]
-    lines = ["", "# Not imported, and left alone by an apply:", *(f"#   {_line(one)}" for one in told), ""] if told else []
-    return b"".join(out.pieces).decode() + "\n".join(lines)
+    return b"".join(out.pieces).decode() + _comment("Not imported, and left alone by an apply", told) + _comment("Not looked at", beside)
+
+
+def _comment(title: str, texts: Iterable[str]) -> str:
+    lines = [f"#   {_line(one)}\n" for one in texts]
+    return "".join(["\n", f"# {title}:\n", *lines]) if lines else ""
 
 
 class _Pieces:
@@ -201,7 +254,8 @@ def _representer() -> Any:
     Representer.add_representer(type(None), lambda made, _: made.represent_scalar("tag:yaml.org,2002:null", "null"))
 
     def text(made: Any, value: str) -> Any:
-        return made.represent_scalar("tag:yaml.org,2002:str", value, style="'" if _AMBIGUOUS.fullmatch(value) else None)
+        quoted = _AMBIGUOUS.fullmatch(value) or _INDICATORS & set(value)
+        return made.represent_scalar("tag:yaml.org,2002:str", value, style="'" if quoted and value.isprintable() else None)
 
     Representer.add_representer(str, text)
     return Representer

@@ -25,8 +25,9 @@ def import_(
 
     Imported are: accounts of people with number, comment, groups, shell, home and expiry; the keys in their and root's
     authorized_keys; services whose unit file in /etc/systemd/system no package brought; and such files in /etc/logrotate.d.
-    Not imported: passwords, sudo rules, dotfiles, groups, timers and other units, drop-ins, scripts of logrotate that are more than
-    one program. What cannot be said in a spec is told in comments at the end, with the reason.
+    Not imported: what a timer, a socket, a path, a bus name or another unit starts, and jobs that are not enabled; passwords, sudo rules,
+    cron files, dotfiles, groups, timers and other units, drop-ins, scripts of logrotate that are more than one program. Each is told in
+    comments at the end, with the reason or with how many there are.
     """
     from reconciler.app.importing import IMPORTABLE, import_host, save
 

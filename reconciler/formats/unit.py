@@ -13,6 +13,7 @@ from reconciler.formats.unit_exec import BLANK, environment_value, escape_specif
 
 __all__ = [
     "ACCUMULATING",
+    "EMPTY_MEANS",
     "STRAY",
     "Sections",
     "as_written",
@@ -71,7 +72,7 @@ ACCUMULATING = _NEVER_RESET | _names("""
 """Directives whose assignments add up; Condition* and Assert* do too. Of every other one that systemd knows, the last counts."""
 
 _CONDITIONS = ("Condition", "Assert")
-_EMPTY_MEANS = frozenset({"CapabilityBoundingSet", "Delegate"})
+EMPTY_MEANS = frozenset({"CapabilityBoundingSet", "Delegate"})
 """Here an empty assignment is a value: no capability at all; delegation without a controller."""
 _RESET_TOGETHER = (
     ("Condition",),
@@ -244,7 +245,7 @@ def _assign(bucket: dict[str, str | list[str]], section: str, name: str, value: 
 def _reset(bucket: dict[str, str | list[str]], name: str) -> None:
     if name in _NEVER_RESET:
         return
-    if name in _EMPTY_MEANS:
+    if name in EMPTY_MEANS:
         bucket[name] = ""
         return
     group = next((group for group in _RESET_TOGETHER if name.startswith(group)), (name + "=",))

@@ -105,6 +105,8 @@ def sections(service: Service) -> unit.Sections:
     for section, names in service.directives.items():
         for name, given in names.items():
             value = _plain(list(given) if isinstance(given, list) else given)
+            if value is None and given == "" and name in unit.EMPTY_MEANS:
+                value = ""
             if value is not None:
                 result.setdefault(section, {})[name] = value
     return {section: names for section, names in result.items() if names}

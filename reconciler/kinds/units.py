@@ -33,6 +33,7 @@ INSTALLED = "Written by `reconciler install`."
 """How that of the tool's own units begins."""
 MARK = "Managed by Reconciler as "
 """How the first comment of every unit file of ours begins."""
+_OURS = (f"# {MARK}".encode(), f"# {INSTALLED}".encode())
 MASK: Document = {"type": "link", "target": "/dev/null"}
 # systemd's ActiveState in our words; activating is looked at more closely in state_of.
 ALIVE = ("running", "starting")
@@ -182,13 +183,23 @@ def _observe(view: HostView, name: str, enabled: list[str], systemd: UnitState) 
         return Observed(None)
     document: Document = {} if entry is None else access.path_document(entry)
     if entry is not None and entry.type is FileType.FILE:
-        document["unit"] = unit.parse(content.decode("utf-8", "replace"))
+        document["unit"] = _sections(content)
     document["enabled"] = sorted(enabled)
     private: dict[str, object] = {"name": name, "expects": ABSENT if entry is None else access.expects_of(entry, content)}
     private["targets"] = {link: _target(view, link) for link in document["enabled"]}
     if view.running:
         document["state"] = state
     return with_refusal(Observed(document, private), systemd, there=entry is not None)
+
+
+def _sections(content: bytes) -> unit.Sections:
+    """What a unit file says; one that is not ours may spell it otherwise than we do."""
+    sections = unit.parse(content.decode("utf-8", "replace"))
+    if content.startswith(_OURS):
+        return sections
+    from reconciler.formats import unit_spelling
+
+    return unit_spelling.canonical(sections)
 
 
 def with_refusal(seen: Observed, systemd: UnitState, *, there: bool) -> Observed:

@@ -178,7 +178,7 @@ def _value(case: _Case) -> tuple[str, str]:
     """The text of a validator, without the value of what looks like a secret."""
     item = case.at
     text = str(item.context.get("error", item.message.partition(", ")[2]))
-    if case.hide and not isinstance(item.found, dict | list) and item.found is not None:
+    if case.hide and not isinstance(item.found, dict | list) and item.found not in (None, ""):
         text = text.replace(words.spelling(item.found), "(not shown)")
     return ("Bad name" if item.on_key else "Bad value"), words.sentence(text)
 

@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from reconciler.core.address import Address
+from reconciler.core.diagnostic import error
+from tests import hard_units
 from tests.cli.command import run
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE/IKyauy0fShoxO++NYFzKj58vMbC77MgYsCBcKBe64"
@@ -123,8 +126,8 @@ def test_what_is_imported(tree: Path) -> None:
         "directives": {"Service": {"PrivateTmp": "yes"}},
         "enabled": True,
     }
-    assert '/bin/sh -c "echo a; b"' == spec["services"]["job"]["exec_start"]
-    assert {"web", "job"} == set(spec["services"])
+    assert {"web", "two"} == set(spec["services"])
+    assert {"A": "1", "B": "2"} == spec["services"]["two"]["environment"]
     assert {"web"} == set(spec["logrotate"])
 
 
@@ -136,7 +139,7 @@ def test_what_is_left_out_is_told(tree: Path) -> None:
 
     assert "users.carol: missing is ['subuid', 'subgid']" in told
     assert "services.strange: Service.User has a specifier" in told
-    assert "services.two: Service.Environment: write one NAME=VALUE per line" in told
+    assert "services.job: job.timer starts it: an apply would stop it while it runs, or run it off schedule" in told
     assert 'services["job.timer"]: timer units are not imported' in told
     assert "logrotate.shell: `postrotate` is a shell script" in told
     assert "ssh_keys.alice, in part: line 3" in told
@@ -166,6 +169,177 @@ def test_bad_requests(tree: Path, tmp_path: Path) -> None:
     assert "exists already" in run("import", "logrotate", "--root", tree, "--out", tmp_path / "there.yaml").said
     assert "mine\n" == (tmp_path / "there.yaml").read_text()
     assert 1 == run("import", "--root", tmp_path / "no").code
+
+
+def _unit(tree: Path, name: str, text: str, *, enabled: bool = False) -> None:
+    """A unit file of the administrator's, enabled by a link if asked."""
+    place = tree / "etc/systemd/system" / name
+    place.write_bytes(text.encode())
+    place.chmod(0o644)
+    for target in ("multi-user.target", "graphical.target") if enabled else ():
+        if target in text:
+            (place.parent / f"{target}.wants").mkdir(exist_ok=True, mode=0o755)
+            (place.parent / f"{target}.wants" / name).symlink_to(f"/etc/systemd/system/{name}")
+
+
+def _told(text: str) -> dict[str, str]:
+    """What was left out, with its reason."""
+    lines = [line.removeprefix("#   ") for line in text.partition("# Not imported")[2].split("\n")]
+    return {line.partition(": ")[0]: line.partition(": ")[2] for line in lines if ": " in line}
+
+
+def test_hard_spellings(tree: Path, tmp_path: Path) -> None:
+    """Units as people and packages write them are imported with an empty plan, or left out alone with the reason."""
+    for name, text in hard_units.TAKEN.items():
+        _unit(tree, f"{name}.service", text, enabled=True)
+    for name, (text, _) in hard_units.LEFT_OUT.items():
+        _unit(tree, f"{name}.service", text, enabled="[Install]" in text)
+    before, spec = _facts(tree), tmp_path / "host.yaml"
+    _, text = _imported(tree, "services")
+    spec.write_text(text)
+    told = _told(text)
+
+    assert {} == {name: told.get(f"services.{name}") for name in hard_units.TAKEN if f"services.{name}" in told}
+    assert {} == {
+        name: told.get(f"services.{name}")
+        for name, (_, why) in hard_units.LEFT_OUT.items()
+        if why not in told.get(f"services.{name}", told.get(f"services['{name}']", ""))
+    }
+
+    for _ in range(2):
+        plan = json.loads(run("plan", spec, "--root", tree, "--json").out)
+
+        assert [] == [row["address"] for row in plan["resource_changes"] if row["change"]["actions"] != ["no-op"]]
+        assert 0 == run("apply", spec, "--root", tree, "--auto-approve").code
+
+    assert before == _facts(tree)
+
+
+SLEEP = "[Service]\nExecStart=/usr/bin/sleep infinity\n"
+STARTED = {
+    "a timer": ("x.timer", "[Timer]\nOnCalendar=daily\n", SLEEP, "x.timer starts it"),
+    "a timer with another name": ("y.timer", "[Timer]\nOnCalendar=daily\nUnit=x.service\n", SLEEP, "y.timer starts it"),
+    "a socket": ("x.socket", "[Socket]\nListenStream=1234\n", SLEEP, "x.socket starts it"),
+    "a socket with another name": ("y.socket", "[Socket]\nListenStream=1\nService=x.service\n", SLEEP, "y.socket starts it"),
+    "a socket that it names": ("y.target", "[Unit]\n", f"{SLEEP}Sockets=y.socket\n", "y.socket starts it"),
+    "a path": ("x.path", "[Path]\nPathExists=/x\n", SLEEP, "x.path starts it"),
+    "an alias": ("y.timer", "[Timer]\nOnCalendar=daily\n", f"{SLEEP}[Install]\nAlias=y.service\n", "y.timer starts it"),
+    "a failure": (
+        "y.service",
+        f"[Unit]\nOnFailure=x.service\n{SLEEP}",
+        "[Service]\nType=oneshot\nExecStart=/bin/a\n",
+        "OnFailure= of y.service",
+    ),
+}
+
+
+@pytest.mark.parametrize("by", STARTED)
+@pytest.mark.parametrize("enabled", [False, True])
+def test_what_something_else_starts(by: str, enabled: bool, tree: Path) -> None:
+    """A service that a unit of another type starts is left out, enabled or not, with the name of what starts it."""
+    other, text, service, why = STARTED[by]
+    _unit(tree, other, text)
+    _unit(tree, "x.service", service + "\n[Install]\nWantedBy=multi-user.target\n", enabled=enabled and by != "a failure")
+    _, said = _imported(tree, "services")
+
+    assert why in _told(said).get("services.x", said)
+
+
+def test_drop_ins_and_bus_names_and_rules_start_services(tree: Path) -> None:
+    """What starts a service may stand in a drop-in of a package's timer, in a bus name's file or in a udev rule."""
+    for path, text in {
+        "usr/lib/systemd/system/far.timer": "[Timer]\nOnCalendar=daily\n",
+        "etc/systemd/system/far.timer.d/x.conf": "[Timer]\nUnit=one.service\n",
+        "usr/share/dbus-1/system-services/org.x.service": "[D-BUS Service]\nName=org.x\nExec=/bin/false\nSystemdService=two-bus.service\n",
+        "usr/lib/udev/rules.d/9.rules": 'ACTION=="add", TAG+="systemd", ENV{SYSTEMD_WANTS}+="three.service"\n',
+    }.items():
+        (tree / path).parent.mkdir(parents=True, exist_ok=True)
+        (tree / path).write_text(text)
+    for name in ("one", "two-bus", "three"):
+        _unit(tree, f"{name}.service", SLEEP)
+    told = _told(_imported(tree, "services")[1])
+
+    assert {
+        "one": "far.timer starts it",
+        "two-bus": "the bus name org.x starts it",
+        "three": "the udev rules 9.rules starts it",
+    } == {name: told[f"services.{name}"].partition(":")[0] for name in ("one", "two-bus", "three")}
+
+
+def test_conditions_of_a_tree_are_not_known(tree: Path) -> None:
+    """Whether a condition holds nobody knows without the running host; what is not enabled does not run there."""
+    _unit(tree, "gpu.service", f"[Unit]\nConditionPathExists=/dev/gpu\n{SLEEP}[Install]\nWantedBy=multi-user.target\n", enabled=True)
+    _unit(tree, "off.service", SLEEP)
+    spec, text = _imported(tree, "services")
+
+    assert "whether it runs hangs on ConditionPathExists" in _told(text)["services.gpu"]
+    assert "stopped" == spec["services"]["off"]["state"]
+
+
+def test_what_is_not_looked_at_is_named(tree: Path) -> None:
+    """Sudo rules, cron files, crontabs, groups, drop-ins, masks and links are counted by name; what packages brought is not."""
+    for path, text in {
+        "etc/sudoers.d/ops": "x\n",
+        "etc/sudoers.d/apt": "x\n",
+        "etc/cron.d/nightly": "x\n",
+        "etc/cron.daily/clean": "x\n",
+        "var/spool/cron/crontabs/alice": "x\n",
+        "etc/systemd/system/ssh.service.d/a.conf": "[Service]\nNice=1\n",
+        "etc/containers/systemd/pg.container": "x\n",
+    }.items():
+        (tree / path).parent.mkdir(parents=True, exist_ok=True)
+        (tree / path).write_text(text)
+    with (tree / "var/lib/dpkg/info/apt.list").open("a") as handle:
+        handle.write("/etc/sudoers.d/apt\n")
+    with (tree / "etc/group").open("a") as handle:
+        handle.write("ml:x:2000:\n")
+    (tree / "etc/systemd/system/masked.service").symlink_to("/dev/null")
+    (tree / "etc/systemd/system/far.service").symlink_to("/opt/far.service")
+    (tree / "etc/systemd/system/sshd.service").symlink_to("/lib/systemd/system/ssh.service")
+    _owned(tree)
+    lines = _imported(tree)[1].partition("# Not looked at:\n")[2].splitlines()
+
+    assert [
+        "#   groups that are nobody's own: 1 (ml)",
+        "#   sudo rules in /etc/sudoers.d: 1 (/etc/sudoers.d/ops)",
+        "#   cron files in /etc/cron.d: 1 (/etc/cron.d/nightly)",
+        "#   scripts of cron by the hour, day, week and month: 1 (/etc/cron.daily/clean)",
+        "#   crontabs of users: 1 (alice)",
+        "#   drop-ins of units: 1 (ssh.service.d/a.conf)",
+        "#   masked units: 1 (masked.service)",
+        "#   unit files that lie elsewhere and are linked: 1 (far.service)",
+        "#   quadlets of podman: 1 (/etc/containers/systemd/pg.container)",
+        "#   files, directories and backups: nobody can tell from a host which of them should be declared",
+    ] == lines
+
+
+def test_a_kind_that_cannot_be_read_is_left_out_alone(tree: Path) -> None:
+    """Where the accounts cannot be read, services are imported all the same, and the reason is told."""
+    _owned(tree)
+    (tree / "etc/shadow").unlink()
+    (tree / "etc/shadow").symlink_to("/elsewhere")
+    spec, text = _imported(tree)
+
+    assert "web" in spec["services"]
+    assert "users" not in spec
+    assert "#   users: " in text.partition("# Not looked at")[2]
+
+
+def test_one_that_spoils_the_whole_is_left_out_alone(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a resource makes the spec as a whole unreadable, it is found and left out; the others are imported."""
+    from reconciler.app import importing
+
+    judge = importing._judge
+
+    def refusing(text: str, root: str | None) -> Any:
+        return ({}, [error("the spec cannot be read", "for a test")]) if "\n  web:" in text.partition("# Not")[0] else judge(text, root)
+
+    monkeypatch.setattr(importing, "_judge", refusing)
+    imported = importing.import_host(["services"], system=False, root=str(tree))
+
+    assert () == imported.problems
+    assert "for a test" == imported.left_out[Address("services", "web")]
+    assert 1 == imported.count
 
 
 SECRET = "c4n4ry-of-the-import"

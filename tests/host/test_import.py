@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from tests import hard_units
 from tests.host.booted import BootedHost
 
 SPEC = "/root/imported.yaml"
@@ -78,3 +79,108 @@ def test_what_was_set_up_by_hand_becomes_a_spec(booted: BootedHost) -> None:
     booted.reconciler("apply", SPEC, "--auto-approve")
 
     assert "LimitNOFILE=8192" == booted.run("systemctl", "show", "--property=LimitNOFILE", "web.service").stdout.strip()
+
+
+SLEEP = "[Service]\nExecStart=/usr/bin/sleep infinity\n"
+ON = "[Install]\nWantedBy=multi-user.target\n"
+BUS = "/usr/share/dbus-1/system-services/org.example.bus.service"
+ACTIVATED = {
+    "train.service": SLEEP,
+    "train.timer": "[Timer]\nOnActiveSec=0\nAccuracySec=1us\n",
+    "socket.service": f"[Service]\nExecStart=/usr/bin/sleep infinity\n{ON}",
+    "socket.socket": "[Socket]\nListenStream=/run/of-a-test.sock\n",
+    "watcher.path": "[Path]\nPathExists=/run/arrived\nUnit=path-job.service\n",
+    "path-job.service": SLEEP,
+    "bus-job.service": SLEEP,
+    "needs-gpu.service": f"[Unit]\nConditionPathExists=/run/gpu\n{SLEEP}{ON}",
+    "fails.service": "[Unit]\nOnFailure=told.service\n[Service]\nExecStart=/bin/false\n",
+    "told.service": SLEEP,
+    "pulling.service": f"[Unit]\nWants=pulled.service\n{SLEEP}",
+    "pulled.service": SLEEP,
+    "daily.service": "[Service]\nType=oneshot\nExecStart=/bin/touch /run/daily-ran\n",
+    "daily.timer": "[Timer]\nOnCalendar=2099-01-01\n",
+    "by-hand.service": "[Service]\nType=oneshot\nExecStart=/bin/touch /run/by-hand-ran\n",
+    "plain.service": f"{SLEEP}{ON}",
+}
+STARTED = ("train", "socket", "path-job", "bus-job", "needs-gpu", "told", "pulled")
+START_THEM = """set -e
+systemctl start train.timer fails.service pulling.service || true
+touch /run/arrived /run/gpu
+systemctl start needs-gpu.service
+python3 -c 'import socket; socket.socket(socket.AF_UNIX).connect("/run/of-a-test.sock")'
+busctl --timeout=1 call org.freedesktop.DBus /org/freedesktop/DBus org.freedesktop.DBus StartServiceByName su org.example.bus 0 || true
+"""
+
+
+def _invocations(booted: BootedHost) -> dict[str, str]:
+    """What runs, or ran, as what invocation: by it a start, a stop and a restart show."""
+    shown = booted.run("systemctl", "show", "--property=Id,InvocationID,ActiveState", *ACTIVATED).stdout.strip().split("\n\n")
+    return {
+        rows["Id"]: f"{rows['ActiveState']} {rows['InvocationID']}"
+        for rows in (dict(r.split("=", 1) for r in s.splitlines()) for s in shown)
+    }
+
+
+def test_what_something_else_starts_is_left_to_it(booted: BootedHost) -> None:
+    """Imported between runs, then started by its timer, socket, path, bus name, condition or unit: an apply stops and starts nothing."""
+    for name, text in ACTIVATED.items():
+        booted.write(f"/etc/systemd/system/{name}", text)
+    booted.run("mkdir", "-p", "/usr/share/dbus-1/system-services")
+    booted.write(BUS, "[D-BUS Service]\nName=org.example.bus\nExec=/bin/false\nUser=root\nSystemdService=bus-job.service\n")
+    booted.run(
+        "sh", "-ec", "systemctl daemon-reload; systemctl reload dbus; systemctl enable socket.service needs-gpu.service plain.service"
+    )
+    booted.run("systemctl", "start", "socket.socket", "watcher.path", "needs-gpu.service", "plain.service", "daily.timer")
+    before = _invocations(booted)
+    booted.reconciler("import", "--out", SPEC)
+
+    assert before == _invocations(booted)
+
+    text = booted.read(SPEC)
+    declared, _, told = text.partition("# Not imported")
+
+    for name in (*STARTED, "daily", "by-hand"):
+        assert f"\n  {name}:\n" not in declared, text
+        assert f"services.{name}: " in told or f'services["{name}"]: ' in told, text
+    assert "\n  plain:\n" in declared
+
+    booted.run("sh", "-c", START_THEM)
+    booted.wait_until(lambda: all(_invocations(booted)[f"{name}.service"].startswith("active") for name in STARTED))
+    before = _invocations(booted)
+    for changed in (text, text.replace("  plain:\n", "  plain:\n    nice: 5\n")):
+        booted.write(SPEC, changed)
+        booted.reconciler("apply", SPEC, "--auto-approve")
+        after = _invocations(booted)
+
+        assert {name: before[name] for name in before if name != "plain.service"} == {n: after[n] for n in after if n != "plain.service"}
+        assert (changed == text) == (before["plain.service"] == after["plain.service"])
+
+    assert ["inactive ", "inactive "] == [after["daily.service"], after["by-hand.service"]]
+    assert 0 != booted.run("sh", "-c", "ls /run/daily-ran /run/by-hand-ran", check=False).returncode
+
+
+def test_hard_spellings_run_on(booted: BootedHost) -> None:
+    """Units as people write them: systemd reads in them what the import says, and an apply of it restarts none and writes none."""
+    for name, text in hard_units.TAKEN.items():
+        booted.write(f"/etc/systemd/system/{name}.service", text)
+    names = [f"{name}.service" for name in hard_units.TAKEN]
+    booted.run("systemctl", "daemon-reload")
+    booted.run("systemctl", "enable", "--now", *names)
+    before, lives = booted.run("sh", "-c", FACTS).stdout, {name: booted.life(name) for name in names}
+    properties = "--property=Id,Environment,After,Wants,Documentation,RemainAfterExit,SupplementaryGroups,CapabilityBoundingSet"
+    read = booted.run("systemctl", "show", properties, *names).stdout
+    booted.reconciler("import", "services", "--out", SPEC)
+    booted.reconciler("apply", SPEC, "--auto-approve")
+
+    assert (before, lives) == (booted.run("sh", "-c", FACTS).stdout, {name: booted.life(name) for name in names})
+
+    # Written anew by us, each in our own spelling, they are the same units to systemd.
+    spec = booted.read(SPEC)
+    declared = [name for name in hard_units.TAKEN if f"\n  {name}:\n" in spec]
+
+    assert list(hard_units.TAKEN) == sorted(declared, key=list(hard_units.TAKEN).index), spec
+
+    booted.run("sh", "-c", f"cd /etc/systemd/system && rm {' '.join(names)}")
+    booted.reconciler("apply", SPEC, "--auto-approve")
+
+    assert read == booted.run("systemctl", "show", properties, *names).stdout
