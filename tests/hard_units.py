@@ -26,9 +26,7 @@ TAKEN: Mapping[str, str] = {
     "spaced": f"[Service]\n  ExecStart =  /usr/bin/sleep infinity\nEnvironment = A=1\n{_ON}",
     "no-capability": f"[Service]\n{_SLEEP}CapabilityBoundingSet=\n{_ON}",
     "groups": f"[Service]\n{_SLEEP}SupplementaryGroups=adm\nSupplementaryGroups=audio video\n{_ON}",
-    "question": f"[Unit]\nDescription=Is this it? yes: #1, [a] {{b}} - 'c' \"d\" & *e | f > g ! h % % i @ j `k`\n[Service]\n{_SLEEP}{_ON}".replace(
-        "% %", "%%"
-    ),
+    "question": f"[Unit]\nDescription=Is this it? yes: #1, [a] {{b}} - 'c' \"d\" & *e | f > g ! h %% i @ j `k`\n[Service]\n{_SLEEP}{_ON}",
     "yes-man": f"[Unit]\nDescription=yes\n[Service]\n{_SLEEP}Environment=N=no T=~ E= F=1e3 O=0o7 S=12:30:00\n{_ON}",
     "unicode": f'[Unit]\nDescription=Grüße, ☃ 🐍\n[Service]\n{_SLEEP}Environment="A=a\\"b"\n{_ON}',
     "shell": f"[Service]\nExecStart=/bin/sh -c 'exec sleep infinity; echo \"a: b\" > /dev/null'\nExecReload=/bin/kill -HUP $MAINPID\n{_ON}",

@@ -41,7 +41,8 @@ def test_one_spelling() -> None:
     """Lists over lines, booleans and quotes come out as our own files have them; what no field stands for stays as it is."""
     text = (
         "[Unit]\nAfter=a.service  b.service\nAfter=c.service\nDocumentation=man:a(1)\nDocumentation=man:b(1)\n"
-        '[Service]\nEnvironment="A=B"\nRemainAfterExit=True\nPrivateTmp=true\nExecStart=/bin/a  "b"\n[Install]\nWantedBy=x.target\nWantedBy=y.target\n'
+        '[Service]\nEnvironment="A=B"\nRemainAfterExit=True\nPrivateTmp=true\nExecStart=/bin/a  "b"\n'
+        "[Install]\nWantedBy=x.target\nWantedBy=y.target\n"
     )
 
     assert {

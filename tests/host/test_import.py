@@ -84,6 +84,7 @@ def test_what_was_set_up_by_hand_becomes_a_spec(booted: BootedHost) -> None:
 SLEEP = "[Service]\nExecStart=/usr/bin/sleep infinity\n"
 ON = "[Install]\nWantedBy=multi-user.target\n"
 BUS = "/usr/share/dbus-1/system-services/org.example.bus.service"
+BUS_NAME = "[D-BUS Service]\nName=org.example.bus\nExec=/bin/false\nUser=root\nSystemdService=bus-job.service\n"
 ACTIVATED = {
     "train.service": SLEEP,
     "train.timer": "[Timer]\nOnActiveSec=0\nAccuracySec=1us\n",
@@ -93,15 +94,18 @@ ACTIVATED = {
     "path-job.service": SLEEP,
     "bus-job.service": SLEEP,
     "needs-gpu.service": f"[Unit]\nConditionPathExists=/run/gpu\n{SLEEP}{ON}",
-    "fails.service": "[Unit]\nOnFailure=told.service\n[Service]\nExecStart=/bin/false\n",
     "told.service": SLEEP,
-    "pulling.service": f"[Unit]\nWants=pulled.service\n{SLEEP}",
     "pulled.service": SLEEP,
     "daily.service": "[Service]\nType=oneshot\nExecStart=/bin/touch /run/daily-ran\n",
     "daily.timer": "[Timer]\nOnCalendar=2099-01-01\n",
     "by-hand.service": "[Service]\nType=oneshot\nExecStart=/bin/touch /run/by-hand-ran\n",
     "plain.service": f"{SLEEP}{ON}",
 }
+ELSEWHERE = {
+    "fails.service": "[Unit]\nOnFailure=told.service\n[Service]\nExecStart=/bin/false\n",
+    "pulling.service": f"[Unit]\nWants=pulled.service\n{SLEEP}",
+}
+"""Units in /run, which import reads and takes over none of."""
 STARTED = ("train", "socket", "path-job", "bus-job", "needs-gpu", "told", "pulled")
 START_THEM = """set -e
 systemctl start train.timer fails.service pulling.service || true
@@ -115,18 +119,17 @@ busctl --timeout=1 call org.freedesktop.DBus /org/freedesktop/DBus org.freedeskt
 def _invocations(booted: BootedHost) -> dict[str, str]:
     """What runs, or ran, as what invocation: by it a start, a stop and a restart show."""
     shown = booted.run("systemctl", "show", "--property=Id,InvocationID,ActiveState", *ACTIVATED).stdout.strip().split("\n\n")
-    return {
-        rows["Id"]: f"{rows['ActiveState']} {rows['InvocationID']}"
-        for rows in (dict(r.split("=", 1) for r in s.splitlines()) for s in shown)
-    }
+    units = [dict(line.split("=", 1) for line in text.splitlines()) for text in shown]
+    return {unit["Id"]: f"{unit['ActiveState']} {unit['InvocationID']}" for unit in units}
 
 
 def test_what_something_else_starts_is_left_to_it(booted: BootedHost) -> None:
     """Imported between runs, then started by its timer, socket, path, bus name, condition or unit: an apply stops and starts nothing."""
     for name, text in ACTIVATED.items():
         booted.write(f"/etc/systemd/system/{name}", text)
-    booted.run("mkdir", "-p", "/usr/share/dbus-1/system-services")
-    booted.write(BUS, "[D-BUS Service]\nName=org.example.bus\nExec=/bin/false\nUser=root\nSystemdService=bus-job.service\n")
+    for name, text in ELSEWHERE.items():
+        booted.write(f"/run/systemd/system/{name}", text)
+    booted.write(BUS, BUS_NAME)
     booted.run(
         "sh", "-ec", "systemctl daemon-reload; systemctl reload dbus; systemctl enable socket.service needs-gpu.service plain.service"
     )
@@ -145,7 +148,7 @@ def test_what_something_else_starts_is_left_to_it(booted: BootedHost) -> None:
     assert "\n  plain:\n" in declared
 
     booted.run("sh", "-c", START_THEM)
-    booted.wait_until(lambda: all(_invocations(booted)[f"{name}.service"].startswith("active") for name in STARTED))
+    assert booted.until(lambda: all(_invocations(booted)[f"{name}.service"].startswith("active") for name in STARTED))
     before = _invocations(booted)
     for changed in (text, text.replace("  plain:\n", "  plain:\n    nice: 5\n")):
         booted.write(SPEC, changed)
@@ -159,6 +162,24 @@ def test_what_something_else_starts_is_left_to_it(booted: BootedHost) -> None:
     assert 0 != booted.run("sh", "-c", "ls /run/daily-ran /run/by-hand-ran", check=False).returncode
 
 
+SPELLED = (
+    "Environment",
+    "After",
+    "Wants",
+    "Documentation",
+    "RemainAfterExit",
+    "SupplementaryGroups",
+    "CapabilityBoundingSet",
+    "Description",
+)
+
+
+def _read_by_systemd(booted: BootedHost, names: list[str]) -> list[dict[str, list[str]]]:
+    """These properties of each unit, in systemd's words; lists in no order, as systemd has them in none."""
+    shown = booted.run("systemctl", "show", f"--property={','.join(SPELLED)}", *names).stdout.split("\n\n")
+    return [{key: sorted(value.split()) for key, _, value in (line.partition("=") for line in text.split("\n"))} for text in shown]
+
+
 def test_hard_spellings_run_on(booted: BootedHost) -> None:
     """Units as people write them: systemd reads in them what the import says, and an apply of it restarts none and writes none."""
     for name, text in hard_units.TAKEN.items():
@@ -167,8 +188,7 @@ def test_hard_spellings_run_on(booted: BootedHost) -> None:
     booted.run("systemctl", "daemon-reload")
     booted.run("systemctl", "enable", "--now", *names)
     before, lives = booted.run("sh", "-c", FACTS).stdout, {name: booted.life(name) for name in names}
-    properties = "--property=Id,Environment,After,Wants,Documentation,RemainAfterExit,SupplementaryGroups,CapabilityBoundingSet"
-    read = booted.run("systemctl", "show", properties, *names).stdout
+    read = _read_by_systemd(booted, names)
     booted.reconciler("import", "services", "--out", SPEC)
     booted.reconciler("apply", SPEC, "--auto-approve")
 
@@ -183,4 +203,4 @@ def test_hard_spellings_run_on(booted: BootedHost) -> None:
     booted.run("sh", "-c", f"cd /etc/systemd/system && rm {' '.join(names)}")
     booted.reconciler("apply", SPEC, "--auto-approve")
 
-    assert read == booted.run("systemctl", "show", properties, *names).stdout
+    assert read == _read_by_systemd(booted, names)
