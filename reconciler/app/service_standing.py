@@ -79,10 +79,12 @@ def next_steps(row: Mapping[str, Any], chosen: Chosen) -> list[str]:
     name, address = row["name"], f"services.{row['name']}"
     declaration = chosen.declaration(name)
     ours = declaration is not None and not declaration.vendor
-    mends = row["installed"] and row["healthy"] is False and not row["held"] and not row["masked"]
+    loaded = row["load"] == "loaded"  # a start mends nothing else
+    mends = row["installed"] and row["healthy"] is False and not row["held"] and loaded
     steps = (
         (ours and not row["installed"], f"reconciler apply --target {address}", "installs it"),
         (row["installed"] and row["healthy"] is False, f"reconciler service logs {name} -n 50", "what it wrote"),
+        (row["load"] in ("bad-setting", "error"), f"systemd-analyze verify {row['unit']}", "says why systemd does not load it"),
         (mends, f"reconciler service health {name} --heal", "starts it again"),
         (bool(row["older"]), f"reconciler service restart {name}", "lets it have what is on disk"),
         (bool(row["drifted"] or row["pending"]), f"reconciler plan --target {address}", "what the next apply does"),

@@ -126,7 +126,10 @@ def unhealthy(facts: Facts, declared: Service | None) -> str:
     rules = (
         (not facts.known, "systemd told nothing of it"),
         (not facts.installed, _absent(facts, declared)),
-        (facts.load not in ("loaded", "masked"), f"its unit cannot be loaded ({facts.load})"),
+        (
+            facts.load not in ("loaded", "masked"),
+            f"its unit cannot be loaded ({facts.load}){f': {facts.refusal}' if facts.refusal else ''}",
+        ),
         (facts.active == "failed", f"failed ({facts.result}{f', {facts.exit}' if facts.exit else ''})"),
         (facts.sub == "auto-restart", f"keeps ending and being started again ({ended})"),
         (to_run(facts, declared) and facts.condition_failed, f"{idle}: a Condition...= of the unit does not hold"),

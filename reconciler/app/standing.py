@@ -44,6 +44,7 @@ def standing(planned: Planned, root: str | None) -> dict[str, Any]:
         "blocked": {str(change.address): plan.blocked[change.address] for change in changes if change.address in plan.blocked}
         if plan
         else {},
+        "refused": {str(found.address): found.detail for found in planned.diagnostics if found.rule == "refused-unit"},
         "drift": drift,
         "holds": [hold_data(row) for row in plan.memory.holds] if plan else [],
         "held": {str(address): why for address, why in plan.held.items()} if plan else {},

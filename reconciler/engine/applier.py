@@ -183,9 +183,11 @@ def left_undone(plan: Plan) -> dict[Address, Outcome]:
 
 def _outcomes(run: Run) -> dict[Address, Outcome]:
     outcomes = left_undone(run.plan)
+    # An effect that was owed from before may be made good, and the change itself is blocked all the same.
+    blocked = {change.address for change in run.plan.changes if change.verb is not Verb.NONE} & run.plan.blocked.keys()
     for step in run.plan.steps:
         if not step.held:
-            outcomes.update({cause.address: Outcome(Status.APPLIED) for cause in step.causes})
+            outcomes.update({cause.address: Outcome(Status.APPLIED) for cause in step.causes if cause.address not in blocked})
     outcomes.update({address: Outcome(Status.APPLIED) for address in run.changes})
     outcomes.update({address: Outcome(Status.SKIPPED, reason) for address, reason in run.skipped.items()})
     outcomes.update({address: Outcome(Status.FAILED, reason) for address, reason in run.failed.items()})

@@ -33,6 +33,7 @@ class Facts:
     """One service, in systemctl's words. `memory` is bytes, `since` seconds since the epoch of the last change; 0 where there is none.
 
     systemd starts it at most `limit` times in `limit_seconds`; 0: as often as it likes. `invocation` is the id of its last process.
+    `refusal` is why systemd does not load its unit file, where it does not.
     """
 
     unit: str
@@ -57,6 +58,7 @@ class Facts:
     condition_failed: bool = False
     limit: int = 0
     limit_seconds: float = 0
+    refusal: str = ""
 
     @property
     def installed(self) -> bool:
@@ -191,6 +193,14 @@ def _checked(argv: list[str]) -> list[str]:
     return argv
 
 
+def _refusal(unit: str, load: str) -> str:
+    if load not in ("bad-setting", "error"):
+        return ""
+    from reconciler.host.systemd import why_refused
+
+    return why_refused(unit)
+
+
 def _facts(unit: str, said: Mapping[str, str]) -> Facts:
     active = said.get("ActiveState", "inactive")
     stamp = said.get("ActiveEnterTimestamp" if active == "active" else "InactiveEnterTimestamp", "")
@@ -219,6 +229,7 @@ def _facts(unit: str, said: Mapping[str, str]) -> Facts:
         and said.get("ConditionTimestampMonotonic", "0") != "0",
         limit=_number(said.get("StartLimitBurst", "")),
         limit_seconds=_span(said.get("StartLimitIntervalUSec", "")),
+        refusal=_refusal(unit, said.get("LoadState", "")),
     )
 
 

@@ -313,7 +313,7 @@ def _with_invocations(units: dict[str, UnitState]) -> dict[str, UnitState]:
 def _with_reasons(units: dict[str, UnitState]) -> dict[str, UnitState]:
     """The units with systemd's reason where it refuses a unit file: it is in the journal only."""
     refused = [name for name, state in units.items() if state.refused][:_MOST_JOURNALS]
-    return units | {name: replace(units[name], refusal=_load_error(name)) for name in refused}
+    return units | {name: replace(units[name], refusal=why_refused(name)) for name in refused}
 
 
 def _invocation(name: str) -> str | None:
@@ -408,7 +408,7 @@ def _verdicts(
         another = known.get("InvocationID") != invocation if invocation else known.get("NRestarts", "0") != "0"
         again = another and known.get("ActiveState") in RUNNING
         found = verdict(known, said_of(name, said) if said and said.rc else "", replaced=name in replaced or again)
-        if known.get("LoadState") in ("bad-setting", "error") and (reason := _load_error(name)):
+        if known.get("LoadState") in ("bad-setting", "error") and (reason := why_refused(name)):
             found = replace(found, words=f"{found.words.rstrip('.')}: {reason}")
         if found.failed:
             asked = len(failed) < _MOST_JOURNALS
@@ -430,7 +430,7 @@ def _journal(invocation: str, said: str = "") -> str:
     return last_words(result.out, said)
 
 
-def _load_error(name: str) -> str:
+def why_refused(name: str) -> str:
     """What PID 1 wrote when it last refused the unit file of a unit; empty if it cannot be had."""
     argv = ["journalctl", "--no-pager", "--quiet", "--boot", "--output=cat", "--lines=30", "--priority=err", "_PID=1", f"UNIT={name}"]
     try:

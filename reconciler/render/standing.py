@@ -35,6 +35,8 @@ def standing_text(data: Mapping[str, Any]) -> str:
         ]
     for address, why in data["blocked"].items():
         lines += [f"    x  {visible(address)}", *paragraphs(why, "         blocked: ", "         ")]
+    for address, why in data["refused"].items():
+        lines += [f"    x  {visible(address)}", *paragraphs(why, "         not loaded by systemd: ", "         ")]
     lines += [f"  on hold     {visible(row['address'])}  {hold_words(row)}" for row in data["holds"]]
     if data["held"]:
         lines.append(f"  waiting     {count(len(data['held']), 'object')}, until the hold ends")
