@@ -157,6 +157,7 @@ def plan_host(loaded: Loaded, options: PlanOptions, host: Host | SnapshotView | 
         if lost:
             return Planned((*loaded.diagnostics, *lost))
         tried = Tried()
+        _look_twice_after_a_failure(host, memory)
         plan, situation = make_plan(request, tried.simulator)
         declared = frozenset(found.address for found in loaded.spec.resources)
         context = Context(
@@ -172,6 +173,12 @@ def plan_host(loaded: Loaded, options: PlanOptions, host: Host | SnapshotView | 
     itself = cast("Host", host) if snapshot is None else None
     planned = Planned(told, plan, situation, request, itself)
     return planned if snapshot is None else _with_unknown(planned, snapshot)
+
+
+def _look_twice_after_a_failure(host: HostView, memory: Memory) -> None:
+    """Where the last apply did not get through, what crashes every moment may be met alive: no plan calls that done for one lucky look."""
+    if isinstance(host, LiveHost) and any(row.pending is not None for row in memory.rows.values()):
+        host.look_twice()
 
 
 def _started(host: HostView, options: PlanOptions, memory: Memory) -> Mapping[str, Started]:

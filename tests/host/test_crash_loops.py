@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 import pytest
 
@@ -30,6 +31,22 @@ def test_no_apply_calls_a_crash_loop_converged(booted: BootedHost, lives: str, p
     """A service that ends every 50 to 120 ms and is started again: of twenty applies none exits 0, whenever they look."""
     write_spec(booted, LOOP.format(lives=lives, pause=pause))
     codes = [booted.reconciler("apply", "/root/host.yaml", "--auto-approve", check=False).returncode for _ in range(20)]
+
+    assert {0}.isdisjoint(codes), codes
+
+
+def test_no_plan_after_a_failed_apply_calls_a_crash_loop_converged(booted: BootedHost) -> None:
+    """A service that exits with 3 after 0.3 s: the apply fails, and of eight plans after it none says "No changes", whenever they look."""
+    looping = "version: 1\nhost: testhost\nservices:\n  broken: {exec_start: [/bin/sh, -c, sleep 0.3; exit 3]"
+    booted.write("/root/host.yaml", f"{looping}, directives: {{Unit: {{StartLimitIntervalSec: '0'}}}}}}\n")
+    done = booted.reconciler("apply", "/root/host.yaml", "--auto-approve", check=False)
+
+    assert done.returncode in (4, 6)
+
+    codes = []
+    for n in range(8):
+        time.sleep(0.07 * n)
+        codes.append(booted.reconciler("plan", "/root/host.yaml", "--detailed-exitcode", check=False).returncode)
 
     assert {0}.isdisjoint(codes), codes
 
