@@ -136,7 +136,7 @@ def test_the_accuracy_is_less_than_the_shortest_gap(schedule: str, accuracy: str
     found = parts(schedule=schedule)
 
     assert accuracy == found["timer"].document["unit"]["Timer"]["AccuracySec"]
-    assert limit == found["service"].document["unit"]["Unit"].get("StartLimitIntervalSec")
+    assert limit == found["service"].document["unit"].get("Unit", {}).get("StartLimitIntervalSec")
 
 
 def test_two_calendars_for_either_or() -> None:
