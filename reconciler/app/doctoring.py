@@ -9,6 +9,7 @@ from typing import Any
 
 from reconciler._version import __version__
 from reconciler.app.specs import Loaded, SpecChoice, load_spec
+from reconciler.app.standing import last_apply
 from reconciler.core.diagnostic import errors
 from reconciler.core.host import HostError, HostView
 from reconciler.core.state import Memory
@@ -82,7 +83,7 @@ class Patient:
         if history is None:
             return None
         with history:
-            return history.last_run()
+            return last_apply(history)
 
 
 Question = Callable[[Patient], Iterator[Finding]]

@@ -10,7 +10,7 @@ from reconciler.core.actions import as_data
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Origin, Verb
 from reconciler.render.masking import mask
-from reconciler.render.plan_json import hold_data
+from reconciler.render.plan_json import FAILED, hold_data, origin_of
 
 
 def explain(planned: Planned, address: Address) -> dict[str, Any] | None:
@@ -56,7 +56,7 @@ def _part(planned: Planned, address: Address) -> dict[str, Any]:
         "made_by_us": row.created if row else None,
         "protected": row.protect if row else None,
         "applied_from": row.source or None if row else None,
-        "origin": change.origin if change else None,
+        "origin": origin_of(change) if change else None,
         "state": _state(change),
     }
 
@@ -74,5 +74,7 @@ _STATES = {
 def _state(change: Change | None) -> str:
     if change is None:
         return "as declared"
+    if origin_of(change) == FAILED:
+        return "failed; nobody changed it"
     words = "not there yet" if change.verb is Verb.CREATE and change.origin is Origin.INTENT else _STATES[change.origin]
     return f"{words} ({change.reason})" if change.reason else words

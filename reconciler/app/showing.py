@@ -11,6 +11,7 @@ from reconciler.core.actions import Unit
 from reconciler.core.host import FileType, HostError, Saved
 from reconciler.host.documents import read_document
 from reconciler.host.hosts import state_directory
+from reconciler.host.installation import lock_holder
 from reconciler.host.state_history import History, open_history
 
 _LATER = 100
@@ -53,6 +54,7 @@ def load_run(number: int, root: str | None) -> Found:
                 return None, f"there is no run {number}" + (f"; the last one is {last['run']}" if last else "")
             undone = next((one["run"] for one in history.runs(_LATER) if one.get("undoes") == number), None)
             steps = [_with_replaced(history, _ended(step, run["summary"])) for step in history.steps(number)]
+            run = _as_it_is(run, alive=bool(lock_holder(state_directory(root))))
             return {**(public_run(run) or {}), "undone_by": undone, "steps": steps}, ""
     except HostError as problem:
         return None, str(problem)
@@ -90,9 +92,15 @@ def list_runs(root: str | None, limit: int) -> tuple[list[dict[str, Any]], str]:
         if history is None:
             return [], ""
         with history:
-            return [_summary(run) for run in history.runs(limit)], ""
+            alive = bool(lock_holder(state_directory(root)))
+            return [_summary(_as_it_is(run, alive=alive)) for run in history.runs(limit)], ""
     except HostError as problem:
         return [], str(problem)
+
+
+def _as_it_is(run: dict[str, Any], *, alive: bool) -> dict[str, Any]:
+    """A run that has no end though no apply is at work was killed; the next apply writes that down."""
+    return {**run, "status": "interrupted"} if run["status"] == "running" and not alive else run
 
 
 def public_run(run: dict[str, Any] | None) -> dict[str, Any] | None:

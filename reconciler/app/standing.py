@@ -13,8 +13,8 @@ from reconciler.core.host import HostError
 from reconciler.host.environment import now
 from reconciler.host.hosts import state_directory
 from reconciler.host.installation import own_units, unit_states
-from reconciler.host.state_history import open_history
-from reconciler.render.plan_json import drifted, hold_data
+from reconciler.host.state_history import History, open_history
+from reconciler.render.plan_json import drifted, failed, hold_data
 
 
 def standing(planned: Planned, root: str | None) -> dict[str, Any]:
@@ -23,7 +23,7 @@ def standing(planned: Planned, root: str | None) -> dict[str, Any]:
     last = good = None
     if history is not None:
         with history:
-            last = public_run(history.last_run())
+            last = last_apply(history)
             good = last if last and last["status"] == "applied" else public_run(history.last_run("applied"))
     plan = planned.plan
     changes = [change for change in plan.changes if change.verb is not Verb.NONE and change.address not in plan.held] if plan else []
@@ -46,6 +46,7 @@ def standing(planned: Planned, root: str | None) -> dict[str, Any]:
         else {},
         "refused": {str(found.address): found.detail for found in planned.diagnostics if found.rule == "refused-unit"},
         "drift": drift,
+        "failed_services": [str(change.address) for change in plan.changes if failed(change)] if plan else [],
         "holds": [hold_data(row) for row in plan.memory.holds] if plan else [],
         "held": {str(address): why for address, why in plan.held.items()} if plan else {},
         "owed": [{"address": str(row.address), "verb": row.verb, "unit": row.unit, "why": row.why, "held": row.held} for row in plan.owed]
@@ -58,6 +59,15 @@ def standing(planned: Planned, root: str | None) -> dict[str, Any]:
         "complete": plan.complete if plan else False,
         "healthy": bool(plan and plan.empty and plan.complete and not problems and (last is None or last["status"] == "applied")),
     }
+
+
+def last_apply(history: History) -> dict[str, Any] | None:
+    """The last run that somebody made. What it had put back is said of it: `put_back_by` is the run that did."""
+    last = history.last_run()
+    if last is None or not last.get("put_back"):
+        return public_run(last)
+    failed = history.run(int(last["undoes"]))
+    return public_run(last if failed is None else {**failed, "put_back_by": last["run"]})
 
 
 def _next_run(root: str | None) -> dict[str, Any] | None:

@@ -168,7 +168,7 @@ def _not_again(draft: _Draft, refused: Mapping[Address, OwedRow]) -> None:
     """What did not become healthy and was put back is left so, until it is another version or somebody asks for it."""
     for change in draft.changes:
         row = refused.get(change.address)
-        if row is not None and change.verb is not Verb.NONE:
+        if row is not None and change.part is not None and change.verb is not Verb.NONE:
             draft.block(change.address, gates.words(row))
 
 

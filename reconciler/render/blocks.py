@@ -18,6 +18,8 @@ _ORIGINS = {
     ("drift", "update"): "changed on the host; apply sets it back",
     ("drift", "delete"): "changed on the host; apply removes it",
     ("drift", "no-op"): "changed on the host; only reported (drift: report)",
+    ("failed", "update"): "failed; apply starts it",
+    ("failed", "no-op"): "failed; only reported (drift: report)",
     ("conflict", "create"): "gone from the host, and changed in the spec; apply creates it as the spec has it now",
     ("conflict", "update"): "changed on the host and in the spec; apply makes it as the spec has it now",
     ("conflict", "delete"): "changed on the host and gone from the spec; apply removes it",
@@ -38,6 +40,11 @@ def action_of(entry: Data) -> str:
 def is_drift(entry: Data) -> bool:
     """Whether something was changed outside of the spec."""
     return entry["action_reason"] in OUTSIDE or any(path["origin"] in OUTSIDE for path in entry["paths"])
+
+
+def is_failure(entry: Data) -> bool:
+    """Whether a unit has failed by itself."""
+    return any(path["origin"] == "failed" for path in entry["paths"])
 
 
 def heading_symbol(entry: Data) -> str:

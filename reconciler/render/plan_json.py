@@ -35,6 +35,10 @@ _ACTIONS = {
 }
 _COUNTED = {Verb.CREATE: "add", Verb.UPDATE: "change", Verb.DELETE: "destroy", Verb.FORGET: "forget"}
 _OUTSIDE = (Origin.DRIFT, Origin.CONFLICT)
+FAILED = "failed"
+"""In the place of an origin: a unit has failed, which the engine cannot tell from what somebody did."""
+_FAILURES = ("failed", "restarting")
+"""States of a unit in which nobody has put it."""
 _DISRUPTIVE = (UnitVerb.STOP, UnitVerb.RESTART)
 _ACCESS = frozenset({"type", "mode", "owner", "group", "target"})
 """Keys of a sensitive document that are not its content."""
@@ -100,7 +104,7 @@ def plan_to_json(  # noqa: PLR0913  # all by keyword
         "partial": {"targets": list(plan.targets), "excludes": list(plan.excludes)} if plan.partial else None,
         "errored": bool(wrong),
         "resource_changes": entries,
-        "resource_drift": [_drift(change, sight) for change in plan.changes if drifted(change)],
+        "resource_drift": [_drift(change, sight) for change in plan.changes if drifted(change) or failed(change)],
         "access": [mask(dict(row)) for row in access],
         "exposure": [dict(row) for row in exposure],
         "schedule": [dict(row) for row in schedule],
@@ -137,7 +141,23 @@ def hold_data(row: Hold) -> dict[str, Any]:
 
 def drifted(change: Change) -> bool:
     """Whether the object, or a field of it, was changed outside of the spec."""
-    return change.origin in _OUTSIDE or any(item.origin in _OUTSIDE for item in change.fields)
+    if not change.fields:
+        return change.origin in _OUTSIDE
+    return any(item.origin in _OUTSIDE and not _is_failure(item) for item in change.fields)
+
+
+def failed(change: Change) -> bool:
+    """Whether a unit has failed, or is started again and again: that is nobody's change."""
+    return any(_is_failure(item) for item in change.fields)
+
+
+def _is_failure(item: FieldChange) -> bool:
+    return item.origin is Origin.DRIFT and item.path == ("state",) and item.before in _FAILURES
+
+
+def origin_of(change: Change) -> str:
+    """Whose doing it is, in the words of the plan's document."""
+    return FAILED if change.origin is Origin.DRIFT and failed(change) and not drifted(change) else change.origin.value
 
 
 def step_data(step: Step, sensitive: frozenset[Address] = frozenset()) -> dict[str, Any]:
@@ -287,7 +307,7 @@ def _entry(change: Change, plan: Plan, sight: _Sight, effects: list[dict[str, An
         told_apart = change.verb is not Verb.NONE and change.address in sight.reported and not change.touches("content")
         data |= _content(change, None if told_apart else sight.texts.get(change.address))
     entry["change"] = data
-    entry |= {"action_reason": change.origin.value, "reason": change.reason}
+    entry |= {"action_reason": origin_of(change), "reason": change.reason}
     entry["paths"] = [_path(item, hidden=hidden, theirs=theirs) for item in change.fields]
     return entry | {"effects": effects, "blocked": _blocked(plan, change.address), "held": _held(plan, change.address)}
 
@@ -330,7 +350,7 @@ def _path(item: FieldChange, *, hidden: bool, theirs: tuple[str, ...] = ()) -> d
         before, after = _cover(item.before), _cover(item.after)
     else:
         before, after = mask(item.before, None, item.path), mask(item.after, item.before, item.path)
-    data = {"path": list(item.path), "before": before, "after": after, "origin": item.origin.value}
+    data = {"path": list(item.path), "before": before, "after": after, "origin": FAILED if _is_failure(item) else item.origin.value}
     if before is not None and item.path[:1] and item.path[0] in theirs:
         data |= {"before": {}, "before_hidden": True}
     return data | {"sensitive": True} if secret else data

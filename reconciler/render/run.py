@@ -30,10 +30,23 @@ def run_text(run: Mapping[str, Any]) -> str:
     ]
     for step in run["steps"]:
         owed = " (owed, not done)" if step["action"].get("held") else ""
-        detail = f": {visible(step['detail'])}" if step["detail"] else ""
+        head, *journal = _reasons(step["detail"])
+        detail = f": {head}" if head else ""
         lines.append(f"  {_MARKS[step['state']]:>9}  {visible(action_words(step['action']))}{owed}{detail}")
+        lines += [f"             {line}" for line in journal]
         lines += [f"             kept {visible(words)}" for one in step.get("replaced", ()) if (words := _replaced_words(one))]
     return "\n".join(lines) + "\n"
+
+
+def _reasons(detail: str) -> list[str]:
+    """Why a step failed: the reason, then each line of the journal, then the reason of the next unit."""
+    lines: list[str] = []
+    for part in detail.split("; "):
+        words = part.removeprefix("journal: ").split(" | ") if part.startswith("journal: ") else [part]
+        lines += words
+    if "; journal: " not in detail:
+        return [visible(detail)]
+    return [visible(line) for line in lines]
 
 
 def _replaced_words(one: Mapping[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ _SIGNS = {"create": "+", "update": "~", "delete": "-", "forget": "."}
 def standing_text(data: Mapping[str, Any]) -> str:
     """A screenful: what was done last, what is to be done, and what to type next."""
     lines = [f"Host {visible(data['host'] or '?')}: {count(data['managed'], 'object')} under management", f"  last apply  {_last(data)}"]
+    lines += _failures(data)
     if data["interrupted"]:
         lines.append(f"  interrupted run {data['interrupted']} was killed; the next apply goes on from there")
     if data["last_run"] and data["last_run"]["run"] != data["last_good_run"]:
@@ -24,6 +25,7 @@ def standing_text(data: Mapping[str, Any]) -> str:
         lines.append(f"  next apply  {visible(data['next_run']['at'])}, by {visible(data['next_run']['unit'])}")
     if data["drift"]:
         lines.append(f"  drift       {count(len(data['drift']), 'object')} changed on the host")
+    lines += [f"  failed      {visible(address)}" for address in data["failed_services"]]
     for title, rows in (("damaged", [data["damaged"]] if data["damaged"] else []), ("problems", data["problems"])):
         lines += [f"  {title:<10}  {visible(row)}" for row in rows]
     if data["pending"]:
@@ -51,7 +53,23 @@ def _last(data: Mapping[str, Any]) -> str:
         return "never"
     when = datetime.fromtimestamp(run["started"], UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     undid = f", undid run {run['undoes']}" if run.get("undoes") else ""
-    return f"run {run['run']}, {run['status']}{undid}, {when}"
+    back = f", put back by run {run['put_back_by']}" if run.get("put_back_by") else ""
+    status = "interrupted" if data["interrupted"] == run["run"] else run["status"]
+    return f"run {run['run']}, {status}{undid}{back}, {when}"
+
+
+_WELL = ("applied", "unchanged", "held")
+_JOURNAL = "; journal: "
+
+
+def _failures(data: Mapping[str, Any]) -> list[str]:
+    """What failed in the last apply, each with its reason; the journal is in `show`."""
+    summary = (data["last_run"] or {}).get("summary", {})
+    lines: list[str] = []
+    for address, reason in summary.items():
+        if reason not in _WELL:
+            lines += [f"    x  {visible(address)}", *paragraphs(reason.partition(_JOURNAL)[0], "         ", "         ")]
+    return lines
 
 
 def _ago(seconds: int) -> str:
@@ -63,17 +81,56 @@ def _ago(seconds: int) -> str:
 
 
 def _next(data: Mapping[str, Any]) -> str:
+    return _after_the_last(data) or _pending(data) or _nothing(data)
+
+
+def _after_the_last(data: Mapping[str, Any]) -> str:
+    """What follows from how the last run ended, and from what has failed since."""
+    last = data["last_run"] or {}
     if data["problems"]:
         return "Next: reconciler plan, which tells what is wrong and where."
-    if data["pending"]:
-        if len(data["pending"]) == len(data["blocked"]):
-            return "Next: an apply does none of it as it stands; reconciler plan shows what is blocked, and why."
-        return "Next: reconciler plan to see it, reconciler apply to do it. ! was changed outside of the spec."
+    if last.get("status") in ("failed", "partial"):
+        return _after_failure(data)
+    if data["pending"] and last.get("undoes"):
+        return (
+            f"Next: the next apply brings back what run {last['run']} undid (reconciler show {last['undoes']}). "
+            "Revert the commit, or hold it: reconciler hold add ADDRESS."
+        )
+    if data["failed_services"]:
+        return f"Next: {_look(data['failed_services'])} tells why; reconciler apply starts it again."
+    return ""
+
+
+def _pending(data: Mapping[str, Any]) -> str:
+    if not data["pending"]:
+        return ""
+    if len(data["pending"]) == len(data["blocked"]):
+        return "Next: an apply does none of it as it stands; reconciler plan shows what is blocked, and why."
+    return "Next: reconciler plan to see it, reconciler apply to do it. ! was changed outside of the spec."
+
+
+def _nothing(data: Mapping[str, Any]) -> str:
     if data["last_run"] and data["last_run"]["status"] != "applied":
         return f"Next: reconciler show {data['last_run']['run']}, which tells what failed."
     if any(row["held"] for row in data["owed"]):
         return "Nothing to do. What is owed waits for you: systemctl restart UNIT when it suits."
     return "Nothing to do." if data["complete"] else "Nothing to do in what could be read; run as root to see everything."
+
+
+def _after_failure(data: Mapping[str, Any]) -> str:
+    """An apply of the same spec may well fail again."""
+    run = data["last_run"]["run"]
+    broken = [address for address, why in data["last_run"].get("summary", {}).items() if why not in _WELL]
+    services = [address for address in broken if address.startswith("services.")]
+    look = f"; {_look(services)} tells how it stands" if services else ""
+    then = "Mend the spec or revert the commit; until then an apply may fail again."
+    return f"Next: reconciler show {run} tells what failed{look}. {then}"
+
+
+def _look(services: Sequence[str]) -> str:
+    """Where a service tells what is wrong."""
+    names = [address.partition("/")[0].removeprefix("services.") for address in services]
+    return f"reconciler service status {visible(names[0])}" if len(set(names)) == 1 else "reconciler service health"
 
 
 _MARKS = {"fine": "ok", "finding": "!!", "left out": "--"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reconciler.render.blocks import action_of, block, effect_lines, heading_symbol, is_drift, removals
+from reconciler.render.blocks import action_of, block, effect_lines, heading_symbol, is_drift, is_failure, removals
 from reconciler.render.diagnostics import diagnostics_from_data
 from reconciler.render.fields import OUTSIDE
 from reconciler.render.term import Look, Paint, columns, count, pad, painter, paragraphs, symbol, visible
@@ -58,19 +58,22 @@ def plan_text(data: Data, *, colour: bool = False, verbose: bool = False) -> str
 def drift_text(data: Data, *, colour: bool = False, verbose: bool = False) -> str:
     """What `drift` prints: the same, only what was changed outside of the spec."""
     paint = painter(colour=colour)
-    entries = [_outside(entry) for entry in data["resource_changes"] if is_drift(entry)]
+    entries = [_outside(entry) for entry in data["resource_changes"] if is_drift(entry) or is_failure(entry)]
+    changed = sum(is_drift(entry) for entry in data["resource_changes"])
+    broken = sum(is_failure(entry) for entry in data["resource_changes"])
     host = paint(visible(data["host"]["name"]), "bold")
-    introduction = [f"Changed on {host} outside of the spec. Shown as: on the host -> in the spec."] if entries else []
+    introduction = [f"Changed on {host} outside of the spec. Shown as: on the host -> in the spec."] if changed else []
     return _joined(
         [
             _age(data, paint),
             introduction,
-            *(block(entry, [], Look(paint, verbose), sign="!") for entry in entries),
+            *(block(entry, [], Look(paint, verbose), sign="!" if is_drift(entry) else "") for entry in entries),
             _holds(data, paint),
             _unreadable(data, paint),
             *_trouble(data, paint),
             _partial(data, paint),
-            [paint(_drift_line(data, len(entries)), "bold")],
+            [paint(_drift_line(data, changed), "bold")] if changed or not broken else [],
+            [paint(f"{count(broken, 'service has', 'services have')} failed, which is nobody's change.", "bold")] if broken else [],
         ]
     )
 
@@ -89,7 +92,7 @@ def final_line(data: Data) -> str:
 
 def _outside(entry: Data) -> Data:
     """Only what is not as we left it: no effects, no intended differences, and of what is gone only that it is."""
-    change, paths = dict(entry["change"]), [path for path in entry["paths"] if path["origin"] in OUTSIDE]
+    change, paths = dict(entry["change"]), [path for path in entry["paths"] if path["origin"] in (*OUTSIDE, "failed")]
     if not any(is_digest(path["after"]) for path in paths):
         change.pop("diff", None)
     if action_of(entry) == "create":
@@ -120,7 +123,7 @@ def _told(data: Data) -> list[Data]:
 
 def _counts(entry: Data) -> bool:
     """Whether the object itself is not as it should be; otherwise it is only affected by others."""
-    return action_of(entry) != "no-op" or bool(entry["blocked"] or entry.get("held")) or is_drift(entry)
+    return action_of(entry) != "no-op" or bool(entry["blocked"] or entry.get("held")) or is_drift(entry) or is_failure(entry)
 
 
 def _introduction(data: Data, entries: Sequence[Data], paint: Paint) -> list[str]:

@@ -119,3 +119,56 @@ def test_within_waits_for_what_restart_brings_up(booted: BootedHost) -> None:
 
         assert f"services.{name} {name}.service: " in said
         assert "active" == booted.active(f"{name}.service"), said
+
+
+def test_after_a_failed_apply_everything_names_it(booted: BootedHost) -> None:
+    """status, show and doctor name the apply that failed and every reason; nothing advises to apply the same again."""
+    apply(booted, 0, api=WATCHED)
+    bad = {"exec_start": GONE}
+    apply(booted, 6, api={**WATCHED, **bad}, web=bad, more={"exec_start": ["/bin/sh", "-c", "echo port in use; exit 3"], "restart": "no"})
+    status, shown, doctor = say(booted, "status"), booted.reconciler("show", "2").stdout, say(booted, "doctor", code=2)
+
+    assert "last apply run 2, partial, put back by run 3" in status
+    for name in ("api", "web", "more"):
+        assert f"x services.{name} {name}.service: " in status
+        assert f"{name}.service: " in shown
+    assert "reconciler show 2 tells what failed" in status
+    assert "reconciler apply to do it" not in status
+    assert "last run run 2: partial" in doctor
+    assert "port in use" in [line.strip() for line in shown.splitlines()]
+    assert all(" | " not in line for line in shown.splitlines())
+    booted.write(SPEC, json.dumps({"version": 1, "host": "testhost", "services": {}, "groups": {"g": {}}}))
+    gone = booted.reconciler("apply", SPEC, "--auto-approve")
+    assert 0 == gone.returncode  # what was put back is not blocked for ever
+    assert "" == booted.run("find", "/etc/systemd/system", "-name", "api.service").stdout
+    assert "No changes." in say(booted, "plan", SPEC)
+
+
+def test_after_a_rollback_status_does_not_advise_the_apply(booted: BootedHost) -> None:
+    """The next apply brings the undone version back: it is said, with what to do."""
+    apply(booted, 0, api=WATCHED)
+    apply(booted, 0, api={**WATCHED, "description": "bad"})
+    say(booted, "rollback", "--auto-approve")
+    status = say(booted, "status")
+
+    assert "the next apply brings back what run 3 undid (reconciler show 2). Revert the commit" in status
+    assert "reconciler apply to do it" not in status
+
+
+@pytest.mark.parametrize("ends", ["exit 3", "kill -SEGV $$"])
+def test_a_crash_is_nobodys_change(booted: BootedHost, ends: str) -> None:
+    """A service that ended by itself is told as failed everywhere, and where to look; one that was changed by hand as changed."""
+    apply(booted, 0, api={"exec_start": ["/bin/sh", "-c", f"sleep 3; {ends}"], "restart": "no"}, other={"exec_start": SLEEP})
+    booted.run("sh", "-c", "until systemctl is-failed --quiet api.service; do sleep 0.1; done")
+    said = {name: say(booted, *name.split()) for name in ("plan", "drift", "explain services.api", "status", "service list")}
+
+    for name, words in said.items():
+        assert "failed" in words, name
+        assert "changed on the host" not in words, name
+        assert "outside of the spec" not in words, name
+        assert "drifted" not in words, name
+    assert "reconciler service status api" in said["status"]
+    booted.run("systemctl", "stop", "other.service")
+    changed = say(booted, "drift")
+    assert "1 object has changed outside of the spec." in changed
+    assert "1 service has failed, which is nobody's change." in changed
