@@ -159,8 +159,9 @@ def _rows(request: Request, one: Process, older: Iterable[str], changing: Collec
         wanted = OwedRow(UnitVerb.RESTART.value, one.runs.unit, address, why)
         restarts = [row for step in kind.catch_up(one.part, one.observed, wanted) for row in owed.incurred([step]).get(address, ())]
         rows += restarts
-        # What systemd has read may be what was put back since; of what the last apply saw it has read all.
-        if _written_since(request, one) and any(not row.held for row in restarts):
+        # What systemd has read may be what was put back since. The run that left the restart owed has had it read all.
+        recorded = any((row.verb, row.unit, row.address) == (wanted.verb, wanted.unit, address) for row in request.memory.owed)
+        if any(not row.held for row in restarts) and (not recorded or _written_since(request, one)):
             rows.append(OwedRow(UnitVerb.DAEMON_RELOAD.value, "", address, why))
     yield from (replace(row, invocation=one.invocation if row.unit else "", derived=True) for row in rows)
 

@@ -242,7 +242,7 @@ class EmptyView:
 
     def relations(self, names: Sequence[str]) -> Mapping[str, UnitNode]:
         """As HostView.relations: these units have no file that says any."""
-        return {name: UnitNode(state.load, state.active, {}, {}) for name, state in self._units.items() if name in names}
+        return {name: UnitNode(state.load, state.active, {}, {"CanReload": "yes"}) for name, state in self._units.items() if name in names}
 
 
 def _owner(fields: Mapping[str, str]) -> tuple[str, str]:

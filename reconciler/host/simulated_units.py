@@ -86,14 +86,16 @@ class SimulatedUnits:
             self._load(action.units)
         outcome = take_along(self.relations(action.units), action.verb, action.units)
         states = self.units(list(outcome.effects))
-        failed = _EXECUTE[action.verb](self, [name for name in action.units if name not in outcome.refused])
+        failed = _EXECUTE[action.verb](self, [name for name in action.units if name not in outcome.refused or action.verb is UnitVerb.STOP])
         along = [
             TakenAlong(name, effect.verb, *effect.because, _root(name, outcome.effects, action.units), states[name].active in _UP)
             for name, effect in outcome.effects.items()
         ]
         for taken in along:
             _EXECUTE[taken.verb](self, [taken.unit])
-        return Receipt(failed={**failed, **outcome.refused} or None, along=tuple(along))
+        # A unit that is not there is stopped.
+        refused = {} if action.verb is UnitVerb.STOP else {**outcome.refused, **failed}
+        return Receipt(failed=refused or None, along=tuple(along))
 
     def _load(self, names: Sequence[str]) -> None:
         """systemd loads what it has no definition of from disk when it is to start it."""
