@@ -42,7 +42,7 @@ class Outcome:
     done: Mapping[str, UnitVerb]
     """What happens to each unit, the named ones included."""
     restless: frozenset[str] = frozenset()
-    """Units that systemd would start or stop by itself again and again (what upholds one conflicts with it)."""
+    """Units that systemd would start or stop by itself again and again, and those whose job would wait for ever."""
 
 
 def take_along(

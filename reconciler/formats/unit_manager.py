@@ -53,8 +53,8 @@ class Manager:
 
     @property
     def restless(self) -> frozenset[str]:
-        """The units that came to be started or stopped by themselves as often as systemd does that."""
-        return frozenset(name for name, times in self._moved.items() if times > _MOST)
+        """Units started or stopped by themselves as often as systemd does that, and those with a job that waits for ever."""
+        return frozenset(name for name, times in self._moved.items() if times > _MOST) | self.jobs.keys()
 
     def known(self, name: str) -> bool:
         """Whether anything is known of a unit."""

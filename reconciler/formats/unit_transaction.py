@@ -78,7 +78,10 @@ class Transaction:
             self._collect()
         self._merge()
         self._drop_redundant()
-        return [jobs[0] for jobs in self.jobs.values()]
+        jobs = [jobs[0] for jobs in self.jobs.values()]
+        if self.spare and any(self._contradicts_installed(job) for job in jobs):
+            raise Refused(f"Transaction for {unit}/{type_.value} is destructive.")
+        return jobs
 
     def _add(
         self,

@@ -137,9 +137,10 @@ def write(host: Truth, graphs: Iterable[Graph], outside: Path, pin: str = "pin.t
 def bring_up(host: Truth, graph: Graph) -> bool:
     """As the graph says that its units stand, as far as systemd lets them. False: they do not come to rest."""
     if graph.running:
-        host.run("systemctl", "start", "--", *graph.running, check=False, timeout=10)
+        host.run("systemctl", "start", "--no-block", "--", *graph.running, check=False)
+        settle(host)
     if graph.forced:
-        host.run("systemctl", "start", "--job-mode=ignore-dependencies", "--", *graph.forced, check=False, timeout=10)
+        host.run("systemctl", "start", "--no-block", "--job-mode=ignore-dependencies", "--", *graph.forced, check=False)
     return settle(host)
 
 
@@ -167,16 +168,17 @@ def look(host: Truth, names: Iterable[str]) -> tuple[dict[str, UnitNode], dict[s
     return parse(said), standing
 
 
-def done(before: Mapping[str, Standing], after: Mapping[str, Standing]) -> dict[str, str]:
-    """What has happened to each unit: stop, start, restart or reload."""
-    happened = {name: _done(before[name], after[name]) for name in before}
+def done(before: Mapping[str, Standing], after: Mapping[str, Standing], graph: Graph) -> dict[str, str]:
+    """What has happened to each unit: stop, start, restart or reload; stop as well to one that was started and stopped again."""
+    ending = {name for name, unit in graph.units.items() if unit.type == "oneshot"}
+    happened = {name: _done(before[name], after[name], ends=name in ending) for name in before}
     return {name: verb for name, verb in happened.items() if verb}
 
 
-def _done(before: Standing, after: Standing) -> str:
+def _done(before: Standing, after: Standing, *, ends: bool) -> str:
     was, now = before.active not in ("inactive", "failed"), after.active not in ("inactive", "failed")
     if was and not now:
         return "stop"
     if before.invocation != after.invocation and after.invocation:
-        return "restart" if was else "start"
+        return "restart" if was else "start" if now or ends else "stop"
     return "reload" if was and before.reloaded != after.reloaded else ""
