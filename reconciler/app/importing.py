@@ -7,12 +7,13 @@ as "is as declared" is left out with the reason, until the plan is empty. Only r
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from typing import Any
 
 from reconciler.app.planning import PlanOptions, plan_host
 from reconciler.app.specs import Loaded
+from reconciler.core.actions import Step, Unit
 from reconciler.core.address import Address
 from reconciler.core.changes import Change
 from reconciler.core.diagnostic import Diagnostic, error, errors
@@ -177,9 +178,19 @@ def _judge(text: str, root: str | None) -> tuple[dict[Address, str], list[Diagno
     planned = plan_host(Loaded(spec, tuple(found)), PlanOptions(root), memory=Memory())
     if planned.plan is None:
         return {}, errors(planned.diagnostics)
-    wrong = {change.address.resource: _difference(change) for change in reversed(planned.plan.changes)}
+    wrong = dict(_done_without_a_difference(planned.plan.steps))
+    wrong |= {change.address.resource: _difference(change) for change in reversed(planned.plan.changes)}
     wrong |= {address.resource: f"it cannot be read: {why}" for address, why in planned.plan.unreadable.items()}
     return wrong, []
+
+
+def _done_without_a_difference(steps: Iterable[Step]) -> Iterator[tuple[Address, str]]:
+    """What an apply would do though all is as declared: a process that is older than its unit file would be restarted."""
+    for step in steps:
+        if isinstance(step.action, Unit):
+            verb = str(step.action.verb)
+            for cause in step.causes:
+                yield cause.address.resource, f"an apply would {verb} it, because {cause.why}: do that by hand, and import again"
 
 
 def _difference(change: Change) -> str:

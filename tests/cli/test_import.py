@@ -313,6 +313,16 @@ def test_what_is_not_looked_at_is_named(tree: Path) -> None:
     ] == lines
 
 
+def test_keys_that_an_apply_would_change_are_told(tree: Path) -> None:
+    """An authorized_keys of another mode than ours is left out, with what an apply would change."""
+    _owned(tree)
+    (tree / "home/alice/.ssh/authorized_keys").chmod(0o644)
+    spec, text = _imported(tree, "ssh_keys")
+
+    assert "ssh_keys" not in spec
+    assert "0644, and would become 0600" in text.partition("ssh_keys.alice: ")[2]
+
+
 def test_a_kind_that_cannot_be_read_is_left_out_alone(tree: Path) -> None:
     """Where the accounts cannot be read, services are imported all the same, and the reason is told."""
     _owned(tree)

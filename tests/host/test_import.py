@@ -162,6 +162,24 @@ def test_what_something_else_starts_is_left_to_it(booted: BootedHost) -> None:
     assert 0 != booted.run("sh", "-c", "ls /run/daily-ran /run/by-hand-ran", check=False).returncode
 
 
+def test_a_process_older_than_its_unit_file_is_left_out(booted: BootedHost) -> None:
+    """A file that was changed while its service ran would mean a restart: it is left out, and with the restart done it is imported."""
+    for name in ("older", "reloaded"):
+        booted.write(f"/etc/systemd/system/{name}.service", SLEEP + ON)
+    booted.run("systemctl", "daemon-reload")
+    booted.run("systemctl", "enable", "--now", "older", "reloaded")
+    for name in ("older", "reloaded"):
+        booted.write(f"/etc/systemd/system/{name}.service", f"{SLEEP}Nice=3\n{ON}")
+    booted.run("sh", "-ec", "systemctl daemon-reload; systemctl restart reloaded")
+    lives = {name: booted.life(f"{name}.service") for name in ("older", "reloaded")}
+    booted.reconciler("import", "services", "--out", SPEC)
+    booted.reconciler("apply", SPEC, "--auto-approve")
+
+    assert lives == {name: booted.life(f"{name}.service") for name in ("older", "reloaded")}
+    assert "services.older: an apply would restart it" in booted.read(SPEC)
+    assert "\n  reloaded:\n" in booted.read(SPEC)
+
+
 SPELLED = (
     "Environment",
     "After",
