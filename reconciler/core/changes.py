@@ -74,6 +74,8 @@ class Observed:
     private: Mapping[str, Any] = field(default_factory=nothing)
     unreadable: str = ""
     others: tuple[str, ...] = ()
+    excused: str = ""
+    """The condition because of which systemd would not start it: that it does not run is as declared then."""
     refusal: str = ""
 
 

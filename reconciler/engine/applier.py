@@ -93,6 +93,8 @@ def _conclude(run: Run, settle: Settle) -> ApplyResult:
     moving = {address for address, change in run.changes.items() if change.verb is not Verb.FORGET}
     # Looked at while what was started shows whether it stays up; why it did not tells more.
     differing = not_converged(moving - run.out, run.situation, run.request, run.host)
+    passed_over = {address for address, reason in differing.items() if address in run.noted and reason == "did not converge: state"}
+    differing = {address: reason for address, reason in differing.items() if address not in passed_over}
     differing = {address: reason + (f": {run.noted[address]}" if address in run.noted else "") for address, reason in differing.items()}
     changed = [_row(run, address) for address in moving - run.out if run.changes[address].part is not None]
     converged = [_row(run, part.address) for part in run.plan.converged]
@@ -115,7 +117,9 @@ def _conclude(run: Run, settle: Settle) -> ApplyResult:
 
 def warnings(run: Run) -> tuple[Diagnostic, ...]:
     """What is not well and counts as applied."""
-    return tuple(warning("not healthy", reason, address=address, rule="health") for address, reason in run.warned.items())
+    unwell = tuple(warning("not healthy", reason, address=address, rule="health") for address, reason in run.warned.items())
+    noted = ((address, reason) for address, reason in run.noted.items() if address not in run.out)
+    return (*unwell, *(warning("not started by systemd", reason, address=address, rule="condition") for address, reason in noted))
 
 
 def _row(run: Run, address: Address) -> LedgerRow:

@@ -160,7 +160,7 @@ def _draft(request: Request, situation: Situation) -> _Draft:
     if found:
         _refuse_adoption(draft)
         _require(draft)
-    draft.diagnostics += [*_of_others(request, situation), *stale.unseen(processes)]
+    draft.diagnostics += [*_of_others(request, situation), *_excused(situation), *stale.unseen(processes)]
     return draft
 
 
@@ -174,12 +174,19 @@ def _not_again(draft: _Draft, refused: Mapping[Address, OwedRow]) -> None:
 
 def _of_others(request: Request, situation: Situation) -> list[Diagnostic]:
     """What others have put beside what is declared, whether or not anything is to be done."""
-    concerned = [address for address, seen in situation.observed.items() if (seen.others or seen.refusal) and address in situation.parts]
+    asked = [address for address, seen in situation.observed.items() if (seen.others or seen.refusal) and address in situation.parts]
     return [
-        found
-        for address in concerned
-        for found in request.kinds[address.kind].others(situation.parts[address], situation.observed[address])
+        found for address in asked for found in request.kinds[address.kind].others(situation.parts[address], situation.observed[address])
     ]
+
+
+def _excused(situation: Situation) -> Iterable[Diagnostic]:
+    """What does not run because its own condition does not hold: told in every plan."""
+    for address, seen in situation.observed.items():
+        if seen.excused and address in situation.parts:
+            detail = "It is started by the first apply that finds it to hold. Until then this is as declared, and no failure."
+            where = {"address": address, "source": _source(situation.parts[address]), "rule": "condition"}
+            yield warning(f"{seen.excused} does not hold: systemd will not start it", detail, **where)
 
 
 def _derived(

@@ -89,6 +89,7 @@ def survey(request: Request) -> Situation:
         wanted = sorted(address for address in siblings if address.kind == name)
         if wanted:
             seen = kinds[name].observe(request.view, wanted)
+            seen = {address: _as_far_as_it_goes(found, parts.get(address)) for address, found in seen.items()}
             observed.update((address, found) for address, found in seen.items() if address in parts or address in rows)
     parts |= _retired(request, rows, parts, observed)
     secret = [address for address in observed if _is_sensitive(address, parts, rows)]
@@ -101,6 +102,15 @@ def survey(request: Request) -> Situation:
         siblings,
         every.keys() | known.keys(),
     )
+
+
+def _as_far_as_it_goes(seen: Observed, part: Part | None) -> Observed:
+    """What its own condition keeps from running counts as running where that is declared: systemd calls the start a success."""
+    if not seen.excused or seen.document is None:
+        return seen
+    if part is None or part.document.get("state") != "running":
+        return replace(seen, excused="")
+    return replace(seen, document={**seen.document, "state": "running"})
 
 
 def _retired(
@@ -123,7 +133,8 @@ def look_again(situation: Situation, addresses: Collection[Address], kinds: Kind
         wanted = sorted(address for address in {*addresses, *situation.siblings} if address.kind == name and address.resource in resources)
         if wanted:
             seen = kinds[name].observe(view, wanted)
-            observed.update((address, seen[address]) for address in wanted if address in addresses)
+            parts = situation.parts
+            observed.update((address, _as_far_as_it_goes(seen[address], parts.get(address))) for address in wanted if address in addresses)
     return {
         address: _concealed_observed(seen, key) if _is_sensitive(address, situation.parts, situation.rows) else seen
         for address, seen in observed.items()

@@ -32,6 +32,8 @@ _RELOAD_TIMEOUT = 200.0
 _LIST = ["systemctl", "list-units", "--all", "--output=json", "--no-pager"]
 _LIST_CAP = 64 << 20
 _POLL = 0.05
+_SKIPPED = b" was skipped because of an unmet condition check "
+"""How systemd says that it has passed over a start; with the MESSAGE_ID of every start."""
 _SETTLING = 1.0
 """Seconds that one which is being started again is given to say why."""
 _RESTARTING = "auto-restart"
@@ -410,12 +412,26 @@ def _verdicts(
         found = verdict(known, said_of(name, said) if said and said.rc else "", replaced=name in replaced or again)
         if known.get("LoadState") in ("bad-setting", "error") and (reason := why_refused(name)):
             found = replace(found, words=f"{found.words.rstrip('.')}: {reason}")
+        if found.failed and _was_passed_over(name, known):
+            found = verdict({**known, "ConditionTimestampMonotonic": "1"})
         if found.failed:
             asked = len(failed) < _MOST_JOURNALS
             failed[name] = found.words + (_journal(invocation or known.get("InvocationID", ""), found.words) if asked else "")
         elif found.words:
             notes[name] = found.words
     return failed, notes
+
+
+def _was_passed_over(name: str, known: Properties) -> bool:
+    """Whether the last that systemd did with a unit that it has unloaded since was to find its condition not to hold."""
+    said = (known.get("LoadState"), known.get("ActiveState"), known.get("Result"), known.get("ConditionResult"), known.get("InvocationID"))
+    if said != ("loaded", "inactive", "success", "no", ""):
+        return False
+    argv = ["journalctl", "--no-pager", "--quiet", "--output=cat", "--lines=1", "_PID=1", f"UNIT={name}"]
+    try:
+        return _SKIPPED in run(argv, timeout=_ASK_TIMEOUT).out
+    except HostError:
+        return False
 
 
 def _journal(invocation: str, said: str = "") -> str:

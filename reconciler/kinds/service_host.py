@@ -22,6 +22,24 @@ _MOST_LINKS = 8
 _ACTIVATING = ("socket", "path", "timer")
 
 
+def conditions(view: HostView, changes: Sequence[Change]) -> Iterator[Diagnostic]:
+    """Conditions in what is about to be written that do not hold: systemd will pass over the start."""
+    for change in changes if view.running else ():
+        after = change.after or {}
+        if change.observed.excused or change.part is None or after.get("state") != "running" or "Unit" not in after.get("unit", {}):
+            continue
+        from reconciler.kinds.conditions import unmet
+
+        try:
+            words = unmet(view, after["unit"])
+        except (Unreadable, UnsafePath):
+            continue
+        if words:
+            detail = "The first apply that finds it to hold starts it. If this plan makes it hold, it is started now."
+            where = {"address": change.address, "source": change.part.declared.source, "rule": "condition"}
+            yield warning(f"{words} does not hold: systemd will not start it", detail, **where)
+
+
 def too_new(view: HostView, changes: Sequence[Change]) -> Iterator[Diagnostic]:
     """Directives and values that the host's systemd would ignore, and those of which it cannot be told."""
     suspects = [(change, line) for change in changes if change.verb is not Verb.NONE for line in _newer((change.after or {}).get("unit"))]

@@ -292,6 +292,7 @@ def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Dia
     from reconciler.kinds import service_relations  # as above
 
     yield from service_relations.check(view, spec, [change for change in changes if change.address.kind == "services"])
+    yield from service_host.conditions(view, ours)
     yield from service_host.too_new(view, ours)
     yield from service_host.other_definitions(view, ours)
     yield from service_host.still_activated(view, [change for change in changes if change.address.kind == "services"])

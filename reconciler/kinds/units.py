@@ -189,7 +189,21 @@ def _observe(view: HostView, name: str, enabled: list[str], systemd: UnitState) 
     private["targets"] = {link: _target(view, link) for link in document["enabled"]}
     if view.running:
         document["state"] = state
-    return with_refusal(Observed(document, private), systemd, there=entry is not None)
+    seen = excused(view, Observed(document, private), document.get("unit", {}))
+    return with_refusal(seen, systemd, there=entry is not None)
+
+
+def excused(view: HostView, seen: Observed, sections: unit.Sections) -> Observed:
+    """With the condition that keeps a stopped unit from running, if its sections have any that does not hold."""
+    asked = any(name.startswith("Condition") for name in sections.get("Unit", {}))
+    if not asked or (seen.document or {}).get("state") != "stopped":
+        return seen
+    from reconciler.kinds.conditions import unmet  # only where something is stopped
+
+    try:
+        return replace(seen, excused=unmet(view, sections))
+    except (Unreadable, UnsafePath):
+        return seen
 
 
 def _sections(content: bytes) -> unit.Sections:

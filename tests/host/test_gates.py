@@ -155,18 +155,46 @@ def test_a_new_one_that_does_not_run_is_taken_away(booted: BootedHost) -> None:
 
 
 def test_a_false_condition_is_told_and_left(booted: BootedHost) -> None:
-    """A unit that its condition keeps from running is no bad version: it is told why, its new file stays, and no apply exits 0."""
+    """A unit that its condition keeps from running is no bad version and no failure: each plan tells why, and starts it once it holds."""
     apply(booted, speaking("I am good"))
     waits = {**speaking("I wait"), "directives": {"Unit": {"ConditionPathExists": "/run/not-yet"}}}
-    said = apply(booted, waits, code=6)
+    said = apply(booted, waits)
 
-    assert "a Condition...= of the unit does not hold" in said
+    assert "ConditionPathExists=/run/not-yet does not hold: systemd will not start it" in said
+    assert "ended by itself" not in said
+    assert "ConditionPathExists=/run/not-yet does not hold" in plan(booted)
+    assert "No changes." in plan(booted)
+    apply(booted, waits)
     assert "I wait" in booted.read(UNIT)
     assert "inactive" == booted.active("web.service")
     booted.write("/run/not-yet", "")
     apply(booted, waits)
     assert "active" == booted.active("web.service")
     assert "No changes." in plan(booted)
+
+
+def test_a_shared_spec_on_a_host_without_gpu(booted: BootedHost) -> None:
+    """New, alone in its apply, with a pattern, an inner condition, or one that only systemd can judge: exit 0, said, and no alarm."""
+    conditions = {
+        "pattern": ("ConditionPathExistsGlob", "/dev/nvidia*"),
+        "empty": ("ConditionDirectoryNotEmpty", "/srv"),
+        "negated": ("ConditionPathExists", "!/etc/passwd"),
+        "judged": ("ConditionVirtualization", "!container"),
+        "holds": ("ConditionPathIsDirectory", "/bin"),
+    }
+    services = {
+        name: {"exec_start": ["/bin/sleep", "infinity"], "directives": {"Unit": {key: value}}} for name, (key, value) in conditions.items()
+    }
+    booted.write(SPEC, json.dumps({"version": 1, "host": "testhost", "services": services}))
+    first = booted.reconciler("apply", SPEC, "--auto-approve", check=False)
+    again = [booted.reconciler("apply", SPEC, "--auto-approve", check=False) for _ in range(2)]
+
+    assert [0, 0, 0] == [done.returncode for done in (first, *again)], first.stdout
+    assert "ended by itself" not in first.stdout + first.stderr
+    assert "ConditionPathExistsGlob=/dev/nvidia* does not hold: systemd will not start it" in " ".join(
+        (first.stdout + first.stderr).split()
+    )
+    assert ["inactive"] * 4 + ["active"] == [booted.active(f"{name}.service") for name in conditions]
 
 
 HTTP: Mapping[str, tuple[dict[str, Any], str]] = {
