@@ -7,7 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from reconciler.core.actions import Cause, RemovePath, SetAccess, Step, WriteFile
+from reconciler.core.actions import Cause, RemovePath, SetAccess, Step, UnitVerb, WriteFile
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Part, Verb
 from reconciler.core.digest import digest
@@ -15,7 +15,7 @@ from reconciler.core.fields import AbsolutePath, AccountName, Flag, Mode, TextBl
 from reconciler.core.kind import Impossible, Kind, Requirement
 from reconciler.core.resource import RefersTo, Resource, SourcePath
 from reconciler.core.spec import Declared
-from reconciler.kinds import access
+from reconciler.kinds import access, units
 from reconciler.kinds.files_observed import observe
 
 
@@ -42,6 +42,9 @@ class File(Resource):
         return self
 
 
+_UNITS = "/etc/systemd/system/"
+
+
 def _file(declared: Declared) -> File:
     assert isinstance(declared.resource, File)
     return declared.resource
@@ -56,7 +59,20 @@ def expand(declared: Declared, running: bool) -> Iterator[Part]:
 
 
 def actions(change: Change) -> Iterator[Step]:
-    """Write it, set its access, or remove it."""
+    """Write it, set its access, or remove it. What systemd reads is followed by its reload, and a timer by a restart: it has its times."""
+    yield from _on_the_file(change)
+    if change.address.name.startswith(_UNITS) and _in_force(change):
+        yield units.daemon_reload(change.address, f"{change.address.name} changes")
+        if timer := change.observed.private.get("timer"):
+            yield units.step(change.address, UnitVerb.RESTART, timer, "its drop-in changes")
+
+
+def _in_force(change: Change) -> bool:
+    """Whether something else is in force afterwards, not only another mode or owner."""
+    return change.verb is not Verb.UPDATE or change.touches("content") or change.touches("type")
+
+
+def _on_the_file(change: Change) -> Iterator[Step]:
     path, cause, expects = change.address.name, (Cause(change.address),), access.expected(change.observed)
     if change.verb is Verb.DELETE:
         yield Step(RemovePath(path, expects, sensitive=change.sensitive), cause)

@@ -211,8 +211,9 @@ def _links(case: _Case) -> Iterator[Diagnostic]:
 def _hourly(case: _Case) -> Iterator[Diagnostic]:
     if case.policy.frequency is Frequency.HOURLY and case.view.running and not case.host.is_hourly:
         detail = (
-            "logrotate runs once a day here, so `hourly` means daily. Give logrotate.timer a drop-in with `OnCalendar=hourly` (a file in "
-            "/etc/systemd/system/logrotate.timer.d)."
+            "logrotate runs once a day here, so `hourly` means daily. Give logrotate.timer a drop-in: under `directories` "
+            '/etc/systemd/system/logrotate.timer.d with mode "0755", and under `files` hourly.conf in it with mode "0644" and '
+            "the lines `[Timer]`, `OnCalendar=`, `OnCalendar=hourly`, `AccuracySec=1min`."
         )
         yield case.say(Severity.WARNING, "hourly", "logrotate does not run every hour", detail)
 

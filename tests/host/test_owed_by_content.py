@@ -94,3 +94,22 @@ def test_cron_gives_a_job_the_value_that_was_declared(booted: BootedHost) -> Non
     found = json.loads(booted.read("/run/env"))
 
     assert values == {name: found[name] for name in values}
+
+
+def test_a_drop_in_among_files_is_in_force(booted: BootedHost) -> None:
+    """The advice for `hourly`, followed to the letter: the timer comes every hour after one apply, and daily again without it."""
+    place = "/etc/systemd/system/logrotate.timer.d"
+    hourly = "[Timer]\nOnCalendar=\nOnCalendar=hourly\nAccuracySec=1min\n"
+    policy = {"w": {"paths": ["/var/log/w.log"], "frequency": "hourly", "rotate": 3, "missingok": True}}
+    said = {"directories": {place: {"mode": "0755"}}, "files": {f"{place}/hourly.conf": {"content": hourly, "mode": "0644"}}}
+    told = apply(booted, 0, logrotate=policy)
+    apply(booted, 0, logrotate=policy, **said)
+
+    assert f"{place} with mode" in told
+    assert "OnCalendar=hourly" in told
+    calendar = booted.show("logrotate.timer", "TimersCalendar")["TimersCalendar"]
+    assert "*:00:00" in calendar
+    assert "no" == booted.show("logrotate.timer", "NeedDaemonReload")["NeedDaemonReload"]
+    assert "does not run every hour" not in booted.reconciler("plan", SPEC).stdout
+    apply(booted, 0, logrotate=policy)
+    assert "*-*-* 00:00:00" in booted.show("logrotate.timer", "TimersCalendar")["TimersCalendar"]
