@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -10,12 +10,14 @@ from reconciler._version import __version__
 from reconciler.app.lockout import Tried, lockout
 from reconciler.app.processes import read_started
 from reconciler.app.specs import Loaded
+from reconciler.core.actions import WriteFile
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Verb
 from reconciler.core.diagnostic import Diagnostic, error, errors
 from reconciler.core.digest import machine_digest
 from reconciler.core.host import HostError, HostView
 from reconciler.core.kind import Kinds
+from reconciler.core.marks import OTHER
 from reconciler.core.plan import Plan
 from reconciler.core.spec import SourceReader
 from reconciler.core.state import Memory, Started
@@ -219,8 +221,18 @@ def _with_unknown(planned: Planned, view: SnapshotView) -> Planned:
     if plan.approval is not None and planned.situation is not None:
         secret += [address for address, part in planned.situation.parts.items() if part.sensitive]
     secret = list(dict.fromkeys(secret)) if plan.memory.lineage else []
-    unknown = (*plan.unknown, *missing, *(f"the key with which the host tells the secret of {address}" for address in secret))
+    keys = (f"the key with which the host tells the secret of {address}" for address in secret)
+    unknown = (*plan.unknown, *missing, *keys, *_unknown_starts(plan, view))
     return replace(planned, plan=replace(plan, unknown=unknown))
+
+
+def _unknown_starts(plan: Plan, view: SnapshotView) -> Iterator[str]:
+    """Files to be written of which a process has neither what is there, nor is it known whether it has what will be there."""
+    written = [step.action.path for step in plan.steps if isinstance(step.action, WriteFile)]
+    for unit, started in view.started.items() if written else ():
+        other = [path for path in written if started.marks.get(path) == OTHER]
+        if other and view.units([unit])[unit].invocation == started.invocation:
+            yield from (f"what {path} was when {unit} was started" for path in other)
 
 
 def _lost(request: Request) -> list[Diagnostic]:

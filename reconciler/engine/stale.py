@@ -16,7 +16,7 @@ from reconciler.core.actions import UnitVerb
 from reconciler.core.address import Address
 from reconciler.core.changes import Observed, Part
 from reconciler.core.diagnostic import Diagnostic, warning
-from reconciler.core.digest import keyed_digest
+from reconciler.core.digest import digest, keyed_digest
 from reconciler.core.host import HostView
 from reconciler.core.kind import Runs
 from reconciler.core.marks import (
@@ -130,8 +130,14 @@ def unlike(request: Request, part: Part, paths: Collection[str], written: Mappin
     known = request.started.get(runs.unit) if runs is not None else None
     if runs is None or known is None or request.view.units([runs.unit])[runs.unit].invocation != known.invocation:
         return list(paths)
-    key = request.memory.key
-    return [path for path in paths if path not in written or known.marks.get(path) != keyed_digest(written[path], key)]
+    return [path for path in paths if path not in written or not _was_started_with(request, path, known.marks.get(path), written[path])]
+
+
+def _was_started_with(request: Request, path: str, known: str | None, content: bytes) -> bool:
+    """Whether a remembered mark is that of a content. A snapshot only tells of what is there; who plans from it says what is not known."""
+    if known == SAME:
+        return request.view.digest(path) == digest(content)
+    return known == keyed_digest(content, request.memory.key)
 
 
 # ---------------------------------------------------------------------------------------------------- what follows

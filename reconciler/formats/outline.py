@@ -20,7 +20,12 @@ _NO_PASSWORD = frozenset(("", "x", "*", "!", "!!", "!*"))
 _NUMBERS = re.compile(r"^[ \t]*[A-Z_]+[ \t]+(?:0|[1-9][0-9]*)(?=[ \t]*(?:#|$))", re.MULTILINE)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
 _SHELL = re.compile(r"/[!-~]*")
-_TOLD = DECIDING | {"RefuseManualStop"}
+_TOLD = DECIDING | {
+    *("After", "Before", "BindTo", "BindsTo", "Conflicts", "PartOf", "PropagateReloadFrom", "PropagateReloadTo", "PropagatesReloadTo"),
+    *("PropagatesStopTo", "RefuseManualStart", "RefuseManualStop", "ReloadPropagatedFrom", "Requires", "RequiresOverridable", "Requisite"),
+    *("RequisiteOverridable", "Service", "StopPropagatedFrom", "StopWhenUnneeded", "Unit", "Upholds", "Wants"),
+}
+"""What a unit is tied to, and what decides about its jobs: unit names and closed words."""
 _NOTED = DECIDING | NAMED | {"ExecReload"}
 _PLAIN = re.compile(r"[A-Za-z0-9_.@:/~ -]*")
 """A closed word, the name of a unit, or a path."""
@@ -127,7 +132,8 @@ FACTS: Mapping[str, Callable[[str], str]] = {
 """Files that hold facts, by path: what HostView.read gives of them from a snapshot, whoever owns them."""
 
 _UNITS = (
-    r"/(?:etc|run|usr/lib|usr/local/lib)/systemd/(?:system|system\.control|generator|generator\.late)/[^/]+\.(?:service|socket|timer|path)"
+    r"/(?:etc|run|usr/lib|usr/local/lib)/systemd/(?:system|system\.control|generator|generator\.late)"
+    r"/[^/]+\.(?:service|socket|timer|path|target|mount|swap|slice)"
 )
 
 
