@@ -172,3 +172,15 @@ def test_a_crash_is_nobodys_change(booted: BootedHost, ends: str) -> None:
     changed = say(booted, "drift")
     assert "1 object has changed outside of the spec." in changed
     assert "1 service has failed, which is nobody's change." in changed
+
+
+def test_the_environment_of_who_applies_is_not_that_of_programs(booted: BootedHost) -> None:
+    """A pager or an editor that is not there changes nothing: no program of the host is given these variables."""
+    said = {"services": {"api": WATCHED}, "users": {"u": {"sudo": [{"run": ["/usr/bin/true"]}]}}, "timers": {}}
+    said["timers"] = {"t": {"schedule": "daily", "exec_start": ["/bin/true"]}}
+    booted.write(SPEC, json.dumps({"version": 1, "host": "testhost", **said}))
+    names = ("SYSTEMD_PAGER", "SYSTEMD_EDITOR", "EDITOR", "VISUAL", "PAGER", "SUDO_EDITOR", "SYSTEMD_PAGERSECURE")
+    done = booted.reconciler("apply", SPEC, "--auto-approve", check=False, env=dict.fromkeys(names, "/opt/nothing"))
+
+    assert 0 == done.returncode, done.stdout + done.stderr
+    assert "active" == booted.active("api.service")
