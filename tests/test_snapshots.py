@@ -71,7 +71,8 @@ def shown(found: Planned) -> dict[str, Any]:
     """The plan as JSON, without what it is made from."""
     assert found.plan is not None, found.diagnostics
     data = plan_to_json(found.plan, basis=basis(found), now=NOW, tool="0", texts=texts(found))
-    del data["basis"]
+    for name in ("basis", "document_digest"):
+        data.pop(name, None)
     for row in data["unreadable"]:
         # The simulated host tells of links in other words than a real one.
         row["reason"] = row["reason"].partition(": ")[0] if "symbolic link" in row["reason"] else row["reason"]

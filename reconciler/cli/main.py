@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 from importlib import import_module
+from itertools import pairwise
 from keyword import iskeyword
 from typing import Annotated, NoReturn
 
@@ -89,6 +90,9 @@ def main() -> NoReturn:
 def run(arguments: list[str]) -> int:
     """Run one command line; the exit code."""
     refuse_plugins()
+    if empty := _empty(arguments):
+        _say(f"{empty}: the value is empty; is a variable not set?")
+        return ExitCode.USAGE
     named = [name for name in arguments[:1] if name in COMMANDS]
     try:
         code = int(command_line(named or COMMANDS)(args=arguments, prog_name="reconciler", standalone_mode=False) or ExitCode.OK)
@@ -109,6 +113,20 @@ def run(arguments: list[str]) -> int:
     if code == ExitCode.INTERRUPTED:  # typer makes this number of a Ctrl-C, and says nothing
         _say("interrupted; the next plan shows what is left")
     return code
+
+
+_NAMING = frozenset(
+    ("--commit", "--snapshot", "--target", "--exclude", "--out", "--approved", "--root", "--unprotect", "--allow", "--format")
+)
+"""Options whose value names something: nothing is named by an empty text."""
+
+
+def _empty(arguments: list[str]) -> str:
+    """The first option that names nothing: an unset variable of a script must not choose another spec, host or scope."""
+    ours = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    apart = (name for name, value in pairwise(ours) if name in _NAMING and not value.strip())
+    joined = (text[:-1] for text in ours if text.endswith("=") and text[:-1] in _NAMING)
+    return next(apart, "") or next(joined, "")
 
 
 def _say(text: str) -> None:

@@ -27,6 +27,7 @@ def show(
 ) -> int:
     """Show a saved plan as `plan` printed it, or what a past run did, step by step."""
     from reconciler.app.showing import load_plan, load_run
+    from reconciler.policy.approval import is_edited
     from reconciler.render.run import run_text
 
     shape = options.chosen(form, as_json)
@@ -37,6 +38,9 @@ def show(
     if data is None:
         sys.stderr.write(f"reconciler: {problem}\n")
         return ExitCode.ERROR
+    if not is_run and is_edited(data):
+        sys.stderr.write(f"reconciler: {what} was edited: it is not as `plan --out` wrote it, and approves nothing. Make a new plan.\n")
+        return ExitCode.REFUSED
     if is_run and shape == "text":
         sys.stdout.write(run_text(data))
     else:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import field
 from typing import Any
 
-from reconciler.core.digest import data_digest
+from reconciler.core.digest import data_digest, digest
 from reconciler.core.values import frozen
 
 
@@ -48,6 +49,16 @@ class Approval:
             "blocked": list(self.blocked),
             "uncovered": list(self.uncovered),
         }
+
+
+SEAL = "document_digest"
+"""The field of a saved plan that covers all its other fields: what people read of it is what was planned."""
+
+
+def seal(document: Mapping[str, Any]) -> str:
+    """The digest of a plan's public document, but for the digest itself. ASCII: a document may hold names that are not UTF-8."""
+    text = json.dumps({key: value for key, value in document.items() if key != SEAL}, sort_keys=True, separators=(",", ":"))
+    return digest(text.encode("ascii"))
 
 
 def fingerprint(data: Mapping[str, Any]) -> str:

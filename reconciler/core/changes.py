@@ -93,7 +93,8 @@ class FieldChange:
 class Change:
     """One part that is not as it should be, and what is to be done about it.
 
-    `declared`, of a part that goes, is the block of its resource that the spec still has: it may say how it goes.
+    `declared`, of a part that goes, is the block of its resource that the spec still has: it may say how it goes. `policy` has the leaves
+    that differ of what is declared about later applies: no step is done for them, the ledger gets them.
     """
 
     address: Address
@@ -106,6 +107,12 @@ class Change:
     reason: str = ""
     sensitive: bool = False
     declared: Declared | None = None
+    policy: tuple[FieldChange, ...] = ()
+
+    @property
+    def moves(self) -> bool:
+        """Whether anything on the host, or its owner, changes because of it."""
+        return self.verb is not Verb.NONE and (bool(self.fields) or not self.policy)
 
     @property
     def before(self) -> Document | None:

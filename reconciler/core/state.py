@@ -22,7 +22,7 @@ class LedgerRow:
     `document` is what we last applied and saw in force; None while a creation is under way. `pending` is what a running or killed
     apply was about to write: if the host shows it, it is ours; `GOING` where it was about to take it away. `created`: it did not exist
     before us (what we adopted is not ours to delete where the kind says so). `inputs` is the digest of the declaration, `tool` the
-    version that applied it.
+    version that applied it. `policy` is what was declared about later applies (`resource.policy_of`); None: an older version wrote the row.
     """
 
     address: Address
@@ -35,6 +35,7 @@ class LedgerRow:
     tool: str = ""
     source: str = ""
     commit: str = ""
+    policy: Document | None = None
 
 
 @frozen

@@ -137,6 +137,7 @@ def _row(run: Run, address: Address) -> LedgerRow:
         tool=run.request.tool,
         source=str(part.declared.source),
         commit=run.plan.spec_commit,
+        policy=compare.policy(part),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Document, FieldChange, Observed, Origin, Part, Verb
@@ -35,10 +36,41 @@ def applied(row: LedgerRow | None, observed: Document | None) -> Document | None
 
 def changes(situation: Situation, kinds: Kinds, tool: str) -> Iterator[Change]:
     """One Change for every declared part that is not as declared, in the order of the spec."""
+    speakers = _speakers(situation)
     for address, part in situation.parts.items():
-        observed = situation.observed[address]
-        if not observed.unreadable and observed.document != part.document:
-            yield from _compare(part, observed, situation.rows.get(address), kinds[address.kind].whole, tool)
+        observed, row = situation.observed[address], situation.rows.get(address)
+        if observed.unreadable:
+            continue
+        otherwise = _policy_changes(part, row) if address in speakers else ()
+        if otherwise or observed.document != part.document:
+            yield from _compare(part, observed, row, kinds[address.kind].whole, tool, otherwise)
+
+
+def policy(part: Part) -> Document:
+    """What is declared about later applies of a part; nothing for what has left the spec."""
+    from reconciler.core.resource import policy_of
+
+    return {} if part.retired else policy_of(part.declared.resource)
+
+
+def _speakers(situation: Situation) -> frozenset[Address]:
+    """The first part of each resource: what is declared about all of them is told once."""
+    first: dict[Address, Address] = {}
+    for address in situation.parts:
+        first.setdefault(address.resource, address)
+    return frozenset(first.values())
+
+
+def _policy_changes(part: Part, row: LedgerRow | None) -> tuple[FieldChange, ...]:
+    """What is declared about later applies otherwise than it was; an older version of the tool did not write that down."""
+    if row is None or row.document is None or part.retired:
+        return ()
+    protect, now = part.declared.resource.protect, policy(part)
+    before = now if row.policy is None else row.policy
+    pairs = {name: (before.get(name), now.get(name)) for name in sorted(before.keys() | now.keys())}
+    if protect is not None:
+        pairs["protect"] = (row.protect, protect)
+    return tuple(FieldChange((name,), old, new, Origin.INTENT) for name, (old, new) in pairs.items() if old != new)
 
 
 def _classified(part: Part, observed: Observed, row: LedgerRow | None, whole: bool, tool: str) -> tuple[FieldChange, ...]:
@@ -60,7 +92,9 @@ def only_reported(address: Address, situation: Situation, kinds: Kinds, tool: st
     return frozenset(item.path for item in found if item.origin is Origin.DRIFT)
 
 
-def _compare(part: Part, observed: Observed, row: LedgerRow | None, whole: bool, tool: str) -> Iterator[Change]:
+def _compare(
+    part: Part, observed: Observed, row: LedgerRow | None, whole: bool, tool: str, otherwise: tuple[FieldChange, ...]
+) -> Iterator[Change]:
     from reconciler.core.resource import DriftPolicy
 
     before, found = applied(row, observed.document), _classified(part, observed, row, whole, tool)
@@ -70,9 +104,11 @@ def _compare(part: Part, observed: Observed, row: LedgerRow | None, whole: bool,
         found = tuple(item for item in found if item.origin is not Origin.DRIFT)
         if by_hand and policy is DriftPolicy.REPORT:
             yield _change(part, observed, by_hand, Verb.NONE, before, "drift: report")
-    if found:
-        verb = Verb.CREATE if observed.document is None else Verb.UPDATE
-        yield _change(part, observed, found, verb, before, part.note if verb is Verb.CREATE else part.retired)
+    if found or otherwise:
+        verb = Verb.CREATE if found and observed.document is None else Verb.UPDATE
+        change = _change(part, observed, found, verb, before, part.note if verb is Verb.CREATE else part.retired)
+        meant = otherwise and change.origin is Origin.DRIFT
+        yield replace(change, policy=otherwise, origin=Origin.INTENT if meant else change.origin)
 
 
 def _change(
@@ -80,7 +116,8 @@ def _change(
 ) -> Change:
     from reconciler.engine.diff import strongest  # as above
 
-    return Change(part.address, verb, strongest(fields), fields, part, observed, before, reason, part.sensitive)
+    origin = strongest(fields) if fields else Origin.INTENT
+    return Change(part.address, verb, origin, fields, part, observed, before, reason, part.sensitive)
 
 
 def removals(situation: Situation, kinds: Kinds, view: HostView, spec: Spec) -> list[Change]:
@@ -133,6 +170,6 @@ def unrecorded(situation: Situation, changed: set[Address], *, anew: bool) -> It
             continue
         row, protect = situation.rows.get(address), part.declared.resource.protect
         settled = row is not None and row.document == part.document and row.pending is None and row.sensitive == part.sensitive
-        settled = settled and address not in situation.revealed
+        settled = settled and address not in situation.revealed and row is not None and row.policy == policy(part)
         if anew or row is None or not settled or (protect is not None and protect != row.protect):
             yield part

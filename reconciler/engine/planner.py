@@ -197,7 +197,7 @@ def _derived(
     pending: Iterable[OwedRow],
 ) -> list[OwedRow]:
     """What is due though nobody wrote it down; what somebody did write down is said once, with what it is owed since."""
-    changing = {change.address for change in changes if change.verb is not Verb.NONE}
+    changing = {change.address for change in changes if change.moves}
     known = {(row.verb, row.unit, row.address) for row in pending}
     rows = stale.derive(request, situation, processes, changing)
     return [row for row in rows if (row.verb, row.unit, row.address) not in known]
@@ -209,7 +209,7 @@ def _selected_rows(request: Request) -> list[OwedRow]:
 
 def _needs(situation: Situation, changes: Iterable[Change], request: Request) -> dict[Address, frozenset[Address]]:
     """What each changed part, and each watcher of one, needs first, among the parts that change."""
-    moving = {change.address for change in changes if change.verb is not Verb.NONE}
+    moving = {change.address for change in changes if change.moves}
     if not moving:
         return {}
     needs: dict[Address, frozenset[Address]] = {}
@@ -269,7 +269,7 @@ def _require(draft: _Draft) -> None:
     host = Host(draft.request.view, draft.request.spec)
     known: set[tuple[Address, str]] = set()
     for change in draft.changes:
-        if change.verb is Verb.NONE or change.address in draft.held:
+        if not change.moves or change.address in draft.held:
             continue
         for found in missing(change, draft.request.kinds, host):
             # A warning is about the resource: once is enough, whichever of its parts change. An error blocks each of them.
@@ -277,8 +277,8 @@ def _require(draft: _Draft) -> None:
             if found.severity is Severity.ERROR or told not in known:
                 draft.note(found)
             known.add(told)
-    request, changes = draft.request, tuple(change for change in draft.changes if change.address not in draft.held)
-    for name in sorted({change.address.kind for change in changes if change.verb not in (Verb.NONE, Verb.FORGET)}):
+    request, changes = draft.request, tuple(change for change in draft.changes if change.moves and change.address not in draft.held)
+    for name in sorted({change.address.kind for change in changes if change.verb is not Verb.FORGET}):
         for found in request.kinds[name].check(request.view, request.spec, changes):
             draft.note(found)
         if request.clock:
@@ -292,7 +292,7 @@ def _steps(draft: _Draft) -> tuple[Step, ...]:
     draft.block_dependants()
     steps: list[Step] = []
     for change in draft.changes:
-        if change.address not in draft.idle and change.verb not in (Verb.NONE, Verb.FORGET):
+        if change.address not in draft.idle and change.moves and change.verb is not Verb.FORGET:
             try:
                 steps += _actions(request, change)
             except Impossible as reason:

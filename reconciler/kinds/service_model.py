@@ -11,7 +11,7 @@ from pydantic_core import PydanticKnownError
 
 from reconciler.core.fields import AbsolutePath, AccountName, Duration, Flag, Text
 from reconciler.core.patterns import Late
-from reconciler.core.resource import Directive, Effect, RefersTo, Resource
+from reconciler.core.resource import Directive, Effect, Policy, RefersTo, Resource
 from reconciler.formats import unit
 from reconciler.kinds.health_model import Health
 
@@ -306,11 +306,11 @@ class Service(Resource):
     """Ours: none, basic or strict, each a documented set of sandboxing directives."""
     directives: dict[DirectiveName, dict[DirectiveName, Text | list[Text]]] = {}
     """Any other directive, by section and name, in systemd's own syntax. Linted; wins over `hardening`."""
-    watch: list[AbsolutePath] = []
+    watch: Annotated[list[AbsolutePath], Policy()] = []
     """Ours: files, directories and patterns of names that count as its configuration, besides its environment files and credentials."""
-    on_change: OnChange = OnChange.RESTART
+    on_change: Annotated[OnChange, Policy()] = OnChange.RESTART
     """Ours: what a change may do to the running service."""
-    health: Health | None = None
+    health: Annotated[Health | None, Policy()] = None
     """Ours: when it counts as well after a start, and what follows otherwise: `{http: "http://127.0.0.1:8000/healthz", within: 60s}`."""
     state: State = State.RUNNING
     """Ours: running or stopped."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from reconciler.core.approval import Approval, fingerprint
+from reconciler.core.approval import SEAL, Approval, fingerprint, seal
 from reconciler.core.diagnostic import Diagnostic, Severity
 from reconciler.core.plan import Plan
 
@@ -44,7 +44,7 @@ def _unfit(saved: Mapping[str, Any]) -> Diagnostic | None:
         return _partial("The saved plan was made")
     if approved is None or not saved["approval_digest"]:
         return _refusal("not an approval", "The file is a plan without what an approval covers; `plan --out FILE` saves one that has it.")
-    if fingerprint(approved) != saved["approval_digest"]:
+    if fingerprint(approved) != saved["approval_digest"] or is_edited(saved):
         return _refusal("approval was edited", "The saved plan is not as `plan --out` wrote it: its digest is that of something else.")
     if any(item["refusal"] for item in saved["diagnostics"]):
         return _refusal("refused plan is no approval", "The saved plan was itself refused by a guard, so nothing in it was approved.")
@@ -55,6 +55,11 @@ def _partial(whose: str) -> Diagnostic:
     detail = f"{whose} with --target or --exclude, and covers a part of the spec only. An approval covers all of it."
     how = "Make a plan without these options with `plan --out FILE`, have it reviewed, and apply that one in the same way."
     return _refusal("a partial plan is no approval", f"{detail}\n{how}", renew=False)
+
+
+def is_edited(saved: Mapping[str, Any]) -> bool:
+    """Whether anything in an approval was changed, also what is only read by people."""
+    return (saved.get("approval") is not None or SEAL in saved) and saved.get(SEAL) != seal(saved)
 
 
 def _but_held(approved: Mapping[str, Any], plan: Plan) -> Mapping[str, Any]:

@@ -16,6 +16,9 @@ SHARE = 0.30
 NUMBER = 3
 """... and more than this many of it must not be destroyed at once (octoDNS has 30 % from ten records)."""
 
+ALL_OF = 3
+"""Nor as many as this or more of a kind when nothing of it stays."""
+
 
 @frozen
 class Context:
@@ -65,13 +68,27 @@ def many_destroyed(plan: Plan, context: Context) -> Iterator[Diagnostic]:
     gone = {change.address.resource for change in plan.changes if change.address not in plan.held and _destroys(change, context)}
     # An account that left the spec long ago is remembered as disabled: it is none of those that there are.
     ours = {address.resource for address in plan.memory.rows if address.resource in gone or address.resource in context.declared}
-    there = Counter(address.kind for address in ours)
-    for kind, number in sorted(Counter(address.kind for address in gone).items()):
-        share = number / max(there[kind], 1)
-        if number > NUMBER and share > SHARE:
-            what = "disabled or destroyed" if _retires(plan, kind) else "destroyed"
-            detail = f"{number} of {there[kind]} {kind} ({share:.0%}) would be {what}; more than {NUMBER} and {SHARE:.0%} are refused."
-            yield _overridable("many-destroyed", "too much would be destroyed", detail)
+    there, going = Counter(address.kind for address in ours), Counter(address.kind for address in gone)
+    refused = [kind for kind, number in sorted(going.items()) if _too_many(number, there[kind]) or _all_of(number, there[kind])]
+    for kind in refused:
+        number, how = going[kind], "disabled or destroyed" if _retires(plan, kind) else "destroyed"
+        limit = f"more than {NUMBER} and {SHARE:.0%} are refused" if number > NUMBER else "the last of a kind are refused"
+        detail = f"{number} of {there[kind]} {kind} ({number / max(there[kind], 1):.0%}) would be {how}; {limit}."
+        yield _overridable("many-destroyed", "too much would be destroyed", detail)
+    if not refused and _too_many(len(gone), len(ours)):
+        share = f"{len(gone)} of {len(ours)} resources ({len(gone) / len(ours):.0%})"
+        kinds = ", ".join(f"{number} {kind}" for kind, number in sorted(going.items()))
+        detail = f"{share} would be destroyed or disabled: {kinds}; more than {NUMBER} and {SHARE:.0%} of the whole host are refused."
+        yield _overridable("many-destroyed", "too much would be destroyed", detail)
+
+
+def _too_many(number: int, there: int) -> bool:
+    return number > NUMBER and number > SHARE * there
+
+
+def _all_of(number: int, there: int) -> bool:
+    """Whether a kind goes to zero. One or two of a kind are often all that a small host has of it: these may go."""
+    return number >= ALL_OF and number >= there
 
 
 def _destroys(change: Change, context: Context) -> bool:

@@ -10,7 +10,7 @@ from reconciler.render.diagnostics import diagnostics_from_data
 from reconciler.render.markdown_text import capped, code, cut, fenced, folded, host_name, link, marker, size
 from reconciler.render.term import SYMBOL_COLOURS, Look, count, painter
 from reconciler.render.text import final_line, partial_words
-from reconciler.render.words import exposure_words, hold_words, timetable_words, zone_words
+from reconciler.render.words import exposure_words, hold_words, policy_words, timetable_words, zone_words
 
 Data = Mapping[str, Any]
 
@@ -84,6 +84,7 @@ def _summary(data: Data, meant: Sequence[Data], ci: str) -> list[list[str]]:
         [f"### :warning: Partial plan: {code(partial_words(data))}; it is no approval"] if data.get("partial") else [],
         [heading, "", *_rows(deleted)] if deleted else [],
         [f"<pre><code>{final_line(data)}</code></pre>"],
+        _policy(meant),
         _lists(meant),
         _access(data.get("access", ())),
         _exposure(data.get("exposure", ())),
@@ -118,6 +119,18 @@ def _rows(entries: Iterable[Data], notes: Callable[[Data], str] = lambda _: "") 
 def _place(entry: Data) -> str:
     place = entry["source"]
     return "" if place is None else " · " + code(f"{place['file']}:{place['line']}", 120)
+
+
+def _policy(meant: Sequence[Data]) -> list[str]:
+    """What later applies do otherwise from now on: nothing of it is seen on the host."""
+    told = [
+        f"* {code(entry['address'])}{_place(entry)}: {policy_words(path)}"
+        for entry in meant
+        if not _idle(entry)
+        for path in entry["paths"]
+        if path.get("policy")
+    ]
+    return ["### :warning: Protection changes", "", *capped(told, _LIST, _MORE)] if told else []
 
 
 def _lists(meant: Sequence[Data]) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from reconciler.core.actions import Gate, Step, Unit, UnitVerb, as_data
 from reconciler.core.address import Address
+from reconciler.core.approval import SEAL, seal
 from reconciler.core.changes import Change, Document, FieldChange, Origin, Verb
 from reconciler.core.diagnostic import Source, errors
 from reconciler.core.patterns import Late
@@ -120,6 +121,12 @@ def plan_to_json(  # noqa: PLR0913  # all by keyword
     }
     if plan.approval is not None:
         data["approval"] = plan.approval.as_data()
+    data = _shareable(data, plan, basis, sight)
+    return data | {SEAL: seal(data)} if plan.approval is not None else data
+
+
+def _shareable(data: dict[str, Any], plan: Plan, basis: Mapping[str, Any], sight: _Sight) -> dict[str, Any]:
+    """The document without the digests that mean nothing elsewhere."""
     if not sight.sensitive:
         return data  # no digest was made with a key
     # Without a ledger the host has no key of its own yet, and what a throw-away key makes means nothing to anybody.
@@ -309,6 +316,7 @@ def _entry(change: Change, plan: Plan, sight: _Sight, effects: list[dict[str, An
     entry["change"] = data
     entry |= {"action_reason": origin_of(change), "reason": change.reason}
     entry["paths"] = [_path(item, hidden=hidden, theirs=theirs) for item in change.fields]
+    entry["paths"] += [_path(item, hidden=False) | {"policy": True} for item in change.policy]
     return entry | {"effects": effects, "blocked": _blocked(plan, change.address), "held": _held(plan, change.address)}
 
 

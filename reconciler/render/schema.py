@@ -65,7 +65,12 @@ _DEFINITIONS: dict[str, Schema] = {
         },
     ),
     "path": _object(
-        {"path": _list(_TEXT), "before": _ANY, "after": _ANY, "origin": {"enum": _ORIGINS}}, {"sensitive": _FLAG, "before_hidden": _FLAG}
+        {"path": _list(_TEXT), "before": _ANY, "after": _ANY, "origin": {"enum": _ORIGINS}},
+        {
+            "sensitive": _FLAG,
+            "before_hidden": _FLAG,
+            "policy": _FLAG | {"description": "It is on no host: what later applies do or refuse is declared otherwise."},
+        },
     ),
     "effect": _object(
         {"kind": _TEXT, "unit": _TEXT, "why": _TEXT, "disruptive": _FLAG, "held": _FLAG},
@@ -245,6 +250,7 @@ def plan_schema() -> Schema:
             "approval_digest": _TEXT,
         },
         {
+            "document_digest": _TEXT | {"description": "Of an approval, the digest of this whole document but for this field."},
             "access": _list(_ref("access")),
             "holds": _list(_ref("hold")) | {"description": "What nobody's apply touches until it ends, whether it differs or not."},
             "exposure": _list(_ref("exposure"))

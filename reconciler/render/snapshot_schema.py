@@ -58,6 +58,7 @@ _ROW = _object(
         "pending": _DOCUMENT,
         **dict.fromkeys(("created", "protect", "sensitive"), _FLAG),
         **dict.fromkeys(("inputs", "tool", "source", "commit"), _TEXT),
+        "policy": {"type": ["object", "null"]},
     },
 )
 _OWED = _object(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -200,3 +201,37 @@ def exposure_words(rows: Iterable[Mapping[str, Any]], *, every: bool = False) ->
             f"{one['score']:.1f} {visible(one['level'])}" for one in (before, after) if one is not None
         )
     return told
+
+
+_LIFTED = {
+    "protect": "no longer protected",
+    "health": "no longer asked after a start whether it is healthy",
+    "watch": "no longer restarted when a file changes that it watched",
+    "on_change": "may now be restarted by configuration changes",
+}
+"""What it means that a field of policy is gone."""
+_SET = {
+    ("drift", "report"): "changes by hand are told from now on and no longer put back",
+    ("drift", "ignore"): "changes by hand are neither told nor put back from now on",
+    ("drift", None): "changes by hand are put back again",
+    ("on_change", "restart"): "may now be restarted by configuration changes",
+    ("on_change", "reload"): "may now be reloaded by configuration changes",
+    ("on_change", "none"): "no longer restarted by configuration changes",
+    ("protect", True): "protected from now on",
+}
+"""What a value of a field of policy means; None: that of the default."""
+
+
+def policy_words(path: Mapping[str, Any]) -> str:
+    """A difference in what is declared about later applies: the meaning, then the field with its values."""
+    name, before, after = path["path"][-1], path["before"], path["after"]
+    meaning = _SET.get((name, after)) if isinstance(after, str | bool | None) else None
+    meaning = meaning or (_LIFTED.get(name, "") if after in (None, False) else "")
+    sides = " → ".join("(unset)" if value is None else json.dumps(value) for value in (before, after))
+    value = sides if len(sides) <= _POLICY else f"{sides[:_POLICY]}…"
+    told = f"`{name}`: `{value.replace('`', chr(39))}`"
+    return f"**{meaning}** ({told})" if meaning else told
+
+
+_POLICY = 200
+"""Characters of two values of a field of policy."""

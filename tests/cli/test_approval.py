@@ -14,7 +14,7 @@ import pytest
 
 from reconciler._version import __version__
 from reconciler.app import applying, planning
-from reconciler.core.approval import fingerprint
+from reconciler.core.approval import SEAL, fingerprint, seal
 from reconciler.host.state_files import make_state_directory
 from tests.cli.command import Done, Tree, run
 
@@ -73,10 +73,11 @@ class Scene:
         """Apply what was reviewed."""
         return run("apply", self.spec, "--root", self.tree.root, "--approved", self.file, *self.options, *options)
 
-    def saved(self, change: Callable[[dict[str, Any]], object]) -> None:
-        """Another saved plan."""
+    def saved(self, change: Callable[[dict[str, Any]], object], *, sealed: bool = False) -> None:
+        """Another saved plan; `sealed`: with a digest that belongs to it, as whoever knows the format can make one."""
         data = json.loads(self.file.read_text())
         change(data)
+        data |= {SEAL: seal(data)} if sealed else {}
         self.file.write_text(json.dumps(data))
 
 
@@ -302,7 +303,7 @@ FRESH: dict[str, Callable[[Scene], object]] = {
     "a growing ledger": _grow,
     "more runs": _repair,
     "an unrelated object": lambda scene: scene.tree.put("/etc/unrelated", "somebody's\n"),
-    "the passing of time": lambda scene: scene.saved(lambda data: data.update(timestamp="2001-01-01T00:00:00Z")),
+    "the passing of time": lambda scene: scene.saved(lambda data: data.update(timestamp="2001-01-01T00:00:00Z"), sealed=True),
     "drift elsewhere": lambda scene: scene.tree.path("/etc/same").write_text("by hand\n"),
     "something else is gone": lambda scene: scene.tree.path("/etc/included").unlink(),
     "a comment and another order": lambda scene: scene.replace("files:\n", "# a comment\nfiles:\n").replace(
@@ -360,13 +361,33 @@ def test_an_approved_plan_that_does_nothing(scene: Scene) -> None:
 
 def test_a_saved_plan_is_never_executed(scene: Scene) -> None:
     """Whatever steps somebody writes into the file: only what is planned afresh is done."""
-    scene.saved(lambda data: [step.update(path="/etc/planted", mode="6777") for step in data["steps"]])
-    scene.saved(lambda data: data.update(resource_changes=[], steps=data["steps"]))
+    scene.saved(lambda data: [step.update(path="/etc/planted", mode="6777") for step in data["steps"]], sealed=True)
+    scene.saved(lambda data: data.update(resource_changes=[], steps=data["steps"]), sealed=True)
     done = scene.apply()
 
     assert 0 == done.code
     assert not scene.tree.path("/etc/planted").exists()
     assert "two\n" == scene.tree.path("/etc/a").read_text()
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda data: data.update(resource_changes=[]),
+        lambda data: data["summary"].update(change=0),
+        lambda data: data.update(timestamp="2001-01-01T00:00:00Z"),
+        lambda data: data.pop("document_digest"),
+    ],
+)
+def test_what_people_read_is_bound_to_the_approval(edit: Callable[[dict[str, Any]], object], scene: Scene) -> None:
+    """A saved plan whose readable part was edited is shown to nobody and applied by nobody."""
+    assert 0 == run("show", str(scene.file)).code
+    scene.saved(edit)
+    shown, done = run("show", str(scene.file)), scene.apply()
+
+    assert (3, "", True) == (shown.code, shown.out, "was edited" in shown.err)
+    assert (3, True) == (done.code, "is not as `plan --out` wrote it" in done.out)
+    assert "two\n" != scene.tree.path("/etc/a").read_text()
 
 
 def test_what_is_planned_again_under_the_lock_is_compared_again(scene: Scene) -> None:

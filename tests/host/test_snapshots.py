@@ -90,7 +90,7 @@ def elsewhere(host: BootedHost, spec: str, place: Path) -> Done:
 def document(text: str) -> dict[str, Any]:
     """A plan document without when and from what it was made, and without where the spec lay."""
     data: dict[str, Any] = json.loads(text)
-    del data["basis"], data["timestamp"]
+    del data["basis"], data["timestamp"], data["document_digest"]
     for row in data["schedule"]:
         for side in filter(None, (row["before"], row["after"])):
             del side["runs"]  # counted from when the plan is made

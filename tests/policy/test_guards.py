@@ -61,7 +61,8 @@ def users(number: int, left: int, disabled: int = 0) -> tuple[Plan, Context]:
     ("number", "left", "disabled", "expected"),
     [
         (4, 2, 0, []),
-        (3, 3, 0, []),
+        (2, 2, 0, []),
+        (3, 3, 0, ["3 of 3 users (100%) would be disabled or destroyed; the last of a kind are refused."]),
         (4, 4, 0, ["4 of 4 users (100%) would be disabled or destroyed; more than 3 and 30% are refused."]),
         (14, 4, 0, []),
         (13, 4, 0, ["4 of 13 users (31%) would be disabled or destroyed; more than 3 and 30% are refused."]),
@@ -98,11 +99,24 @@ def test_parts_of_what_stays_are_not_counted() -> None:
 
 @pytest.mark.parametrize(
     ("number", "of", "expected"),
-    [(3, 3, False), (3, 4, False), (4, 4, True), (4, 13, True), (4, 14, False), (30, 100, False), (31, 100, True)],
+    [(2, 2, False), (3, 3, True), (3, 4, False), (4, 4, True), (4, 13, True), (4, 14, False), (30, 100, False), (31, 100, True)],
 )
 def test_too_much_destroyed(number: int, of: int, expected: bool) -> None:
     """More than three and more than 30 percent of a kind, not one without the other."""
     assert (["many-destroyed"] if expected else []) == rules(destroying(number, of))
+
+
+@pytest.mark.parametrize(
+    ("gone", "stay", "expected"),
+    [(("files",), (), []), (("files", "groups"), ("services",), []), (("files", "groups"), (), ["many-destroyed"])],
+)
+def test_the_whole_host_is_counted(gone: tuple[str, ...], stay: tuple[str, ...], expected: list[str]) -> None:
+    """Two of each kind are within every limit of a kind, and together more than a host may lose at once."""
+    plans = [destroying(2, 2, kind) for kind in gone]
+    ours = {where: row for plan in [*plans, *(destroying(0, 20, kind) for kind in stay)] for where, row in plan.memory.rows.items()}
+    plan = replace(plans[0], changes=tuple(change for plan in plans for change in plan.changes), memory=Memory(rows=ours))
+
+    assert expected == rules(plan, context(plan))
 
 
 def test_each_kind_is_counted_for_itself() -> None:
