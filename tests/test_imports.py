@@ -71,7 +71,7 @@ FOR_OTHERS = (
 
 typer itself brings difflib and subprocess, pydantic importlib.metadata.
 """
-MODELS = {"pydantic", "pydantic_core", "ruamel.yaml", "reconciler.kinds.services", "reconciler.spec.load"}
+MODELS = {"pydantic", "pydantic_core", "yaml", "reconciler.kinds.services", "reconciler.spec.load"}
 """What a spec is understood with: of a spec that was understood before, a plan asks only whether the host is still so."""
 _SPEC = """\
 version: 1

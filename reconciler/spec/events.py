@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.events import (
+from yaml.error import MarkedYAMLError, YAMLError
+from yaml.events import (
     AliasEvent,
     MappingEndEvent,
     MappingStartEvent,
@@ -90,20 +90,19 @@ def _not_utf8(data: bytes, at: int, file: int) -> Problem:
 
 
 def _events(data: bytes) -> Callable[[], Any]:
-    """The next-event function of libyaml, or of ruamel's own parser (15 times slower) where the C module is missing."""
+    """The next-event function of libyaml, or of PyYAML's own parser (20 times slower) where the C module is missing."""
     try:
-        from ruamel.yaml.cyaml import CParser  # type: ignore[attr-defined]  # made in an extension module
+        from yaml._yaml import CParser
     except ImportError:
         return pure_events(data)
-    return CParser(data).get_event  # type: ignore[no-any-return]  # likewise
+    return CParser(data).get_event
 
 
 def pure_events(data: bytes) -> Callable[[], Any]:
     """The same events without libyaml."""
-    from ruamel.yaml import YAML
+    from reconciler.spec.pure import PureParser
 
-    stream: Iterator[Any] = YAML(typ="safe", pure=True).parse(data.decode())
-    return lambda: next(stream, None)
+    return PureParser(data.decode()).next_event
 
 
 def _characters(text: str, file: int) -> list[Problem]:
@@ -250,13 +249,13 @@ class _Builder:
             mark = event.start_mark
             key_mark = base | mark.line << 25 | mark.column
             merge = False
-            if kind is not ScalarEvent or (key := strings.get(event.value)) is None or event.style or event.ctag or event.anchor:
+            if kind is not ScalarEvent or (key := strings.get(event.value)) is None or event.style or event.tag or event.anchor:
                 merge = kind is ScalarEvent and event.value == "<<" and not event.style
                 key = "<<" if merge else self._key(event, key_mark, depth)
             event = next_event()
             mark = event.start_mark
             value_mark = base | mark.line << 25 | mark.column
-            if type(event) is ScalarEvent and not event.style and event.ctag is None and event.anchor is None:
+            if type(event) is ScalarEvent and not event.style and event.tag is None and event.anchor is None:
                 value: Any = event.value
                 if value[:1] in FIRST:
                     value = resolve(value)

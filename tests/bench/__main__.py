@@ -32,7 +32,7 @@ NOTHING = "No changes"
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DRIVER = Path(__file__).with_name("driver.py")
-IMPORTS = "import pydantic, ruamel.yaml, typer"
+IMPORTS = "import pydantic, yaml, typer"
 PYDANTIC = "from pydantic import BaseModel"
 PYTHON, TOOL, UNITS = "/opt/reconciler/bin/python", "/usr/local/bin/reconciler", "systemctl list-units --all --output=json"
 """On the booted host."""

@@ -33,7 +33,7 @@ services:
   s: {exec_start: [/usr/bin/true], user: root}
 """
 
-LAZY = ("deepdiff", "jsonschema", "difflib", "graphlib", "sqlite3", "select", "subprocess", "ruamel.yaml.cyaml", "encodings.idna")
+LAZY = ("deepdiff", "jsonschema", "difflib", "graphlib", "sqlite3", "select", "subprocess", "yaml._yaml", "encodings.idna")
 """What commands import when they need it: a child without rights may not be able to read this Python's files."""
 
 
