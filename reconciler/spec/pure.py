@@ -39,6 +39,10 @@ class PureParser(Reader, Scanner, Parser):
         self._ended = type(event) is StreamEndEvent
         return event
 
+    def parse_flow_mapping_key(self, first: bool = False) -> Any:
+        """A key in braces."""
+        return self._placed(super().parse_flow_mapping_key(first))
+
     def parse_flow_mapping_value(self) -> Any:
         """The value of a key in braces."""
         return self._placed(super().parse_flow_mapping_value())  # type: ignore[no-untyped-call]  # likewise
@@ -48,7 +52,7 @@ class PureParser(Reader, Scanner, Parser):
         return self._placed(super().parse_flow_sequence_entry_mapping_value())  # type: ignore[no-untyped-call]  # likewise
 
     def _placed(self, event: Any) -> Any:
-        """The event; a value that is absent stands where the next token does."""
+        """The event; what is absent stands where the next token does."""
         if type(event) is ScalarEvent and event.start_mark is event.end_mark:
             event.start_mark = event.end_mark = self.peek_token().start_mark  # type: ignore[no-untyped-call]  # likewise
         return event
