@@ -126,22 +126,16 @@ def test_what_is_refused_says_what_to_do(text: str, read: Callable[[bytes], Pars
 
 
 def test_with_and_without_the_c_module_all_is_the_same() -> None:
-    """8,000 documents: the verdicts, data and places are the same, and errors too (but in tags and where the last line has no end)."""
+    """8,000 documents: the verdicts are the same, and the data with the place of every key and value."""
     valid = 0
     for text in documents(8_000, seed=13):
         fast, slow = parse(text.encode()), without_c(text.encode())
         valid += not fast.problems
 
         assert bool(fast.problems) == bool(slow.problems), text
-        assert where(fast) == where(slow) or "!" in text or "%" in text or not text.endswith("\n"), text
         if not fast.problems:
             assert places(fast.root) == places(slow.root), text
     assert valid > 1_000
-
-
-def where(parsed: Parsed) -> list[tuple[int, str]]:
-    """Place and summary of each problem."""
-    return [(problem.mark, problem.summary) for problem in parsed.problems]
 
 
 def test_other_readers_see_the_same() -> None:
