@@ -13,6 +13,7 @@ import pytest
 from reconciler.app import snapshots
 from reconciler.app.planning import Planned, basis, plan_host, texts
 from reconciler.app.processes import read_started
+from reconciler.core.approval import SEAL, seal
 from reconciler.core.diagnostic import errors
 from reconciler.host.snapshot_taking import take
 from reconciler.host.state_read import read_memory
@@ -83,6 +84,7 @@ def _is_approval(here: dict[str, Any], live: Planned) -> bool:
     """Whether the plan that was made elsewhere approves the one on the host, as far as such a plan can be approved."""
     assert live.plan is not None
     assert live.plan.approval is not None or here["partial"]
+    here = here | {SEAL: seal(here)}
     if here["partial"] or any(row["refusal"] for row in here["diagnostics"]):
         return check(here, live.plan) != []
     assert live.plan.approval is not None
