@@ -39,10 +39,9 @@ _SECRET = ("files/no-longer-sensitive", "files/sensitive-changed",
            "services/credential", "files/shadow")  # fmt: skip
 _KEYS = ("ssh_keys/adoption-of-modes", "ssh_keys/adoption-of-options", "ssh_keys/adoption-of-options-is-refused", "ssh_keys/at-least",
          "ssh_keys/exactly", "ssh_keys/exactly-is-refused-first", "ssh_keys/silent-adoption")  # fmt: skip
-_STARTED = ("services/watch-drift",)
-_INCOMPLETE = frozenset((*_FOREIGN, *_NOT_FOR_ALL, *_SECRET, *_KEYS, *_STARTED))
+_INCOMPLETE = frozenset((*_FOREIGN, *_NOT_FOR_ALL, *_SECRET, *_KEYS))
 """Cases in which the snapshot lacks something on purpose: the text of somebody else's file that differs from ours, the digest of one that
-not everybody can read, a secret, lines and comments of somebody who has none of our keys yet; and what a process was started with."""
+not everybody can read, a secret, lines and comments of somebody who has none of our keys yet."""
 NOW = "2026-01-01T00:00:00Z"
 
 
@@ -103,7 +102,7 @@ def test_the_plan_from_a_snapshot_is_the_plan_on_the_host(case: Case, running: b
     there = shown(live)
     here = shown(from_snapshot(taken(world), case))
 
-    assert (there["complete"] and not (case.name in _INCOMPLETE and (running or case.name not in _STARTED))) is here["complete"], (
+    assert (there["complete"] and case.name not in _INCOMPLETE) is here["complete"], (
         here["unreadable"],
         here["unknown"],
     )

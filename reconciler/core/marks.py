@@ -7,12 +7,15 @@ from collections.abc import Collection
 from reconciler.core.address import Address
 from reconciler.core.changes import Document
 from reconciler.core.config_files import config_files
-from reconciler.core.digest import canonical, keyed_digest
+from reconciler.core.digest import canonical, digest, keyed_digest
 from reconciler.core.host import Entry, FileType, HostError, HostView
 from reconciler.core.kind import Kind, Runs
 
 SAME, OTHER = "same", "other"
-"""In the place of a mark, where only the host can make one (a snapshot): what comparing it came to."""
+"""In the place of a mark, where only the host can make one (a snapshot): what comparing it came to.
+
+`other:` and a plain digest: it is another one now, and was that of what the ledger says we wrote.
+"""
 
 LARGEST = 1 << 20
 """Bytes of a file that is read to be compared; of a larger one size and time stand for the content."""
@@ -51,10 +54,20 @@ def mark(view: HostView, path: str, key: bytes) -> str | None:
         for name, (real, entry) in sorted(found.files.items()):
             compares = entry.size <= (LARGEST if found.single else min(LARGEST, budget))
             budget -= entry.size if compares else 0
-            marks[name] = keyed_digest(view.read(real), key) if compares else f"size:{entry.size}:{entry.mtime_ns}"
+            marks[name] = content_mark(digest(view.read(real)), key) if compares else f"size:{entry.size}:{entry.mtime_ns}"
         return next(iter(marks.values())) if found.single else keyed_digest(canonical(marks), key)
     except (HostError, FileNotFoundError):
         return None
+
+
+def content_mark(plain: str, key: bytes) -> str:
+    """The mark of a single file, from the plain digest of its content."""
+    return keyed_digest(plain.encode(), key)
+
+
+def is_verdict(known: str) -> bool:
+    """Whether a mark is from a snapshot, and says only what comparing it came to."""
+    return known in (SAME, OTHER) or known.startswith(f"{OTHER}:")
 
 
 def blind(view: HostView, path: str) -> str:
@@ -84,7 +97,7 @@ def moments(view: HostView, path: str) -> list[tuple[int, int]]:
 
 def compared(known: str, now: str | None) -> bool | None:
     """Whether it is what it was; None: nobody can tell."""
-    if known in (SAME, OTHER):
+    if is_verdict(known):
         return known == SAME
     return None if now is None else known == now
 

@@ -16,7 +16,7 @@ from reconciler.core.actions import UnitVerb
 from reconciler.core.address import Address
 from reconciler.core.changes import Observed, Part
 from reconciler.core.diagnostic import Diagnostic, warning
-from reconciler.core.digest import digest, keyed_digest
+from reconciler.core.digest import digest
 from reconciler.core.host import HostView
 from reconciler.core.kind import Runs
 from reconciler.core.marks import (
@@ -28,7 +28,9 @@ from reconciler.core.marks import (
     changed_ns,
     compared,
     concerned,
+    content_mark,
     entry_of,
+    is_verdict,
     mark,
     moments,
     settings_key,
@@ -77,14 +79,14 @@ def _process(request: Request, situation: Situation, part: Part, runs: Runs, inv
     for path in runs.files:
         before, same = remembered.get(path, ""), None
         if before:
-            marks[path] = mark(request.view, path, key) if before not in (SAME, OTHER) else before
+            marks[path] = mark(request.view, path, key) if not is_verdict(before) else before
             same = compared(before, marks[path])
         if invocation and (same is False if exact and before else times.written_since(path, same=same)):
             older.append(path)
     name = settings_key(part.address)
     before = remembered.get(name, "")
     kind = request.kinds[part.address.kind]
-    marks[name] = settings_mark(kind, observed.document, key) if before not in (SAME, OTHER) else before
+    marks[name] = settings_mark(kind, observed.document, key) if not is_verdict(before) else before
     unwritten = settings_mark(kind, None, key) if exact else ""
     if invocation and (not compared(before or unwritten, marks[name]) if exact else times.defined_since(runs.defined[:1])):
         older.append(name)
@@ -137,7 +139,7 @@ def _was_started_with(request: Request, path: str, known: str | None, content: b
     """Whether a remembered mark is that of a content. A snapshot only tells of what is there; who plans from it says what is not known."""
     if known == SAME:
         return request.view.digest(path) == digest(content)
-    return known == keyed_digest(content, request.memory.key)
+    return known in (f"{OTHER}:{digest(content)}", content_mark(digest(content), request.memory.key))
 
 
 # ---------------------------------------------------------------------------------------------------- what follows

@@ -144,9 +144,14 @@ class _Taker:
         """What is remembered of processes, as far as it may be told: of each file whether it is the same. Its digest stays here."""
         now = {marks.settings_key(address): self._settings(address, document) for address, document in self._documents.items()}
 
+        written = self._written()
+
         def verdict(path: str, remembered: str) -> str:
             found = now.get(path) if path.startswith("=") else marks.mark(self._host, path, self._key)
-            return marks.SAME if found == remembered else marks.OTHER
+            if found == remembered:
+                return marks.SAME
+            wrote = written.get(path, "")
+            return f"{marks.OTHER}:{wrote}" if wrote and marks.content_mark(wrote, self._key) == remembered else marks.OTHER
 
         for one in known.values():
             for path in (*one.marks, *one.stamps):
@@ -160,6 +165,15 @@ class _Taker:
             }
             for unit, one in sorted(known.items())
         }
+
+    def _written(self) -> dict[str, str]:
+        """Plain digests of files that we wrote, by path, as far as the ledger may tell them."""
+        found: dict[str, str] = {}
+        for address, row in self._rows.items():
+            content, paths = (row.document or {}).get("content"), tuple(self._kinds[address.kind].paths(address))
+            if not row.sensitive and isinstance(content, str) and content.startswith("sha256:") and len(paths) == 1:
+                found[paths[0]] = content
+        return found
 
     def _settings(self, address: Address, document: Document) -> str:
         return marks.settings_mark(self._kinds[address.kind], document, self._key)

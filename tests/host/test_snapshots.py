@@ -105,15 +105,21 @@ def document(text: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("spec", [FIRST, LATER, LESS], ids=["same", "later", "less"])
 def test_the_plan_made_elsewhere_is_that_of_the_host(booted: BootedHost, spec: str, tmp_path: Path) -> None:
-    """With every kind, drift, a stopped service, an owed restart and a key that somebody added: the same plan to the letter."""
+    """With every kind, drift, a stopped service and a key that somebody added: the same plan to the letter.
+
+    Of a process that is older than the last apply, and whose file is written, only the host knows whether it has just that.
+    """
     apply(booted, FIRST)
     apply(booted, FIRST.replace("port: 8000", "port: 8001"))
+    older = document(elsewhere(booted, spec, tmp_path).out)
+    booted.run("systemctl", "restart", "ml-training.service")
     booted.run("systemctl", "stop", "ml-batch.service")
     booted.run("sh", "-c", "echo '# by hand' >> /etc/ml.conf; echo 'ExecReload=/bin/true' >> /etc/systemd/system/ml-api.service")
     booted.run("sh", "-c", f"echo '{OTHER}' >> /home/alice/.ssh/authorized_keys")
     there = on_the_host(booted, spec)
     here = elsewhere(booted, spec, tmp_path)
 
+    assert ["what /etc/ml.conf was when ml-training.service was started"] == older["unknown"]
     assert there["complete"]
     assert there == document(here.out)
     assert 500_000 > (tmp_path / "s.json").stat().st_size
