@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from reconciler.core.approval import SEAL, seal
 from tests.cli.command import Done, Tree, make_tree, run
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE{} u"
@@ -82,10 +83,10 @@ class Scene:
         return run("apply", self.spec, "--root", self.tree.root, "--approved", self.file, *options)
 
     def edit(self, change: Callable[[dict[str, Any]], object]) -> None:
-        """Somebody edits the saved plan."""
+        """Somebody edits the saved plan, and makes the digest of it anew."""
         data = json.loads(self.file.read_text())
         change(data)
-        self.file.write_text(json.dumps(data))
+        self.file.write_text(json.dumps(data | {SEAL: seal(data)}))
 
     def hold(self, *words: object) -> None:
         """`hold` on this tree."""
