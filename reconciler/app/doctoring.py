@@ -10,6 +10,7 @@ from typing import Any
 from reconciler._version import __version__
 from reconciler.app.specs import Loaded, SpecChoice, load_spec
 from reconciler.app.standing import last_apply
+from reconciler.core.actions import UnitVerb
 from reconciler.core.diagnostic import errors
 from reconciler.core.host import HostError, HostView
 from reconciler.core.state import Memory
@@ -144,8 +145,20 @@ def _owed(patient: Patient) -> Iterator[Finding]:
         if gates.is_refusal(row):
             yield Finding("not healthy", FINDING, f"{row.address}: {gates.words(row)}", "change the spec, or reconciler apply --retry")
             continue
-        remedy = f"systemctl restart {row.unit}, when it suits" if row.held else "reconciler apply"
-        yield Finding("owed", FINDING, f"{what} since run {row.run}: {row.why}", remedy)
+        kept = "" if row.held or not row.unit else _kept(row.verb, row.unit, patient)
+        remedy = f"systemctl {row.verb} {row.unit}, when it suits" if row.held or kept else "reconciler apply"
+        yield Finding("owed", FINDING, "; ".join(filter(None, (f"{what} since run {row.run}: {row.why}", kept))), remedy)
+
+
+def _kept(verb: str, unit: str, patient: Patient) -> str:
+    """Whom systemd would take along, and what is said against that: no apply does it then."""
+    if not patient.host.running or patient.loaded.spec is None:
+        return ""
+    from reconciler.app.service_dependents import dependents
+    from reconciler.app.services import choose
+
+    chosen = choose(patient.loaded.spec, [unit], everything=True)
+    return next((f"{one.words}" for one in dependents(UnitVerb(verb), chosen, patient.memory) if one.note), "")
 
 
 def _leftovers(patient: Patient) -> Iterator[Finding]:

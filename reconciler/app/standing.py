@@ -10,6 +10,8 @@ from reconciler.core.actions import Unit
 from reconciler.core.changes import Verb
 from reconciler.core.diagnostic import errors
 from reconciler.core.host import HostError
+from reconciler.core.plan import Plan
+from reconciler.core.state import OwedRow
 from reconciler.host.environment import now
 from reconciler.host.hosts import state_directory
 from reconciler.host.installation import own_units, unit_states
@@ -49,9 +51,7 @@ def standing(planned: Planned, root: str | None) -> dict[str, Any]:
         "failed_services": [str(change.address) for change in plan.changes if failed(change)] if plan else [],
         "holds": [hold_data(row) for row in plan.memory.holds] if plan else [],
         "held": {str(address): why for address, why in plan.held.items()} if plan else {},
-        "owed": [{"address": str(row.address), "verb": row.verb, "unit": row.unit, "why": row.why, "held": row.held} for row in plan.owed]
-        if plan
-        else [],
+        "owed": [_owed(row, plan) for row in plan.owed] if plan else [],
         "restarts": sorted({unit for step in plan.steps if isinstance(step.action, Unit) and not step.held for unit in step.action.units})
         if plan
         else [],
@@ -79,3 +79,10 @@ def _next_run(root: str | None) -> dict[str, Any] | None:
         return None
     found = [(unit, state.get("NextElapseUSecRealtime", "")) for unit, state in states.items() if state.get("ActiveState") == "active"]
     return next(({"unit": unit, "at": at} for unit, at in sorted(found) if at), None)
+
+
+def _owed(row: OwedRow, plan: Plan) -> dict[str, Any]:
+    """An owed effect, with what keeps an apply from doing it."""
+    kept = plan.keeps(row)
+    why = "; ".join(filter(None, (row.why, kept)))
+    return {"address": str(row.address), "verb": row.verb, "unit": row.unit, "why": why, "held": row.held or bool(kept)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import field
 
-from reconciler.core.actions import Step, UnitVerb
+from reconciler.core.actions import Step, Unit, UnitVerb
 from reconciler.core.address import Address
 from reconciler.core.approval import Approval
 from reconciler.core.changes import Change, Part, Verb
@@ -80,6 +80,13 @@ class Plan:
     def complete(self) -> bool:
         """Whether everything could be read: only then may a plan say that nothing is to be done."""
         return not self.unreadable and not self.unknown and not self.memory.unreadable
+
+    def keeps(self, row: OwedRow) -> str:
+        """What keeps an owed effect from being done now, where that is not `on_change`: the step that would do it says so."""
+        actions = ((step.causes, step.action) for step in self.steps if step.held)
+        asked = (causes for causes, action in actions if isinstance(action, Unit) and action.verb.value == row.verb)
+        causes = (cause for causes in asked for cause in causes if (cause.unit, cause.address) == (row.unit, row.address))
+        return next((cause.kept for cause in causes), "")
 
     @property
     def empty(self) -> bool:

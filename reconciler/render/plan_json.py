@@ -419,7 +419,7 @@ def _drift(change: Change, sight: _Sight) -> dict[str, Any]:
 
 
 def _owed(row: OwedRow, plan: Plan) -> dict[str, Any]:
-    now, kept = any(_carries_out(step, row) for step in plan.steps), _kept(row, plan)
+    now, kept = any(_carries_out(step, row) for step in plan.steps), plan.keeps(row)
     return (
         {
             "kind": row.verb,
@@ -435,13 +435,6 @@ def _owed(row: OwedRow, plan: Plan) -> dict[str, Any]:
         | ({"kept": kept} if kept else {})
         | ({"on_hold": True} if row.address in plan.held else {})
     )
-
-
-def _kept(row: OwedRow, plan: Plan) -> str:
-    """What keeps it from being done in this plan, where that is not `on_change`: the step that would do it says so."""
-    units = (step for step in plan.steps if isinstance(step.action, Unit) and step.action.verb.value == row.verb)
-    causes = (cause for step in units for cause in step.causes if (cause.unit, cause.address) == (row.unit, row.address))
-    return next((cause.kept for cause in causes), "")
 
 
 def _carries_out(step: Step, row: OwedRow) -> bool:

@@ -96,8 +96,9 @@ def _owed(result: ApplyResult, paint: Paint) -> list[str]:
     if not result.owed:
         return []
     on_hold = result.plan.held
-    rows = [
-        {"kind": row.verb, "unit": row.unit, "why": row.why, "held": row.held or row.address in on_hold, "on_hold": row.address in on_hold}
-        for row in result.owed
-    ]
+    rows = []
+    for row in result.owed:
+        kept = result.plan.keeps(row)
+        held = {"held": row.held or bool(kept) or row.address in on_hold, "kept": kept, "on_hold": row.address in on_hold}
+        rows.append({"kind": row.verb, "unit": row.unit, "why": "; ".join(filter(None, (row.why, kept))), **held})
     return ["Still owed:", *effect_lines(rows, paint, indent="  ")]

@@ -69,6 +69,9 @@ def test_dependents(booted: BootedHost) -> None:
     declare(host, f"db: {{exec_start: {SLEEP}, environment: {{A: '3'}}}}", web, train)
     text = apply(host)
     assert "services.train says `on_change: none`" in text
+    assert "restart train.service as well" in host.run("reconciler", "doctor", check=False).stdout
+    assert "systemctl restart db.service, when it suits" in host.run("reconciler", "doctor", check=False).stdout
+    assert "train.service would be restarted with it" in host.run("reconciler", "status").stdout
     assert set() == changed(before, processes(host, *names))
     apply(host)
     assert set() == changed(before, processes(host, *names))
