@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
+from types import MappingProxyType
 
 from reconciler.core.actions import Cause, MakeLink, RemovePath, Step, Unit, UnitVerb
 from reconciler.core.address import Address
@@ -26,6 +27,7 @@ REQUIRED = frozenset({"RequiredBy", "RequisiteOf", "BoundBy"})
 _STRONG = REQUIRING | {"Upholds"}
 RUNNING = ("active", "activating", "reloading", "refreshing")
 _UNITS = "/etc/systemd/system"
+NOTHING: Mapping[str, Address] = MappingProxyType({})
 _ENDING = (UnitVerb.STOP, UnitVerb.RESTART)
 
 _DONE: Mapping[UnitVerb, str] = {
@@ -249,8 +251,19 @@ def spared(steps: Iterable[Step], kept: Mapping[str, str]) -> Iterator[Step]:
             yield replace(mine, causes=causes, held=True)
 
 
-def effects(trial: Trial, units: Mapping[str, Declared], steps: Sequence[Step]) -> tuple[UnitEffect, ...]:
-    """What systemd does along with the steps; what a step does to the same unit anyway is told by the step."""
+def managed_units(addresses: Iterable[Address], kinds: Kinds) -> dict[str, Address]:
+    """The units whose unit files these stand for."""
+    paths = ((address, path.rpartition("/")) for address in addresses for path in kinds[address.kind].paths(address))
+    return {name: address for address, (directory, _, name) in paths if directory == _UNITS}
+
+
+def effects(
+    trial: Trial, units: Mapping[str, Declared], steps: Sequence[Step], managed: Mapping[str, Address] = NOTHING
+) -> tuple[UnitEffect, ...]:
+    """What systemd does along with the steps; what a step does to the same unit anyway is told by the step.
+
+    `managed` are units that the spec at hand does not know, and the ledger does.
+    """
     asked = {(step.action.verb, name) for step in steps if isinstance(step.action, Unit) for name in step.action.units if not step.held}
     along = [(address, taken) for address, taken in trial.along if (taken.verb, taken.unit) not in asked]
     ran = {taken.unit for _, taken in trial.along if taken.ran}
@@ -259,7 +272,7 @@ def effects(trial: Trial, units: Mapping[str, Declared], steps: Sequence[Step]) 
     for address, taken in along:
         declared = units.get(taken.unit)
         down = taken.unit in ran and taken.verb in _ENDING and states[taken.unit].active not in RUNNING
-        effect = UnitEffect(taken, address, declared.address if declared else None, down)
+        effect = UnitEffect(taken, address, declared.address if declared else managed.get(taken.unit), down)
         told.setdefault((taken.verb, taken.unit, taken.root), effect)
     return tuple(told.values())
 

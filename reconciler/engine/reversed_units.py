@@ -86,7 +86,7 @@ def _one(found: Units, unit: _Unit, addresses: Sequence[Address]) -> None:
     same_process = unit.state.invocation == unit.facts["invocation"]
     if was and held and same_process:
         # It never had the new configuration, so it lacks nothing once the old one is back.
-        found.clear += [row for row in unit.rows if row.held]
+        found.clear += [row for row in unit.rows if row.held or not done]
     if was and unit.vanishes:
         found.kept[unit.name] = tuple(addresses)
     elif not was and not runs and unit.state.active == "failed" != unit.facts["active"]:

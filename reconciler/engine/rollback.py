@@ -70,7 +70,8 @@ def plan_rollback(
     if found.steps and not refusals:
         found, trial, problems = _tried(found, wish, lambda: simulator(view), units)
         problems += [error("would not come back", why, address=address) for address, why in sorted(trial.failures.items())]
-    effects = dependents.effects(trial, units, found.steps)
+    managed = dependents.managed_units(memory.rows, kinds) if trial.along else dependents.NOTHING
+    effects = dependents.effects(trial, units, found.steps, managed)
     plan = Plan(memory.spec_host, spec_commit=memory.commit, steps=found.steps, effects=effects, memory=memory)
     return Rollback(wish, found, plan, request, (*refusals, *problems, *dependents.warnings(effects)))
 
