@@ -75,7 +75,8 @@ def many_destroyed(plan: Plan, context: Context) -> Iterator[Diagnostic]:
         limit = f"more than {NUMBER} and {SHARE:.0%} are refused" if number > NUMBER else "the last of a kind are refused"
         detail = f"{number} of {there[kind]} {kind} ({number / max(there[kind], 1):.0%}) would be {how}; {limit}."
         yield _overridable("many-destroyed", "too much would be destroyed", detail)
-    if not refused and _too_many(len(gone), len(ours)):
+    # An empty spec is refused as such, with the same number.
+    if context.declared and not refused and _too_many(len(gone), len(ours)):
         share = f"{len(gone)} of {len(ours)} resources ({len(gone) / len(ours):.0%})"
         kinds = ", ".join(f"{number} {kind}" for kind, number in sorted(going.items()))
         detail = f"{share} would be destroyed or disabled: {kinds}; more than {NUMBER} and {SHARE:.0%} of the whole host are refused."

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.core.actions import Unit, UnitVerb
-from reconciler.core.host import ActionFailed, Receipt, UnitState, Unreadable
+from reconciler.core.host import ActionFailed, Receipt, UnitNode, UnitState, Unreadable
 from reconciler.host.live import LiveHost
 from tests.faults.scenarios import SICK
 
@@ -77,6 +77,10 @@ class PretendedSystemd:
         """As Systemd.units."""
         known = self.known()
         return {name: self._state(known, name) for name in names}
+
+    def relations(self, names: Sequence[str]) -> dict[str, UnitNode]:
+        """As Systemd.relations: units that are tied to nothing."""
+        return {name: UnitNode(state.load, state.active, {}, {"CanReload": "yes"}) for name, state in self.units(names).items()}
 
     def _state(self, known: Mapping[str, Any], name: str) -> UnitState:
         load = "loaded" if name in known["loaded"] else "not-found"

@@ -33,6 +33,7 @@ BENEATH = {
     "host.documents": "save_private",
     "host.spec_file": "rewrite",
     "host.logrotate": "_put",
+    "host.unit_verify": "_stage",
 }
 """Functions that change a file beneath a directory that is open, or one that is open itself."""
 
@@ -59,6 +60,7 @@ BY_PATH = {
     ("host.spec_file", "rewrite"): "the spec that `service create` is told to extend",
     ("host.logrotate", "_stage"): "a directory of ours below /run, 0700, thrown away afterwards",
     ("host.logrotate", "_put"): "in that directory",
+    ("host.unit_verify", "_stage"): "a directory of ours below /run, 0700, thrown away afterwards",
 }
 """Functions that name what they change by its path, with the reason why no user can put anything in its way."""
 
