@@ -63,7 +63,7 @@ def known_before(planned: Planned) -> Mapping[str, Started]:
     """What is known of processes before anything is done: what an apply changes without a restart makes nobody older."""
     request, situation = planned.request, planned.situation
     assert request is not None and situation is not None
-    return {**request.started, **stale.seen(request, stale.processes(request, situation))}
+    return {**request.started, **stale.seen(request, situation, stale.processes(request, situation))}
 
 
 def note_started(directory: str, planned: Planned, result: ApplyResult | None = None) -> None:
@@ -78,7 +78,7 @@ def note_started(directory: str, planned: Planned, result: ApplyResult | None = 
         situation, reloaded = replace(situation, observed={**situation.observed, **now}), _reloaded(result)
     found = stale.processes(request, situation)
     whole = not request.targets and not request.excludes
-    started = {**({} if whole else request.started), **stale.seen(request, found, reloaded)}
+    started = {**({} if whole else request.started), **stale.seen(request, situation, found, reloaded)}
     data = {
         "format": _FORMAT,
         "key": _of(request.memory.key),

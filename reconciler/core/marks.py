@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from reconciler.core.address import Address
 from reconciler.core.changes import Document
@@ -14,8 +14,10 @@ from reconciler.core.kind import Kind, Runs
 SAME, OTHER = "same", "other"
 """In the place of a mark, where only the host can make one (a snapshot): what comparing it came to.
 
-`other:` and a plain digest: it is another one now, and was that of what the ledger says we wrote.
+`other:` and a plain digest, or `absent`: it is another one now, and was that.
 """
+
+ABSENT, PLAIN = "absent", "sha256:"
 
 LARGEST = 1 << 20
 """Bytes of a file that is read to be compared; of a larger one size and time stand for the content."""
@@ -42,27 +44,58 @@ def settings_mark(kind: Kind, document: Document | None, key: bytes) -> str:
 def mark(view: HostView, path: str, key: bytes) -> str | None:
     """Stands for the content of what a path leads to: a file, all that is in a directory, what matches a pattern. None: not known.
 
-    Keyed: in an environment file there may be a short secret. By which way a file is reached does not count.
+    By which way a file is reached does not count. The mark of a single file is its plain digest: see `to_remember`.
     """
     try:
         found = config_files(view, path)
         if found.blind:
             return f"blind:{found.mark}"
         if not found.files and found.single:
-            return "absent"
+            return ABSENT
         budget, marks = LARGEST_TREE, {}
         for name, (real, entry) in sorted(found.files.items()):
             compares = entry.size <= (LARGEST if found.single else min(LARGEST, budget))
             budget -= entry.size if compares else 0
-            marks[name] = content_mark(digest(view.read(real)), key) if compares else f"size:{entry.size}:{entry.mtime_ns}"
-        return next(iter(marks.values())) if found.single else keyed_digest(canonical(marks), key)
+            marks[name] = digest(view.read(real)) if compares else f"size:{entry.size}:{entry.mtime_ns}"
+        if found.single:
+            return next(iter(marks.values()))
+        return keyed_digest(canonical({name: keyed(plain, key) for name, plain in marks.items()}), key)
     except (HostError, FileNotFoundError):
         return None
 
 
-def content_mark(plain: str, key: bytes) -> str:
-    """The mark of a single file, from the plain digest of its content."""
-    return keyed_digest(plain.encode(), key)
+def keyed(known: str, key: bytes) -> str:
+    """A mark as it may be kept of any file: of content only a keyed digest, for in an environment file there may be a short secret."""
+    return keyed_digest(known.encode(), key) if known.startswith(PLAIN) else known
+
+
+def to_remember(view: HostView, path: str, known: str, key: bytes, secret: Collection[str]) -> str:
+    """A mark as it is written down: the digest of a file that everybody can read stays plain, so that a snapshot may tell it.
+
+    `secret` are paths of files that are `sensitive`.
+    """
+    if not known.startswith(PLAIN):
+        return known
+    try:
+        real = next(iter(config_files(view, path).files.values()))[0]
+        told = real not in secret and path not in secret and readable_by_all(lambda at: _mode(view, at), real)
+    except (HostError, StopIteration):
+        told = False
+    return known if told else keyed(known, key)
+
+
+def _mode(view: HostView, path: str) -> str:
+    entry = view.entry(path)
+    return entry.mode if entry is not None else ""
+
+
+def readable_by_all(mode: Callable[[str], str], path: str) -> bool:
+    """Whether every account could read a file, by the modes of the file and of the directories above it."""
+    bits = int(mode(path) or "0", 8) & 0o004
+    while bits and path != "/":
+        path = path.rpartition("/")[0] or "/"
+        bits = int(mode(path) or "0", 8) & 0o001
+    return bool(bits)
 
 
 def is_verdict(known: str) -> bool:
@@ -95,11 +128,11 @@ def moments(view: HostView, path: str) -> list[tuple[int, int]]:
     return [(0 if entry.type is FileType.DIRECTORY else entry.mtime_ns, changed_ns(entry)) for entry in entries]
 
 
-def compared(known: str, now: str | None) -> bool | None:
-    """Whether it is what it was; None: nobody can tell."""
+def compared(known: str, now: str | None, key: bytes) -> bool | None:
+    """Whether it is what it was, by what was remembered, keyed or plain, and its mark now. None: nobody can tell."""
     if is_verdict(known):
         return known == SAME
-    return None if now is None else known == now
+    return None if now is None else known == now or keyed(known, key) == keyed(now, key)
 
 
 def stamps(view: HostView, runs: Runs) -> dict[str, int]:

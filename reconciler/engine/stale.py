@@ -28,14 +28,15 @@ from reconciler.core.marks import (
     changed_ns,
     compared,
     concerned,
-    content_mark,
     entry_of,
     is_verdict,
+    keyed,
     mark,
     moments,
     settings_key,
     settings_mark,
     stamps,
+    to_remember,
 )
 from reconciler.core.state import OwedRow, Started
 from reconciler.core.values import frozen
@@ -80,7 +81,7 @@ def _process(request: Request, situation: Situation, part: Part, runs: Runs, inv
         before, same = remembered.get(path, ""), None
         if before:
             marks[path] = mark(request.view, path, key) if not is_verdict(before) else before
-            same = compared(before, marks[path])
+            same = compared(before, marks[path], key)
         if invocation and (same is False if exact and before else times.written_since(path, same=same)):
             older.append(path)
     name = settings_key(part.address)
@@ -88,7 +89,7 @@ def _process(request: Request, situation: Situation, part: Part, runs: Runs, inv
     kind = request.kinds[part.address.kind]
     marks[name] = settings_mark(kind, observed.document, key) if not is_verdict(before) else before
     unwritten = settings_mark(kind, None, key) if exact else ""
-    if invocation and (not compared(before or unwritten, marks[name]) if exact else times.defined_since(runs.defined[:1])):
+    if invocation and (not compared(before or unwritten, marks[name], key) if exact else times.defined_since(runs.defined[:1])):
         older.append(name)
     unseen = {path: why for path in runs.files if (why := blind(request.view, path))} if invocation else {}
     return Process(part, observed, runs, invocation, marks, tuple(older), unseen)
@@ -137,9 +138,10 @@ def unlike(request: Request, part: Part, paths: Collection[str], written: Mappin
 
 def _was_started_with(request: Request, path: str, known: str | None, content: bytes) -> bool:
     """Whether a remembered mark is that of a content. A snapshot only tells of what is there; who plans from it says what is not known."""
+    plain = digest(content)
     if known == SAME:
-        return request.view.digest(path) == digest(content)
-    return known in (f"{OTHER}:{digest(content)}", content_mark(digest(content), request.memory.key))
+        return request.view.entry(path) is not None and request.view.digest(path) == plain
+    return known in (plain, f"{OTHER}:{plain}", keyed(plain, request.memory.key))
 
 
 # ---------------------------------------------------------------------------------------------------- what follows
@@ -206,19 +208,29 @@ def unseen(found: Iterable[Process]) -> Iterator[Diagnostic]:
 # ---------------------------------------------------------------------------------------------------- what is remembered
 
 
-def seen(request: Request, found: Iterable[Process], reloaded: Collection[str] = ()) -> dict[str, Started]:
+def seen(request: Request, situation: Situation, found: Iterable[Process], reloaded: Collection[str] = ()) -> dict[str, Started]:
     """What is to be remembered now. Of what a process has older, what was remembered stays. `reloaded` have read what a reload reads."""
-    return {one.runs.unit: _seen(request, one, one.runs.unit in reloaded) for one in found}
+    secret = _secret_paths(request, situation)
+    return {one.runs.unit: _seen(request, one, one.runs.unit in reloaded, secret) for one in found}
 
 
-def _seen(request: Request, one: Process, reloaded: bool) -> Started:
-    known = request.started.get(one.runs.unit, Started())
+def _secret_paths(request: Request, situation: Situation) -> frozenset[str]:
+    """Paths of all that is `sensitive`, by the spec or by what was applied before."""
+    addresses = {address for address, part in situation.parts.items() if part.sensitive}
+    addresses |= {address for address, row in request.memory.rows.items() if row.sensitive and address.kind in request.kinds}
+    return frozenset(path for address in addresses for path in request.kinds[address.kind].paths(address))
+
+
+def _seen(request: Request, one: Process, reloaded: bool, secret: Collection[str]) -> Started:
+    known, view, key = request.started.get(one.runs.unit, Started()), request.view, request.memory.key
     before = known.marks if known.invocation == one.invocation else {}
     done = {path for path in one.older if not _still(request, one, path, reloaded)}
-    marks = {path: mark(request.view, path, request.memory.key) for path in one.runs.files if path not in one.marks} | dict(one.marks)
+    marks = {path: mark(view, path, key) for path in one.runs.files if path not in one.marks} | dict(one.marks)
     now = {path: found for path, found in marks.items() if found is not None and (path not in one.older or path in done)}
+    now = {path: to_remember(view, path, found, key, secret) for path, found in now.items()}
     kept = {path: before[path] for path in one.older if path not in done and path in before}
-    return Started(one.invocation, {**kept, **now}, stamps(request.view, one.runs))
+    kept |= {path: keyed(found, key) for path, found in kept.items() if path in secret}
+    return Started(one.invocation, {**kept, **now}, stamps(view, one.runs))
 
 
 def _still(request: Request, one: Process, path: str, reloaded: bool) -> bool:
@@ -240,7 +252,7 @@ def unchanged(view: HostView, started: Mapping[str, Started], key: bytes) -> boo
     for unit, one in started.items():
         if states[unit].invocation != one.invocation:
             return False
-        if any(not compared(known, mark(view, path, key)) for path, known in one.marks.items() if not path.startswith("=")):
+        if any(not compared(known, mark(view, path, key), key) for path, known in one.marks.items() if not path.startswith("=")):
             return False
         entries = ((known, entry_of(view, path)) for path, known in one.stamps.items())
         if any(known != (changed_ns(entry) if entry is not None else 0) for known, entry in entries):

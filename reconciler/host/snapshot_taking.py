@@ -143,15 +143,14 @@ class _Taker:
     def started(self, known: Mapping[str, Started]) -> dict[str, Any]:
         """What is remembered of processes, as far as it may be told: of each file whether it is the same. Its digest stays here."""
         now = {marks.settings_key(address): self._settings(address, document) for address, document in self._documents.items()}
-
-        written = self._written()
+        written, secret = self._written(), self._paths(secret=True)
 
         def verdict(path: str, remembered: str) -> str:
             found = now.get(path) if path.startswith("=") else marks.mark(self._host, path, self._key)
-            if found == remembered:
+            if marks.compared(remembered, found, self._key):
                 return marks.SAME
-            wrote = written.get(path, "")
-            return f"{marks.OTHER}:{wrote}" if wrote and marks.content_mark(wrote, self._key) == remembered else marks.OTHER
+            told = remembered if path not in secret and remembered.startswith((marks.PLAIN, marks.ABSENT)) else written.get(path, "")
+            return f"{marks.OTHER}:{told}" if told and marks.compared(remembered, told, self._key) else marks.OTHER
 
         for one in known.values():
             for path in (*one.marks, *one.stamps):
@@ -336,13 +335,7 @@ class _Taker:
 
     def _is_open(self, path: str) -> bool:
         """Whether every account could read it."""
-        if not _mode(self.recorder.paths[path]) & 0o004:
-            return False
-        while path != "/":
-            path = path.rpartition("/")[0] or "/"
-            if not _mode(self.recorder.paths.get(path)) & 0o001:
-                return False
-        return True
+        return marks.readable_by_all(lambda at: str((self.recorder.paths.get(at) or {}).get("mode", "")), path)
 
 
 def _text(content: bytes) -> str | None:
@@ -350,10 +343,6 @@ def _text(content: bytes) -> str | None:
         return content.decode("utf-8")
     except UnicodeDecodeError:
         return None
-
-
-def _mode(said: Mapping[str, Any] | None) -> int:
-    return int((said or {}).get("mode", "0"), 8)
 
 
 def _names_secret(data: Any, name: str = "") -> bool:

@@ -71,7 +71,7 @@ _STARTED = _object(
         "invocation": _TEXT,
         "marks": _said(
             "By path, and by address of a unit's settings: whether it is what the process was started with.",
-            {"type": "object", "additionalProperties": {"type": "string", "pattern": "^(same|other(:sha256:[0-9a-f]{64})?)$"}},
+            {"type": "object", "additionalProperties": {"type": "string", "pattern": "^(same|other(:(absent|sha256:[0-9a-f]{64}))?)$"}},
         ),
         "stamps": _said("When unit files were written, by path; 0: not there.", {"type": "object", "additionalProperties": _NUMBER}),
     }

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from reconciler.core.address import Address
+from reconciler.core.digest import digest
 from reconciler.core.host import Entry, FileType, UnitState
-from reconciler.core.marks import INVOCATIONS, LARGEST, RELOADED, changed_ns, mark, settings_key
-from reconciler.core.state import Memory, Started
+from reconciler.core.marks import INVOCATIONS, LARGEST, RELOADED, changed_ns, compared, keyed, mark, settings_key, to_remember
+from reconciler.core.state import LedgerRow, Memory, Started
 from reconciler.engine import stale
 from reconciler.engine.situation import Request, survey
 from reconciler.host.simulated import Said, SimulatedHost
@@ -64,7 +66,7 @@ def situation(times: Mapping[str, Times], started: Mapping[str, Started], conten
 def remembered(invocation: str, content: str = "A=1\n") -> dict[str, Started]:
     """What an apply noted of a process that had this content."""
     request, found = situation({}, {}, content)
-    (one,) = stale.seen(request, stale.processes(request, found)).values()
+    (one,) = stale.seen(request, found, stale.processes(request, found)).values()
     return {NAME: replace(one, invocation=invocation)}
 
 
@@ -117,7 +119,7 @@ def test_a_unit_file_that_is_written_again_needs_a_reload_only() -> None:
     """The same process with the same settings: systemd is told, once, and nobody is restarted."""
     times, noted = {UNIT: NEW}, remembered("second")
     request, found = situation(times, noted)
-    after = stale.seen(request, stale.processes(request, found))
+    after = stale.seen(request, found, stale.processes(request, found))
 
     assert ["daemon-reload"] == due(times, noted)
     assert [] == due(times, after)
@@ -128,7 +130,7 @@ def test_what_is_older_stays_older_whatever_else_is_noted() -> None:
     """An apply that may not restart keeps what the process was started with, until it is put back or the process is another."""
     noted = remembered("second")
     request, found = situation({FILE: NEW}, noted, "A=2\n")
-    after = stale.seen(request, stale.processes(request, found))
+    after = stale.seen(request, found, stale.processes(request, found))
 
     assert noted[NAME].marks[FILE] == after[NAME].marks[FILE]
     assert stale.is_open(request, stale.processes(request, found))
@@ -149,10 +151,45 @@ def test_settings_that_only_a_start_puts_into_force_are_compared() -> None:
 
 
 def test_large_files_are_not_read() -> None:
-    """Size and time stand for the content of a file of more than a megabyte; a secret of a few bytes cannot be guessed from its mark."""
+    """Size and time stand for the content of a file of more than a megabyte."""
     host = Timed(SimulatedHost.of({"/large": "x" * (LARGEST + 1), "/small": "x"}), {"/large": (7, 8)})
 
     assert f"size:{LARGEST + 1}:7" == mark(host, "/large", KEY)
-    assert mark(host, "/small", KEY) != mark(host, "/small", b"another key")
+    assert digest(b"x") == mark(host, "/small", KEY)
     assert "absent" == mark(host, "/nothing", KEY)
     assert 8 == changed_ns(host.entry("/large") or Entry(FileType.FILE, "", "", ""))
+
+
+@pytest.mark.parametrize(
+    ("mode", "above", "secret", "plain"),
+    [
+        ("0644", "0755", (), True),
+        ("0604", "0701", (), True),
+        ("0640", "0755", (), False),
+        ("0644", "0750", (), False),
+        ("0644", "0755", ("/etc/app/x.conf",), False),
+    ],
+)
+def test_only_what_everybody_can_read_is_remembered_plainly(mode: str, above: str, secret: tuple[str, ...], plain: bool) -> None:
+    """The digest of any other file is keyed, for a short secret could be guessed from it; both compare with the file as it is."""
+    path = "/etc/app/x.conf"
+    said: dict[str, Said] = {path: {"content": "x", "mode": mode}, "/etc/app": {"type": "directory", "mode": above}}
+    host = SimulatedHost.of(said)
+    noted = to_remember(host, path, mark(host, path, KEY) or "", KEY, secret)
+
+    assert plain is (noted == digest(b"x"))
+    assert compared(noted, mark(host, path, KEY), KEY)
+    assert not compared(noted, digest(b"y"), KEY)
+
+
+def test_an_older_process_of_a_file_that_is_secret_now_is_remembered_by_key() -> None:
+    """The file was readable for everybody when the process was started, and is declared `sensitive` since."""
+    noted = {NAME: replace(remembered("second")[NAME], marks={FILE: digest(b"A=0")})}
+    request, found = situation({}, noted)
+    row = LedgerRow(Address("files", FILE), {}, sensitive=True)
+    secret = replace(request, memory=replace(request.memory, rows={Address("files", FILE): row}))
+    before = stale.seen(request, found, stale.processes(request, found))[NAME].marks[FILE]
+    after = stale.seen(secret, found, stale.processes(secret, found))[NAME].marks[FILE]
+
+    assert digest(b"A=0") == before
+    assert keyed(digest(b"A=0"), KEY) == after

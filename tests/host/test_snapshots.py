@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from reconciler.core.digest import digest
 from tests.cli.command import Done, fresh
 from tests.host.booted import BootedHost
 
@@ -105,24 +106,32 @@ def document(text: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("spec", [FIRST, LATER, LESS], ids=["same", "later", "less"])
 def test_the_plan_made_elsewhere_is_that_of_the_host(booted: BootedHost, spec: str, tmp_path: Path) -> None:
-    """With every kind, drift, a stopped service and a key that somebody added: the same plan to the letter.
-
-    Of a process that is older than the last apply, and whose file is written, only the host knows whether it has just that.
-    """
+    """With every kind, an owed restart, drift, a stopped service and a key that somebody added: the same plan to the letter."""
     apply(booted, FIRST)
     apply(booted, FIRST.replace("port: 8000", "port: 8001"))
-    older = document(elsewhere(booted, spec, tmp_path).out)
-    booted.run("systemctl", "restart", "ml-training.service")
+    owed = [row["unit"] for row in json.loads(booted.reconciler("status", "--json").stdout)["owed"]]
     booted.run("systemctl", "stop", "ml-batch.service")
     booted.run("sh", "-c", "echo '# by hand' >> /etc/ml.conf; echo 'ExecReload=/bin/true' >> /etc/systemd/system/ml-api.service")
     booted.run("sh", "-c", f"echo '{OTHER}' >> /home/alice/.ssh/authorized_keys")
     there = on_the_host(booted, spec)
     here = elsewhere(booted, spec, tmp_path)
 
-    assert ["what /etc/ml.conf was when ml-training.service was started"] == older["unknown"]
+    assert ["ml-training.service"] == owed
     assert there["complete"]
     assert there == document(here.out)
     assert 500_000 > (tmp_path / "s.json").stat().st_size
+
+
+def test_a_secret_that_an_older_process_has_is_not_told(booted: BootedHost, tmp_path: Path) -> None:
+    """Its file is not readable for everybody: the plan that writes it says that only the host knows whether a restart is needed."""
+    private = FIRST.replace('"0644"}\nservices', '"0640"}\nservices')
+    apply(booted, private)
+    apply(booted, private.replace("port: 8000", "port: 8001"))
+    here = document(elsewhere(booted, private.replace("port: 8000", "port: 9000"), tmp_path).out)
+
+    assert private != FIRST
+    assert ["what /etc/ml.conf was when ml-training.service was started"] == here["unknown"]
+    assert digest(b"port: 8000\n") not in (tmp_path / "s.json").read_text()
 
 
 def test_the_first_plan_of_a_host_can_be_made_elsewhere(booted: BootedHost, tmp_path: Path) -> None:
