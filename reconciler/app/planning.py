@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from reconciler._version import __version__
 from reconciler.app.lockout import Tried, lockout
 from reconciler.app.processes import read_started
+from reconciler.app.revisions import order_of, revision
 from reconciler.app.specs import Loaded
 from reconciler.core.actions import WriteFile
 from reconciler.core.address import Address
@@ -19,12 +20,12 @@ from reconciler.core.host import HostError, HostView
 from reconciler.core.kind import Kinds
 from reconciler.core.marks import OTHER
 from reconciler.core.plan import Plan
-from reconciler.core.spec import SourceReader
 from reconciler.core.state import Memory, Started
 from reconciler.core.values import frozen
 from reconciler.engine.inside import Inside, nowhere
 from reconciler.engine.situation import Request, Situation
 from reconciler.host.environment import nanoseconds, now, throwaway_key
+from reconciler.host.git import Order
 from reconciler.host.hosts import machine_id, open_host, state_directory, static_hostname
 from reconciler.host.inside import bond
 from reconciler.host.live import LiveHost
@@ -140,7 +141,7 @@ def plan_host(loaded: Loaded, options: PlanOptions, host: Host | SnapshotView | 
         memory = memory or read_memory(options.state_directory, machine_id(host))
         memory = memory if memory.key else replace(memory, key=throwaway_key())
         request = Request(
-            loaded.spec,
+            replace(loaded.spec, commit=revision(loaded.reader)),
             options.kinds or discover(),
             host,
             memory,
@@ -162,9 +163,8 @@ def plan_host(loaded: Loaded, options: PlanOptions, host: Host | SnapshotView | 
         _look_twice_after_a_failure(host, memory)
         plan, situation = make_plan(request, tried.simulator)
         declared = frozenset(found.address for found in loaded.spec.resources)
-        context = Context(
-            static_hostname(host), declared, is_older_commit(loaded.reader, loaded.spec.commit, memory), options.allow, options.unprotect
-        )
+        order = order_of(loaded.reader, memory)
+        context = Context(static_hostname(host), declared, order is Order.OLDER, order is Order.APART, options.allow, options.unprotect)
     except HostError as problem:
         return Planned((*loaded.diagnostics, error(problem.summary, problem.detail)))
     locked_out, unknown = lockout(plan.steps, host, context.hostname or plan.host, tried, options.allow)
@@ -249,16 +249,6 @@ def _lost(request: Request) -> list[Diagnostic]:
         'The address of a file is written files["/etc/x"], with quotes that the shell must not take.'
     )
     return [error("no such resource", detail.format(text)) for text in chosen if text not in known]
-
-
-def is_older_commit(reader: SourceReader | None, commit: str, memory: Memory) -> bool | None:
-    """Whether the commit is an ancestor of the one that was applied last; None where that cannot be known."""
-    repository = getattr(reader, "root", "")
-    if not commit or not memory.commit or commit == memory.commit or not repository:
-        return None
-    from reconciler.host.git import is_older  # starts git
-
-    return is_older(repository, commit, memory.commit)
 
 
 def basis(planned: Planned, now: str = "") -> Mapping[str, Any]:

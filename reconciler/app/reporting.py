@@ -7,7 +7,6 @@ from typing import Any
 
 from reconciler.app.applying import Applied
 from reconciler.app.journalling import drifting
-from reconciler.app.specs import Loaded
 from reconciler.core.changes import Change
 from reconciler.core.diagnostic import Diagnostic, errors
 from reconciler.core.host import HostError
@@ -24,13 +23,13 @@ from reconciler.render.result import counts, final_line
 _ACTIONS = {"add": "create", "change": "update", "destroy": "delete", "forget": "forget"}
 
 
-def report_apply(applied: Applied, code: int, loaded: Loaded) -> list[str]:
+def report_apply(applied: Applied, code: int) -> list[str]:
     """After an apply that was asked to report; what did not work."""
     result, plan = applied.result, applied.planned.plan
     if applied.busy:
         return []
     ended = now()
-    figures: dict[str, Any] = {"last_apply": ended}
+    figures: dict[str, Any] = {"last_apply": ended, "spec": plan.spec_commit if plan is not None else ""}
     done: frozenset[Any] = frozenset()
     changes = {}
     if result is not None:
@@ -39,7 +38,7 @@ def report_apply(applied: Applied, code: int, loaded: Loaded) -> list[str]:
         changes = {action: counts(result)[word] for word, action in _ACTIONS.items()}
     bad = code not in (0, 2)
     if not bad:
-        figures |= {"last_success": ended, "commit": loaded.spec.commit if loaded.spec else ""}
+        figures |= {"last_success": ended, "commit": plan.spec_commit if plan is not None else ""}
     standings = {report.APPLY: Standing(bad, *_how(applied, bad=bad))}
     if plan is not None and result is not None and not bad:
         # What an apply could not do is no drift, and whether there was some beside it the next check tells.

@@ -13,15 +13,18 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from reconciler.app.planning import Planned, PlanOptions, is_older_commit
+from reconciler.app.planning import Planned, PlanOptions
 from reconciler.app.processes import runs_as_started
+from reconciler.app.revisions import order_of, revision
 from reconciler.app.specs import Loaded, SpecChoice, default_spec
 from reconciler.core.address import Address
 from reconciler.core.host import HostError, HostView
 from reconciler.core.plan import Plan
+from reconciler.core.revision import commit_of
 from reconciler.core.spec import SourceError, SourceReader
 from reconciler.core.state import LedgerRow, Memory
 from reconciler.engine.situation import concealed
+from reconciler.host.git import Order
 from reconciler.host.hosts import machine_id, open_host, state_directory, static_hostname
 from reconciler.host.program import program_digest
 from reconciler.host.readers import open_reader
@@ -34,7 +37,7 @@ if TYPE_CHECKING:
     from reconciler.engine.situation import Situation
 
 _FORMAT = 1
-_KEYS = frozenset({"format", "program", "lineage", "serial", "host", "spec", "files", "running", "whole"})
+_KEYS = frozenset({"format", "program", "lineage", "serial", "host", "spec", "commit", "files", "running", "whole"})
 
 
 def settled_plan(choice: SpecChoice, options: PlanOptions) -> Planned | None:
@@ -66,9 +69,11 @@ def _planned(record: Mapping[str, Any], path: str, choice: SpecChoice, options: 
         return None
     if not _as_remembered(memory, host, record["whole"]) or not runs_as_started(state_directory(options.root), memory, host):
         return None
-    if is_older_commit(reader, reader.commit, memory):
+    if order_of(reader, memory) is Order.OLDER:
         return None
-    return Planned((), Plan(record["host"], record["spec"], reader.commit, memory=memory), host=host)
+    # Whether a commit holds these bytes is asked once, not at each plan.
+    name = record["commit"] if commit_of(record["commit"]) == reader.commit else revision(reader)
+    return Planned((), Plan(record["host"], record["spec"], name, memory=memory), host=host)
 
 
 def _record(root: str | None) -> Mapping[str, Any] | None:
@@ -143,6 +148,7 @@ def note_settled(loaded: Loaded, options: PlanOptions, planned: Planned) -> None
         "serial": memory.serial,
         "host": spec.host,
         "spec": spec.digest,
+        "commit": request.spec.commit,
         "files": list(spec.files),
         "running": request.view.running,
         "whole": {name: request.kinds[name].whole for name in sorted({address.kind for address in memory.rows})},

@@ -9,6 +9,7 @@ from typing import Any
 
 from reconciler.core.actions import Unit
 from reconciler.core.host import FileType, HostError, Saved
+from reconciler.core.revision import as_data, commit_of, is_marked
 from reconciler.host.documents import read_document
 from reconciler.host.hosts import state_directory
 from reconciler.host.installation import lock_holder
@@ -105,7 +106,10 @@ def _as_it_is(run: dict[str, Any], *, alive: bool) -> dict[str, Any]:
 
 def public_run(run: dict[str, Any] | None) -> dict[str, Any] | None:
     """A run without what only a rollback needs."""
-    return run and {name: value for name, value in run.items() if name not in ("ledger", "before")}
+    if run is None:
+        return None
+    shown = {name: value for name, value in run.items() if name not in ("ledger", "before")}
+    return shown | {"commit": commit_of(run["commit"]), "dirty": is_marked(run["commit"])}
 
 
 def _summary(run: dict[str, Any]) -> dict[str, Any]:
@@ -120,7 +124,7 @@ def _summary(run: dict[str, Any]) -> dict[str, Any]:
         "seconds": max(run["ended"] - run["started"], 0) if known else None,
         "counts": dict(sorted(said.items())),
         "host": run["host"],
-        "commit": run["commit"] or None,
+        **as_data(run["commit"]),
         "spec_digest": run["spec_digest"] or None,
         "version": run["tool"],
         "by": run.get("by") or None,

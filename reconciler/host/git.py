@@ -6,8 +6,11 @@ and submodules are refused, and no filter runs (cat-file gives the bytes as comm
 
 from __future__ import annotations
 
+import hashlib
 import os
 import weakref
+from collections.abc import Mapping
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Self
 
 from reconciler.core.patterns import Late
@@ -51,7 +54,7 @@ class GitReader:
         if path.startswith("/") or self.entry.startswith("..") or self.entry == ".":
             raise SourceError(f"{path}: write the path of the spec from the top of the repository")
         self._objects = _Objects(repo)
-        self._trees: dict[str, dict[bytes, tuple[str, str]]] = {}
+        self._tree = _Tree(self._objects, self.commit)
 
     def __enter__(self) -> Self:
         return self
@@ -65,12 +68,10 @@ class GitReader:
 
     def read(self, name: str) -> bytes:
         """The committed bytes of one file. Raises SourceError."""
-        mode, found = "40000", f"{self.commit}^{{tree}}"
-        for part in name.split("/"):
-            entry = self._tree(found).get(os.fsencode(part)) if mode == "40000" else None
-            if entry is None:
-                raise SourceError(f"{name} does not exist in commit {self.commit[:12]}")
-            mode, found = entry
+        entry = self._tree.entry(name)
+        if entry is None:
+            raise SourceError(f"{name} does not exist in commit {self.commit[:12]}")
+        mode, found = entry
         if mode in _REFUSED:
             raise SourceError(f"{name} is {_REFUSED[mode]} in commit {self.commit[:12]}; a spec reads regular files only")
         return self._objects.get(found, name)
@@ -79,18 +80,60 @@ class GitReader:
         """The path in the repository."""
         return name
 
-    def _tree(self, name: str) -> dict[bytes, tuple[str, str]]:
+
+class _Tree:
+    """The names in the tree of a commit, whose full id is given."""
+
+    def __init__(self, objects: _Objects, commit: str) -> None:
+        self._objects, self._commit = objects, commit
+        self._read: dict[str, dict[bytes, tuple[str, str]]] = {}
+
+    def entry(self, name: str) -> tuple[str, str] | None:
+        """Mode and id of what has this name; None where there is nothing. Raises SourceError."""
+        mode, found = "40000", f"{self._commit}^{{tree}}"
+        for part in name.split("/"):
+            entry = self._entries(found).get(os.fsencode(part)) if mode == "40000" else None
+            if entry is None:
+                return None
+            mode, found = entry
+        return mode, found
+
+    def has(self, name: str, content: bytes) -> bool:
+        """Whether it has a regular file of this name with these bytes; the file itself is not read. Raises SourceError."""
+        mode, found = self.entry(name) or ("", "")
+        return mode.startswith("100") and found == _blob_id(content, len(self._commit))
+
+    def _entries(self, name: str) -> dict[bytes, tuple[str, str]]:
         """Mode and id of each entry of a tree object (git-mktree(1) has the modes; the form is `MODE NAME NUL ID`)."""
-        if name not in self._trees:
-            data, width = self._objects.get(name, "a directory"), len(self.commit) // 2
+        if name not in self._read:
+            data, width = self._objects.get(name, "a directory"), len(self._commit) // 2
             entries, at = {}, 0
             while at < len(data):
                 space = data.index(b" ", at)
                 end = data.index(b"\0", space)
                 entries[data[space + 1 : end]] = data[at:space].decode(), data[end + 1 : end + 1 + width].hex()
                 at = end + 1 + width
-            self._trees[name] = entries
-        return self._trees[name]
+            self._read[name] = entries
+        return self._read[name]
+
+
+def _blob_id(content: bytes, length: int) -> str:
+    """The id that Git gives a file of these bytes where ids have this length (gitformat-hash-function-transition(7))."""
+    digest = hashlib.new("sha256" if length == 64 else "sha1", b"blob %d\0" % len(content), usedforsecurity=False)
+    digest.update(content)
+    return digest.hexdigest()
+
+
+def is_committed(repo: str | os.PathLike[str], commit: str, contents: Mapping[str, bytes]) -> bool | None:
+    """Whether a commit, given by its full id, has all these files as they are; None when git cannot tell. One process is started."""
+    objects = _Objects(repo)
+    try:
+        tree = _Tree(objects, commit)
+        return all(tree.has(name, content) for name, content in contents.items())
+    except SourceError:
+        return None
+    finally:
+        objects.close()
 
 
 class _Objects:
@@ -171,21 +214,32 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def is_older(repo: str | os.PathLike[str], candidate: str, than: str) -> bool | None:
-    """Whether commit `candidate` is a strict ancestor of commit `than`, both full ids; None when git or a shallow history cannot tell."""
+class Order(Enum):
+    """How a commit stands to another one."""
+
+    NEWER = auto()
+    """It is the other one or descends from it."""
+    OLDER = auto()
+    """The other one descends from it."""
+    APART = auto()
+    """Neither descends from the other, or the repository does not have the other one."""
+
+
+def order(repo: str | os.PathLike[str], candidate: str, than: str) -> Order | None:
+    """How commit `candidate` stands to commit `than`, both full ids; None when git or a shallow history cannot tell."""
     if not _ID.fullmatch(candidate) or not _ID.fullmatch(than):
         return None
     try:
-        if candidate == than:
-            return False if _ask(repo, "cat-file", "-e", f"{than}^{{commit}}")[0] == 0 else None
-        code, _ = _ask(repo, "merge-base", "--is-ancestor", candidate, than)
-        if code == 0:
-            return True
-        if code != 1 or _ask(repo, "rev-parse", "--is-shallow-repository") != (0, "false"):
-            return None
+        newer, _ = _ask(repo, "merge-base", "--is-ancestor", than, candidate)
+        if newer == 0:
+            return Order.NEWER
+        older = newer == 1 and _ask(repo, "merge-base", "--is-ancestor", candidate, than)[0] == 0
+        if older:
+            return Order.OLDER
+        whole = _ask(repo, "rev-parse", "--is-shallow-repository") == (0, "false")
+        return Order.APART if whole and _ask(repo, "cat-file", "-e", f"{candidate}^{{commit}}")[0] == 0 else None
     except SourceError:
         return None
-    return False
 
 
 def _commit(repo: str | os.PathLike[str], revision: str) -> str:

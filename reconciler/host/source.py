@@ -10,9 +10,9 @@ from contextlib import contextmanager
 
 from reconciler.core.spec import SourceError
 from reconciler.host import git_head
-from reconciler.host.git import GitReader, is_older
+from reconciler.host.git import GitReader
 
-__all__ = ["DirectoryReader", "GitReader", "StdinReader", "is_older"]
+__all__ = ["DirectoryReader", "GitReader", "StdinReader"]
 
 MAX_BYTES = 32 * 1024 * 1024
 """What one file of a spec may have."""
@@ -33,7 +33,7 @@ class DirectoryReader:
 
     The root is `root`, or the nearest directory above the spec that has a `.git`, or the spec's own directory. Nothing outside the root is
     read, not through a link either; a file that is itself a link, a FIFO or a device is refused. `commit` is what HEAD names; the files may
-    differ from it. Raises SourceError when the spec is not below `root`.
+    differ from it: `contents` has what was read of each. Raises SourceError when the spec is not below `root`.
     """
 
     def __init__(self, spec_path: str | os.PathLike[str], root: str | os.PathLike[str] | None = None) -> None:
@@ -48,6 +48,7 @@ class DirectoryReader:
         self.entry = os.path.relpath(os.path.join(folder, base), self._root)
         self.root = self._root
         self.commit = git_head.commit_of(self._root)
+        self.contents: dict[str, bytes] = {}
 
     def read(self, name: str) -> bytes:
         """The bytes of one file. Raises SourceError."""
@@ -58,7 +59,7 @@ class DirectoryReader:
             if not _inside(real, self._root):
                 raise SourceError(f"{shown} leads outside {self._root} through a link; keep the files of a spec in one tree")
             with _directory(self._root, os.path.relpath(real, self._root)) as parent:
-                return _content(parent, base, shown)
+                return self.contents.setdefault(name, _content(parent, base, shown))
         except OSError as exc:
             words = _WHY.get(exc.errno or 0, "{name} cannot be read: {why}")
             raise SourceError(words.format(name=shown, why=os.strerror(exc.errno or 0))) from exc

@@ -83,7 +83,7 @@ def report(news: News, chosen: Settings, directory: str, host: str, now: int) ->
                 problems.append(str(problem))
         told = {_name(target): dict(known["told"].get(_name(target), {})) for target in chosen.notify}
         for target in chosen.notify:
-            problems += _tell(target, told[_name(target)], known["standings"], host, now)
+            problems += _tell(target, told[_name(target)], known, host, now)
         if told != known["told"]:
             write_report(directory, {**known, "told": told})
     return problems
@@ -106,13 +106,14 @@ def _merged(before: Mapping[str, Any], news: News, now: int) -> dict[str, Any]:
     return {"format": FORMAT, "standings": standings, "figures": {**figures, "changes": changes}, "told": before.get("told", {})}
 
 
-def _tell(target: Mapping[str, Any], told: dict[str, bool], standings: Mapping[str, Any], host: str, now: int) -> list[str]:
-    problems = []
+def _tell(target: Mapping[str, Any], told: dict[str, bool], known: Mapping[str, Any], host: str, now: int) -> list[str]:
+    problems, standings = [], known["standings"]
+    spec = {"commit": known["figures"].get("spec") or None}
     for subject, standing in standings.items():
         if told.get(subject, False) is standing["bad"]:
             continue
         try:
-            deliver(target, _event(subject, standing, host, now))
+            deliver(target, _event(subject, standing, host, now) | spec)
         except HostError as problem:
             problems.append(f"{problem}; the next report tries again")
         else:

@@ -9,6 +9,7 @@ from reconciler.core.address import Address
 from reconciler.core.changes import Change, Origin, Verb
 from reconciler.core.diagnostic import Diagnostic, Severity, Source
 from reconciler.core.plan import Plan
+from reconciler.core.revision import short
 from reconciler.core.values import frozen
 
 SHARE = 0.30
@@ -25,12 +26,14 @@ class Context:
     """What the guards need to know beside the plan.
 
     `hostname` is the static hostname of the host, empty when it has none. `declared` are the resources of the spec. `older` says that
-    the spec's commit is an ancestor of the one last applied (None: not known). `allowed` holds the names given with --allow.
+    the spec's commit is an ancestor of the one last applied (None: not known), `apart` that neither descends from the other.
+    `allowed` holds the names given with --allow.
     """
 
     hostname: str
     declared: Collection[Address]
     older: bool | None = None
+    apart: bool = False
     allowed: Collection[str] = ()
     unprotect: Collection[str] = ()
 
@@ -109,8 +112,22 @@ def _retires(plan: Plan, kind: str) -> bool:
 def older_commit(plan: Plan, context: Context) -> Iterator[Diagnostic]:
     """Going back is done by a revert, which is a newer commit."""
     if context.older:
-        detail = f"The spec is at commit {plan.spec_commit[:12]}, older than {plan.memory.commit[:12]}, which was applied last."
+        detail = f"The spec is at commit {short(plan.spec_commit)}, older than {short(plan.memory.commit)}, which was applied last."
         yield _overridable("older-commit", "older commit than the last applied", detail)
+
+
+def other_branch(plan: Plan, context: Context) -> Iterator[Diagnostic]:
+    """A forced push, or another branch, takes back what was applied from the former one: that is told, with both commits.
+
+    It is no refusal: a branch that was rebased before it was merged is daily work, and a timer would stop at it.
+    """
+    if context.apart and not plan.empty:
+        last = plan.memory.commit
+        detail = (
+            f"The host runs {short(last)}, which the branch of {short(plan.spec_commit)} does not have: "
+            "what only that commit declared is taken back. If that is not meant, bring it into the branch first."
+        )
+        yield Diagnostic(Severity.WARNING, "not a descendant of the commit that was applied last", detail, rule="other-branch")
 
 
 def protected(plan: Plan, context: Context) -> Iterator[Diagnostic]:
@@ -125,7 +142,7 @@ def protected(plan: Plan, context: Context) -> Iterator[Diagnostic]:
             yield _refusal("protected", "protected resource would be destroyed", detail, change)
 
 
-GUARDS: tuple[Guard, ...] = (other_host, empty_spec, many_destroyed, older_commit, protected)
+GUARDS: tuple[Guard, ...] = (other_host, empty_spec, many_destroyed, older_commit, other_branch, protected)
 ALLOWABLE = ("other-host", "empty-spec", "many-destroyed", "older-commit")
 LOCK_OUT = "lock-out"
 """`policy.lockout`, which needs a host to look at: --allow takes it with the name of an account."""
@@ -138,5 +155,5 @@ def is_allowable(text: str) -> bool:
 
 
 def guard(plan: Plan, context: Context) -> list[Diagnostic]:
-    """All refusals of this plan, but for those that were allowed."""
+    """All refusals of this plan but for those that were allowed, and what else is to be known before it is applied."""
     return [found for rule in GUARDS for found in rule(plan, context) if found.rule not in context.allowed]

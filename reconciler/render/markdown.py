@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from reconciler.core.revision import short_of
 from reconciler.render.blocks import action_of, block, is_drift, removals
 from reconciler.render.diagnostics import diagnostics_from_data
 from reconciler.render.markdown_text import capped, code, cut, fenced, folded, host_name, link, marker, size
@@ -107,7 +108,8 @@ def _basis(data: Data, ci: str) -> list[str]:
     kind = {"live": "live host", "offline": "offline tree", "snapshot": "snapshot"}.get(basis["kind"]) or code(str(basis["kind"]))
     taken = f" of {code(str(basis['taken']))}" if basis.get("taken") else ""
     taken += f", {int(basis['age_seconds']) // 60} min old" if "age_seconds" in basis else ""
-    commit = f"commit {code(spec['commit'][:12])}" if spec["commit"] else "no commit"
+    name = short_of(spec)
+    commit = f"commit {code(name)}" if name else "no commit"
     return [*([link("CI run", ci)] if ci else []), f"basis: {kind}{taken}", commit]
 
 

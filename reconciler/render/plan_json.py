@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from reconciler.core import revision
 from reconciler.core.actions import Gate, Step, Unit, UnitVerb, as_data
 from reconciler.core.address import Address
 from reconciler.core.approval import SEAL, seal
@@ -98,7 +99,7 @@ def plan_to_json(  # noqa: PLR0913  # all by keyword
         "tool_version": tool,
         "timestamp": now,
         "host": {"name": plan.host},
-        "spec": {"commit": plan.spec_commit or None, "digest": plan.spec_digest},
+        "spec": {**revision.as_data(plan.spec_commit), "digest": plan.spec_digest},
         "basis": {"state_serial": plan.memory.serial, "state_lineage": plan.memory.lineage} | dict(basis) | _past(plan),
         "applyable": not refused and (pending or any(not step.held for step in plan.steps)),
         "complete": plan.complete,

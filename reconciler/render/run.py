@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from reconciler.core.revision import short_of
 from reconciler.render.term import count, visible
 from reconciler.render.words import action_words, attribute_words
 
@@ -21,7 +22,7 @@ def run_text(run: Mapping[str, Any]) -> str:
         f"  host     {visible(run['host'])}",
         f"  began    {time_text(run['started'])}",
         f"  ended    {time_text(run['ended'])}",
-        f"  spec     {run['commit'][:12] or run['spec_digest'][:19]}",
+        f"  spec     {short_of(run) or run['spec_digest'][:19]}",
         f"  version  {run['tool']}",
         *([f"  by       {visible(by)}"] if (by := by_text(run.get("by"))) else []),
         *([f"  undid    run {run['undoes']}"] if run.get("undoes") else []),
@@ -75,7 +76,7 @@ def history_text(runs: Sequence[Mapping[str, Any]]) -> str:
             f"{run['seconds']} s" if run["seconds"] is not None else "-",
             run["status"] + (f" (undid {run['undoes']})" if run["undoes"] else ""),
             ", ".join(f"{number} {visible(name)}" for name, number in run["counts"].items()) or "-",
-            (run["commit"] or "")[:12] or "-",
+            short_of(run) or "-",
             visible(by_text(run["by"])) or "-",
         )
         for run in runs

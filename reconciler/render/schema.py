@@ -35,6 +35,7 @@ _WAIT: dict[str, Schema] = {
     "then": {"enum": ["rollback", "fail", "warn"]},
 }
 _KEPT = _TEXT | {"description": "What keeps it from being done, where that is not on_change; it stands in `why`, too."}
+_DIRTY = "Whether the commit does not hold the bytes that were read: the work tree was changed since."
 _GATE = _object(_WAIT)
 _NAMED = {
     "address": _TEXT,
@@ -226,7 +227,7 @@ def plan_schema() -> Schema:
             "tool_version": _TEXT,
             "timestamp": {"type": "string", "format": "date-time"},
             "host": _object({"name": _TEXT}),
-            "spec": _object({"commit": _TEXT_OR_NULL, "digest": _TEXT}),
+            "spec": _object({"commit": _TEXT_OR_NULL, "digest": _TEXT}, {"dirty": _FLAG | {"description": _DIRTY}}),
             "basis": _object(
                 {"kind": {"enum": ["live", "offline", "snapshot"]}, "state_serial": _NUMBER, "state_lineage": _TEXT},
                 {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from reconciler.core.revision import short_of
 from reconciler.render.blocks import action_of, block, effect_lines, heading_symbol, is_drift, is_failure, removals
 from reconciler.render.diagnostics import diagnostics_from_data
 from reconciler.render.fields import OUTSIDE
@@ -130,8 +131,8 @@ def _introduction(data: Data, entries: Sequence[Data], paint: Paint) -> list[str
     """Whose plan it is, that nothing was done yet, and the symbols that occur."""
     if not entries and not any(row["now"] for row in data["owed"]):
         return []
-    commit = data["spec"]["commit"]
-    where = [f"commit {visible(commit[:12])}"] if commit else []
+    commit = short_of(data["spec"])
+    where = [f"commit {visible(commit)}"] if commit else []
     where += ["offline tree"] if data["basis"].get("kind") == "offline" else []
     about = f" ({', '.join(where)})" if where else ""
     used = {heading_symbol(entry) for entry in entries}

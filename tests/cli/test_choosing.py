@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator
 
 from tests.cli.command import Done, Tree, run
+from tests.cli.repository import Repository, git
 
 D = "--detailed-exitcode"
 SPEC = """\
@@ -111,43 +110,6 @@ def test_drift_of_what_is_chosen(tree: Tree) -> None:
 # ------------------------------------------------------------------------------------------------ commits
 
 
-def _git(folder: Path, *arguments: str) -> str:
-    identity = {
-        f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in (("NAME", "T"), ("EMAIL", "t@example.org"))
-    }
-    environment = identity | {"PATH": os.defpath, "HOME": "/nonexistent", "GIT_CONFIG_NOSYSTEM": "1"}
-    return subprocess.run(
-        ["git", "-C", str(folder), *arguments], env=environment, capture_output=True, text=True, check=True
-    ).stdout.strip()
-
-
-class Repository:
-    """A repository with the spec in a folder: two commits, and a work tree that is neither."""
-
-    def __init__(self, tree: Tree) -> None:
-        self.folder = tree.base / "repo"
-        self.spec = self.folder / "hosts/h1.yaml"
-        self.folder.mkdir()
-        _git(self.folder, "init", "--quiet")
-        self.first = self.commit(tree, "first")
-        self.second = self.commit(tree, "second")
-        self.write(tree, "dirty")
-
-    def write(self, tree: Tree, text: str) -> None:
-        """Change the work tree: the content and a source file."""
-        tree.spec(
-            f'files:\n  /etc/a: {{content: "{text}\\n", mode: "0644"}}\n  /etc/b: {{source: ../b, mode: "0644"}}\n', "repo/hosts/h1.yaml"
-        )
-        (self.folder / "b").write_text(f"source {text}\n")
-
-    def commit(self, tree: Tree, text: str) -> str:
-        """Write and commit; the full id."""
-        self.write(tree, text)
-        _git(self.folder, "add", ".")
-        _git(self.folder, "commit", "--quiet", "-m", text)
-        return _git(self.folder, "rev-parse", "HEAD")
-
-
 @pytest.fixture
 def repository(tree: Tree) -> Repository:
     """A repository beside the tree."""
@@ -199,7 +161,7 @@ def test_commits_need_a_repository(tree: Tree) -> None:
 def test_mistakes_in_a_commit_name_its_file(tree: Tree, repository: Repository) -> None:
     """The place is the path in the repository."""
     tree.spec("groups: {g: {gid: 0}}\n", "repo/hosts/h1.yaml")
-    _git(repository.folder, "commit", "--quiet", "-am", "bad")
+    git(repository.folder, "commit", "--quiet", "-am", "bad")
     repository.write(tree, "good again")
     done = run("validate", repository.spec, "--commit", "HEAD")
 

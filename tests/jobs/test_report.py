@@ -95,6 +95,17 @@ def test_only_changes_of_state_are_told(state: str, listener: Listener) -> None:
     )
 
 
+def test_the_spec_of_the_apply_is_told(state: str, listener: Listener) -> None:
+    """With the mark of a tree that was not committed; nothing where there is no commit."""
+    for revision in ("", "a13b10d+uncommitted"):
+        news = News({report.APPLY: BAD if revision else Standing(bad=True, summary="no spec")}, {"spec": revision}, run=7)
+        chosen = Settings(notify=(reconcile.target(listener.url),))
+        assert [] == report.report(news, chosen, state, "web1", NOW)
+        tell(state, GOOD, listener.url)
+
+    assert [None, None, "a13b10d+uncommitted", "a13b10d+uncommitted"] == [event["commit"] for event in listener.events]
+
+
 def test_subjects_do_not_hide_each_other(state: str, listener: Listener) -> None:
     """Drift is told while the apply fails, and its end is told though the apply fails still."""
     tell(state, BAD, listener.url)

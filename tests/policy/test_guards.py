@@ -10,6 +10,7 @@ import pytest
 from reconciler.core.changes import Change, Origin, Part, Verb
 from reconciler.core.diagnostic import Source
 from reconciler.core.plan import Plan
+from reconciler.core.revision import UNCOMMITTED
 from reconciler.core.spec import Declared
 from reconciler.core.state import LedgerRow, Memory
 from reconciler.policy.guards import ALLOWABLE, Context, guard
@@ -162,6 +163,17 @@ def test_an_older_commit() -> None:
     assert "b" * 12 in found.detail
     assert [] == rules(plan, context(older=False))
     assert [] == rules(plan, context(older=None))
+
+
+def test_another_branch() -> None:
+    """It is told with both commits and no refusal; not where nothing is done."""
+    plan = replace(destroying(1, 10), spec_commit="a" * 40 + UNCOMMITTED, memory=Memory(rows=rows(10), commit="b" * 40))
+    (found,) = guard(plan, context(plan, apart=True))
+
+    assert ("other-branch", False) == (found.rule, found.refusal)
+    assert f"The host runs {'b' * 12}, which the branch of {'a' * 12}{UNCOMMITTED} does not have" in found.detail
+    assert [] == rules(plan, context(plan))
+    assert [] == rules(replace(plan, changes=()), context(apart=True))
 
 
 def test_protected() -> None:

@@ -10,7 +10,8 @@ import pytest
 
 from reconciler.core.spec import SourceError, SourceReader
 from reconciler.host import git, source
-from reconciler.host.source import DirectoryReader, GitReader, StdinReader, is_older
+from reconciler.host.git import Order, order
+from reconciler.host.source import DirectoryReader, GitReader, StdinReader
 from reconciler.spec.load import load
 from tests.spec.fakes import KINDS
 
@@ -289,7 +290,7 @@ class TestGit:
 
         with GitReader(repo, "HEAD", "hosts/h.yaml") as reader:
             assert b"P" == reader.read("hosts/files/p")
-        assert is_older(repo, reader.commit, reader.commit) is False
+        assert Order.NEWER is order(repo, reader.commit, reader.commit)
         assert not bait.exists()
 
     def test_git_of_the_callers_path_is_not_used(self, repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -323,11 +324,11 @@ class TestGit:
         assert process.returncode is not None
 
 
-class TestOlder:
-    """is_older."""
+class TestOrder:
+    """order."""
 
     def test_the_order_of_commits(self, repo: Path) -> None:
-        """Older means a strict ancestor; neither the same commit nor another branch is one."""
+        """Older means a strict ancestor; a commit of another branch, or one that the repository does not have, is apart."""
         first = run_git(repo, "rev-parse", "HEAD")
         run_git(repo, "commit", "-q", "--allow-empty", "-m", "two")
         second = run_git(repo, "rev-parse", "HEAD")
@@ -335,12 +336,12 @@ class TestOlder:
         run_git(repo, "commit", "-q", "--allow-empty", "-m", "three")
         side = run_git(repo, "rev-parse", "HEAD")
 
-        assert [True, False, False, False] == [
-            is_older(repo, *pair) for pair in ((first, second), (second, first), (first, first), (second, side))
+        assert [Order.OLDER, Order.NEWER, Order.NEWER, Order.APART, Order.APART] == [
+            order(repo, *pair) for pair in ((first, second), (second, first), (first, first), (second, side), (first, "0" * 40))
         ]
 
     def test_what_cannot_be_told_is_none(self, repo: Path, tmp_path: Path) -> None:
-        """Unknown commits, no repository, no full ids, and a history that was cut off."""
+        """An unknown commit to begin with, no repository, no full ids, and a history that was cut off."""
         first = run_git(repo, "rev-parse", "HEAD")
         run_git(repo, "commit", "-q", "--allow-empty", "-m", "two")
         second = run_git(repo, "rev-parse", "HEAD")
@@ -349,13 +350,13 @@ class TestOlder:
         third = run_git(repo, "rev-parse", "HEAD")
         run_git(tmp_path, "clone", "-q", "--depth", "1", "--no-single-branch", f"file://{repo}", str(tmp_path / "shallow"))
 
-        assert is_older(repo, first, "0" * 40) is None
-        assert is_older(repo, "0" * 40, "0" * 40) is None
-        assert is_older(repo, "HEAD", second) is None
-        assert is_older(repo, "", second) is None
-        assert is_older(tmp_path / "none", first, second) is None
-        assert is_older(repo, first, third) is True
-        assert is_older(tmp_path / "shallow", first, third) is None
+        assert order(repo, "0" * 40, first) is None
+        assert order(repo, "0" * 40, "0" * 40) is None
+        assert order(repo, "HEAD", second) is None
+        assert order(repo, "", second) is None
+        assert order(tmp_path / "none", first, second) is None
+        assert Order.OLDER is order(repo, first, third)
+        assert order(tmp_path / "shallow", first, third) is None
 
 
 class TestStdin:

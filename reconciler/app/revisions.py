@@ -1,0 +1,30 @@
+"""What a spec's bytes are called, and how their commit stands to the one that was applied last. Git is only asked where it must be."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reconciler.core.revision import commit_of, marked
+from reconciler.host.git import Order, is_committed, order
+
+if TYPE_CHECKING:
+    from reconciler.core.spec import SourceReader
+    from reconciler.core.state import Memory
+
+
+def revision(reader: SourceReader | None) -> str:
+    """The commit that the reader stands on, marked where it does not hold what was read from the work tree."""
+    contents = getattr(reader, "contents", None)
+    if reader is None:
+        return ""
+    if not reader.commit or not contents:
+        return reader.commit
+    return marked(reader.commit, uncommitted=is_committed(getattr(reader, "root", ""), reader.commit, contents) is False)
+
+
+def order_of(reader: SourceReader | None, memory: Memory) -> Order | None:
+    """How the spec's commit stands to the one that was applied last; None where that cannot be known, or it is the same."""
+    repository, commit, last = getattr(reader, "root", ""), reader.commit if reader is not None else "", commit_of(memory.commit)
+    if not commit or not last or commit == last or not repository:
+        return None
+    return order(repository, commit, last)
