@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from reconciler.app import snapshots
-from reconciler.app.planning import Planned, basis, plan_host, texts
+from reconciler.app.planning import Planned, PlanOptions, basis, plan_host, texts
 from reconciler.app.processes import read_started
+from reconciler.app.specs import Loaded, SpecChoice, load_spec
 from reconciler.core.approval import SEAL, seal
 from reconciler.core.diagnostic import errors
 from reconciler.host.snapshot_taking import take
@@ -21,9 +22,12 @@ from reconciler.kinds import discover
 from reconciler.policy.approval import check
 from reconciler.render.plan_json import plan_to_json
 from reconciler.render.text import plan_text
+from tests import worlds
 from tests.breaking import some
-from tests.case import Case, all_cases
+from tests.case import HOST, Case, Host, all_cases
 from tests.test_cases import place, planned, world_of
+from tests.test_examples import FOLDER as EXAMPLES
+from tests.test_examples import SPECS
 from tests.worlds import World
 
 __all__ = ["place"]
@@ -45,7 +49,7 @@ not everybody can read, a secret, lines and comments of somebody who has none of
 NOW = "2026-01-01T00:00:00Z"
 
 
-def taken(world: World) -> Any:
+def taken(world: World, name: str = HOST) -> Any:
     """A snapshot of a world, once written and read."""
     host = world.host()
     names = [name for name in host.names("/etc/systemd/system") if "." in name] if world.running else []
@@ -53,18 +57,17 @@ def taken(world: World) -> Any:
     memory = read_memory(world.state, "")
     known = read_started(world.state, memory.key) if world.running else None
     started = known.started if known else {}
-    who = {"name": "testhost", "machine": ""}
+    who = {"name": name, "machine": ""}
     data = take(host, discover(), memory, who=who, units=sorted(set(names)), now=NOW, tool_version="0", started=started)
     return json.loads(json.dumps(data))
 
 
-def from_snapshot(data: Any, case: Case) -> Planned:
-    """The plan for the case's spec from a snapshot."""
-    loaded = case.loaded()
+def from_snapshot(data: Any, loaded: Loaded, options: PlanOptions) -> Planned:
+    """The plan for a spec from a snapshot."""
     assert loaded.spec is not None
     found = snapshots.open_snapshot(data, loaded.spec, "s.json")
     assert found.problem is None, found.problem
-    return plan_host(loaded, replace(case.options, fingerprint=True), found.view, found.memory)
+    return plan_host(loaded, replace(options, fingerprint=True), found.view, found.memory)
 
 
 def shown(found: Planned) -> dict[str, Any]:
@@ -100,7 +103,7 @@ def test_the_plan_from_a_snapshot_is_the_plan_on_the_host(case: Case, running: b
     world = world_of(case, place / "world", running=running)
     live = planned(world, case)
     there = shown(live)
-    here = shown(from_snapshot(taken(world), case))
+    here = shown(from_snapshot(taken(world), case.loaded(), case.options))
 
     assert (there["complete"] and case.name not in _INCOMPLETE) is here["complete"], (
         here["unreadable"],
@@ -128,7 +131,7 @@ def test_whatever_is_missing_is_missed(name: str, place: Path) -> None:
     """Take any one fact out of a snapshot: the plan is the same, or says that it is incomplete, or there is none."""
     case = next(case for case in all_cases() if case.name == name)
     data = taken(world_of(case, place / "world", running=True))
-    whole = shown(from_snapshot(data, case))
+    whole = shown(from_snapshot(data, case.loaded(), case.options))
     silent = [what for what, less in _less(data) if not _is_honest(less, case, whole)]
 
     assert [] == silent
@@ -149,7 +152,48 @@ def _less(data: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _is_honest(data: Any, case: Case, whole: Any) -> bool:
-    found = from_snapshot(data, case)
+    found = from_snapshot(data, case.loaded(), case.options)
     if found.plan is None:
         return bool(errors(found.diagnostics))
     return not found.plan.complete or shown(found) == whole
+
+
+_MADE: dict[str, dict[str, str]] = {
+    "/etc/cron.d": {},
+    "/etc/hostname": {"content": "gpu-01\n"},
+    "/usr/lib/systemd/system/systemd-journald.service": {"content": "[Service]\nExecStart=/usr/lib/systemd/systemd-journald\n"},
+}
+"""What the examples need of a host, beside what every case has."""
+
+
+def _is_whole(loaded: Loaded, data: Any, live: Planned) -> bool:
+    """Whether the plan from a snapshot is complete, the same as on the host, and good for an approval."""
+    here = shown(from_snapshot(data, loaded, PlanOptions()))
+    return shown(live) == here and bool(here["complete"]) and _is_approval(here, live)
+
+
+def _changed(loaded: Loaded) -> dict[str, Loaded]:
+    """The spec as it is, and without one resource each, by what was left out."""
+    spec = loaded.spec
+    assert spec is not None
+    less = {str(one.address): tuple(item for item in spec.resources if item is not one) for one in spec.resources}
+    return {"": loaded, **{name: replace(loaded, spec=replace(spec, resources=rest)) for name, rest in less.items()}}
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_the_plan_of_every_example_can_be_made_elsewhere(name: str, place: Path) -> None:
+    """Before its first apply, after it, and with any one resource gone: complete, and to the letter that of the host."""
+    loaded = load_spec(SpecChoice(str(EXAMPLES / name), root="/"), bytes)
+    world = worlds.simulated(place / "world")
+    worlds.make(world, Host(paths=_MADE))
+    first, before = world.plan(loaded, PlanOptions()), taken(world, "gpu-01")
+    done = world.apply(loaded, PlanOptions())
+    after = taken(world, "gpu-01")
+    plans = {left_out: (less, world.plan(less, PlanOptions())) for left_out, less in _changed(loaded).items()}
+    differing = [left_out for left_out, (less, live) in plans.items() if live.plan and not _is_whole(less, after, live)]
+
+    assert done.result is not None
+    assert not done.result.failed, done.result.outcomes
+    assert first.plan is not None and first.plan.changes
+    assert _is_whole(loaded, before, first)
+    assert [] == differing

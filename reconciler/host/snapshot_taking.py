@@ -25,6 +25,7 @@ from reconciler.host.recorder import MOST_NAMES, Recorder
 from reconciler.host.snapshot import UNITS
 from reconciler.host.snapshot_memory import memory_data
 from reconciler.host.unit_relations import EVERYBODY, ORDER
+from reconciler.kinds.keys import fingerprint_of
 from reconciler.kinds.systemd_release import LIBRARIES
 
 FORMAT_VERSION = "1.0"
@@ -301,7 +302,7 @@ class _Taker:
         if content is None or text is None:
             return
         ours = [address for address in self._rows if address.name == user and _is_of_keys(address)]
-        kept = outline.keys(text, {address.part.rpartition("/")[2] for address in ours}, comments=bool(ours))
+        kept = outline.keys(text, {fingerprint_of(address) for address in ours}, comments=bool(ours))
         if kept is not None:
             said |= {"excerpt": kept[0], "digest": digest(content)} | ({"shortened": True} if kept[1] else {})
 
