@@ -194,6 +194,7 @@ def test_the_plan_of_every_example_can_be_made_elsewhere(name: str, place: Path)
 
     assert done.result is not None
     assert not done.result.failed, done.result.outcomes
-    assert first.plan is not None and first.plan.changes
+    assert first.plan is not None
+    assert first.plan.changes
     assert _is_whole(loaded, before, first)
     assert [] == differing
