@@ -113,6 +113,17 @@ class PretendedSystemd:
         """As Systemd.fallen."""
         return Receipt(failed={name: "it ended and was started again"})
 
+    def comes_up(self, _name: str) -> bool:
+        """As Systemd.comes_up: nothing is started again here."""
+        return False
+
+    def runs(self, name: str) -> bool:
+        """As Systemd.runs."""
+        return name in self.known()["running"]
+
+    def passed(self, _name: str) -> None:
+        """As Systemd.passed."""
+
     def last_words(self, _invocation: str) -> str:
         """As Systemd.last_words."""
         return ""
