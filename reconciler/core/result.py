@@ -83,7 +83,7 @@ class ApplyResult:
         if self.failed and not self.left_down and self.put_back >= {*self.having(Status.FAILED), *self.having(Status.SKIPPED)}:
             return 7
         if self.failed:
-            return 6 if self.changed else 4
+            return 6 if self.left_changed else 4
         return 2 if detailed and self.changed else 0
 
 

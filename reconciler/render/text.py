@@ -227,7 +227,8 @@ def _unreadable(data: Data, paint: Paint) -> list[str]:
 def _partial(data: Data, paint: Paint) -> list[str]:
     if not data.get("partial"):
         return []
-    return [paint(f"Partial: {partial_words(data)}. The rest of the spec was not looked at; this is no approval.", "yellow")]
+    words = f"Partial: {partial_words(data)}. The rest of the spec was not looked at; this is no approval."
+    return [paint(line, "yellow") for line in paragraphs(words, "", "  ")]
 
 
 def partial_words(data: Data) -> str:

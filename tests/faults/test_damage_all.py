@@ -164,19 +164,23 @@ def _journal_verdict(true: Memory, seen: Memory) -> str:
 
 # ------------------------------------------------------------------------------------------------ the whole command
 
-BEFORE = """\
+_STAYING = "".join(f'  /etc/stays-{number}: {{content: "x", mode: "0644"}}\n' for number in range(9))
+"""So many that what goes is not too much for a guard."""
+BEFORE = f"""\
 files:
-  /etc/same: {content: "same\\n", mode: "0644"}
-  /etc/gone: {content: "gone\\n", mode: "0644"}
+{_STAYING}\
+  /etc/same: {{content: "same\\n", mode: "0644"}}
+  /etc/gone: {{content: "gone\\n", mode: "0644"}}
 directories:
-  /srv/gone: {mode: "0755"}
+  /srv/gone: {{mode: "0755"}}
 services:
-  web: {exec_start: [/usr/bin/true], state: stopped}
+  web: {{exec_start: [/usr/bin/true], state: stopped}}
 """
-AFTER = """\
+AFTER = f"""\
 files:
-  /etc/same: {content: "same\\n", mode: "0644"}
-  /etc/new: {content: "new\\n", mode: "0644"}
+{_STAYING}\
+  /etc/same: {{content: "same\\n", mode: "0644"}}
+  /etc/new: {{content: "new\\n", mode: "0644"}}
 """
 
 
