@@ -13,7 +13,7 @@ from reconciler.core.changes import Change, Part, Verb
 from reconciler.core.digest import digest
 from reconciler.core.fields import AbsolutePath, AccountName, Flag, Mode, TextBlock
 from reconciler.core.kind import Impossible, Kind, Requirement
-from reconciler.core.resource import RefersTo, Resource, SourcePath
+from reconciler.core.resource import Policy, RefersTo, Resource, SourcePath
 from reconciler.core.spec import Declared
 from reconciler.kinds import access, units
 from reconciler.kinds.files_observed import observe
@@ -32,7 +32,7 @@ class File(Resource):
     """The user who owns it."""
     group: Annotated[AccountName, RefersTo("groups")] = "root"
     """The group that owns it."""
-    sensitive: Flag = False
+    sensitive: Annotated[Flag, Policy()] = False
     """Never show the content: plans and the ledger hold only a keyed digest."""
 
     @model_validator(mode="after")

@@ -208,6 +208,7 @@ _LIFTED = {
     "health": "no longer asked after a start whether it is healthy",
     "watch": "no longer restarted when a file changes that it watched",
     "on_change": "may now be restarted by configuration changes",
+    "sensitive": "its content may be shown by plans from now on",
 }
 """What it means that a field of policy is gone."""
 _SET = {
@@ -218,6 +219,7 @@ _SET = {
     ("on_change", "reload"): "may now be reloaded by configuration changes",
     ("on_change", "none"): "no longer restarted by configuration changes",
     ("protect", True): "protected from now on",
+    ("sensitive", True): "its content is a secret from now on",
 }
 """What a value of a field of policy means; None: that of the default."""
 

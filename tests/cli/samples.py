@@ -30,7 +30,7 @@ BASES: dict[str, tuple[str, dict[str, Any]]] = {
 }
 """The least that each kind needs: name and resource."""
 
-_CANDIDATES = (
+CANDIDATES = (
     *("x", "/x", "x.service", "10s", "5", "0644", "no", "exec", "/dev/null rw", "50%", "masked"),
     *(_KEY, "2027-01-31", "localhost:80", "any", "/home/u", "absent", "ALL", "10.0.0.0/8"),
     *("always", "gzip", "daily", "timer", "UTC", "host", "-%Y%m%d"),
@@ -38,25 +38,25 @@ _CANDIDATES = (
     *("x.slice", "continue", "closed", "local", "warn", "http://localhost/x"),
 )
 """One of these is valid wherever text is."""
-_LEAST: dict[str, dict[str, Any]] = {
+LEAST: dict[str, dict[str, Any]] = {
     "Create": {"mode": "0640", "owner": "root", "group": "root"},
     "RestrictedKey": {"key": _KEY, "cert_authority": True},
     "SudoRule": {"run": ["/usr/bin/true"]},
     "SwitchUser": {"user": "root", "group": "root"},
 }
 """What a block in a resource cannot do without."""
-_WITH: dict[tuple[str, str], dict[str, Any]] = {("logrotate", "dateformat"): {"dateext": True}, ("users", "state"): {"home": "keep"}}
+WITH: dict[tuple[str, str], dict[str, Any]] = {("logrotate", "dateformat"): {"dateext": True}, ("users", "state"): {"home": "keep"}}
 """What a field cannot do without."""
-_WITHOUT = {("files", "source"): ("content",), ("ssh_keys", "exactly"): ("keys",)}
+WITHOUT = {("files", "source"): ("content",), ("ssh_keys", "exactly"): ("keys",)}
 """Keys of the base that exclude a field."""
 
-_KNOWN: dict[tuple[str, str], tuple[str, ...]] = {
+KNOWN: dict[tuple[str, str], tuple[str, ...]] = {
     ("services", "unit"): ("own",),
     ("services", "directives"): ("Service", "OOMScoreAdjust", "5"),
     ("timers", "directives"): ("Service", "OOMScoreAdjust", "5"),
 }
 """Texts for the places of one value that only go together."""
-_MODEL = host_model(discover())
+MODEL = host_model(discover())
 
 Shape = tuple[str, ...]
 """How text is nested in a value, from the outside: `list`, `map`, and `.MODEL.FIELD` for a field of a block in the resource."""
@@ -89,9 +89,9 @@ class Place:
 def spec_with(kind: str, field: str, value: str) -> str:
     """A spec whose resource has the field, in YAML, on line 5 (and the base's other fields after it)."""
     name, base = BASES[kind]
-    without = (field, *_WITHOUT.get((kind, field), ()))
+    without = (field, *WITHOUT.get((kind, field), ()))
     rest = "".join(
-        f"    {key}: {json.dumps(item)}\n" for key, item in {**base, **_WITH.get((kind, field), {})}.items() if key not in without
+        f"    {key}: {json.dumps(item)}\n" for key, item in {**base, **WITH.get((kind, field), {})}.items() if key not in without
     )
     return f"version: 1\nhost: h1\n{kind}:\n  {name}:\n    {field}: {value}\n{rest}"
 
@@ -103,7 +103,7 @@ def fields() -> list[tuple[str, str]]:
 
 def is_valid(text: str) -> bool:
     """Whether the loader takes this spec."""
-    with mock.patch.object(reconciler.spec.load, "host_model", return_value=_MODEL):
+    with mock.patch.object(reconciler.spec.load, "host_model", return_value=MODEL):
         spec, found = load(DictReader({"hosts/h.yaml": text, "hosts/source.txt": "x"}), discover())
     return spec is not None and not found
 
@@ -116,7 +116,7 @@ def places() -> list[Place]:
 def _places_of(kind: str, field: str) -> Iterator[Place]:
     for shape in dict.fromkeys(_shapes(fields_of(discover()[kind].model)[field].annotation)):
         number = shape.count("map") + 1
-        assignments = [_KNOWN[kind, field]] if (kind, field) in _KNOWN else product(_CANDIDATES, repeat=number)
+        assignments = [KNOWN[kind, field]] if (kind, field) in KNOWN else product(CANDIDATES, repeat=number)
         fits = (texts for texts in assignments if is_valid(spec_with(kind, field, json.dumps(_build(shape, texts)))))
         texts = next(fits, ())
         yield from (Place(kind, field, shape, texts, at) for at in range(number))
@@ -142,5 +142,5 @@ def _build(shape: Shape, texts: Sequence[str]) -> Any:
         return texts[0]
     if shape[0].startswith("."):
         _, model, key = shape[0].split(".")
-        return {**_LEAST.get(model, {}), key: _build(shape[1:], texts)}
+        return {**LEAST.get(model, {}), key: _build(shape[1:], texts)}
     return [_build(shape[1:], texts)] if shape[0] == "list" else {texts[0]: _build(shape[1:], texts[1:])}

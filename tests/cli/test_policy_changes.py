@@ -12,6 +12,7 @@ from reconciler.kinds import discover
 from tests.cli.command import Tree, run
 
 SERVICE = 'services:\n  s: {exec_start: [/usr/bin/true], FIELDS}\nfiles:\n  /etc/a: {content: "a\\n", mode: "0644", MORE}\n'
+SECRET = "sensitive: true"
 PAIRS: dict[str, tuple[str, str, str]] = {
     "on_change goes": ("on_change: none", "", "may now be restarted by configuration changes"),
     "health goes": ("health: {tcp: 'localhost:80'}", "", "no longer asked after a start whether it is healthy"),
@@ -62,6 +63,21 @@ def test_it_needs_approval(tree: Tree) -> None:
 
     assert 3 == run("apply", spec, "--root", tree.root).code
     assert 2 == tree.plan(spec, "--detailed-exitcode").code
+
+
+@pytest.mark.parametrize(("before", "after", "words"), [("", SECRET, "is a secret"), (SECRET, "", "may be shown")])
+def test_what_is_secret(before: str, after: str, words: str, tree: Tree) -> None:
+    """That a content may be shown from now on is approved, like what takes it back; no view of that plan shows it."""
+    assert 0 == run("apply", tree.spec(text("", before)), "--root", tree.root, "--auto-approve").code
+    spec = tree.spec(text("", after))
+    planned = tree.plan(spec, "--detailed-exitcode")
+    comment = tree.plan(spec, "--format", "markdown").out
+    applied = run("apply", spec, "--root", tree.root, "--auto-approve")
+
+    assert (2, 0) == (planned.code, applied.code)
+    assert words in comment
+    assert 0 == tree.plan(spec, "--detailed-exitcode").code
+    assert [] == document(tree, spec)["recorded"]
 
 
 def test_a_line_that_is_gone_lifts_no_protection(tree: Tree) -> None:
