@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from reconciler.app.graphing import references
 from reconciler.app.planning import Planned
-from reconciler.core.actions import as_data
+from reconciler.core.actions import Cause, Step, as_data
 from reconciler.core.address import Address
-from reconciler.core.changes import Change, Origin, Verb
+from reconciler.core.changes import Change, Document, Origin, Verb
+from reconciler.core.state import LedgerRow
 from reconciler.render.masking import mask
 from reconciler.render.plan_json import FAILED, hold_data, origin_of
 
@@ -29,16 +31,21 @@ def explain(planned: Planned, address: Address) -> dict[str, Any] | None:
         "needs": [str(one) for one in edges.get(address.resource, ())],
         "needed_by": [str(one) for one, needed in edges.items() if address.resource in needed],
         "parts": [_part(planned, one) for one in every],
-        "steps": [
-            {**mask(as_data(step.action)), "held": step.held, "why": sorted({cause.reason for cause in step.causes if cause.reason})}
-            for step in plan.steps
-            if any(cause.address in every for cause in step.causes)
-        ],
+        "steps": [_step(step, causes) for step in plan.steps if (causes := [one for one in step.causes if one.address in every])],
         "owed": [{"verb": row.verb, "unit": row.unit, "why": row.why, "run": row.run} for row in plan.owed if row.address in every],
         "blocked": {str(one): plan.blocked[one] for one in every if one in plan.blocked},
         "holds": [hold_data(hold) for hold in plan.memory.holds if any(hold.covers(one) for one in every)],
         "held": {str(one): plan.held[one] for one in every if one in plan.held},
     }
+
+
+def _step(step: Step, causes: Sequence[Cause]) -> dict[str, Any]:
+    """A step, as far as these causes are behind it: one call may start the units of others too."""
+    data = mask(as_data(step.action))
+    units = {cause.unit for cause in causes if cause.unit}
+    if units and data.get("units"):
+        data["units"] = [unit for unit in data["units"] if unit in units]
+    return {**data, "held": step.held, "why": sorted({cause.reason for cause in causes if cause.reason})}
 
 
 def _part(planned: Planned, address: Address) -> dict[str, Any]:
@@ -49,7 +56,7 @@ def _part(planned: Planned, address: Address) -> dict[str, Any]:
     return {
         "address": str(address),
         "declared": mask(part.document) if part else None,
-        "applied": mask(row.document) if row else None,
+        "applied": mask(_applied(row, seen.document)) if row else None,
         "observed": mask(seen.document),
         "unreadable": seen.unreadable or None,
         "ours": row is not None,
@@ -59,6 +66,24 @@ def _part(planned: Planned, address: Address) -> dict[str, Any]:
         "origin": origin_of(change) if change else None,
         "state": _state(change),
     }
+
+
+def _applied(row: LedgerRow, observed: Document | None) -> Document | None:
+    """What was applied last; of an apply that did not get through, what it wrote and is there."""
+    if row.pending is None or observed is None:
+        return row.document
+    return _in_force(row.document or {}, row.pending, observed) or row.document
+
+
+def _in_force(before: Document, pending: Document, observed: Document) -> Document:
+    found = {key: value for key, value in before.items() if key in pending or key in observed}
+    for key, value in pending.items():
+        there = observed.get(key)
+        if isinstance(value, dict) and isinstance(there, dict):
+            found[key] = _in_force(before.get(key) or {}, value, there)
+        elif value == there:
+            found[key] = value
+    return found
 
 
 _STATES = {

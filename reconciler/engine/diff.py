@@ -134,6 +134,8 @@ def _origin(
     if was == _at(observed, path) or path[0] not in applied:
         # Nothing was said of it before: a field that is declared now.
         return Origin.UPGRADE if upgrade else Origin.INTENT
+    if pending is not None and _at(observed, path) == _at(pending, path):
+        return Origin.INTENT  # an apply that did not get through wrote it, and the spec says something else since
     return Origin.CONFLICT
 
 

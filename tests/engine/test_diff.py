@@ -16,7 +16,7 @@ def origins(applied: Document | None, observed: Document | None, desired: Docume
     return {".".join(item.path): item.origin for item in found}
 
 
-A, B, C = {"x": "a"}, {"x": "b"}, {"x": "c"}
+A, B, C, D = {"x": "a"}, {"x": "b"}, {"x": "c"}, {"x": "d"}
 
 
 @pytest.mark.parametrize(
@@ -43,6 +43,14 @@ def test_the_truth_table(
 ) -> None:
     """Every row of the table: applied, observed, desired, whether the tool changed, and what that is."""
     assert ({"x": expected} if expected else {}) == origins(applied, observed, desired, upgrade=upgrade)
+
+
+@pytest.mark.parametrize(("observed", "expected"), [(B, Origin.INTENT), (D, Origin.CONFLICT)])
+def test_what_an_apply_wrote_that_failed_is_nobody_elses(observed: Document, expected: Origin) -> None:
+    """The spec has come to say something else since: only what neither was applied nor was about to be is somebody else's."""
+    found = classify(A, observed, C, whole=True, upgrade=False, pending=B)
+
+    assert [expected] == [item.origin for item in found]
 
 
 @pytest.mark.parametrize(

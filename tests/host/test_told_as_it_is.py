@@ -144,6 +144,29 @@ def test_after_a_failed_apply_everything_names_it(booted: BootedHost) -> None:
     assert "No changes." in say(booted, "plan", SPEC)
 
 
+def test_what_a_failed_apply_wrote_is_shown(booted: BootedHost) -> None:
+    """Of our own units, new or changed, a plan and explain show what stands in them, and call it nobody else's."""
+    false = {"exec_start": ["/bin/false"], "restart": "no"}
+    apply(booted, 0, web={"exec_start": SLEEP})
+    apply(booted, 6, api={**false, "description": "first"}, web={**false, "description": "first"})
+    told = say(booted, "explain", "services.api", SPEC)
+    services = {name: {"exec_start": SLEEP, "restart": "no", "description": "second"} for name in ("api", "web")}
+    booted.write(SPEC, json.dumps({"version": 1, "host": "testhost", "services": services}))
+    plan = say(booted, "plan", SPEC)
+    changed = {name: say(booted, "explain", f"services.{name}", SPEC) for name in services}
+
+    assert 2 == plan.count("~ Unit.Description: first -> second")
+    assert 2 == plan.count("~ Service.ExecStart: /bin/false -> /usr/bin/sleep infinity")
+    assert "not shown" not in plan
+    assert "changed outside of the spec" not in plan
+    assert 1 == told.count("! ")
+    assert "! state declared running, applied -, observed failed" in told
+    for name, text in changed.items():
+        assert "declared second, applied first, observed first" in text, name
+        assert "declared /usr/bin/sleep infinity, applied /bin/false, observed /bin/false" in text, name
+        assert f"start {name}.service because it is failed" in text
+
+
 def test_after_a_rollback_status_does_not_advise_the_apply(booted: BootedHost) -> None:
     """The next apply brings the undone version back: it is said, with what to do."""
     apply(booted, 0, api=WATCHED)
