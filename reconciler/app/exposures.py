@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from reconciler.app.planning import Planned
-from reconciler.core.changes import Change, Origin, Verb
+from reconciler.core.changes import Change, Verb
 from reconciler.core.host import HostView
 
 
@@ -44,7 +44,7 @@ def _counts(change: Change) -> bool:
 
 def _before(change: Change) -> Any:
     """Of what is not ours nothing is told."""
-    return None if change.origin is Origin.ADOPTION else change.before
+    return change.before if change.ours else None
 
 
 def _score(document: Any, release: int) -> dict[str, Any] | None:

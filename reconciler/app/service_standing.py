@@ -17,7 +17,15 @@ from reconciler.host import services
 from reconciler.render.plan_json import drifted
 
 _LINES = 10
-_UNSEEN: Mapping[str, Any] = {"drifted": None, "pending": None, "older": [], "blocked": "", "put_back": False, "exposure": None}
+_UNSEEN: Mapping[str, Any] = {
+    "drifted": None,
+    "pending": None,
+    "older": [],
+    "blocked": "",
+    "put_back": False,
+    "exposure": None,
+    "ledger_unreadable": None,
+}
 
 
 def plan_services(loaded: Loaded) -> Planned | None:
@@ -34,7 +42,8 @@ def standing(name: str, planned: Planned | None) -> dict[str, Any]:
     """Of one service: whether it is as declared, and what the next apply makes of it.
 
     `drifted`, `pending` (it is not as declared), `older` (why it runs with older configuration), `blocked` (why the next apply does not
-    change it), `put_back` (an apply did, and put it back), `exposure`. What cannot be known, as of one that is not in the spec or cannot
+    change it), `put_back` (an apply did, and put it back), `exposure`,
+    `ledger_unreadable` (why, if it is so). What cannot be known, as of one that is not in the spec or cannot
     be read, is None.
     """
     plan = planned.plan if planned is not None else None
@@ -51,6 +60,7 @@ def standing(name: str, planned: Planned | None) -> dict[str, Any]:
         "blocked": next((why for one, why in plan.blocked.items() if one.resource == address), ""),
         "put_back": any(gates.is_refusal(row) and row.address.resource == address for row in plan.memory.owed),
         "exposure": _exposure(address, planned),
+        "ledger_unreadable": plan.memory.unreadable or None,
     }
 
 

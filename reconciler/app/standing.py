@@ -21,19 +21,20 @@ from reconciler.render.plan_json import drifted, failed, hold_data
 
 def standing(planned: Planned, root: str | None) -> dict[str, Any]:
     """The facts of `status`. `healthy`: nothing is to be done and the last apply ended well. Raises HostError."""
-    history = open_history(state_directory(root))
+    plan = planned.plan
+    history = _history(plan, root)
     last = good = None
     if history is not None:
         with history:
             last = last_apply(history)
             good = last if last and last["status"] == "applied" else public_run(history.last_run("applied"))
-    plan = planned.plan
     changes = [change for change in plan.changes if change.verb is not Verb.NONE and change.address not in plan.held] if plan else []
     drift = [str(change.address) for change in plan.changes if drifted(change)] if plan else []
     problems = [found.summary for found in errors(planned.diagnostics)]
     return {
         "host": plan.host if plan else None,
-        "managed": len(plan.memory.rows) if plan else 0,
+        "managed": None if plan and plan.memory.unreadable else len(plan.memory.rows) if plan else 0,
+        "ledger_unreadable": plan.memory.unreadable or None if plan else None,
         "last_run": last,
         "last_good_run": good and good["run"],
         "seconds_since_last_good_run": max(now() - good["ended"], 0) if good else None,
@@ -59,6 +60,16 @@ def standing(planned: Planned, root: str | None) -> dict[str, Any]:
         "complete": plan.complete if plan else False,
         "healthy": bool(plan and plan.empty and plan.complete and not problems and (last is None or last["status"] == "applied")),
     }
+
+
+def _history(plan: Plan | None, root: str | None) -> History | None:
+    """The journal; None where the plan says already that nothing of the state can be read. Raises HostError."""
+    try:
+        return open_history(state_directory(root))
+    except HostError:
+        if plan is None or not plan.memory.unreadable:
+            raise
+        return None
 
 
 def last_apply(history: History) -> dict[str, Any] | None:

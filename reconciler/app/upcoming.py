@@ -7,7 +7,7 @@ from typing import Any
 
 from reconciler.app.planning import Planned
 from reconciler.core.address import Address
-from reconciler.core.changes import Change, Document, Origin, Verb
+from reconciler.core.changes import Change, Document, Verb
 from reconciler.core.state import Memory
 from reconciler.formats.timetable import spoken, timetable
 from reconciler.kinds.host_zone import host_zone
@@ -55,4 +55,4 @@ def _sides(changes: list[Change], memory: Memory) -> tuple[Document | None, Docu
 def _is_ours(change: Change, memory: Memory) -> bool:
     """Whether it was applied from a spec, and not only begun to be taken over."""
     row = memory.rows.get(change.address)
-    return change.origin is not Origin.ADOPTION and (row is None or row.document is not None)
+    return change.ours and (row is None or row.document is not None)

@@ -22,9 +22,12 @@ class ExitCode(IntEnum):
 
 
 MEANINGS = {
-    ExitCode.OK: "Success. `plan` and `drift`: also with changes, unless --detailed-exitcode. `apply`: converged, changed or not.",
-    ExitCode.ERROR: "An error; nothing was changed: the spec is invalid, the host cannot be read, the plan has an error.",
-    ExitCode.CHANGES: "With --detailed-exitcode: success, and there are changes (`plan`), drift (`drift`) or changes made (`apply`). "
+    ExitCode.OK: "Success. `plan` and `drift`: also with changes, unless --detailed-exitcode, and when something could not be "
+    "read (the plan says that it is incomplete). `apply`: converged, changed or not.",
+    ExitCode.ERROR: "An error; nothing was changed: the spec is invalid, the host cannot be read, the plan has an error. "
+    "With --detailed-exitcode also: `plan` or `drift` found nothing to do, and not everything could be read.",
+    ExitCode.CHANGES: "With --detailed-exitcode: success, and there are changes (`plan`, complete or not), drift (`drift`) or "
+    "changes made (`apply`). "
     "`backup verify`: an archive is bad, or with --compare differs from the files. `service health`, `doctor`: something is not well.",
     ExitCode.REFUSED: "Refused by policy before the first effect: a guard, a lock-out, an adoption, a protected resource, the deny list, "
     "an apply that nobody approved or whose approval is stale. "

@@ -37,6 +37,8 @@ class Origin(StrEnum):
     DRIFT = "drift"
     CONFLICT = "conflict"
     ADOPTION = "adopt"
+    UNKNOWN = "unknown"
+    """It is there and differs, and the ledger, which knows whether it is ours, cannot be read."""
     UPGRADE = "tool_upgrade"
     REMOVED = "delete_because_not_in_spec"
 
@@ -77,6 +79,8 @@ class Observed:
     excused: str = ""
     """The condition because of which systemd would not start it: that it does not run is as declared then."""
     refusal: str = ""
+    hidden: bool = False
+    """Whether who asks may not read what is `unreadable`: there is no link in the way, and nothing is broken."""
 
 
 @frozen
@@ -108,6 +112,11 @@ class Change:
     sensitive: bool = False
     declared: Declared | None = None
     policy: tuple[FieldChange, ...] = ()
+
+    @property
+    def ours(self) -> bool:
+        """Whether what is on the host is known to be ours: only then may its content be shown."""
+        return self.origin not in (Origin.ADOPTION, Origin.UNKNOWN)
 
     @property
     def moves(self) -> bool:

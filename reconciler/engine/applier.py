@@ -47,7 +47,8 @@ def awaits_put_back(result: ApplyResult) -> bool:
 
 
 def _meant(change: Change, plan: Plan) -> bool:
-    return change.verb is not Verb.NONE and change.address not in plan.blocked and change.address not in plan.held
+    left = change.address in plan.blocked or change.address in plan.held or change.address in plan.unreadable
+    return change.verb is not Verb.NONE and not left
 
 
 def ending(result: ApplyResult) -> tuple[str, dict[str, Any]]:

@@ -70,6 +70,8 @@ class Trial:
     """What would not be as declared, and why."""
     along: tuple[tuple[Address, TakenAlong], ...] = ()
     """What is taken along, each with the address on whose behalf, in the order of the steps."""
+    unreadable: Mapping[Address, str] = field(default_factory=dict)
+    """The addresses whose steps could not be tried, because who plans may not read what the steps change, and why."""
 
 
 @frozen

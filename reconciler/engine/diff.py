@@ -139,7 +139,7 @@ def _origin(
     return Origin.CONFLICT
 
 
-_RANK = (Origin.ADOPTION, Origin.CONFLICT, Origin.INTENT, Origin.UPGRADE, Origin.DRIFT)
+_RANK = (Origin.ADOPTION, Origin.UNKNOWN, Origin.CONFLICT, Origin.INTENT, Origin.UPGRADE, Origin.DRIFT)
 
 
 def strongest(fields: tuple[FieldChange, ...]) -> Origin:

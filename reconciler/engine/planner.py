@@ -15,7 +15,7 @@ from reconciler.core.kind import Impossible
 from reconciler.core.marks import concerned
 from reconciler.core.plan import Plan, UnitEffect
 from reconciler.core.state import OwedRow
-from reconciler.engine import compare, gates, inside, order, owed, reloading, stale
+from reconciler.engine import compare, gates, inside, order, owed, reloading, stale, unread
 from reconciler.engine.situation import Request, Situation, survey
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ class _Draft:
     pending: list[OwedRow]
     held: dict[Address, str]
     blocked: dict[Address, str] = field(default_factory=dict)
+    untried: dict[Address, str] = field(default_factory=dict)
+    """Changes without steps: who plans may not read what they would change. No failure, for root may."""
     diagnostics: list[Diagnostic] = field(default_factory=list)
     kept: dict[str, str] = field(default_factory=dict)
     """Units that are not restarted or reloaded because of whom systemd would take along."""
@@ -48,7 +50,7 @@ class _Draft:
     @property
     def idle(self) -> frozenset[Address]:
         """What nothing is done about."""
-        return frozenset(self.blocked.keys() | self.held.keys())
+        return frozenset(self.blocked.keys() | self.held.keys() | self.untried.keys())
 
     def note(self, found: Diagnostic) -> None:
         """Tell it; an error blocks what it is about. What is wrong with something held does no harm before the hold ends."""
@@ -109,6 +111,9 @@ def make_plan(request: Request, simulator: Simulator) -> tuple[Plan, Situation]:
     if not draft.changes and not draft.pending:
         return _finish(draft, (), None), situation
     steps, trial = _tried(draft, simulator)
+    while trial.unreadable.keys() - draft.untried.keys():
+        draft.untried |= unread.with_dependants(trial.unreadable, draft.needs, draft.changes)
+        steps, trial = _tried(draft, simulator)
     for address, reason in trial.failures.items():
         draft.block(address, reason)
         draft.diagnostics.append(error("would not converge", reason, address=address, source=_source(situation.parts.get(address))))
@@ -143,6 +148,8 @@ def _draft(request: Request, situation: Situation) -> _Draft:
     found = list(compare.changes(situation, request.kinds, request.tool))
     if not memory.damaged and not memory.unreadable:
         found += compare.removals(situation, request.kinds, request.view, request.spec)
+    if memory.unreadable:
+        found = [unread.of_unknown_owner(change) for change in found]
     pending, _ = owed.sort_out(_selected_rows(request), request.view, situation, request.kinds)
     refused = gates.refused(pending, situation)
     pending = [row for row in pending if not gates.is_refusal(row)]
@@ -299,7 +306,7 @@ def _steps(draft: _Draft) -> tuple[Step, ...]:
                 draft.block(change.address, str(reason))
                 draft.diagnostics.append(error("cannot be changed", str(reason), address=change.address, source=_source(change.part)))
     draft.block_dependants()
-    steps = [step for step in steps if step.causes[0].address not in draft.blocked]
+    steps = [step for step in steps if step.causes[0].address not in draft.blocked.keys() | draft.untried.keys()]
     steps += [*_watchers(draft, steps), *reloading.of_generators(steps)]
     steps += owed.steps(draft.pending, situation, request.kinds)
     steps += [step for step in draft.again.values() if step.causes[0].address not in draft.idle]
@@ -329,7 +336,12 @@ def _watchers(draft: _Draft, steps: Iterable[Step]) -> list[Step]:
     for address, part in draft.situation.parts.items() if touched else ():
         kind = draft.request.kinds[address.kind]
         watched, observed = list(dict.fromkeys(kind.watches(part.declared))), draft.situation.observed[address]
-        if address in draft.blocked or not watched or not any(True for _ in kind.watched(part, observed, watched)):
+        if (
+            address in draft.blocked
+            or address in draft.untried
+            or not watched
+            or not any(True for _ in kind.watched(part, observed, watched))
+        ):
             continue
         paths = [path for path in watched if concerned(draft.request.view, path, touched)]
         paths = stale.unlike(draft.request, part, paths, written) if paths else paths
@@ -359,8 +371,8 @@ def _finish(draft: _Draft, steps: tuple[Step, ...], trial: Trial | None) -> Plan
         needs=draft.needs,
         blocked=draft.blocked,
         held=draft.held,
-        unreadable={address: seen.unreadable for address, seen in situation.observed.items() if seen.unreadable},
-        diagnostics=(*draft.diagnostics, *_about_memory(request)),
+        unreadable=unread.rows(situation) | draft.untried,
+        diagnostics=(*draft.diagnostics, *unread.unknown_kinds(request)),
         memory=memory,
         targets=tuple(request.targets),
         excludes=tuple(request.excludes),
@@ -383,15 +395,3 @@ def _unrecorded(draft: _Draft, changed: set[Address]) -> Iterable[Part]:
     for part in compare.unrecorded(draft.situation, changed, anew=bool(memory.damaged)):
         if memory.damaged or not memory.holds or not draft.why_held(part.address):
             yield part
-
-
-def _about_memory(request: Request) -> Iterable[Diagnostic]:
-    memory = request.memory
-    if memory.unreadable:
-        yield warning(
-            "the ledger cannot be read", f"{memory.unreadable}. What is ours is not known, so this plan is incomplete.", rule="ledger"
-        )
-    for name in sorted({address.kind for address in memory.rows} - request.kinds.keys()):
-        yield warning(
-            "unknown kind in the ledger", f"The ledger has {name} that this version does not know; they are left alone.", rule="ledger"
-        )

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 
 from reconciler.core.actions import Step
 from reconciler.core.address import Address
-from reconciler.core.host import Executor, HostError, NotInSnapshot, Receipt, TakenAlong
+from reconciler.core.host import Executor, HostError, NotInSnapshot, Receipt, TakenAlong, Unreadable
 from reconciler.engine.compare import only_reported
 from reconciler.engine.dependents import Trial
 from reconciler.engine.diff import differences
@@ -18,6 +18,7 @@ def simulate(steps: Iterable[Step], addresses: Collection[Address], situation: S
     failures: dict[Address, str] = {}
     along: list[tuple[Address, TakenAlong]] = []
     unknown: set[Address] = set()
+    unreadable: dict[Address, str] = {}
     for step in steps:
         if step.held:
             continue
@@ -26,13 +27,17 @@ def simulate(steps: Iterable[Step], addresses: Collection[Address], situation: S
         except NotInSnapshot:
             # What it would come to is not known, and that is not a failure: the plan says that it is incomplete.
             unknown.update(cause.address for cause in step.causes)
+        except Unreadable as hidden:
+            unreadable.update((cause.address, str(hidden)) for cause in step.causes)
         except HostError as failed:
             failures.update({cause.address: str(failed) for cause in step.causes if cause.address not in failures})
         else:
             failures.update(unit_failures(step, receipt))
             along += [(asked_by(step, taken), taken) for taken in receipt.along]
-    known = [address for address in addresses if address not in unknown]
-    return Trial(host, {**not_converged(known, situation, request, host), **failures}, tuple(along))
+    known = [address for address in addresses if address not in unknown and address not in unreadable]
+    for address, (reason, closed) in _differing(known, situation, request, host).items():
+        (unreadable if closed else failures).setdefault(address, reason)
+    return Trial(host, failures, tuple(along), unreadable)
 
 
 def asked_by(step: Step, taken: TakenAlong) -> Address:
@@ -48,12 +53,17 @@ def unit_failures(step: Step, receipt: Receipt) -> dict[Address, str]:
 
 def not_converged(addresses: Collection[Address], situation: Situation, request: Request, host: Executor) -> dict[Address, str]:
     """Look again, diff again: which addresses still differ, and in what."""
-    result: dict[Address, str] = {}
+    return {address: reason for address, (reason, _) in _differing(addresses, situation, request, host).items()}
+
+
+def _differing(addresses: Collection[Address], situation: Situation, request: Request, host: Executor) -> dict[Address, tuple[str, bool]]:
+    """The same, each with whether it only may not be looked at."""
+    result: dict[Address, tuple[str, bool]] = {}
     for address, seen in look_again(situation, addresses, request.kinds, host, request.memory.key).items():
         part = situation.parts.get(address)
         if part is None:
             if seen.document is not None:
-                result[address] = "is still there"
+                result[address] = ("is still there", False)
             continue
         row = situation.rows.get(address)
         left = differences(seen.document, part.document, whole=request.kinds[address.kind].whole, ours=row.document if row else None)
@@ -61,7 +71,7 @@ def not_converged(addresses: Collection[Address], situation: Situation, request:
             by_hand = only_reported(address, situation, request.kinds, request.tool)
             left = [path for path in left if path not in by_hand]
         if seen.unreadable or left:
-            result[address] = seen.unreadable or _why(left, seen.refusal)
+            result[address] = (seen.unreadable or _why(left, seen.refusal), seen.hidden)
     return result
 
 

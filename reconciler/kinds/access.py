@@ -93,7 +93,7 @@ def expects_with(entry: Entry, content: str) -> str:
 
 def unreadable(error: Unreadable | UnsafePath) -> Observed:
     """An observation that could not be made, with the reason."""
-    return Observed(None, unreadable=str(error))
+    return Observed(None, unreadable=str(error), hidden=isinstance(error, Unreadable))
 
 
 def access_of(document: Mapping[str, Any]) -> Access:

@@ -8,6 +8,7 @@ from reconciler.core.address import Address
 from reconciler.core.changes import Observed
 from reconciler.core.host import HostView, Unreadable, UnsafePath
 from reconciler.formats import accounts
+from reconciler.kinds import access
 
 HALF_MADE = "group without its line in /etc/gshadow"
 """What a groupadd leaves that is killed between its two files."""
@@ -20,7 +21,7 @@ def observe(view: HostView, addresses: Sequence[Address]) -> Mapping[Address, Ob
     except FileNotFoundError:
         text = ""
     except (Unreadable, UnsafePath) as error:
-        return {address: Observed(None, unreadable=str(error)) for address in addresses}
+        return {address: access.unreadable(error) for address in addresses}
     found = {group.name: group for group in accounts.parse_groups(text)}
     whole = _shadowed(view) if any(address.name in found for address in addresses) else None
     return {address: _observed(found.get(address.name), whole) for address in addresses}

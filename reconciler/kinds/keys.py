@@ -128,7 +128,7 @@ class _Seen:
     file: Entry | None = None
     expects: dict[str, str] = field(default_factory=dict)
     lines: list[_Line] = field(default_factory=list)
-    unreadable: str = ""
+    unreadable: Unreadable | UnsafePath | None = None
 
 
 def observe(view: HostView, users: Mapping[Address, str]) -> Mapping[Address, Observed]:
@@ -156,7 +156,7 @@ def _look(view: HostView, user: str, home: str | None) -> _Seen:
         for name in _FILES if seen.directory else ():
             _read(view, user, seen, name)
     except (Unreadable, UnsafePath) as error:
-        seen.unreadable = str(error)
+        seen.unreadable = error
     return seen
 
 
@@ -212,8 +212,8 @@ def _clean(comment: str) -> str:
 
 
 def _observed(address: Address, seen: _Seen, asked: set[str]) -> Observed:
-    if seen.unreadable:
-        return Observed(None, unreadable=seen.unreadable)
+    if seen.unreadable is not None:
+        return access.unreadable(seen.unreadable)
     wanted = fingerprint_of(address)
     if wanted:
         mine = [line for line in seen.lines if line.key is not None and line.key.fingerprint == wanted]

@@ -52,7 +52,7 @@ class _Observer:
     def __init__(self, view: HostView, accounts: Accounts) -> None:
         self._view = view
         self._accounts = accounts
-        self._whole: Accounts | str | None = None
+        self._whole: Accounts | Unreadable | UnsafePath | None = None
 
     def observe(self, address: Address) -> Observed:
         """One part."""
@@ -96,10 +96,9 @@ class _Observer:
             try:
                 self._whole = replace(self._accounts, shadow=_text(self._view, "shadow"), gshadow=_text(self._view, "gshadow"))
             except (Unreadable, UnsafePath) as failed:
-                self._whole = str(failed)
-                raise
-        if isinstance(self._whole, str):
-            raise Unreadable(self._whole)
+                self._whole = failed
+        if not isinstance(self._whole, Accounts):
+            raise self._whole
         return self._whole
 
     def _about_home(self, user: User) -> dict[str, Any]:

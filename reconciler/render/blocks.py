@@ -25,6 +25,7 @@ _ORIGINS = {
     ("conflict", "delete"): "changed on the host and gone from the spec; apply removes it",
     ("adopt", "update"): "exists already and differs; apply takes it over and keeps the old content",
     ("adopt", "no-op"): "exists already and differs; apply leaves it alone",
+    ("unknown", "update"): "exists already and differs; whether it is ours is not known, because the ledger cannot be read",
     ("tool_upgrade", "update"): "this version of reconciler writes it differently, the spec has not changed",
     ("delete_because_not_in_spec", "delete"): "no longer in the spec",
     ("delete_because_not_in_spec", "forget"): "no longer in the spec; stays on the host and is no longer managed",

@@ -18,6 +18,8 @@ def explanation(data: Mapping[str, Any]) -> str:
     for title, key in (("needs", "needs"), ("needed by", "needed_by")):
         if data[key]:
             lines.append(f"  {title}: {', '.join(map(visible, data[key]))}")
+    if data["ledger_unreadable"]:
+        lines.append(f"  the ledger cannot be read: {visible(data['ledger_unreadable'])}")
     for part in data["parts"]:
         lines += ["", f"  {visible(part['address'])}: {visible(part['state'])}; {_ownership(part)}", *_fields(part)]
     lines += _section("Owed", (f"{row['verb']} {row['unit']}  because {row['why']} (since run {row['run']})" for row in data["owed"]))
@@ -31,6 +33,8 @@ def explanation(data: Mapping[str, Any]) -> str:
 def _ownership(part: Mapping[str, Any]) -> str:
     if part["unreadable"]:
         return f"cannot be read: {visible(part['unreadable'])}"
+    if part["ours"] is None:
+        return "whether it is ours is not known"
     if not part["ours"]:
         return "not ours yet"
     return "ours, " + ("made by us" if part["made_by_us"] else "taken over") + (", protected" if part["protected"] else "")
@@ -38,16 +42,18 @@ def _ownership(part: Mapping[str, Any]) -> str:
 
 def _fields(part: Mapping[str, Any]) -> Iterator[str]:
     found = {column: {dotted(path): value for path, value in leaves(part[column] or {})} for column in _COLUMNS}
+    # A ledger that cannot be read says nothing, which is not the same as "never applied".
+    columns = [column for column in _COLUMNS if column != "applied" or part["ours"] is not None]
     names = list(dict.fromkeys(name for column in _COLUMNS for name in found[column]))
     width = max(map(len, names), default=0)
     for name in names:
-        values = {column: scalar(found[column][name]) if name in found[column] else "-" for column in _COLUMNS}
+        values = {column: scalar(found[column][name]) if name in found[column] else "-" for column in columns}
         if part["applied"] is None and part["observed"] is None:
             yield f"    + {name:<{width}}  {values['declared']}"
         elif len(set(values.values())) == 1:
             yield f"      {name:<{width}}  {values['declared']}"
         else:
-            yield f"    ! {name:<{width}}  " + ", ".join(f"{column} {values[column]}" for column in _COLUMNS)
+            yield f"    ! {name:<{width}}  " + ", ".join(f"{column} {values[column]}" for column in columns)
 
 
 def _section(title: str, rows: Any) -> list[str]:

@@ -11,7 +11,7 @@ from reconciler.render.diagnostics import diagnostics_from_data
 from reconciler.render.markdown_text import capped, code, cut, fenced, folded, host_name, link, marker, size
 from reconciler.render.term import SYMBOL_COLOURS, Look, count, painter
 from reconciler.render.text import final_line, partial_words
-from reconciler.render.words import exposure_words, hold_words, policy_words, timetable_words, zone_words
+from reconciler.render.words import exposure_words, hold_words, policy_words, timetable_words, unreadable_words, zone_words
 
 Data = Mapping[str, Any]
 
@@ -35,7 +35,14 @@ _MOVED = frozenset("+-~!. ")
 _FENCE_SIGNS = {"~": "!"}
 
 _LISTED = (("create", "Create"), ("update", "Update"), ("forget", "Forget"))
-_NOTES = {"adopt": "takes over what exists", "tool_upgrade": "by a new version of reconciler", "conflict": "also changed on the host"}
+_NAMES = 8
+"""Names of what cannot be read for one reason."""
+_NOTES = {
+    "adopt": "takes over what exists",
+    "unknown": "whose it is is not known",
+    "tool_upgrade": "by a new version of reconciler",
+    "conflict": "also changed on the host",
+}
 
 
 def plan_markdown(data: Data, *, ci: str = "") -> str:
@@ -243,13 +250,15 @@ def _blocked(entries: Iterable[Data]) -> list[str]:
 
 
 def _unreadable(rows: Sequence[Data]) -> list[str]:
-    told = [f"* {code(_name(row['address']))}: {code(row['reason'])}" for row in rows]
+    told = [f"* {_names(names)}: {code(reason)}" for reason, names in unreadable_words(rows).items()]
     heading = "### :warning: Incomplete: this is not known, and may differ"
     return [heading, "", *capped(told, _LIST // 2, _MORE)] if told else []
 
 
-def _name(address: str | None) -> str:
-    return "the state of earlier runs" if address is None else address
+def _names(names: Sequence[str]) -> str:
+    """The first names, and how many more there are."""
+    more = f" and {len(names) - _NAMES:,} more" if len(names) > _NAMES else ""
+    return ", ".join(map(code, names[:_NAMES])) + more
 
 
 # ---------------------------------------------------------------------------------------------------- the diff

@@ -346,7 +346,7 @@ def _theirs(change: Change, plan: Plan) -> tuple[str, ...]:
     """The keys under which an object that is not ours holds text: whoever can write a spec must not read the host with it."""
     row = plan.memory.rows.get(change.address)
     begun = row is not None and row.document is None  # a creation that failed, or an adoption that was killed
-    if change.origin is not Origin.ADOPTION and not begun:
+    if change.ours and not begun:
         return ()
     wrote = row.pending or {} if row is not None and begun else {}
     return tuple(key for key, value in (change.before or {}).items() if isinstance(value, dict) and value != wrote.get(key))

@@ -13,7 +13,7 @@ _NUMBER: Schema = {"type": "integer", "minimum": 0}
 _PLACE_NUMBER: Schema = {"type": "integer", "minimum": 1}
 _DOCUMENT: Schema = {"type": ["object", "null"]}
 _ANY: Schema = {}
-_ORIGINS = ["spec_changed", "drift", "conflict", "adopt", "tool_upgrade", "delete_because_not_in_spec", "failed"]
+_ORIGINS = ["spec_changed", "drift", "conflict", "adopt", "unknown", "tool_upgrade", "delete_because_not_in_spec", "failed"]
 
 
 def _ref(name: str) -> Schema:

@@ -87,6 +87,8 @@ def service_text(row: Mapping[str, Any], *, colour: bool) -> str:
 
 
 def _drift(row: Mapping[str, Any]) -> str:
+    if row.get("ledger_unreadable"):
+        return visible(f"not known, the ledger cannot be read: {row['ledger_unreadable']}")
     if row.get("blocked"):
         return "the spec is not applied"
     if row.get("drifted"):

@@ -14,8 +14,7 @@ _SIGNS = {"create": "+", "update": "~", "delete": "-", "forget": "."}
 
 def standing_text(data: Mapping[str, Any]) -> str:
     """A screenful: what was done last, what is to be done, and what to type next."""
-    lines = [f"Host {visible(data['host'] or '?')}: {count(data['managed'], 'object')} under management", f"  last apply  {_last(data)}"]
-    lines += _failures(data)
+    lines = [*_heading(data), *_failures(data)]
     if data["interrupted"]:
         lines.append(f"  interrupted run {data['interrupted']} was killed; the next apply goes on from there")
     if data["last_run"] and data["last_run"]["run"] != data["last_good_run"]:
@@ -47,10 +46,18 @@ def standing_text(data: Mapping[str, Any]) -> str:
     return "\n".join([*lines, "", _next(data)]) + "\n"
 
 
+def _heading(data: Mapping[str, Any]) -> list[str]:
+    """How much is managed, and the last apply: as far as the ledger can be read."""
+    unread = data["ledger_unreadable"]
+    managed = "what is under management is not known" if unread else f"{count(data['managed'], 'object')} under management"
+    lines = [f"Host {visible(data['host'] or '?')}: {managed}", f"  last apply  {_last(data)}"]
+    return lines + (paragraphs(f"cannot be read: {unread}", "  ledger      ", "              ") if unread else [])
+
+
 def _last(data: Mapping[str, Any]) -> str:
     run = data["last_run"]
     if run is None:
-        return "never"
+        return "not known" if data["ledger_unreadable"] else "never"
     when = datetime.fromtimestamp(run["started"], UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     undid = f", undid run {run['undoes']}" if run.get("undoes") else ""
     back = f", put back by run {run['put_back_by']}" if run.get("put_back_by") else ""

@@ -11,7 +11,16 @@ from reconciler.render.diagnostics import diagnostics_from_data
 from reconciler.render.fields import OUTSIDE
 from reconciler.render.term import Look, Paint, columns, count, pad, painter, paragraphs, symbol, visible
 from reconciler.render.values import is_digest
-from reconciler.render.words import access_words, action_words, ago, exposure_words, hold_words, timetable_words, zone_words
+from reconciler.render.words import (
+    access_words,
+    action_words,
+    ago,
+    exposure_words,
+    hold_words,
+    timetable_words,
+    unreadable_words,
+    zone_words,
+)
 
 Data = Mapping[str, Any]
 
@@ -30,6 +39,7 @@ _OLD = 86_400
 _CLOCKS = 120
 """Seconds: from which age on it is said in colour, and how far two clocks may be apart."""
 _PARTLY_CONVERGED = "No changes to what was chosen."
+_BLIND = "  Without the ledger drift and removals are not known, nor whether what exists is ours."
 _INCOMPLETE = "Nothing to do in what could be read; the plan is incomplete."
 
 
@@ -214,14 +224,23 @@ def _steps(steps: Sequence[Data], paint: Paint) -> list[str]:
 
 
 def _unreadable(data: Data, paint: Paint) -> list[str]:
-    told = [(visible(row["address"] or "the state of earlier runs"), visible(row["reason"])) for row in data["unreadable"]]
+    told = {visible(why): names for why, names in unreadable_words(data["unreadable"]).items()}
     lacks = "the snapshot does not have " if _from_snapshot(data) else ""
     also = [f"  {symbol('?', paint)} {lacks}{visible(what)}" for what in data.get("unknown", [])]
     if not told and not also:
         return []
     why = "Not known from the snapshot" if _from_snapshot(data) else "Could not be read"
-    width = max((columns(name) for name, _ in told), default=0)
-    return [f"{why}, so the plan is incomplete:", *(f"  {symbol('?', paint)} {pad(name, width)}  {why}" for name, why in told), *also]
+    width = max((columns(visible(names[0])) for names in told.values() if len(names) == 1), default=0)
+    lead = f"  {symbol('?', paint)} "
+    lines = [f"{why}, so the plan is incomplete:"]
+    for reason, names in told.items():
+        if len(names) == 1:
+            lines.append(f"{lead}{pad(visible(names[0]), width)}  {reason}")
+        else:
+            first, *more = paragraphs(", ".join(map(visible, names)), "    ", "    ")
+            lines += [lead + first.removeprefix("    "), *more, f"      {reason}"]
+    blind = any(row["address"] is None for row in data["unreadable"])
+    return [*lines, *also, *([_BLIND] if blind else [])]
 
 
 def _partial(data: Data, paint: Paint) -> list[str]:

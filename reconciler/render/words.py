@@ -237,3 +237,14 @@ def policy_words(path: Mapping[str, Any]) -> str:
 
 _POLICY = 200
 """Characters of two values of a field of policy."""
+
+
+LEDGER = "the ledger"
+
+
+def unreadable_words(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """The addresses that could not be read, by the reason: what hides many of them is told once."""
+    grouped: dict[str, list[str]] = {}
+    for row in rows:
+        grouped.setdefault(row["reason"], []).append(LEDGER if row["address"] is None else row["address"])
+    return grouped

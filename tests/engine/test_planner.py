@@ -137,7 +137,28 @@ def test_an_unreadable_ledger_prunes_nothing_and_is_incomplete() -> None:
     plan = plan_of(files(x="1"), host, notes.memory())
 
     assert ({}, (), False) == (changes(plan), plan.converged, plan.complete)
-    assert ["ledger"] == [found.rule for found in plan.diagnostics]
+    assert () == plan.diagnostics
+
+
+def test_an_unreadable_ledger_calls_nothing_foreign() -> None:
+    """What exists and differs may be ours: it is planned, nothing is refused, and nothing says that it is not ours."""
+    host, notes = host_with(files(x="1"))
+    notes.unreadable = "permission denied"
+    notes.rows = {}
+    plan = plan_of(files(x="2"), host, notes.memory())
+
+    assert {X: "update unknown"} == changes(plan)
+    assert ((), {}, False) == (plan.diagnostics, plan.blocked, plan.complete)
+
+
+def test_a_ledger_that_can_be_read_still_refuses_what_is_not_ours() -> None:
+    """An object that no row knows is not taken over without a word."""
+    host, notes = host_with(files(x="1"))
+    notes.rows = {}
+    plan = plan_of(files(x="2"), host, notes.memory())
+
+    assert ["adoption"] == [found.rule for found in plan.diagnostics]
+    assert [X] == [str(address) for address in plan.blocked]
 
 
 class Blind(SimulatedHost):

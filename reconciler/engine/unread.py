@@ -1,0 +1,46 @@
+"""Plans of those who may not read everything: what they cannot know is told as unknown, never as a failure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+
+from reconciler.core.address import Address
+from reconciler.core.changes import Change, Origin
+from reconciler.core.diagnostic import Diagnostic, warning
+from reconciler.engine import order
+from reconciler.engine.situation import Request, Situation
+
+
+def rows(situation: Situation) -> dict[Address, str]:
+    """The parts that could not be looked at, and why."""
+    return {address: seen.unreadable for address, seen in situation.observed.items() if seen.unreadable}
+
+
+def of_unknown_owner(change: Change) -> Change:
+    """The change as it is told while the ledger cannot be read: nobody knows whether what is there is ours."""
+    if change.origin is not Origin.ADOPTION:
+        return change
+    fields = tuple(replace(item, origin=Origin.UNKNOWN) if item.origin is Origin.ADOPTION else item for item in change.fields)
+    return replace(change, origin=Origin.UNKNOWN, fields=fields)
+
+
+def with_dependants(
+    unreadable: Mapping[Address, str], needs: Mapping[Address, frozenset[Address]], changes: Iterable[Change]
+) -> dict[Address, str]:
+    """These changes, and all that need one of them, with the reason: what comes of those is not known either."""
+    moving = {change.address for change in changes if change.moves}
+    result = dict(unreadable)
+    for address in order.sequence(needs):
+        reason = next((result[need] for need in sorted(needs.get(address, ())) if need in result), "")
+        if reason and address in moving:
+            result.setdefault(address, reason)
+    return result
+
+
+def unknown_kinds(request: Request) -> Iterator[Diagnostic]:
+    """What another version of the tool wrote into the ledger."""
+    for name in sorted({address.kind for address in request.memory.rows} - request.kinds.keys()):
+        yield warning(
+            "unknown kind in the ledger", f"The ledger has {name} that this version does not know; they are left alone.", rule="ledger"
+        )
