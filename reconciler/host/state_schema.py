@@ -20,8 +20,8 @@ from reconciler.core.host import FileType, Saved
 from reconciler.core.state import Hold, LedgerRow, OwedRow
 from reconciler.core.values import frozen
 
-SCHEMA = 2
-"""SQLite's user_version. 1: without holds."""
+SCHEMA = 3
+"""SQLite's user_version. 1: without holds. 2: rows of the ledger without policy; a program of then takes longer ones for damage."""
 HOLDS = 2
 """Since which version there is a table of holds."""
 APPLICATION_ID = 0x5245434F
@@ -87,7 +87,7 @@ COLUMNS = """SELECT tables.name, columns.name, columns.pk FROM sqlite_master AS 
 WHERE tables.type = 'table'"""
 """Asks for what `layout` gives."""
 UPGRADE = (_create("holds"), f"PRAGMA user_version = {SCHEMA}")
-"""From version 1. IF NOT EXISTS: whoever turns the number of a newer file back must not make it unusable."""
+"""From versions 1 and 2. IF NOT EXISTS: whoever turns the number of a newer file back must not make it unusable."""
 UPSERT = {table: _upsert(table) for table in TABLES}
 SELECT = {table: f"SELECT row, sum FROM {table} WHERE {_where(table)}" for table in TABLES}  # noqa: S608  # names from TABLES
 DELETE = {table: f"DELETE FROM {table} WHERE {_where(table)}" for table in TABLES}  # noqa: S608  # names from TABLES
