@@ -13,6 +13,7 @@ import pytest
 
 from reconciler.core.actions import Unit, UnitVerb
 from reconciler.core.host import ActionFailed, UnitState, Unreadable
+from reconciler.host import run as programs
 from reconciler.host import systemd
 from reconciler.host.run import ProgramMissing, Result, TimedOut
 from reconciler.host.systemd import Systemd, parse_units
@@ -466,3 +467,20 @@ def test_a_start_that_is_refused_of_what_runs() -> None:
 def test_why_systemd_refused_a_unit_file(journal: bytes, expected: str) -> None:
     """The last reason that PID 1 wrote, and nothing of what it writes when a service fails."""
     assert expected == load_error("a.service", journal)
+
+
+def test_a_daemon_reload_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """At its limit the waiting ends, the program with it, and who reads the message knows what was waited for and for how long."""
+    fake = tmp_path / "systemctl"
+    fake.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec /bin/sleep 60\n")
+    fake.chmod(0o755)
+    monkeypatch.setattr(programs, "_PATH", str(tmp_path))
+    monkeypatch.setattr(systemd, "_RELOAD_TIMEOUT", 0.3)
+    began = time.monotonic()
+    with pytest.raises(ActionFailed) as caught:
+        Systemd().execute(Unit(UnitVerb.DAEMON_RELOAD, ()))
+
+    assert "systemd did not reload its configuration" == caught.value.summary
+    assert "systemd was still at it after 0.3 s" in caught.value.detail
+    assert 10 > time.monotonic() - began
+    assert not Path("/proc", (tmp_path / "pid").read_text().strip()).exists()

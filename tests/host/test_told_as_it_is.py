@@ -138,7 +138,7 @@ def test_after_a_failed_apply_everything_names_it(booted: BootedHost) -> None:
     assert "port in use" in [line.strip() for line in shown.splitlines()]
     assert all(" | " not in line for line in shown.splitlines())
     booted.write(SPEC, json.dumps({"version": 1, "host": "testhost", "services": {}, "groups": {"g": {}}}))
-    gone = booted.reconciler("apply", SPEC, "--auto-approve")
+    gone = booted.reconciler("apply", SPEC, "--auto-approve", "--allow", "many-destroyed")
     assert 0 == gone.returncode  # what was put back is not blocked for ever
     assert "" == booted.run("find", "/etc/systemd/system", "-name", "api.service").stdout
     assert "No changes." in say(booted, "plan", SPEC)
@@ -176,6 +176,23 @@ def test_after_a_rollback_status_does_not_advise_the_apply(booted: BootedHost) -
 
     assert "the next apply brings back what run 3 undid (reconciler show 2). Revert the commit" in status
     assert "reconciler apply to do it" not in status
+
+
+def test_a_run_that_was_killed_is_interrupted_everywhere(booted: BootedHost) -> None:
+    """Before anything else runs: history, show, status and plan say so of an apply that SIGKILL ended in a start."""
+    slow = {"exec_start": SLEEP, "exec_start_pre": [["/usr/bin/sleep", "20"]]}
+    booted.write(SPEC, json.dumps({"version": 1, "host": "testhost", "services": {"api": slow}}))
+    killed = (
+        "reconciler apply /root/host.yaml --auto-approve & until systemctl show -P ActiveState api | grep -q activating; do sleep 0.1; done"
+    )
+    booted.run("sh", "-c", f"{killed}; kill -9 $!; wait $!; [ $? = 137 ]")
+    history = json.loads(booted.reconciler("history", "--json").stdout)
+
+    assert "interrupted" in say(booted, "history")
+    assert "running" not in json.dumps(history)
+    assert "Run 1: interrupted" in say(booted, "show", "1")
+    assert "last apply run 1, interrupted" in say(booted, "status")
+    assert "interrupted" in say(booted, "plan", SPEC)
 
 
 @pytest.mark.parametrize("ends", ["exit 3", "kill -SEGV $$"])
