@@ -12,7 +12,8 @@ from reconciler.core.address import Address
 from reconciler.core.changes import Change, Document, Origin, Verb
 from reconciler.core.state import LedgerRow
 from reconciler.render.masking import mask
-from reconciler.render.plan_json import FAILED, hold_data, origin_of
+from reconciler.render.plan_entries import FAILED, origin_of
+from reconciler.render.plan_json import hold_data
 
 
 def explain(planned: Planned, address: Address) -> dict[str, Any] | None:

@@ -17,7 +17,7 @@ from reconciler.host.hosts import open_host, state_directory, static_hostname
 from reconciler.host.report_files import publish, read_drift, read_report
 from reconciler.jobs import report
 from reconciler.jobs.report import News, Standing
-from reconciler.render.plan_json import drifted
+from reconciler.render.plan_entries import drifted
 from reconciler.render.result import counts, final_line
 
 _ACTIONS = {"add": "create", "change": "update", "destroy": "delete", "forget": "forget"}

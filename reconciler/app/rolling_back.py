@@ -31,7 +31,7 @@ from reconciler.host.state_read import read_memory
 from reconciler.kinds import discover
 from reconciler.render.diff import unified
 from reconciler.render.masking import mask_diff
-from reconciler.render.plan_json import along_data
+from reconciler.render.plan_entries import along_data
 
 
 @frozen

@@ -14,7 +14,7 @@ from reconciler.core.changes import Change, Verb
 from reconciler.core.state import Memory
 from reconciler.engine import gates
 from reconciler.host import services
-from reconciler.render.plan_json import drifted
+from reconciler.render.plan_entries import drifted
 
 _LINES = 10
 _UNSEEN: Mapping[str, Any] = {

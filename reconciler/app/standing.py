@@ -16,7 +16,8 @@ from reconciler.host.environment import now
 from reconciler.host.hosts import state_directory
 from reconciler.host.installation import own_units, unit_states
 from reconciler.host.state_history import History, open_history
-from reconciler.render.plan_json import drifted, failed, hold_data
+from reconciler.render.plan_entries import drifted, failed
+from reconciler.render.plan_json import hold_data
 
 
 def standing(planned: Planned, root: str | None) -> dict[str, Any]:
