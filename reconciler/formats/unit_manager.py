@@ -11,10 +11,9 @@ from collections.abc import Iterable, Mapping
 
 from reconciler.core.host import UnitNode
 from reconciler.formats.unit_job import DOWN, MISSING, UP, Job, JobType, Order, Reason, Refused, at_once, ends, merged, rank
+from reconciler.formats.unit_queues import Queues
 from reconciler.formats.unit_transaction import Transaction
 
-_MOST = 16
-"""How often systemd starts or stops a unit by itself within ten seconds."""
 _BY_DEPENDENCY = "Operation refused, unit {} may be requested by dependency only (it is configured to refuse manual start/stop)."
 _DEPENDENCY = "A dependency job for {} failed."
 _INVALID = "Job for {} invalid."
@@ -41,11 +40,7 @@ class Manager:
         self.failed: dict[str, str] = {}
         self._runnable: list[tuple[tuple[int, str], str]] = []
         self._coming: deque[tuple[str, str]] = deque()
-        self._upheld: dict[str, None] = {}
-        self._bound: dict[str, None] = {}
-        self._unneeded: dict[str, None] = {}
-        self._moved: dict[str, int] = {}
-        self._last_down: dict[str, str] = {}
+        self._queues = Queues(self)
 
     def node(self, name: str) -> UnitNode:
         """A unit as it is loaded."""
@@ -54,7 +49,7 @@ class Manager:
     @property
     def restless(self) -> frozenset[str]:
         """Units started or stopped by themselves as often as systemd does that, and those with a job that waits for ever."""
-        return frozenset(name for name, times in self._moved.items() if times > _MOST) | self.jobs.keys()
+        return self._queues.restless | self.jobs.keys()
 
     def known(self, name: str) -> bool:
         """Whether anything is known of a unit."""
@@ -105,7 +100,7 @@ class Manager:
         if starts or (type_ in (JobType.STOP, JobType.RESTART) and node.flags.get("RefuseManualStop") == "yes"):
             raise Refused(_BY_DEPENDENCY.format(name))
 
-    def _add(self, type_: JobType, name: str, because: Reason, *, spare: bool = False) -> None:
+    def add(self, type_: JobType, name: str, because: Reason, *, spare: bool = False) -> None:
         """A job of systemd's own; what it would refuse is not done."""
         try:
             self._install(Transaction(self, self.release, self.order, spare=spare).request(type_, name, because))
@@ -135,7 +130,7 @@ class Manager:
 
     def _settle(self) -> None:
         """Until nothing more comes."""
-        while self._by_themselves() or self._run_jobs() or self._go_on():
+        while self._queues.work_off() or self._run_jobs() or self._go_on():
             pass
 
     def _run_jobs(self) -> bool:
@@ -239,7 +234,7 @@ class Manager:
             del self.jobs[unit]
             self._hand_on(unit, job, result, hand_on)
             if self.release >= _REQUEUED:
-                self._submit(unit)
+                self._queues.submit(unit)
         for relation in ("After", "Before"):
             for other in self.node(unit).relations.get(relation, ()):
                 if other in self.jobs:
@@ -288,7 +283,7 @@ class Manager:
             self._stop_those(unit, node)
         if new == "inactive" and old not in DOWN:
             self._after_the_end(unit, "OnSuccess")
-        self._queue(unit, node, new)
+        self._queues.enter(unit, node, new)
 
     def _tell_job(self, unit: str, state: str) -> bool:
         """The unit's job hears of the new state; whether no job has asked for it."""
@@ -322,78 +317,21 @@ class Manager:
         for relation in ("Requires", "BindsTo", "Upholds", "Wants"):
             for other in self.order(node.relations.get(relation, ())):
                 if other not in after and self.state(other) not in (*UP, "activating"):
-                    self._add(JobType.START, other, (relation, unit), spare=relation == "Wants")
+                    self.add(JobType.START, other, (relation, unit), spare=relation == "Wants")
         for relation in ("Conflicts", "ConflictedBy"):
             for other in self.order(node.relations.get(relation, ())):
                 if self.state(other) not in (*DOWN, "deactivating"):
-                    self._add(JobType.STOP, other, (relation, unit))
+                    self.add(JobType.STOP, other, (relation, unit))
 
     def _stop_those(self, unit: str, node: UnitNode) -> None:
         for relation in ("BoundBy", "PropagatesStopTo"):
             for other in self.order(node.relations.get(relation, ())):
                 if self.state(other) not in (*DOWN, "deactivating"):
-                    self._add(JobType.STOP, other, (relation, unit))
+                    self.add(JobType.STOP, other, (relation, unit))
 
     def _after_the_end(self, unit: str, relation: str) -> None:
         for other in self.order(self.node(unit).relations.get(relation, ())):
-            self._add(JobType.START, other, (relation, unit), spare=relation == "OnSuccess")
-
-    # ------------------------------------------------------------------------------------------------ what states bring about
-
-    def _queue(self, unit: str, node: UnitNode, state: str) -> None:
-        if state in DOWN:
-            for other in _related(node, "Requires", "Requisite", "Wants", "BindsTo", "Upholds"):
-                self._last_down[other] = unit
-                self._unneeded[other] = None
-            for other in _related(node, "BoundBy"):
-                self._bound[other] = None
-            self._upheld[unit] = None
-        elif state in UP:
-            for other in _related(node, "Upholds"):
-                self._upheld[other] = None
-            self._unneeded[unit] = None
-            self._bound[unit] = None
-
-    def _submit(self, unit: str) -> None:
-        self._upheld[unit] = self._bound[unit] = self._unneeded[unit] = None
-
-    def _by_themselves(self) -> bool:
-        """Start what a running unit upholds; stop what is bound to one that is down, and what nobody needs."""
-        for queue, look in ((self._upheld, self._look_upheld), (self._bound, self._look_bound), (self._unneeded, self._look_unneeded)):
-            while queue:
-                unit, _ = queue.popitem()
-                look(unit)
-        return False
-
-    def _look_upheld(self, unit: str) -> None:
-        if self.state(unit) not in DOWN or unit in self.jobs:
-            return
-        holders = self.order(self.node(unit).relations.get("UpheldBy", ()))
-        holder = next((other for other in holders if other in self.units and other not in self.jobs and self.state(other) in UP), None)
-        if holder and self._not_too_often(unit):
-            self._add(JobType.START, unit, ("Upholds", holder), spare=True)
-
-    def _look_bound(self, unit: str) -> None:
-        if self.state(unit) != "active" or unit in self.jobs:
-            return
-        others = self.order(self.node(unit).relations.get("BindsTo", ()))
-        down = next((other for other in others if other not in self.jobs and self.state(other) in DOWN), None)
-        if down and self._not_too_often(unit):
-            self._add(JobType.STOP, unit, ("BoundBy", down))
-
-    def _look_unneeded(self, unit: str) -> None:
-        node = self.node(unit)
-        if node.flags.get("StopWhenUnneeded") != "yes" or self.state(unit) != "active" or unit in self.jobs:
-            return
-        pins = _related(node, "RequiredBy", "RequisiteOf", "WantedBy", "BoundBy", "UpheldBy")
-        if any(other in self.jobs or self.state(other) not in DOWN for other in pins):
-            return
-        if self._not_too_often(unit):
-            self._add(JobType.STOP, unit, ("StopWhenUnneeded", self._last_down.get(unit, unit)), spare=True)
-
-    def _not_too_often(self, unit: str) -> bool:
-        self._moved[unit] = self._moved.get(unit, 0) + 1
-        return self._moved[unit] <= _MOST
+            self.add(JobType.START, other, (relation, unit), spare=relation == "OnSuccess")
 
 
 _REQUEUED = 254
@@ -406,9 +344,3 @@ _PERFORM = {
     JobType.RELOAD: Manager.reload,
     JobType.VERIFY: Manager.verify,
 }
-
-
-def _related(node: UnitNode, *relations: str) -> Iterable[str]:
-    """The names of the units that these relations name, by relation, then by name."""
-    for relation in relations:
-        yield from sorted(node.relations.get(relation, ()))

@@ -10,10 +10,11 @@ from dataclasses import replace
 from reconciler.core.actions import Unit, UnitVerb
 from reconciler.core.host import FileType, HostView, Receipt, TakenAlong, UnitNode, UnitState
 from reconciler.core.patterns import Late
-from reconciler.formats.unit_jobs import Effect, take_along
+from reconciler.formats.unit_jobs import RELEASE, Effect, take_along
 from reconciler.host.overlay import Overlay
 from reconciler.host.simulated_relations import Relations, touched_units
 from reconciler.host.unit_relations import closure
+from reconciler.kinds.systemd_release import release
 
 UNIT_DIRECTORIES = (
     *("/run/systemd/generator.early", "/etc/systemd/system", "/run/systemd/system", "/run/systemd/generator"),
@@ -42,6 +43,7 @@ class SimulatedUnits:
         self._loaded: dict[str, bytes | None] = {}
         self._reread = False
         self._asked: frozenset[str] = frozenset()
+        self._release = 0
 
     def units(self, names: Sequence[str]) -> dict[str, UnitState]:
         """The state of these units."""
@@ -84,7 +86,7 @@ class SimulatedUnits:
             return Receipt(failed=_EXECUTE[action.verb](self, action.units) or None)
         if action.verb in (UnitVerb.START, UnitVerb.RESTART):
             self._load(action.units)
-        outcome = take_along(self.relations(action.units), action.verb, action.units)
+        outcome = take_along(self.relations(action.units), action.verb, action.units, release=self._systemd())
         states = self.units(list(outcome.effects))
         failed = _EXECUTE[action.verb](self, [name for name in action.units if name not in outcome.refused or action.verb is UnitVerb.STOP])
         along = [
@@ -96,6 +98,12 @@ class SimulatedUnits:
         # A unit that is not there is stopped.
         refused = {} if action.verb is UnitVerb.STOP else {**outcome.refused, **failed}
         return Receipt(failed=refused or None, along=tuple(along))
+
+    def _systemd(self) -> int:
+        """The release whose rules hold, looked up once."""
+        if not self._release:
+            self._release = release(self._base) or RELEASE
+        return self._release
 
     def _load(self, names: Sequence[str]) -> None:
         """systemd loads what it has no definition of from disk when it is to start it."""

@@ -6,6 +6,8 @@ Random graphs of units, some declared, some of others, some with `on_change: non
 
 from __future__ import annotations
 
+import copy
+import itertools
 import json
 import os
 import random
@@ -26,8 +28,12 @@ SPEC = "/root/host.yaml"
 FULL = bool(os.environ.get("RECONCILER_FAULTS"))
 SEED = int(os.environ.get("RECONCILER_SEED", "0"))
 BATCH = 10
-RELATIONS = ("Requires", "BindsTo", "PartOf", "Requisite", "Wants", "PropagatesStopTo", "PropagatesReloadTo", "Upholds")
-"""Conflicts= between two that are to run is refused; test_taken_along.py has it."""
+RELATIONS = (
+    *("Requires", "BindsTo", "PartOf", "Requisite", "Wants", "Upholds"),
+    *("PropagatesStopTo", "StopPropagatedFrom", "PropagatesReloadTo", "ReloadPropagatedFrom"),
+)
+"""Between any two. Conflicts= is only where one of the two is stopped, or comes new while a unit of others runs."""
+CHANGES = ("restart", "restart", "restart", "reload", "reload", "remove", "stop", "add")
 
 
 @dataclass
@@ -39,6 +45,15 @@ class Course:
     then: dict[str, dict[str, Any]] = field(default_factory=dict)
     foreign: dict[str, Drawn] = field(default_factory=dict)
     held: list[str] = field(default_factory=list)
+    new: list[str] = field(default_factory=list)
+    """The services that only the second spec has."""
+    watched: list[str] = field(default_factory=list)
+    """Files that change between the two."""
+
+    @property
+    def before(self) -> dict[str, dict[str, Any]]:
+        """The services of the first spec."""
+        return {name: service for name, service in self.first.items() if name not in self.new}
 
     @property
     def names(self) -> list[str]:
@@ -59,15 +74,32 @@ def draw(seed: int) -> Course:
     course = Course(seed)
     for name in names:
         said = {key: sorted(value) for key, value in relations[name].items()}
-        if lot.random() < 0.2:
+        if lot.random() < 0.25:
             course.foreign[f"{name}.service"] = Drawn(said)
         else:
             course.first[name] = _service(said, on_change="none" if lot.random() < 0.15 else "restart")
-    course.then = {name: dict(service) for name, service in course.first.items()}
-    for name in lot.sample(list(course.then), min(len(course.then), lot.randint(1, 2))):
-        _change(course.then, name, lot.choice(("restart", "restart", "restart", "reload", "remove", "stop")))
+    if lot.random() < 0.4:
+        _conflict(course, lot)
+    course.then = copy.deepcopy(course.first)
+    for name in lot.sample(sorted(course.then), min(len(course.then), lot.randint(1, 2))):
+        _change(course, name, lot.choice(CHANGES))
     course.held = [name for name in course.first if lot.random() < 0.08]
     return course
+
+
+def _conflict(course: Course, lot: random.Random) -> None:
+    """One that is stopped, or comes new, conflicts with another."""
+    names = sorted(course.first)
+    if course.foreign and names and lot.random() < 0.5:
+        one, other = lot.choice(names), lot.choice(sorted(course.foreign))
+        course.new.append(one)
+    elif len(names) > 1:
+        one, stopped = lot.sample(names, 2)
+        course.first[stopped]["state"] = "stopped"
+        other = f"{stopped}.service"
+    else:
+        return
+    course.first[one].setdefault("directives", {}).setdefault("Unit", {})["Conflicts"] = [other]
 
 
 def _service(relations: Mapping[str, Sequence[str]], on_change: str) -> dict[str, Any]:
@@ -84,15 +116,20 @@ def _service(relations: Mapping[str, Sequence[str]], on_change: str) -> dict[str
     }
 
 
-def _change(services: dict[str, dict[str, Any]], name: str, what: str) -> None:
+def _change(course: Course, name: str, what: str) -> None:
+    service = course.then[name]
     if what == "remove":
-        del services[name]
+        del course.then[name]
     elif what == "stop":
-        services[name]["state"] = "stopped"
+        service["state"] = "stopped"
+    elif what == "add":
+        course.new.append(name)
     elif what == "reload":
-        services[name]["watch"] = ["/root/watched"]
+        for said in (service, course.first[name]):
+            said |= {"watch": [f"/root/{name}.conf"], "on_change": "reload"}
+        course.watched.append(f"/root/{name}.conf")
     else:
-        services[name]["environment"] = {"A": "2"}
+        service["environment"] = {"A": "2"}
 
 
 def declare(host: BootedHost, services: Mapping[str, Any]) -> None:
@@ -110,19 +147,18 @@ def valid(host: BootedHost, courses: Sequence[Course]) -> list[Course]:
     return left
 
 
-def planned(host: BootedHost) -> dict[str, str]:
-    """What the plan says that happens to units: what it asks of them, and what systemd does along."""
+def planned(host: BootedHost) -> tuple[dict[str, str], int]:
+    """What the plan says that happens to units: what it asks of them, and what systemd does along; and how much that is."""
     plan = json.loads(host.run("reconciler", "plan", SPEC, "--json", check=False).stdout)
     verbs: dict[str, list[str]] = {}
     for step in plan["steps"]:
         if step["action"] == "Unit" and not step["held"]:
             for unit in step["units"]:
                 verbs.setdefault(unit, []).append(step["verb"])
-    for entry in plan["resource_changes"]:
-        for effect in entry["effects"]:
-            if effect.get("along_with"):
-                verbs.setdefault(effect["unit"], []).append(effect["kind"])
-    return {unit: _net(said) for unit, said in verbs.items()}
+    along = [effect for entry in plan["resource_changes"] for effect in entry["effects"] if effect.get("along_with")]
+    for effect in along:
+        verbs.setdefault(effect["unit"], []).append(effect["kind"])
+    return {unit: _net(said) for unit, said in verbs.items()}, len(along)
 
 
 def _net(verbs: Sequence[str]) -> str:
@@ -133,51 +169,72 @@ def _net(verbs: Sequence[str]) -> str:
     return next(iter(kinds - {"reload"}), "reload" if kinds else "")
 
 
-def play(host: BootedHost, seeds: Sequence[int], outside: Path) -> list[str]:
-    """Play courses in one spec; what came otherwise than planned."""
-    courses = valid(host, [draw(seed) for seed in seeds])
+def play(host: BootedHost, courses: Sequence[Course], outside: Path) -> tuple[list[str], int]:
+    """Play courses in one spec: what came otherwise than planned, and how many effects the plan had."""
+    bring_up(host, courses, outside)
     foreign = {name: unit for course in courses for name, unit in course.foreign.items()}
-    graph = Graph(seeds[0], foreign, [], [], "start", [])
-    unit_graphs.write(host, [graph], outside, pin=f"pin{seeds[0]}.target")
-    declare(host, {name: service for course in courses for name, service in course.first.items()})
+    declare(host, {name: service for course in courses for name, service in course.then.items()})
+    names = sorted(name for course in courses for name in course.names)
+    _, before = unit_graphs.look(host, names)
+    told, along = planned(host)
+    done = host.run("reconciler", "apply", SPEC, "--auto-approve", check=False)
+    unit_graphs.settle(host)
+    _, after = unit_graphs.look(host, names)
+    every = Graph(courses[0].seed, {**dict.fromkeys(names, Drawn()), **foreign}, [], [], "start", [])
+    happened = unit_graphs.done(before, after, every)
+    wrong = [_wrong(course, told, happened) for course in courses]
+    output = [done.stdout + done.stderr] if any(wrong) else []
+    return [*filter(None, wrong), *output], along
+
+
+def bring_up(host: BootedHost, courses: Sequence[Course], outside: Path) -> None:
+    """The first spec applied, the units of others started, holds set, and then the watched files changed."""
+    foreign = {name: unit for course in courses for name, unit in course.foreign.items()}
+    graph = Graph(courses[0].seed, foreign, [], [], "start", [])
+    unit_graphs.write(host, [graph], outside, pin=f"pin{courses[0].seed}.target")
+    watched = [path for course in courses for path in course.watched]
+    for path in watched:
+        host.write(path, "1")
+    declare(host, {name: service for course in courses for name, service in course.before.items()})
     host.run("reconciler", "apply", SPEC, "--auto-approve", check=False)
     if foreign:
         host.run("systemctl", "start", "--", *foreign, check=False)
     unit_graphs.settle(host)
     host.run("reconciler", "apply", SPEC, "--auto-approve", check=False)
     unit_graphs.settle(host)
-    for name in (name for course in courses for name in course.held):
+    for name in (name for course in courses for name in course.held if name in course.before):
         host.run("reconciler", "hold", "add", f"services.{name}", "--for", "1h", "--why", "a test")
-    declare(host, {name: service for course in courses for name, service in course.then.items()})
-    names = sorted(name for course in courses for name in course.names)
-    _, before = unit_graphs.look(host, names)
-    told = planned(host)
-    done = host.run("reconciler", "apply", SPEC, "--auto-approve", check=False)
-    unit_graphs.settle(host)
-    _, after = unit_graphs.look(host, names)
-    every = Graph(seeds[0], {**foreign, **dict.fromkeys((name for name in names if name not in foreign), Drawn())}, [], [], "start", [])
-    happened = unit_graphs.done(before, after, every)
-    wrong = [_wrong(course, told, happened) for course in courses]
-    output = [done.stdout + done.stderr] if any(wrong) else []
-    return [*filter(None, wrong), *output]
+    for path in watched:
+        host.write(path, "2")
 
 
 def _wrong(course: Course, told: Mapping[str, str], happened: Mapping[str, str]) -> str:
-    mine = {name: (told.get(name, ""), happened.get(name, "")) for name in course.names}
-    other = {name: pair for name, pair in mine.items() if pair[0] != pair[1] and pair != ("reload", "")}
+    pairs = {name: (told.get(name, ""), happened.get(name, "")) for name in course.names}
+    other = {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
     if not other:
         return ""
     units = {name: unit.relations for name, unit in course.foreign.items()}
-    return f"seed {course.seed}: planned and done {other}\n{json.dumps([course.first, course.then, units, course.held])}"
+    return f"seed {course.seed}: planned and done {other}\n{json.dumps([course.before, course.then, units, course.held])}"
+
+
+def play_all(many: int, outside: Path) -> tuple[list[str], int]:
+    """As `play`, for so many courses that are valid, ten to a host."""
+    first = SEED or (1 + random.SystemRandom().randrange(10**6) if FULL else 1)
+    seeds = itertools.count(first)
+    wrong: list[str] = []
+    along = played = 0
+    while played < many:
+        with BootedHost() as host:
+            courses = valid(host, [draw(next(seeds)) for _ in range(BATCH)])[: many - played]
+            problems, effects = play(host, courses, outside)
+            wrong, along, played = wrong + problems, along + effects, played + len(courses)
+    return wrong, along
 
 
 def test_what_is_planned_is_what_systemd_does(tmp_path: Path) -> None:
     """For every graph the units that stop, start, restart and reload are those of the plan, and nothing else happens to any."""
-    first = SEED or (1 + random.SystemRandom().randrange(10**6) if FULL else 1)
-    seeds = range(first, first + (200 if FULL and not SEED else BATCH))
-    wrong: list[str] = []
-    for at in range(0, len(seeds), BATCH):
-        with BootedHost() as host:
-            wrong += play(host, seeds[at : at + BATCH], tmp_path)
+    many = 200 if FULL and not SEED else BATCH
+    wrong, along = play_all(many, tmp_path)
 
     assert not wrong, "\n".join(wrong)
+    assert along >= many / 4, "hardly any graph in which something is taken along"
