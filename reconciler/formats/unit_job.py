@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from enum import StrEnum
+from enum import Enum, StrEnum
 
 from reconciler.core.host import UnitNode
 
@@ -37,6 +37,17 @@ class JobType(StrEnum):
     STOP = "stop"
     RELOAD = "reload"
     RESTART = "restart"
+
+
+class Pace(Enum):
+    """How far systemd is with one request of a call when the next comes: nobody can tell, since systemctl does not wait in between."""
+
+    DONE = "done"
+    """Nothing more comes of it."""
+    BEGUN = "begun"
+    """Jobs that need not wait have begun, and none has ended."""
+    AT_ONCE = "at once"
+    """No job has begun."""
 
 
 Reason = tuple[str, str]

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from reconciler.core.actions import UnitVerb
 from reconciler.core.host import UnitNode
 from reconciler.core.values import frozen
-from reconciler.formats.unit_job import DOWN, UP, JobType, Order, Reason, ends
+from reconciler.formats.unit_job import DOWN, UP, JobType, Order, Pace, Reason, ends
 from reconciler.formats.unit_manager import Manager
 
 RELEASE = 252
@@ -52,16 +52,16 @@ def take_along(
     *,
     release: int = RELEASE,
     order: Order = sorted,
-    at_once: bool = False,
+    pace: Pace = Pace.DONE,
 ) -> Outcome:
     """What one call of systemctl comes to: a transaction for each of the names, in their order.
 
     To a unit that `units` lacks nothing happens; one that is known not to exist has the load state not-found. `release` is systemd's
-    version. The others are for tests: `order` is that in which units are looked at where systemd has none, `at_once` means that the
-    requests for all names have come before the first job runs.
+    version. The others are for tests: `order` is that in which units are looked at where systemd has none, `pace` is how far systemd is
+    with one name when it comes to the next.
     """
     manager = Manager(units, release, order)
-    refused = manager.carry_out(JobType(verb.value), names, at_once=at_once)
+    refused = manager.carry_out(JobType(verb.value), names, pace=pace)
     done = {name: happened for name in manager.done if (happened := _happened(manager, name)) is not None}
     effects = {
         name: Effect(happened, because)

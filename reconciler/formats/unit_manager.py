@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 
 from reconciler.core.host import UnitNode
-from reconciler.formats.unit_job import DOWN, MISSING, UP, Job, JobType, Order, Reason, Refused, at_once, ends, merged, rank
+from reconciler.formats.unit_job import DOWN, MISSING, UP, Job, JobType, Order, Pace, Reason, Refused, at_once, ends, merged, rank
 from reconciler.formats.unit_queues import Queues
 from reconciler.formats.unit_transaction import Transaction
 
@@ -39,7 +39,8 @@ class Manager:
         """{unit: {stop, start or reload: why}}, as it was done."""
         self.failed: dict[str, str] = {}
         self._runnable: list[tuple[tuple[int, str], str]] = []
-        self._coming: deque[tuple[str, str]] = deque()
+        self._coming: dict[str, str] = {}
+        self._ending: deque[tuple[str, str]] = deque()
         self._queues = Queues(self)
 
     def node(self, name: str) -> UnitNode:
@@ -66,17 +67,16 @@ class Manager:
         job = self.jobs.get(name)
         return job.type if job else None
 
-    def carry_out(self, type_: JobType, names: Iterable[str], *, at_once: bool) -> dict[str, str]:
-        """The named units one after the other, until nothing more comes of it; those that are refused, and why.
-
-        `at_once`: the requests for all of them come before the first job runs.
-        """
+    def carry_out(self, type_: JobType, names: Iterable[str], *, pace: Pace) -> dict[str, str]:
+        """The named units one after the other, until nothing more comes of it; those that are refused, and why."""
         refused: dict[str, str] = {}
         for name in names:
             if words := self._request(type_, name):
                 refused[name] = words
-            if not at_once:
+            if pace is Pace.DONE:
                 self._settle()
+            elif pace is Pace.BEGUN:
+                self._run_jobs()
         self._settle()
         return {**self.failed, **refused}
 
@@ -171,7 +171,7 @@ class Manager:
                 self._become(unit, "active")
             else:
                 self._become(unit, "activating")
-                self._coming.append((unit, "inactive" if ends(node) else "active"))
+                self._coming[unit] = "inactive" if ends(node) else "active"
 
     def _bound_to_one_down(self, node: UnitNode) -> bool:
         after = node.relations.get("After", frozenset())
@@ -188,7 +188,7 @@ class Manager:
             self.done.setdefault(unit, {}).setdefault("stop", job.because)
             if unit.endswith(".service"):
                 self._become(unit, "deactivating")
-                self._coming.append((unit, "inactive"))
+                self._coming[unit] = "inactive"
             else:
                 self._become(unit, "inactive")
 
@@ -204,7 +204,7 @@ class Manager:
             self.done.setdefault(unit, {}).setdefault("reload", job.because)
             if unit.endswith(".service"):
                 self._become(unit, "reloading")
-                self._coming.append((unit, "active"))
+                self._coming[unit] = "active"
             else:
                 self._become(unit, "active")
 
@@ -212,7 +212,7 @@ class Manager:
         """What had begun before the request comes to its end as well."""
         if unit not in self.states:
             self.states[unit] = self.state(unit)
-            self._coming.append((unit, state))
+            self._coming[unit] = state
 
     def verify(self, unit: str, job: Installed) -> None:
         """See whether a unit is active."""
@@ -265,10 +265,13 @@ class Manager:
     # ------------------------------------------------------------------------------------------------ states
 
     def _go_on(self) -> bool:
-        """What has begun comes to its end: a program has ended, or is ready."""
-        if not self._coming:
+        """What has begun comes to its end: a program has ended, or is ready. Of those that began together each may be the first."""
+        if not self._ending:
+            self._ending.extend((unit, self._coming[unit]) for unit in self.order(self._coming))
+            self._coming.clear()
+        if not self._ending:
             return False
-        unit, state = self._coming.popleft()
+        unit, state = self._ending.popleft()
         self._become(unit, state)
         return True
 

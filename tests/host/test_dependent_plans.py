@@ -139,12 +139,12 @@ def declare(host: BootedHost, services: Mapping[str, Any]) -> None:
 
 def valid(host: BootedHost, courses: Sequence[Course]) -> list[Course]:
     """The courses of which neither spec is refused as a contradiction."""
-    left = []
-    for course in courses:
-        declare(host, course.then)
-        if host.run("reconciler", "validate", SPEC, check=False).returncode == 0:
-            left.append(course)
-    return left
+    return [course for course in courses if _is_valid(host, course.before) and _is_valid(host, course.then)]
+
+
+def _is_valid(host: BootedHost, services: Mapping[str, Any]) -> bool:
+    declare(host, services)
+    return host.run("reconciler", "validate", SPEC, check=False).returncode == 0
 
 
 def planned(host: BootedHost) -> tuple[dict[str, str], int]:

@@ -15,6 +15,7 @@ import pytest
 
 from reconciler.core.actions import UnitVerb
 from reconciler.core.host import UnitNode
+from reconciler.formats.unit_job import Pace
 from reconciler.formats.unit_jobs import Outcome, take_along
 from reconciler.formats.unit_transaction import Transaction
 from tests.host import unit_graphs
@@ -45,11 +46,7 @@ def outcomes(units: Mapping[str, UnitNode], graph: Graph, release: int) -> list[
     """What may come of it: systemd looks at units in no fixed order, and sometimes that decides."""
     verb = UnitVerb(graph.verb)
     first = take_along(units, verb, graph.named, release=release)
-    others = (
-        take_along(units, verb, graph.named, release=release, order=shuffled(seed), at_once=at_once)
-        for at_once in (False, True)
-        for seed in range(8)
-    )
+    others = (take_along(units, verb, graph.named, release=release, order=shuffled(seed), pace=pace) for pace in Pace for seed in range(8))
     return [first, *others]
 
 
@@ -122,6 +119,8 @@ def pairs(relations: Sequence[str]) -> list[Graph]:
 def test_each_relation_with_each_verb(suite: str, tmp_path: Path) -> None:
     """Pairs of units with one relation each, running or not, and every verb for either of the two."""
     graphs = pairs(unit_graphs.RELATIONS)
+    if suite != "bookworm" and not FULL:
+        graphs = [graph for graph in graphs if len(graph.running) == len(graph.units)]
     with BootedHost(suite=suite, tool=False) as host:
         unit_graphs.write(host, graphs[:1], tmp_path)
         played = [play(host, graph, RELEASES[suite]) for graph in graphs]
