@@ -1,7 +1,8 @@
 """Each relation with each verb, for a dependent that is declared, held, `on_change: none`, or of others: judged by InvocationID.
 
 One unit is changed so that the verb is due, and another is tied to it; a table has what must become of the other.
-`RECONCILER_FAULTS=1` plays the whole table on both Debians; otherwise what leads to nothing is left out, and Debian 13 has what differs there.
+`RECONCILER_FAULTS=1` plays the whole table on both Debians; otherwise what leads to nothing is left out, and Debian 13 has only what
+differs there.
 """
 
 from __future__ import annotations
