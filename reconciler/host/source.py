@@ -58,8 +58,11 @@ class DirectoryReader:
             real = os.path.realpath(os.path.join(self._root, folder))
             if not _inside(real, self._root):
                 raise SourceError(f"{shown} leads outside {self._root} through a link; keep the files of a spec in one tree")
-            with _directory(self._root, os.path.relpath(real, self._root)) as parent:
-                return self.contents.setdefault(name, _content(parent, base, shown))
+            below = os.path.relpath(real, self._root)
+            with _directory(self._root, below) as parent:
+                content = _content(parent, base, shown)
+            # By the name that Git has for it: a directory on the way may be a link.
+            return self.contents.setdefault(os.path.normpath(os.path.join(below, base)), content)
         except OSError as exc:
             words = _WHY.get(exc.errno or 0, "{name} cannot be read: {why}")
             raise SourceError(words.format(name=shown, why=os.strerror(exc.errno or 0))) from exc

@@ -10,7 +10,7 @@ import pytest
 
 from reconciler.core.spec import SourceError, SourceReader
 from reconciler.host import git, source
-from reconciler.host.git import Order, order
+from reconciler.host.git import Order, is_committed, order
 from reconciler.host.source import DirectoryReader, GitReader, StdinReader
 from reconciler.spec.load import load
 from tests.spec.fakes import KINDS
@@ -322,6 +322,47 @@ class TestGit:
         reader.close()
 
         assert process.returncode is not None
+
+
+class TestCommitted:
+    """is_committed, with what a DirectoryReader has read."""
+
+    @pytest.mark.parametrize("form", ["sha1", "sha256"])
+    def test_both_forms_of_ids(self, tree: Path, form: str) -> None:
+        """A commit has what was committed, and not what was written, or added, since."""
+        run_git(tree, "init", "-q", f"--object-format={form}")
+        run_git(tree, "add", ".")
+        run_git(tree, "commit", "-q", "-m", "one")
+        answers = []
+        for change in (None, "hosts/files/p", "hosts/h.yaml"):
+            if change:
+                (tree / change).write_bytes(b"other")
+                run_git(tree, "add", ".")
+            reader = DirectoryReader(tree / "hosts/h.yaml")
+            for name in ("hosts/h.yaml", "hosts/files/p"):
+                reader.read(name)
+            answers.append(is_committed(reader.root, reader.commit, reader.contents))
+            run_git(tree, "reset", "-q", "--hard")
+
+        assert [True, False, False] == answers
+
+    def test_a_directory_that_is_a_link(self, repo: Path) -> None:
+        """A file is compared under the name that Git has for it; a file that the commit does not have is not in it."""
+        (repo / "hosts/link").symlink_to("files")
+        run_git(repo, "add", ".")
+        run_git(repo, "commit", "-q", "-m", "a link")
+        reader = DirectoryReader(repo / "hosts/h.yaml")
+        reader.read("hosts/link/p")
+
+        assert is_committed(repo, reader.commit, reader.contents)
+        assert is_committed(repo, reader.commit, {"hosts/none": b""}) is False
+
+    def test_what_cannot_be_told_is_none(self, repo: Path, tmp_path: Path) -> None:
+        """No repository, and a commit that it does not have."""
+        commit = run_git(repo, "rev-parse", "HEAD")
+
+        assert is_committed(tmp_path, commit, {"a": b""}) is None
+        assert is_committed(repo, "0" * 40, {"a": b""}) is None
 
 
 class TestOrder:
