@@ -37,6 +37,7 @@ class SimulatedUnits:
 
     def __init__(self, base: HostView, files: Overlay, here: HostView) -> None:
         self._base = base
+        self._here = here
         self._files = files
         self._relations = Relations(base, here)
         self._states: dict[str, UnitState] = {}
@@ -102,7 +103,7 @@ class SimulatedUnits:
     def _systemd(self) -> int:
         """The release whose rules hold, looked up once."""
         if not self._release:
-            self._release = release(self._base) or RELEASE
+            self._release = release(self._here) or RELEASE
         return self._release
 
     def _load(self, names: Sequence[str]) -> None:

@@ -188,3 +188,21 @@ def test_what_a_failed_restart_leaves_down_is_told() -> None:
     assert "failed" == result.outcomes[address("services.web")].status
     assert "was stopped along with services.db" in result.outcomes[address("services.web")].reason
     assert result.exit_code() in (4, 6)
+
+
+@pytest.mark.parametrize(("number", "along"), [(252, []), (257, ["b.service"])])
+def test_the_rules_are_those_of_the_hosts_own_systemd(number: int, along: list[str]) -> None:
+    """A restart hands on PropagatesStopTo= from 255 on; the release is told by the name of systemd's library."""
+    service = "[Service]\nExecStart=/usr/bin/sleep infinity\n"
+    host = SimulatedHost.of(
+        {
+            f"/usr/lib/x86_64-linux-gnu/systemd/libsystemd-shared-{number}.so": "",
+            "/etc/systemd/system/a.service": f"[Unit]\nPropagatesStopTo=b.service\n{service}",
+            "/etc/systemd/system/b.service": service,
+        }
+    )
+    host.execute(Unit(UnitVerb.DAEMON_RELOAD, ()))
+    host.execute(Unit(UnitVerb.START, ("a.service", "b.service")))
+    receipt = host.execute(Unit(UnitVerb.RESTART, ("a.service",)))
+
+    assert along == [taken.unit for taken in receipt.along]
