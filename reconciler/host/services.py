@@ -196,7 +196,7 @@ def _checked(argv: list[str]) -> list[str]:
 def _refusal(unit: str, load: str) -> str:
     if load not in ("bad-setting", "error"):
         return ""
-    from reconciler.host.systemd import why_refused
+    from reconciler.host.unit_verdicts import why_refused
 
     return why_refused(unit)
 

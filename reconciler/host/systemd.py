@@ -18,34 +18,20 @@ from reconciler.core.actions import Unit, UnitVerb
 from reconciler.core.host import ActionFailed, HostError, Receipt, UnitNode, UnitState, Unreadable
 from reconciler.core.patterns import Late
 from reconciler.host.run import Begun, Result, TimedOut, begin, run
-from reconciler.host.unit_results import GAVE_UP, RUNNING, Properties, blocks, is_about, last_words, load_error, refused, said_of, verdict
+from reconciler.host.unit_results import GAVE_UP, RUNNING, is_about, refused, said_of
+from reconciler.host.unit_verdicts import ASK_TIMEOUT, MOST_JOURNALS, MOST_OUTPUT, POLL, RESTARTING, journal, show, verdicts, why_refused
 
 _UNITS = "/etc/systemd/system"
 _NOT_FOUND = Late(r"Unit (\S+) not found\.$")
 _INVOCATIONS = "/run/systemd/units"
-_ASK_TIMEOUT = 30.0
 _VERB_TIMEOUT = 900.0
 """Seconds. Above any sensible TimeoutStartSec (systemd's default is 90); a unit without a limit of its own is given up on."""
 _RELOAD_TIMEOUT = 200.0
 """Seconds for a daemon-reload. systemd ends its generators after 90, and systemctl itself gives up after 180."""
 
 _LIST = ["systemctl", "list-units", "--all", "--output=json", "--no-pager"]
-_LIST_CAP = 64 << 20
-_POLL = 0.05
-_SKIPPED = b" was skipped because of an unmet condition check "
-"""How systemd says that it has passed over a start; with the MESSAGE_ID of every start."""
-_SETTLING = 1.0
-"""Seconds that one which is being started again is given to say why."""
-_RESTARTING = "auto-restart"
 _WITH_PROCESS = frozenset({"running", "start-pre", "start", "start-post", "reload"})
 _OLD = float("inf")
-_MOST_JOURNALS = 5
-"""Of how many failed units of one action the journal is asked: each is a process of its own."""
-
-_PROPERTIES = (
-    "Id,Names,Type,LoadState,LoadError,ActiveState,SubState,Result,ExecMainCode,ExecMainStatus,ConditionResult,"
-    "ConditionTimestampMonotonic,NRestarts,InvocationID"
-)
 _STOPPED = frozenset({"inactive", "failed"})
 _UP = RUNNING | {"activating"}
 """What is taken for running, unless it is seen waiting for its restart."""
@@ -82,7 +68,7 @@ class Systemd:
         """Ask already, while something else is done: the answer is read when it is wanted."""
         if self._listed is None and self._asked is None:
             with suppress(HostError):  # who wants the answer asks again, and is told
-                self._asked = begin(_LIST, timeout=_ASK_TIMEOUT, cap=_LIST_CAP)
+                self._asked = begin(_LIST, timeout=ASK_TIMEOUT, cap=MOST_OUTPUT)
 
     def _list(self) -> Mapping[str, UnitState]:
         asked, self._asked = self._asked, None
@@ -103,7 +89,7 @@ class Systemd:
         A look that found one active again, with another process, has seen it being restarted: that is told, and not the lucky moment.
         """
         running = {
-            name: state for name, state in found.items() if name.endswith(".service") and state.active in _UP and state.sub != _RESTARTING
+            name: state for name, state in found.items() if name.endswith(".service") and state.active in _UP and state.sub != RESTARTING
         }
         young = {name: age for name, state in running.items() if (age := self._age(name, state)) < self.patience}
         if not young or not os.path.isdir(_INVOCATIONS):
@@ -118,7 +104,7 @@ class Systemd:
         self._listed = _list_units()
         now = _with_invocations({name: self._listed.get(name, UnitState()) for name in doubtful})
         again = (name for name, state in now.items() if name in replaced and state.active in _UP)
-        looping = {name: replace(now[name], active="activating", sub=_RESTARTING) for name in again}
+        looping = {name: replace(now[name], active="activating", sub=RESTARTING) for name in again}
         self._listed = {**self._listed, **looping}
         return now | looping
 
@@ -170,7 +156,7 @@ class Systemd:
         now = self.units(names)
         replaced = frozenset(name for name in names if now[name].active in RUNNING and now[name].invocation != first[name].invocation)
         doubtful = {name: first[name].invocation for name in names if now[name].active not in RUNNING or name in replaced}
-        return _verdicts(doubtful, replaced=replaced)[0]
+        return verdicts(doubtful, replaced=replaced)[0]
 
     def start(self, verb: UnitVerb, names: Sequence[str]) -> Receipt:
         """`start` or `restart`; blocks until systemd has finished with each."""
@@ -186,7 +172,7 @@ class Systemd:
         self._moments |= dict.fromkeys(names, self._since)
         held_up = refused(before if verb is UnitVerb.RESTART else {}, states, result)
         doubtful = {name: "" for name, state in states.items() if state.active not in RUNNING}
-        failed, notes = _verdicts(doubtful, said=result)
+        failed, notes = verdicts(doubtful, said=result)
         judged = _judged({**held_up, **failed}, notes)
         return replace(judged, coming=_coming(doubtful.keys() - held_up.keys(), states))
 
@@ -249,11 +235,11 @@ class Systemd:
         """What is to be said of a unit whose process, that of this invocation, is there no more; empty: there was none."""
         self.forget()
         replaced = frozenset([name]) if invocation and self.units([name])[name].active in RUNNING else frozenset[str]()
-        return _judged(*_verdicts({name: invocation}, replaced=replaced))
+        return _judged(*verdicts({name: invocation}, replaced=replaced))
 
     def last_words(self, invocation: str) -> str:
         """The end of the journal of one invocation, for the end of a sentence."""
-        return _journal(invocation)
+        return journal(invocation)
 
     def reset_failed(self, names: Sequence[str]) -> Receipt:
         """`reset-failed`. A unit that is unknown has nothing to reset."""
@@ -292,7 +278,7 @@ def parse_units(text: bytes) -> dict[str, UnitState]:
 
 def _list_units(asked: Begun | None = None) -> dict[str, UnitState]:
     try:
-        result = asked.result() if asked else run(_LIST, timeout=_ASK_TIMEOUT, cap=_LIST_CAP)
+        result = asked.result() if asked else run(_LIST, timeout=ASK_TIMEOUT, cap=MOST_OUTPUT)
     except HostError as error:
         raise Unreadable("systemd cannot be asked", error.detail) from error
     if result.rc:
@@ -308,13 +294,13 @@ def _with_invocations(units: dict[str, UnitState]) -> dict[str, UnitState]:
     running = [name for name, state in units.items() if state.active not in _STOPPED]
     known = {name: _invocation(name) for name in running}
     if running and not os.path.isdir(_INVOCATIONS):
-        known = {name: found.get("InvocationID", "") for name, found in _show(running).items()}
+        known = {name: found.get("InvocationID", "") for name, found in show(running).items()}
     return {name: replace(state, invocation=known.get(name) or "") for name, state in units.items()}
 
 
 def _with_reasons(units: dict[str, UnitState]) -> dict[str, UnitState]:
     """The units with systemd's reason where it refuses a unit file: it is in the journal only."""
-    refused = [name for name, state in units.items() if state.refused][:_MOST_JOURNALS]
+    refused = [name for name, state in units.items() if state.refused][:MOST_JOURNALS]
     return units | {name: replace(units[name], refusal=why_refused(name)) for name in refused}
 
 
@@ -330,7 +316,7 @@ def _watch(units: Mapping[str, str], deadline: float) -> frozenset[str]:
     """Wait until then, on the monotonic clock, or until none of these invocations is its unit's any more; whose is not."""
     left = dict(units)
     while left and (rest := deadline - time.monotonic()) > 0:
-        time.sleep(min(_POLL, rest))
+        time.sleep(min(POLL, rest))
         left = {name: invocation for name, invocation in left.items() if _invocation(name) in (invocation, None)}
     return frozenset(units.keys() - left.keys())
 
@@ -365,94 +351,6 @@ def _lacks_unseen(name: str, said: Result) -> bool:
     """Whether what was not found, the unit or one that it requires, has its file there."""
     missing = _NOT_FOUND.search(said_of(name, said)) if said.rc else None
     return missing is not None and os.path.lexists(f"{_UNITS}/{missing[1]}")
-
-
-def _show(names: Sequence[str]) -> dict[str, Properties]:
-    """Properties by the name that was asked for; empty when systemd cannot be asked."""
-    if not names:
-        return {}
-    argv = ["systemctl", "show", "--no-pager", f"--property={_PROPERTIES}", "--", *names]
-    try:
-        found = blocks(run(argv, timeout=_ASK_TIMEOUT, cap=_LIST_CAP).out)
-    except HostError:
-        return {}
-    by_name = {name: block for block in found for name in block.get("Names", block.get("Id", "")).split()}
-    return {name: by_name[name] for name in names if name in by_name}
-
-
-def _show_settled(names: Sequence[str]) -> dict[str, Properties]:
-    """Of one that systemd is starting again already nothing tells any more why it ended: that is told as soon as it ends once more."""
-    found = _show(names)
-    deadline = time.monotonic() + _SETTLING
-    while (starting := [name for name, said in found.items() if _is_starting_again(said)]) and time.monotonic() < deadline:
-        time.sleep(_POLL)
-        found |= _show(starting)
-    return found
-
-
-def _is_starting_again(said: Properties) -> bool:
-    return said.get("ActiveState") == "activating" and said.get("SubState") != _RESTARTING and said.get("NRestarts", "0") != "0"
-
-
-def _verdicts(
-    doubtful: Mapping[str, str], *, said: Result | None = None, replaced: frozenset[str] = frozenset()
-) -> tuple[dict[str, str], dict[str, str]]:
-    """Which of these units failed and why, and what is to be noted about the others.
-
-    `doubtful` gives the invocation of each whose journal tells why; empty: the last one.
-    """
-    failed: dict[str, str] = {}
-    notes: dict[str, str] = {}
-    properties = _show_settled(tuple(doubtful))
-    for name, invocation in doubtful.items():
-        known = properties.get(name, {})
-        # Since it was found not to run it may have been started again.
-        another = known.get("InvocationID") != invocation if invocation else known.get("NRestarts", "0") != "0"
-        again = another and known.get("ActiveState") in RUNNING
-        found = verdict(known, said_of(name, said) if said and said.rc else "", replaced=name in replaced or again)
-        if known.get("LoadState") in ("bad-setting", "error") and (reason := why_refused(name)):
-            found = replace(found, words=f"{found.words.rstrip('.')}: {reason}")
-        if found.failed and _was_passed_over(name, known):
-            found = verdict({**known, "ConditionTimestampMonotonic": "1"})
-        if found.failed:
-            asked = len(failed) < _MOST_JOURNALS
-            failed[name] = found.words + (_journal(invocation or known.get("InvocationID", ""), found.words) if asked else "")
-        elif found.words:
-            notes[name] = found.words
-    return failed, notes
-
-
-def _was_passed_over(name: str, known: Properties) -> bool:
-    """Whether the last that systemd did with a unit that it has unloaded since was to find its condition not to hold."""
-    said = (known.get("LoadState"), known.get("ActiveState"), known.get("Result"), known.get("ConditionResult"), known.get("InvocationID"))
-    if said != ("loaded", "inactive", "success", "no", ""):
-        return False
-    argv = ["journalctl", "--no-pager", "--quiet", "--output=cat", "--lines=1", "_PID=1", f"UNIT={name}"]
-    try:
-        return _SKIPPED in run(argv, timeout=_ASK_TIMEOUT).out
-    except HostError:
-        return False
-
-
-def _journal(invocation: str, said: str = "") -> str:
-    """The end of what the unit and systemd wrote about this one invocation, beside what is `said` already; best effort."""
-    if not invocation:
-        return ""
-    argv = ["journalctl", "--no-pager", "--quiet", "--output=cat", "--lines=30"]
-    try:
-        result = run([*argv, f"_SYSTEMD_INVOCATION_ID={invocation}", "+", f"INVOCATION_ID={invocation}"], timeout=_ASK_TIMEOUT)
-    except HostError:
-        return ""
-    return last_words(result.out, said)
-
-
-def why_refused(name: str) -> str:
-    """What PID 1 wrote when it last refused the unit file of a unit; empty if it cannot be had."""
-    argv = ["journalctl", "--no-pager", "--quiet", "--boot", "--output=cat", "--lines=30", "--priority=err", "_PID=1", f"UNIT={name}"]
-    try:
-        return load_error(name, run(argv, timeout=_ASK_TIMEOUT).out)
-    except HostError:
-        return ""
 
 
 def _judged(failed: Mapping[str, str], notes: Mapping[str, str]) -> Receipt:

@@ -14,10 +14,17 @@ import pytest
 from reconciler.core.actions import Unit, UnitVerb
 from reconciler.core.host import ActionFailed, UnitState, Unreadable
 from reconciler.host import run as programs
-from reconciler.host import systemd
+from reconciler.host import systemd, unit_verdicts
 from reconciler.host.run import ProgramMissing, Result, TimedOut
 from reconciler.host.systemd import Systemd, parse_units
 from reconciler.host.unit_results import Verdict, blocks, exit_words, last_words, load_error, refused, verdict
+
+
+def _answering(monkeypatch: pytest.MonkeyPatch, answer: Callable[..., Result]) -> None:
+    """Every program that is called answers so."""
+    for module in (systemd, unit_verdicts):
+        monkeypatch.setattr(module, "run", answer)
+
 
 LISTED = b"""[{"unit":"a.service","load":"loaded","active":"active","sub":"running","description":"A"},\
 {"unit":"b.service","load":"not-found","active":"inactive","sub":"dead","description":"b.service"},\
@@ -151,7 +158,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         calls.append(argv)
         return Result(0, LISTED if "list-units" in argv else b"Id=a.service\nNames=a.service\nInvocationID=77\n", b"")
 
-    monkeypatch.setattr(systemd, "run", answer)
+    _answering(monkeypatch, answer)
     monkeypatch.setattr(systemd, "_INVOCATIONS", "/nonexistent")
     return calls
 
@@ -206,7 +213,7 @@ def test_what_may_have_failed_is_looked_at_before_it_starts(
         told.append(next(word for word in argv[1:] if not word.startswith("-")))
         return Result(0, LISTED.replace(b'"active","sub":"running"', b'"failed","sub":"failed"'), b"")
 
-    monkeypatch.setattr(systemd, "run", answer)
+    _answering(monkeypatch, answer)
     host = Systemd()
     host.units([name])
     if forgotten:
@@ -233,7 +240,7 @@ def test_a_unit_that_systemd_has_not_noticed_is_started_after_a_reload(monkeypat
             return Result(0, json.dumps([*listed, *running]).encode(), b"")
         return Result(5, b"", first) if words[0] == "start" and len(begun) == 1 else Result(0, b"", b"")
 
-    monkeypatch.setattr(systemd, "run", answer)
+    _answering(monkeypatch, answer)
     monkeypatch.setattr(systemd, "_UNITS", str(tmp_path))
     monkeypatch.setattr(systemd, "_INVOCATIONS", str(tmp_path))
     (tmp_path / "new.service").write_text("")
@@ -262,15 +269,15 @@ def test_one_that_is_starting_again_is_asked_until_it_ends(monkeypatch: pytest.M
         b"Id=a.service\nNames=a.service\nActiveState=activating\nSubState=auto-restart\nNRestarts=2\nExecMainCode=1\nExecMainStatus=203\n"
     )
     answers = [starting % 1, starting % 2, ended]
-    monkeypatch.setattr(systemd, "run", lambda *_, **__: Result(0, answers.pop(0) if len(answers) > 1 else answers[0], b""))
+    _answering(monkeypatch, lambda *_, **__: Result(0, answers.pop(0) if len(answers) > 1 else answers[0], b""))
 
-    assert "ExecMainStatus=203/EXEC" in systemd._verdicts({"a.service": ""})[0]["a.service"]
+    assert "ExecMainStatus=203/EXEC" in unit_verdicts.verdicts({"a.service": ""})[0]["a.service"]
     answers = [starting % 0]
     began = time.monotonic()
-    assert "activating/start" in systemd._verdicts({"a.service": ""})[0]["a.service"]
+    assert "activating/start" in unit_verdicts.verdicts({"a.service": ""})[0]["a.service"]
     assert time.monotonic() - began < 0.5
     answers = [starting % 1]
-    assert "activating/start" in systemd._verdicts({"a.service": ""})[0]["a.service"]
+    assert "activating/start" in unit_verdicts.verdicts({"a.service": ""})[0]["a.service"]
 
 
 def test_one_call_for_all_units(asked: list[list[str]]) -> None:
@@ -297,7 +304,7 @@ def _answers(**by_verb: Result | Exception) -> Callable[..., Result]:
 )  # fmt: skip
 def test_a_systemd_that_cannot_be_asked(answer: Result | Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     """No answer, or none that is understood, is Unreadable, never a guess; for an action it is a failure."""
-    monkeypatch.setattr(systemd, "run", _answers(list_units=answer))
+    _answering(monkeypatch, _answers(list_units=answer))
 
     with pytest.raises(Unreadable):
         Systemd().units(["a.service"])
@@ -307,7 +314,7 @@ def test_a_systemd_that_cannot_be_asked(answer: Result | Exception, monkeypatch:
 
 def test_a_failed_reload_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """A daemon-reload that does not work stops the run, and says what systemctl said."""
-    monkeypatch.setattr(systemd, "run", _answers(daemon_reload=Result(1, b"", b"\nFailed to reload daemon: x\n")))
+    _answering(monkeypatch, _answers(daemon_reload=Result(1, b"", b"\nFailed to reload daemon: x\n")))
 
     with pytest.raises(ActionFailed, match="Failed to reload daemon: x"):
         Systemd().execute(Unit(UnitVerb.DAEMON_RELOAD))
@@ -316,9 +323,9 @@ def test_a_failed_reload_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_reload_failures_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of several units those fail that systemctl complained about, or all of them when it named none."""
     said = b"Failed to reload a.service: Job type reload is not applicable for unit a.service.\n"
-    monkeypatch.setattr(systemd, "run", _answers(reload=Result(1, b"", said)))
+    _answering(monkeypatch, _answers(reload=Result(1, b"", said)))
     named = Systemd().execute(Unit(UnitVerb.RELOAD, ("a.service", "aa.service")))
-    monkeypatch.setattr(systemd, "run", _answers(reload=Result(1, b"", b"Access denied\n")))
+    _answering(monkeypatch, _answers(reload=Result(1, b"", b"Access denied\n")))
     unnamed = Systemd().execute(Unit(UnitVerb.RELOAD, ("a.service", "aa.service")))
 
     assert ["a.service"] == list(named.failed or {})
@@ -327,7 +334,7 @@ def test_reload_failures_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_a_unit_that_does_not_stop(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whether a unit is stopped is what systemd says afterwards, not what systemctl exits with."""
-    monkeypatch.setattr(systemd, "run", _answers(stop=Result(5, b"", b"Failed to stop b.service: Unit b.service not loaded.\n")))
+    _answering(monkeypatch, _answers(stop=Result(5, b"", b"Failed to stop b.service: Unit b.service not loaded.\n")))
 
     found = Systemd().execute(Unit(UnitVerb.STOP, ("a.service", "b.service")))
 
