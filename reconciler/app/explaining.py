@@ -66,7 +66,7 @@ def _part(planned: Planned, address: Address) -> dict[str, Any]:
         "protected": row.protect if row else None,
         "applied_from": row.source or None if row else None,
         "origin": origin_of(change) if change else None,
-        "state": _state(change),
+        "state": "not known" if seen.unreadable else _state(change),
     }
 
 

@@ -24,7 +24,7 @@ from reconciler.core.state import Memory, Started
 from reconciler.core.values import frozen
 from reconciler.engine.inside import Inside, nowhere
 from reconciler.engine.situation import Request, Situation
-from reconciler.host.environment import nanoseconds, now, throwaway_key
+from reconciler.host.environment import is_root, nanoseconds, now, throwaway_key
 from reconciler.host.git import Order
 from reconciler.host.hosts import machine_id, open_host, state_directory, static_hostname
 from reconciler.host.inside import bond
@@ -155,6 +155,7 @@ def plan_host(loaded: Loaded, options: PlanOptions, host: Host | SnapshotView | 
             clock=now(),
             retry=options.retry,
             inside=inside_of(host),
+            onlooker=isinstance(host, LiveHost) and not is_root(),
         )
         lost = _lost(request)
         if lost:

@@ -72,6 +72,8 @@ class Trial:
     """What is taken along, each with the address on whose behalf, in the order of the steps."""
     unreadable: Mapping[Address, str] = field(default_factory=dict)
     """The addresses whose steps could not be tried, because who plans may not read what the steps change, and why."""
+    unseen: Mapping[Address, str] = field(default_factory=dict)
+    """The addresses whose steps were tried, but who plans may not see what came of it, and why."""
 
 
 @frozen

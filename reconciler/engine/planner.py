@@ -111,8 +111,8 @@ def make_plan(request: Request, simulator: Simulator) -> tuple[Plan, Situation]:
     if not draft.changes and not draft.pending:
         return _finish(draft, (), None), situation
     steps, trial = _tried(draft, simulator)
-    while trial.unreadable.keys() - draft.untried.keys():
-        draft.untried |= unread.with_dependants(trial.unreadable, draft.needs, draft.changes)
+    while (closed := unread.closed(trial, request)).keys() - draft.untried.keys():
+        draft.untried |= unread.with_dependants(closed, draft.needs, draft.changes)
         steps, trial = _tried(draft, simulator)
     for address, reason in trial.failures.items():
         draft.block(address, reason)
@@ -371,7 +371,7 @@ def _finish(draft: _Draft, steps: tuple[Step, ...], trial: Trial | None) -> Plan
         needs=draft.needs,
         blocked=draft.blocked,
         held=draft.held,
-        unreadable=unread.rows(situation) | draft.untried,
+        unreadable=unread.rows(situation) | draft.untried | dict(trial.unseen if trial else {}),
         diagnostics=(*draft.diagnostics, *unread.unknown_kinds(request)),
         memory=memory,
         targets=tuple(request.targets),

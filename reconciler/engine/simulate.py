@@ -35,9 +35,10 @@ def simulate(steps: Iterable[Step], addresses: Collection[Address], situation: S
             failures.update(unit_failures(step, receipt))
             along += [(asked_by(step, taken), taken) for taken in receipt.along]
     known = [address for address in addresses if address not in unknown and address not in unreadable]
+    unseen: dict[Address, str] = {}
     for address, (reason, closed) in _differing(known, situation, request, host).items():
-        (unreadable if closed else failures).setdefault(address, reason)
-    return Trial(host, failures, tuple(along), unreadable)
+        (unseen if closed else failures).setdefault(address, reason)
+    return Trial(host, failures, tuple(along), unreadable, unseen)
 
 
 def asked_by(step: Step, taken: TakenAlong) -> Address:

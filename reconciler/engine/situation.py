@@ -43,6 +43,8 @@ class Request:
     clock: int = 0
     retry: bool = False
     inside: Inside = nowhere
+    onlooker: bool = False
+    """Whether who plans can never apply: an ordinary user on the running host."""
 
     def selects(self, address: Address) -> bool:
         """Whether `--target` and `--exclude` leave this address in the plan."""

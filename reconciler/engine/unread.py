@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Origin
 from reconciler.core.diagnostic import Diagnostic, warning
 from reconciler.engine import order
 from reconciler.engine.situation import Request, Situation
+
+if TYPE_CHECKING:
+    from reconciler.engine.dependents import Trial
 
 
 def rows(situation: Situation) -> dict[Address, str]:
@@ -23,6 +27,11 @@ def of_unknown_owner(change: Change) -> Change:
         return change
     fields = tuple(replace(item, origin=Origin.UNKNOWN) if item.origin is Origin.ADOPTION else item for item in change.fields)
     return replace(change, origin=Origin.UNKNOWN, fields=fields)
+
+
+def closed(trial: Trial, request: Request) -> dict[Address, str]:
+    """What gets no steps. Who may apply does nothing of which nobody could see what came of it; who only looks is shown all of it."""
+    return dict(trial.unreadable) if request.onlooker else {**trial.unseen, **trial.unreadable}
 
 
 def with_dependants(

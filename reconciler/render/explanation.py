@@ -32,7 +32,7 @@ def explanation(data: Mapping[str, Any]) -> str:
 
 def _ownership(part: Mapping[str, Any]) -> str:
     if part["unreadable"]:
-        return f"cannot be read: {visible(part['unreadable'])}"
+        return visible(part["unreadable"])
     if part["ours"] is None:
         return "whether it is ours is not known"
     if not part["ours"]:

@@ -186,6 +186,27 @@ def test_unreadable_parts_make_the_plan_incomplete() -> None:
         assert not plan.complete
 
 
+class Closed(SimulatedHost):
+    """A host on which a file can be written, and not be looked at afterwards."""
+
+    def entry(self, path: str) -> Entry | None:
+        """As Executor.entry."""
+        entry = super().entry(path)
+        if path == "/etc/x" and entry is not None:
+            raise Unreadable("cannot be read", "permission denied")
+        return entry
+
+
+@pytest.mark.parametrize(("onlooker", "written"), [(True, ["/etc/x", "/etc/y"]), (False, ["/etc/y"])])
+def test_what_cannot_be_seen_after_the_trial_is_unknown(onlooker: bool, written: list[str]) -> None:
+    """It is no failure; who only looks is shown its steps, and who may apply gets none that nobody could check."""
+    request = replace(request_of(files(x="1", y="1"), Closed(host_of())), onlooker=onlooker)
+    plan, _ = make_plan(request, Closed)
+
+    assert ({X}, {}, ()) == ({str(address) for address in plan.unreadable}, plan.blocked, plan.diagnostics)
+    assert written == [getattr(step.action, "path", "") for step in plan.steps]
+
+
 def test_a_row_of_an_unknown_kind_is_left_alone() -> None:
     """What a newer version wrote is not ours to remove; it is told."""
     host, notes = host_with(files(x="1"))
