@@ -265,7 +265,7 @@ def test_a_plan_of_a_part_says_so(tree: Tree, options: tuple[str, ...], words: s
         shown = tree.plan(spec, *options, "--out", file)
         data = json.loads(tree.plan(spec, *options, "--json").out)
 
-        assert f"Partial: {words}. The rest of the spec was not looked at; this is no approval." in shown.out
+        assert f"Partial: {words}. The rest of the spec was not looked at; this is no approval." in shown.said
         assert "Your host matches the configuration" not in shown.out
         assert f"{file} is of a part of the spec: no approval" in shown.err
         assert (partial, "", None) == (data["partial"], data["approval_digest"], data.get("approval"))
