@@ -1,0 +1,72 @@
+"""What a killed run has left half-written: temporary files, and directories that it would have removed next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from reconciler.core.actions import ABSENT, Account, RemovePath
+from reconciler.core.digest import digest
+from reconciler.core.host import ActionFailed, Executor, FileType, Saved, Unreadable, UnsafePath
+
+if TYPE_CHECKING:
+    from reconciler.engine.execution import Run
+
+_ACCOUNTS = "/etc/passwd"
+
+
+def sweep(run: Run, left: Iterable[Mapping[str, Any]] = ()) -> None:
+    """Remove what a killed run left half-written; `left` are its actions.
+
+    One of these files may hold what stood at its target a moment before: it is kept.
+    """
+    kinds, addresses = run.request.kinds, run.situation.observed
+    paths = {path for address in addresses for path in kinds[address.kind].paths(address)}
+    # Of what was done in whose name the kinds do not say it all: links, parents, and what is no longer declared.
+    paths |= {path for action in left for path in _touched(action)}
+    directories = {path.rpartition("/")[0] or "/" for path in paths}
+    for path in (path for directory in sorted(directories) for path in _leftovers(run.host, directory)):
+        _tidy(run, path)
+    for path in sorted({str(action["path"]) for action in left if action.get("prune_parent")}):
+        if _is_empty(run.host, path.rpartition("/")[0]):
+            _tidy(run, path.rpartition("/")[0])
+
+
+def _tidy(run: Run, path: str) -> None:
+    try:
+        found = run.host.capture(RemovePath(path, ABSENT))
+        if found is not None:
+            run.journal.intend(run.number, [], [], [], [(-1, found)])
+            run.host.execute(RemovePath(path, _is(found)))
+    except (ActionFailed, Unreadable, UnsafePath):
+        return  # in a user's directory anything may have such a name; it is his
+
+
+def _is_empty(host: Executor, directory: str) -> bool:
+    """Whether a killed run has emptied a directory that it would have removed next."""
+    try:
+        entry = host.entry(directory)
+        return entry is not None and entry.type is FileType.DIRECTORY and not host.names(directory)
+    except (Unreadable, UnsafePath):
+        return False
+
+
+def _is(found: Saved) -> str:
+    """What was found, in the words of `expects`."""
+    if found.type is FileType.DIRECTORY:
+        return FileType.DIRECTORY
+    return f"link:{found.target}" if found.content is None else digest(found.content)
+
+
+def _touched(action: Mapping[str, Any]) -> Iterable[str]:
+    """The path of an action as the journal has it. In a tree an account is edited in its files."""
+    if action.get("action") == Account.__name__:
+        return (_ACCOUNTS,)
+    return (str(action["path"]),) if "path" in action else ()
+
+
+def _leftovers(host: Executor, directory: str) -> tuple[str, ...]:
+    try:
+        return host.leftovers([directory])
+    except (Unreadable, UnsafePath):
+        return ()
