@@ -17,10 +17,11 @@ _COUNTED = {Verb.CREATE: "add", Verb.UPDATE: "change", Verb.DELETE: "destroy", V
 def counts(result: ApplyResult) -> dict[str, int]:
     """How many resources were imported, added, changed, destroyed, forgotten; how many parts failed, were skipped or are held."""
     told = dict.fromkeys(("import", "add", "change", "destroy", "forget", "failed", "skipped", "held"), 0)
-    done = result.left_changed
+    done, failed = result.left_changed, frozenset(result.having(Status.FAILED))
     for change in result.plan.changes:
         if change.address in done and change.verb in _COUNTED:
-            told[_COUNTED[change.verb]] += 1
+            # A removal that failed on its way has changed something, and is no removal.
+            told["change" if change.verb is Verb.DELETE and change.address in failed else _COUNTED[change.verb]] += 1
             told["import"] += change.origin is Origin.ADOPTION
     told["failed"] = len(result.having(Status.FAILED))
     told["skipped"] = len(result.having(Status.SKIPPED))

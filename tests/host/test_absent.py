@@ -161,7 +161,7 @@ def test_nothing_is_removed_while_somebody_works_in_it(booted: BootedHost) -> No
     unit = ("systemd-run", "--unit=job", "--property=User=alice", "--property=KillMode=process", "sleep", "1000000")
     booted.run(*unit)
     files = home(booted)
-    told = apply(booted, absent("archive"), code=4)
+    told = apply(booted, absent("archive"), code=6)
 
     assert "processes of the account are left" in told
     assert "(sleep)" in told
@@ -192,7 +192,7 @@ def test_a_mount_in_the_home_stops_the_removal(booted: BootedHost) -> None:
     furnished(booted)
     booted.run("mount", "-t", "tmpfs", "tmpfs", "/home/alice/model/deep")
     booted.write("/home/alice/model/deep/theirs", "data\n")
-    told = apply(booted, absent("delete"), code=4)
+    told = apply(booted, absent("delete"), code=6)
 
     assert "/home/alice/model/deep is a mount point" in told
     assert "data\n" == booted.read("/home/alice/model/deep/theirs")

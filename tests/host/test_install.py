@@ -488,7 +488,7 @@ def test_under_cron_the_same(booted: BootedHost) -> None:
     assert ((0, ""), "one\n") == (first, seen)
     assert ((0, ""), ["drift"]) == (checked, drift)
     assert ((0, ""), "one\n") == (repaired, booted.read("/etc/welcome"))
-    assert 4 == failed
+    assert 6 == failed
     assert "reconciler show" in mail
     assert ["drift", "drift_gone", "failing"] == told(booted)
     assert 1 == metrics(booted)["reconciler_changes_total update"]

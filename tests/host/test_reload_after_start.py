@@ -104,7 +104,7 @@ def test_a_file_that_systemd_has_not_noticed(booted: BootedHost) -> None:
     booted.write("/root/hide.py", HIDE)
     booted.run("/opt/reconciler/bin/python", "/root/hide.py")
     alone = booted.run("systemctl", "start", "hidden.service", check=False)
-    ours = booted.reconciler("service", "start", "--all", "needs-it")
+    ours = booted.reconciler("service", "start", "--all", "--auto-approve", "needs-it")
 
     assert "Unit hidden.service not found." in alone.stderr
     assert 0 == ours.returncode
