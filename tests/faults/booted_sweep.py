@@ -20,9 +20,12 @@ from tests.host.booted import BootedHost
 
 _KEYS = [key for spec in (SCENARIOS["accounts"].before, SCENARIOS["accounts"].after) for key in spec["ssh_keys"]["alice"]]
 
+_STAYING = {"stays": {"gid": 41003}, "stays-too": {"gid": 41004}}
+"""So many that what goes is not too much for a guard."""
+
 SPECS: dict[str, Spec] = {
     "one": {
-        "groups": {"ml": {"gid": 41000}, "old": {"gid": 41001}},
+        "groups": {"ml": {"gid": 41000}, "old": {"gid": 41001}, **_STAYING},
         "users": {
             "alice": {"uid": 41500, "groups": ["ml"], "environment": {"set": {"A": "1"}}, "sudo": [{"run": ["/usr/bin/true"]}]},
             "dora": {"state": "absent", "home": "keep"},
@@ -42,7 +45,7 @@ SPECS: dict[str, Spec] = {
         "backups": {"data": {"sources": ["/srv"], "destinations": ["/var/backups"], "schedule": "0 2 * * *", "keep": {"daily": 7}}},
     },
     "other": {
-        "groups": {"ml": {"gid": 41000}, "new": {"gid": 41002}},
+        "groups": {"ml": {"gid": 41000}, "new": {"gid": 41002}, **_STAYING},
         "users": {
             "alice": {"uid": 41500, "comment": "Alice", "environment": {"set": {"A": "2"}}},
             "dora": {"system": True, "uid": 800, "groups": ["ml"]},
