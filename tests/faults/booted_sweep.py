@@ -20,7 +20,7 @@ from tests.host.booted import BootedHost
 
 _KEYS = [key for spec in (SCENARIOS["accounts"].before, SCENARIOS["accounts"].after) for key in spec["ssh_keys"]["alice"]]
 
-_STAYING = {"stays": {"gid": 41003}, "stays-too": {"gid": 41004}}
+_STAYING = {f"stays-{number}": {"gid": 41003 + number} for number in range(6)}
 """So many that what goes is not too much for a guard."""
 
 SPECS: dict[str, Spec] = {
