@@ -152,7 +152,7 @@ def _part(view: HostView, address: Address, found: VendorUnit | Observed, system
         return units.with_refusal(_drop_in(view, found, private), systemd, there=bool(found.file))
     # A unit that is not there is disabled and stopped; a process that has outlived its unit file is not.
     document: Document = {"enabled": found.enabled()} if address.part == ENABLED else {"state": state}
-    return units.excused(view, Observed(None if found.ours else document, private), found.sections)
+    return units.excused(view, Observed(None if found.ours or found.alias_of else document, private), found.sections)
 
 
 def _drop_in(view: HostView, found: VendorUnit, private: dict[str, Any]) -> Observed:

@@ -277,7 +277,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     _mutant(
         "only the directories that kinds name are swept",
-        "engine/execution.py",
+        "engine/leftovers.py",
         "    paths |= {path for action in left for path in _touched(action)}\n",
         "",
         *LEFT,

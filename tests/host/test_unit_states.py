@@ -58,7 +58,7 @@ TABLE = (
     ),
     UnitFile("generated", "by a generator", "by a generator", ((ETC + "-generators/{0}", GENERATOR),), ("systemctl daemon-reload",)),
     UnitFile("transient", "is transient", "transient", (), ("systemd-run --quiet --unit={0} sleep infinity",)),
-    UnitFile("", "does not exist", "does not exist", ()),
+    UnitFile("", "does not exist", "", ()),
     UnitFile("", "a link leads there", "", (), ("ln -s /nowhere/{0}.service " + ETC + "/{0}.service",)),
 )
 

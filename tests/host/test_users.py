@@ -44,6 +44,9 @@ services:
 WITHOUT_ALICE = WHOLE.replace(ALICE, "")
 
 
+MUCH = ("--allow", "many-destroyed")
+
+
 def apply(host: BootedHost, spec: str, *options: str, code: int = 0) -> str:
     """Apply a spec without a question; the output."""
     host.write(SPEC, spec)
@@ -184,7 +187,7 @@ def test_lines_taken_out_of_the_spec_are_taken_back(booted: BootedHost) -> None:
     """A group, sudo rules, the environment and the expiry that leave the spec leave the host; groups of others stay, but with exactly."""
     apply(booted, WHOLE)
     booted.run("usermod", "--append", "--groups", "audio", "alice")
-    apply(booted, "version: 1\nhost: testhost\ngroups: {ml-users: {gid: 2000}}\nusers: {alice: {groups: [ml-users]}}\n")
+    apply(booted, "version: 1\nhost: testhost\ngroups: {ml-users: {gid: 2000}}\nusers: {alice: {groups: [ml-users]}}\n", *MUCH)
 
     assert {"alice", "ml-users", "audio"} == set(booted.run("id", "-nG", "alice").stdout.split())
     assert "" == booted.getent("shadow", "alice")[7]
