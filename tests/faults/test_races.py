@@ -322,9 +322,8 @@ def test_the_reader_catches_writing_in_place(tmp_path: Path) -> None:
 
     place = tmp_path / "d"
     place.mkdir()
-    _, wrong = _read_while(place, 300, naive)
-
-    assert wrong
+    # On a busy machine the reader may not come to its turn in so short a time.
+    assert any(_read_while(place, 300, naive)[1] for _ in range(20))
 
 
 @pytest.mark.parametrize("content", [b"", b"x" * 100_000])
