@@ -158,7 +158,7 @@ def _kept(verb: str, unit: str, patient: Patient) -> str:
     from reconciler.app.services import choose
 
     chosen = choose(patient.loaded.spec, [unit], everything=True)
-    return next((f"{one.words}" for one in dependents(UnitVerb(verb), chosen, patient.memory) if one.note), "")
+    return next((one.words for one in dependents(UnitVerb(verb), chosen, patient.memory) if one.note), "")
 
 
 def _leftovers(patient: Patient) -> Iterator[Finding]:
