@@ -43,13 +43,14 @@ def arm() -> None:
     _state["armed"] += 1
 
 
-def disarm() -> None:
-    """What runs may go on. Ends the keeper when nobody wants it any more."""
+def disarm(*, interrupted: bool = False) -> None:
+    """What runs may go on, unless we were interrupted: then it ends. Ends the keeper when nobody wants it any more."""
     _state["armed"] = max(0, _state["armed"] - 1)
     if _state["armed"] or _state["writer"] < 0:
         return
     with suppress(OSError):
-        os.write(_state["writer"], _DONE)
+        if not interrupted:
+            os.write(_state["writer"], _DONE)
     os.close(_state["writer"])
     with suppress(ChildProcessError):
         os.waitpid(_state["keeper"], 0)

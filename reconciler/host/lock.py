@@ -106,11 +106,11 @@ class Lock:
         _write(descriptor, Holder(os.getpid(), _start_of(os.getpid()), _now(), self._command))
         hit("lock.held")
 
-    def release(self) -> None:
-        """Give it back. Harmless when it is not held."""
+    def release(self, *, interrupted: bool = False) -> None:
+        """Give it back. Harmless when it is not held. `interrupted`: what programs of ours have started ends with us."""
         if not self.held:
             return
-        keeper.disarm()
+        keeper.disarm(interrupted=interrupted)
         descriptor, self._descriptor = self._descriptor, -1
         hit("lock.releasing")
         _write(descriptor, None)
@@ -120,7 +120,8 @@ class Lock:
         return self.acquire(self._timeout)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.release()
+        # A Ctrl-C may come while a program is being started: nobody else knows that program then.
+        self.release(interrupted=kind is not None and not issubclass(kind, Exception))
 
 
 def is_held_by_other(directory: str) -> bool:

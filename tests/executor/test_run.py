@@ -235,6 +235,32 @@ def test_any_other_end_takes_it_along_too(how: signal.Signals, tmp_path: Path) -
     assert _soon(lambda: not _alive(pid))
 
 
+STARTING = """
+import os, reconciler.host.run as run, signal, subprocess, sys, time
+popen = subprocess.Popen
+def interrupted(*args, **more):
+    process = popen(*args, **more)
+    while not os.path.exists(sys.argv[4]) or not os.path.getsize(sys.argv[4]):
+        time.sleep(0.01)
+    raise KeyboardInterrupt
+subprocess.Popen = interrupted
+"""
+"""A Ctrl-C that comes when the program runs already and nobody knows it yet."""
+
+
+def test_a_program_that_was_just_started_ends_too(tmp_path: Path) -> None:
+    """A Ctrl-C between the start of a program and the moment in which we know it leaves no program either."""
+    note = tmp_path / "pid"
+    program = PROGRAMS["a daemon in a session of its own"].format(note)
+    holder = child(STARTING + HOLDER, str(tmp_path / "state"), program, "300", str(note))
+    out, err = holder.communicate()
+    pid = int(note.read_text())
+
+    assert "" == out
+    assert "KeyboardInterrupt" in err
+    assert _soon(lambda: not _alive(pid))
+
+
 def test_a_daemon_does_not_survive_the_time_out(tmp_path: Path) -> None:
     """Under the lock a time-out reaches what has left the process group."""
     holder, pid = _start(tmp_path, "a daemon in a session of its own", timeout=1)
