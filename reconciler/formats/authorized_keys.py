@@ -28,6 +28,13 @@ FLAGS = ("agent-forwarding", "port-forwarding", "pty", "user-rc", "x11-forwardin
 """What `restrict` and `no-NAME` forbid, and NAME allows again."""
 _BARE = frozenset((*FLAGS, *(f"no-{name}" for name in FLAGS), "restrict", "cert-authority", "no-touch-required", "verify-required"))
 _VALUED = frozenset(("command", "environment", "expiry-time", "from", "permitlisten", "permitopen", "principals", "tunnel"))
+_ONCE = ("command", "from", "principals")
+"""Options that void the line when they are repeated."""
+_LAST_PORT = 65_535
+_LONGEST_HOST = 1_023
+"""NI_MAXHOST of netdb.h, less the end of the text."""
+_LAST_TUNNEL = 0x7FFF_FFFD
+"""SSH_TUNID_MAX of misc.h."""
 _CURVES = {"nistp256": 65, "nistp384": 97, "nistp521": 133}
 _NAME = Late(r"[A-Za-z0-9-]+")
 _TYPE = Late(r"[a-z0-9][a-z0-9@.-]*")
@@ -109,8 +116,7 @@ def parse(text: str) -> Key:
     if key is None:
         raise BadKey(_what_is_wrong(line))
     check_blob(key.type, key.blob)
-    for name, value in key.options:
-        check_option(name, value)
+    check_options(key.options)
     return key
 
 
@@ -194,6 +200,16 @@ def canonical(options: Iterable[Option]) -> tuple[Option, ...]:
     return (*(("restrict", None) for _ in range(min(1, len(given) - len(rest)))), *sorted(rest, key=lambda item: (item[0], item[1] or "")))
 
 
+def check_options(options: Sequence[Option]) -> None:
+    """Raise BadKey for options with which sshd would skip the line. Source: sshauthopt_parse() in auth-options.c of OpenSSH 9.2 and 10."""
+    names = [name for name, _ in options]
+    twice = next((name for name in _ONCE if names.count(name) > 1), "")
+    if twice:
+        raise BadKey(f"the option {twice} is there twice, and sshd skips such a line; write one of them")
+    for name, value in options:
+        check_option(name, value)
+
+
 def check_option(name: str, value: str | None) -> None:
     """Raise BadKey for an option with which sshd would skip the line, or read something else than was meant."""
     if name not in _BARE | _VALUED:
@@ -215,12 +231,62 @@ def _check_from(value: str) -> None:
         if not text or re.search(r"[\s\"]", text):
             raise BadKey("`from` takes addresses, networks and names of hosts, without blanks and without commas in one of them")
         if "/" in text:
-            try:
-                ipaddress.ip_network(text)
-            except ValueError as error:
-                raise BadKey(f"`from` has {text!r}, which is no network: {error}; sshd would refuse the key from everywhere") from None
+            _check_network(text)
     if all(pattern.startswith("!") for pattern in value.split(",")):
         raise BadKey("`from` only says who may not: sshd then lets nobody in; add what may, such as *")
+
+
+def _check_network(text: str) -> None:
+    try:
+        ipaddress.ip_network(text)
+    except ValueError as error:
+        raise BadKey(f"`from` has {text!r}, which is no network: {error}; sshd would refuse the key from everywhere") from None
+    if not text.rpartition("/")[2].isdecimal():
+        raise BadKey(f"`from` has {text!r}, and sshd reads no such masks; write the number of bits, as in 10.0.0.0/8")
+
+
+def check_permit_open(value: str) -> None:
+    """Raise BadKey unless it is HOST:PORT, as `permitopen` takes it; an IPv6 address is in brackets, `*` is any port."""
+    host, colon, port = _host_and_port(value)
+    if not colon or not host:
+        raise BadKey("`permitopen` is HOST:PORT, as in db.example.org:5432, [2001:db8::1]:22 or localhost:*; sshd skips the key otherwise")
+    _check_host("permitopen", host)
+    _check_port("permitopen", port)
+
+
+def check_permit_listen(value: str) -> None:
+    """Raise BadKey unless it is [HOST:]PORT, as `permitlisten` takes it."""
+    host, colon, port = _host_and_port(value) if ":" in value else ("*", ":", value)
+    if not colon or not host:
+        raise BadKey("`permitlisten` is PORT or HOST:PORT, as in 8080, localhost:8080 or localhost:*; sshd skips the key otherwise")
+    _check_host("permitlisten", host)
+    _check_port("permitlisten", port)
+
+
+def check_tunnel(value: str) -> None:
+    """Raise BadKey unless it is a number of a tun device, or `any`."""
+    if value.lower() == "any" or (value.isascii() and value.isdecimal() and int(value) <= _LAST_TUNNEL):
+        return
+    raise BadKey("`tunnel` is the number of a tun device, from 0, or any; sshd skips the key with anything else")
+
+
+def _host_and_port(value: str) -> tuple[str, str, str]:
+    """The host without brackets, the colon, and the port; no colon where it is not of that form."""
+    if not value.startswith("["):
+        return value.partition(":")
+    host, bracket, rest = value[1:].partition("]")
+    return (host, ":", rest[1:]) if bracket and rest.startswith(":") else ("", "", "")
+
+
+def _check_host(option: str, host: str) -> None:
+    if len(host) > _LONGEST_HOST or re.search(r"[\s/,]", host):
+        raise BadKey(f"`{option}` has no host that could be meant: write a name or an address, without blanks and slashes")
+
+
+def _check_port(option: str, port: str) -> None:
+    number = port.isascii() and port.isdecimal() and 0 < int(port) <= _LAST_PORT
+    if port != "*" and not number:
+        raise BadKey(f"`{option}` has the port {port!r}; write a number from 1 to {_LAST_PORT}, or *; sshd skips the key otherwise")
 
 
 def _check_expiry(value: str) -> None:
@@ -236,7 +302,14 @@ def _check_environment(value: str) -> None:
         raise BadKey("`environment` is NAME=VALUE, with letters, digits and _ in the name")
 
 
-_CHECKS = {"from": _check_from, "expiry-time": _check_expiry, "environment": _check_environment}
+_CHECKS = {
+    "from": _check_from,
+    "expiry-time": _check_expiry,
+    "environment": _check_environment,
+    "permitopen": check_permit_open,
+    "permitlisten": check_permit_listen,
+    "tunnel": check_tunnel,
+}
 
 
 def check_blob(kind: str, blob: bytes) -> None:

@@ -3,7 +3,7 @@
 # No `from __future__ import annotations`: pydantic would evaluate the text of each annotation at every start.
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -12,7 +12,7 @@ from reconciler.core.fields import Flag, Text
 from reconciler.core.patterns import Late
 from reconciler.core.scalars import CONTROL
 from reconciler.formats import authorized_keys
-from reconciler.formats.authorized_keys import FLAGS, BadKey, Key, Option, canonical, check_option
+from reconciler.formats.authorized_keys import FLAGS, BadKey, Key, Option, canonical, check_option, check_options
 
 _SEPARATED = Late(r"(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2}))?(Z)?)?")
 
@@ -32,10 +32,21 @@ def _expiry(text: str) -> str:
     return text
 
 
+def _checked(check: Callable[[str], None]) -> AfterValidator:
+    def validated(text: str) -> str:
+        check(text)
+        return text
+
+    return AfterValidator(validated)
+
+
 PublicKey = Annotated[str, Field(min_length=1, max_length=16_384), AfterValidator(_public)]
 """A public key as in a .pub file: TYPE BASE64 COMMENT."""
 Source = Annotated[str, Field(pattern=r"^!?[^\s\",!]+\z", max_length=255)]
 Expiry = Annotated[Text, AfterValidator(_expiry)]
+Opened = Annotated[Text, _checked(authorized_keys.check_permit_open)]
+Listened = Annotated[Text, _checked(authorized_keys.check_permit_listen)]
+Tunnel = Annotated[Text, _checked(authorized_keys.check_tunnel)]
 Variable = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+\z")]
 
 
@@ -64,14 +75,14 @@ class RestrictedKey(BaseModel):
     """Running ~/.ssh/rc, likewise."""
     x11_forwarding: Flag | None = None
     """Forwarding of X11, likewise."""
-    permit_open: list[Text] | None = None
+    permit_open: list[Opened] | None = None
     """HOST:PORT pairs to which local ports may be forwarded, and no others."""
-    permit_listen: list[Text] | None = None
+    permit_listen: list[Listened] | None = None
     """[HOST:]PORT pairs on which remote ports may be forwarded, and no others."""
     environment: dict[Variable, Text] | None = None
     """Variables for the session. sshd takes them only if PermitUserEnvironment is on."""
-    tunnel: Text | None = None
-    """The number of the tun device to use."""
+    tunnel: Tunnel | None = None
+    """The number of the tun device to use, or `any`."""
     cert_authority: Flag = False
     """The key belongs to an authority: whoever has its certificate for one of `principals` may log in."""
     principals: list[Text] | None = None
@@ -90,8 +101,7 @@ class RestrictedKey(BaseModel):
             raise ValueError("`principals` is for the key of an authority: add `cert_authority: true`")
         if (not self.touch_required or self.verify_required) and not key.type.startswith("sk-") and not self.cert_authority:
             raise ValueError("`touch_required` and `verify_required` are for keys in hardware tokens (sk-...)")
-        for name, value in self.options():
-            check_option(name, value)
+        check_options(tuple(self.options()))
         return self
 
     def options(self) -> Iterator[Option]:

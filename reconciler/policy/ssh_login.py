@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 
 from reconciler.core.host import Entry, FileType
+from reconciler.core.patterns import Late
 from reconciler.core.values import frozen
 from reconciler.formats import authorized_keys, sshd_config
 from reconciler.formats.accounts import User
@@ -33,6 +34,8 @@ _WRITABLE_BY_OTHERS, _WRITABLE_BY_GROUP = 0o002, 0o020
 _STARTS = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
 _SECONDS_A_DAY = 86_400
 _EPOCH = 1970
+_ADDRESS = Late(r"[0-9A-Fa-f.:*?/]+(?:%.*)?")
+"""A pattern that an address may match."""
 _MISSING = " is not there"
 
 
@@ -292,8 +295,7 @@ class _KeyJudge:
 
     def _broken(self, key: Key) -> str:
         try:
-            for name, value in key.options:
-                authorized_keys.check_option(name, value)
+            authorized_keys.check_options(key.options)
             if key.type != "ssh-rsa":
                 authorized_keys.check_blob(key.type, key.blob)
         except BadKey as bad:
@@ -318,6 +320,8 @@ class _KeyJudge:
                 return f"it expired ({value})"
             if name == "from" and self.origin.address and not sshd_config.origin_listed(self.origin.address, value or ""):
                 return f"it is not accepted from {self.origin.address}"
+            if name == "from" and self.settings.choice("usedns", "no") == "no" and _only_by_name(value or ""):
+                return "it is only accepted from hosts by name, and sshd looks no names up (UseDNS no)"
         return ""
 
     def _is_over(self, value: str) -> bool:
@@ -327,6 +331,11 @@ class _KeyJudge:
             return self.now >= (end.replace(tzinfo=UTC) if value.endswith("Z") else end.astimezone()).timestamp()
         except (OverflowError, OSError):  # at the ends of the calendar
             return end.year < _EPOCH
+
+
+def _only_by_name(patterns: str) -> bool:
+    """Whether no address can match a list of `from`."""
+    return not any(_ADDRESS.fullmatch(pattern) for pattern in patterns.split(",") if not pattern.startswith("!"))
 
 
 def _blobs(content: bytes) -> frozenset[bytes]:

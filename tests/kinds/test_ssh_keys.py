@@ -101,6 +101,12 @@ BAD = {
     "no token": (f"  alice:\n    - {{key: {ONE}, touch_required: false}}\n", 5, "hardware tokens"),
     "a comma in from": (f"  alice:\n    - {{key: {ONE}, from: ['a,b']}}\n", 5, "from"),
     "a backslash at the end": (f"  alice:\n    - {{key: {ONE}, command: 'x\\'}}\n", 5, "backslash"),
+    "permit_open without a port": (f"  alice:\n    - key: {ONE}\n      permit_open: [db:1, host]\n", 6, "HOST:PORT"),
+    "permit_open beyond ports": (f"  alice:\n    - {{key: {ONE}, permit_open: ['host:99999']}}\n", 5, "from 1 to 65535"),
+    "permit_listen of words": (f"  alice:\n    - {{key: {ONE}, permit_listen: [a b]}}\n", 5, "from 1 to 65535"),
+    "tunnel of words": (f"  alice:\n    - {{key: {ONE}, tunnel: x y}}\n", 5, "number of a tun device"),
+    "a mask in from": (f"  alice:\n    - {{key: {ONE}, from: [10.0.0.0/255.0.0.0]}}\n", 5, "number of bits"),
+    "command twice": (f'  alice:\n    - \'command="a",command="b" {ONE}\'\n', 5, "there twice"),
     "a name": (f"  Alice Smith: [{ONE}]\n", 4, "Alice"),
 }
 

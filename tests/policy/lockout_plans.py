@@ -114,6 +114,12 @@ REFUSED: tuple[LockPlan, ...] = (
         live=True,
     ),
     LockPlan(
+        "last key only from hosts by name",
+        with_user(ssh_keys={"exactly": [{"key": "KEY:alice", "from": ["*.example.org", "localhost"]}]}),
+        "only accepted from hosts by name",
+        live=True,
+    ),
+    LockPlan(
         "last key leaves the spec",
         {**_NO_KEYS, "ssh_keys": {"bob": ["KEY:bob"]}}
         | {"users": without_user("bob", _NO_KEYS)["users"] | {"bob": {"shell": "/bin/bash"}}},
