@@ -10,8 +10,10 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from reconciler.core.scalars import CONTROL, Plain
 
 _ONE_LINE = rf"^[^{CONTROL}]*\z"
-# Possessive: without it a long number followed by nonsense takes exponential time.
-_DURATION = re.compile(r"(?:\d++(?:us|ms|seconds?|sec|s|minutes?|min|months?|m|hours?|hr|h|days?|d|weeks?|w|M|years?|y)?+\s*+)++|infinity")
+_UNITS = "us|ms|seconds?|sec|s|minutes?|min|months?|m|hours?|hr|h|days?|d|weeks?|w|M|years?|y"
+# A unit, a blank or the end stands behind each number: otherwise a long number followed by nonsense takes exponential time. Editors read it
+# too, and ECMA 262 has no possessive quantifiers.
+_DURATION = re.compile(rf"(?:[0-9]+(?:(?:{_UNITS})[ \t\n]*|[ \t\n]+|(?![\s\S])))+|infinity")
 
 
 def _own_spelling(value: Any) -> Any:

@@ -42,7 +42,7 @@ def _checked(check: Callable[[str], None]) -> AfterValidator:
 
 PublicKey = Annotated[str, Field(min_length=1, max_length=16_384), AfterValidator(_public)]
 """A public key as in a .pub file: TYPE BASE64 COMMENT."""
-Source = Annotated[str, Field(pattern=r"^!?[^\s\",!]+\z", max_length=255)]
+Source = Annotated[str, Field(pattern=r'^!?[^\s",!]+\z', max_length=255)]
 Expiry = Annotated[Text, AfterValidator(_expiry)]
 Opened = Annotated[Text, _checked(authorized_keys.check_permit_open)]
 Listened = Annotated[Text, _checked(authorized_keys.check_permit_listen)]

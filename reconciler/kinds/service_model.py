@@ -148,7 +148,7 @@ CpuWeight = Annotated[str, *_or_number(r"^(?:[1-9][0-9]{0,3}|10000|idle)\z", 1, 
 Numbers = Annotated[str, *_or_number(r"^[0-9]{1,4}(?:-[0-9]{1,4})?(?:[, ][0-9]{1,4}(?:-[0-9]{1,4})?)*\z", 0, 9_999)]
 Nodes = Annotated[str, *_or_number(r"^(?:all|[0-9]{1,4}(?:-[0-9]{1,4})?(?:[, ][0-9]{1,4}(?:-[0-9]{1,4})?)*)\z", 0, 9_999)]
 SliceName = Annotated[str, Field(pattern=r"^[A-Za-z0-9:_.\\@-]{1,240}\.slice\z")]
-Device = Annotated[str, Field(pattern=r"^(?:/dev/[^\x00-\x20\x7f]+|char-[\w*-]+|block-[\w*-]+)(?: [rwm]{1,3})?\z")]
+Device = Annotated[str, Field(pattern=r"^(?:/dev/[^\x00-\x20\x7f]+|char-[A-Za-z0-9_*-]+|block-[A-Za-z0-9_*-]+)(?: [rwm]{1,3})?\z")]
 CredentialName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,254}\z")]
 """systemd takes what follows the first `:` for the path, and the name for that of a file."""
 ServiceName = Annotated[
