@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from reconciler.core.actions import Attributes
 from reconciler.core.globs import is_pattern, segment_matches
-from reconciler.core.host import Entry, FileType, HostView, UnsafePath
+from reconciler.core.host import Entry, FileType, HostError, HostView, UnsafePath
 
 _MOST_LINKS = 40
 """As many as the kernel follows."""
@@ -38,6 +39,38 @@ class Followed:
             at = "" if entry.target.startswith("/") else at
             rest += [one for one in reversed(entry.target.split("/")) if one]
         return at or "/"
+
+    def trail(self, path: str) -> Iterator[tuple[str, Entry | None]]:
+        """Everything on the way to a path in order, through links: directories, links, and last what is there, or None of what is not.
+
+        No path has a link above it. A chain of links that does not end ends here, as it does for the kernel.
+        """
+        rest, at, links = [step for step in reversed(path.split("/")) if step], "", 0
+        yield "/", self._entry("/")
+        while rest:
+            step = rest.pop()
+            if step in (".", ".."):
+                at = at.rpartition("/")[0] if step == ".." else at
+                continue
+            entry = self._entry(f"{at}/{step}")
+            yield f"{at}/{step}", entry
+            if entry is None or (rest and entry.type not in (FileType.DIRECTORY, FileType.LINK)):
+                return
+            if entry.type is not FileType.LINK:
+                at = f"{at}/{step}"
+                continue
+            links += 1
+            if links > _MOST_LINKS:
+                return
+            at = "" if entry.target.startswith("/") else at
+            rest += [part for part in reversed(entry.target.split("/")) if part]
+
+    def attributes(self, path: str) -> Attributes:
+        """Extended attributes, ACLs among them, of a path without links above it; none where they cannot be had."""
+        try:
+            return self._view.attributes(path)
+        except HostError:
+            return ()
 
     def entry(self, path: str) -> Entry | None:
         """What a path leads to."""

@@ -35,6 +35,7 @@ class People:
 
     def __init__(self, files: Followed) -> None:
         self._files = files
+        self._members: Mapping[str, tuple[str, ...]] | None = None
 
     @cached_property
     def users(self) -> Mapping[str, User]:
@@ -70,6 +71,26 @@ class People:
     def gids_of(self, user: User) -> frozenset[int]:
         """All groups by number."""
         return frozenset((user.gid, *(group.gid for group in self._groups if user.name in group.members)))
+
+    def name(self, uid: int) -> str:
+        """The name of an account by its number; the number where there is none."""
+        return next((user.name for user in self.users.values() if user.uid == uid), str(uid))
+
+    def members_of(self, group: str) -> tuple[str, ...]:
+        """Who is in a group, which an Entry names by name or number, by the primary group or another one; sorted, without uid 0."""
+        if self._members is None:
+            self._members = self._all_members()
+        return self._members.get(group, ())
+
+    def _all_members(self) -> Mapping[str, tuple[str, ...]]:
+        primary: dict[int, list[str]] = {}
+        for user in self.users.values():
+            primary.setdefault(user.gid, []).append(user.name)
+        ordinary = {name for name, user in self.users.items() if user.uid}
+        named = {}
+        for group in reversed(self._groups):
+            named[group.name] = named[str(group.gid)] = tuple(sorted(ordinary.intersection((*primary.get(group.gid, ()), *group.members))))
+        return named
 
     def is_private(self, group: str, user: User) -> bool:
         """Whether a group has this one user and nobody else, as Debian's sshd counts."""

@@ -1,0 +1,289 @@
+"""Commands in the text of a shell script or in one argv: which files are run, sourced or interpreted by it.
+
+This is a reading for a reviewer, not a shell: no expansion but of variables that the text itself sets, no control flow. A text that cannot
+be split gives what can be read of it.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+
+from reconciler.core.patterns import Late
+from reconciler.core.values import frozen
+
+SHELLS = frozenset(("sh", "bash", "dash", "ash", "ksh", "mksh", "zsh", "fish", "rbash"))
+_MODULES = Late(r"python[\d.]*|pypy[\d.]*")
+"""Interpreters that import modules from the working directory with `-m`."""
+_INTERPRETERS = Late(r"python[\d.]*|pypy[\d.]*|perl|ruby|node|nodejs|php[\d.]*|lua[\d.]*|tclsh|wish|Rscript|expect|guile|deno|bun")
+_ARGUMENTS_RUN = frozenset(
+    "ansible-playbook apt apt-get at awk batch composer containerd crontab depmod docker docker-compose dpkg dpkg-deb gawk gdb "  # noqa: SIM905
+    "git insmod java kexec ld.so logrotate make mawk modprobe mount nawk npm pip pip3 podman rpm run-parts sed source start-stop-daemon "
+    "supervisord systemd-nspawn systemd-sysusers systemd-tmpfiles tar visudo .".split()
+)
+"""Programs for which a file that an argument names is as good as a program: a script, a package, a module, a configuration that runs."""
+WRAPPERS: Mapping[str, tuple[str, int]] = {
+    "chronic": ("", 0),
+    "chroot": ("", 1),
+    "chrt": ("TDP", 1),
+    "command": ("", 0),
+    "dumb-init": ("", 0),
+    "env": ("uCS", 0),
+    "exec": ("a", 0),
+    "flock": ("wE", 1),
+    "ionice": ("cnpPu", 0),
+    "nice": ("n", 0),
+    "nohup": ("", 0),
+    "nsenter": ("tSG", 0),
+    "setpriv": ("", 0),
+    "setsid": ("", 0),
+    "stdbuf": ("ioe", 0),
+    "strace": ("eopsuE", 0),
+    "systemd-cat": ("tp", 0),
+    "systemd-inhibit": ("", 0),
+    "systemd-run": ("pMutG", 0),
+    "taskset": ("", 1),
+    "time": ("fo", 0),
+    "timeout": ("ks", 1),
+    "tini": ("", 0),
+    "unshare": ("SGR", 0),
+    "watch": ("n", 0),
+    "xargs": ("adEILnPs", 0),
+}
+"""Programs that run the program that follows: their short options that take a value, and how many words stand before the program."""
+_AS_SOMEBODY = frozenset(("sudo", "doas", "su", "runuser", "gosu", "setuidgid", "chpst", "s6-setuidgid", "start-as"))
+_KEYWORDS = frozenset(("if", "then", "elif", "else", "while", "until", "do", "!", "{", "time", "case", "in", "exec", "eval", "builtin"))
+_ENDS = frozenset((";", ";;", "|", "||", "&", "&&", "(", ")", "|&", "\n"))
+_ASSIGNMENT = Late(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
+_VARIABLE = Late(r"\$(?:\{([A-Za-z_]\w*)\}|([A-Za-z_]\w*))")
+_MOST_NESTED = 6
+_MOST = 200_000
+"""Characters of a text that are looked at."""
+
+
+@frozen
+class Command:
+    """One simple command. `directory` is where it runs, as far as the text says; `variables` are those set in front of it or before."""
+
+    words: tuple[str, ...]
+    directory: str = ""
+    variables: Mapping[str, str] | None = None
+
+
+def commands(text: str, directory: str = "", variables: Mapping[str, str] | None = None) -> Iterator[Command]:
+    """The simple commands of a script, in order. Assignments alone are commands without words."""
+    known = dict(variables or {})
+    for line in _lines(text[:_MOST]):
+        words: list[str] = []
+        for token in (*_tokens(line), "\n"):
+            if token not in _ENDS:
+                words.append(token)
+                continue
+            command = _command(words, directory, known)
+            words = []
+            if command is None:
+                continue
+            if command.words[:1] == ("cd",) and len(command.words) > 1:
+                directory = _joined(command.words[-1], directory)
+            yield command
+
+
+def _lines(text: str) -> Iterator[str]:
+    """Logical lines without comments; command substitutions with backticks are commands of their own."""
+    for line in re.sub(r"\\\n", " ", text).split("\n"):
+        if not line.lstrip().startswith("#"):
+            yield line.replace("`", " ; ").replace("$(", " ( ")
+
+
+def _tokens(line: str) -> list[str]:
+    lexer = shlex.shlex(line, posix=True, punctuation_chars=";|&()<>")
+    lexer.whitespace_split = True
+    lexer.commenters = ""
+    try:
+        return list(lexer)
+    except ValueError:
+        return re.split(r"[\s\"']+|(?<=[;|&()])|(?=[;|&()])", line)
+
+
+def _command(words: Sequence[str], directory: str, known: dict[str, str]) -> Command | None:
+    plain = [_expanded(word, known) for word in _without_redirections(words) if word]
+    while plain and plain[0] in _KEYWORDS:
+        plain = plain[1:]
+    own: dict[str, str] = {}
+    exported = plain[1:] if plain[:1] in (["export"], ["declare"], ["readonly"], ["local"], ["typeset"]) else plain
+    while exported and (found := _ASSIGNMENT.fullmatch(exported[0])):
+        own[found[1]], exported = found[2], exported[1:]
+    if own and exported is not plain:
+        known.update(own)
+    if not exported and not own:
+        return None
+    if not exported:
+        known.update(own)
+    return Command(tuple(exported), directory, {**known, **own})
+
+
+def _without_redirections(words: Sequence[str]) -> Iterator[str]:
+    skip = False
+    for word in words:
+        if skip:
+            skip = False
+        elif re.fullmatch(r"\d*(?:[<>]+[&|]?)", word):
+            skip = True
+        else:
+            yield word
+
+
+def _expanded(word: str, known: Mapping[str, str]) -> str:
+    return _VARIABLE.sub(lambda found: known.get(found[1] or found[2], found[0]), word) if "$" in word else word
+
+
+def _joined(path: str, directory: str) -> str:
+    """A path as seen from a directory; unchanged where that is not known."""
+    if path.startswith("~/"):
+        return f"/root/{path[2:]}"
+    if path.startswith("/") or not directory:
+        return path
+    return f"{directory.rstrip('/')}/{path.removeprefix('./')}"
+
+
+def run_files(words: Sequence[str], directory: str = "", depth: int = 0) -> Iterator[str]:
+    """The absolute paths of what a command runs: the program, what it runs in turn, and scripts that it interprets.
+
+    The words are those of one argv. `directory` is where it runs; an interpreter that imports modules from there names it.
+    """
+    if not words or depth > _MOST_NESTED:
+        return
+    program = _joined(words[0], directory) if "/" in words[0] else words[0]
+    if program.startswith("/"):
+        yield program
+    yield from _run_in_turn(program.rpartition("/")[2], list(words[1:]), directory, depth)
+
+
+def _run_in_turn(name: str, rest: list[str], directory: str, depth: int) -> Iterator[str]:
+    """The files that a program of this name runs because of its arguments."""
+    if name in _AS_SOMEBODY:
+        yield from _as_somebody(name, rest, directory, depth)
+    elif name in WRAPPERS:
+        yield from run_files(wrapped(name, rest), directory, depth + 1)
+    elif name in SHELLS:
+        yield from _shell(rest, directory, depth)
+    elif _INTERPRETERS.fullmatch(name):
+        yield from _interpreted(name, rest, directory)
+    elif name == "find":
+        for at in (at for at, word in enumerate(rest) if word in ("-exec", "-execdir", "-ok", "-okdir")):
+            yield from run_files(rest[at + 1 :], directory, depth + 1)
+    elif name in _ARGUMENTS_RUN:
+        yield from _paths(rest, directory)
+
+
+def text_files(text: str, directory: str = "", depth: int = 0, variables: Mapping[str, str] | None = None) -> Iterator[str]:
+    """The absolute paths of everything that a text of the shell runs, with what its variables make others load or run."""
+    for command in commands(text, directory, variables):
+        yield from variable_files(command.variables or {})
+        if command.words and command.words[0] == "alias":
+            for word in command.words[1:]:
+                yield from text_files(word.partition("=")[2], command.directory, depth + 1) if depth < _MOST_NESTED else ()
+            continue
+        yield from run_files(command.words, command.directory, depth)
+
+
+_LOADED = ("LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT", "PATH", "PYTHONPATH", "PERL5LIB", "PERLLIB", "RUBYLIB", "NODE_PATH", "GCONV_PATH")
+_RUN = ("BASH_ENV", "ENV", "SHELL", "PYTHONSTARTUP", "EDITOR", "VISUAL", "PAGER", "SUDO_ASKPASS", "GIT_SSH", "NODE_OPTIONS", "PERL5OPT")
+
+
+def variable_files(variables: Mapping[str, str]) -> Iterator[str]:
+    """The files and directories that programs load from because of variables of these names."""
+    for name in (*_LOADED, *_RUN):
+        for piece in re.split(r"[:\s]", variables.get(name, "")) if name in variables else ():
+            if piece.startswith("/") and piece.strip("/"):
+                yield piece.rstrip("/")
+    for name in ("PROMPT_COMMAND",):
+        if name in variables:
+            yield from text_files(variables[name], depth=_MOST_NESTED)
+
+
+def wrapped(name: str, rest: list[str]) -> list[str]:
+    """The argv that a wrapper of this name runs, by the words that follow the wrapper; empty where it runs none."""
+    valued, before = WRAPPERS[name]
+    while rest:
+        word = rest[0]
+        if word == "--":
+            rest = rest[1:]
+            break
+        if word.startswith("-") and len(word) > 1:
+            takes = not word.startswith("--") and len(word) == 2 and word[1] in valued
+            if name == "env" and word in ("-S", "--split-string") and len(rest) > 1:
+                return [*rest[1].split(), *rest[2:]]
+            rest = rest[2:] if takes else rest[1:]
+        elif _ASSIGNMENT.fullmatch(word):
+            rest = rest[1:]
+        else:
+            break
+    rest = rest[before:]
+    return rest[2:] if name == "flock" and rest[:1] == ["-c"] else rest
+
+
+def _as_somebody(name: str, rest: list[str], directory: str, depth: int) -> Iterator[str]:
+    """Only what goes on as root: `sudo -u alice` does not."""
+    who, command = "root", list(rest)
+    if name in ("gosu", "setuidgid", "chpst", "s6-setuidgid", "start-as"):
+        return
+    for at, word in enumerate(rest):
+        if word in ("-u", "--user") and at + 1 < len(rest):
+            who, command = rest[at + 1], rest[at + 2 :]
+        elif word.startswith("--user="):
+            who = word.partition("=")[2]
+    if name in ("su", "runuser"):
+        names = [
+            word for at, word in enumerate(rest) if not word.startswith("-") and (at == 0 or rest[at - 1] not in ("-c", "-s", "-g", "-u"))
+        ]
+        who = who if who != "root" or "-u" in rest else next(iter(names), "root")
+        text = next((rest[at + 1] for at, word in enumerate(rest[:-1]) if word in ("-c", "--command")), "")
+        if who == "root" and text:
+            yield from text_files(text, directory, depth + 1)
+            return
+    if who != "root":
+        return
+    while command and (command[0].startswith("-") or _ASSIGNMENT.fullmatch(command[0])):
+        command = command[1:]
+    yield from run_files(command, directory, depth + 1)
+
+
+def _shell(rest: list[str], directory: str, depth: int) -> Iterator[str]:
+    while rest and rest[0].startswith(("-", "+")):
+        option, rest = rest[0], rest[1:]
+        if option in ("--rcfile", "--init-file") and rest:
+            yield _joined(rest[0], directory)
+            rest = rest[1:]
+        elif not option.startswith("--") and option.endswith("c"):
+            yield from text_files(rest[0], directory, depth + 1) if rest and depth < _MOST_NESTED else ()
+            return
+        elif option in ("-o", "+o", "-O") and rest:
+            rest = rest[1:]
+    if rest and "/" in (script := _joined(rest[0], directory)):
+        yield script
+
+
+def _interpreted(name: str, rest: list[str], directory: str) -> Iterator[str]:
+    for at, word in enumerate(rest):
+        if word == "-m" and _MODULES.fullmatch(name):
+            yield from [directory] if directory else ()
+            return
+        if word in ("-c", "-e", "-E", "-r"):
+            return
+        if word.startswith("-"):
+            continue
+        if at and rest[at - 1] in ("-W", "-X", "-I", "--require", "--import"):
+            continue
+        script = _joined(word, directory)
+        yield from [script] if script.startswith("/") else ()
+        return
+
+
+def _paths(rest: Sequence[str], directory: str) -> Iterator[str]:
+    for word in rest:
+        found = re.search(r"(?:^|[=@])((?:/|\./|~/).*)", word)
+        path = _joined(found[1], directory) if found else ""
+        if path.startswith("/") and path.strip("/"):
+            yield path
