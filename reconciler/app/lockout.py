@@ -14,7 +14,7 @@ from reconciler.host.live import LiveHost
 
 if TYPE_CHECKING:
     from reconciler.host.simulated import SimulatedHost
-    from reconciler.policy.lockout import Applicant
+    from reconciler.policy.lockout import Applicant, Doors
 
 Found = tuple[list[Diagnostic], tuple[str, ...]]
 """Refusals, and what could not be found out, in words."""
@@ -25,6 +25,8 @@ class Tried:
     """The simulated host on which a plan was tried: mostly the very host that the plan leaves behind."""
 
     host: SimulatedHost | None = None
+    doors: tuple[Doors, Doors] | None = None
+    """Who gets in, before and after the plan, where anybody has asked."""
 
     def simulator(self, view: HostView) -> Executor:
         """As the planner wants it."""
@@ -62,13 +64,14 @@ def lockout(steps: Sequence[Step], view: HostView, name: str, tried: Tried, allo
 
     if not may_change_access(steps, view):
         return [], ()
-    from reconciler.policy.lockout import Question, allowed_accounts
+    from reconciler.policy.lockout import Doors, Question, allowed_accounts
     from reconciler.policy.lockout import lockout as compare
 
     question = Question(name, now(), allowed_accounts(allow), _applicant() if live else None)
     try:
         after = tried.after(steps, view)
-        return compare(view, after, question, _complaint(view, after) if live else None), ()
+        tried.doors = Doors(view, question), Doors(after, question)
+        return compare(view, after, question, _complaint(view, after) if live else None, tried.doors), ()
     except NotInSnapshot:
         return [], ()  # the snapshot tells of what it was asked in vain
     except HostError as problem:

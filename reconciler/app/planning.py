@@ -35,6 +35,7 @@ from reconciler.kinds import discover
 if TYPE_CHECKING:
     from reconciler.host.snapshot import SnapshotView
     from reconciler.host.tree import TreeHost
+    from reconciler.policy.access import Sides
 
     Host = LiveHost | TreeHost
 
@@ -77,6 +78,8 @@ class Planned:
     situation: Situation | None = None
     request: Request | None = None
     host: Host | None = None
+    sides: Sides | None = None
+    """Who can do what before and after the plan, where it concerns anybody's access."""
 
     @property
     def plan_is_empty(self) -> bool:
@@ -169,13 +172,26 @@ def plan_host(loaded: Loaded, options: PlanOptions, host: Host | SnapshotView | 
     except HostError as problem:
         return Planned((*loaded.diagnostics, error(problem.summary, problem.detail)))
     locked_out, unknown = lockout(plan.steps, host, context.hostname or plan.host, tried, options.allow)
+    sides = _sides(plan, host, tried)
     told = (*loaded.diagnostics, *plan.diagnostics, *guard(plan, context), *locked_out)
     plan = replace(plan, diagnostics=told, unknown=unknown)
     plan = _fingerprinted(plan, request, situation) if options.fingerprint and not plan.partial else plan
     snapshot = _snapshot(request)
     itself = cast("Host", host) if snapshot is None else None
-    planned = Planned(told, plan, situation, request, itself)
+    planned = Planned(told, plan, situation, request, itself, sides)
     return planned if snapshot is None else _with_unknown(planned, snapshot)
+
+
+def _sides(plan: Plan, host: HostView, tried: Tried) -> Sides | None:
+    """Who can do what, before and after. What cannot be read is told by the guard against lock-outs, which asks the same."""
+    if tried.doors is None:
+        return None
+    from reconciler.app.access import sides_of
+
+    try:
+        return sides_of(plan.steps, host, tried)
+    except HostError:
+        return None
 
 
 def _look_twice_after_a_failure(host: HostView, memory: Memory) -> None:
@@ -213,7 +229,7 @@ def _with_unknown(planned: Planned, view: SnapshotView) -> Planned:
     """With what a snapshot was asked for in vain, but for what a part that could not be read says itself."""
     plan = planned.plan
     assert plan is not None
-    texts(planned)  # what will be asked for to show the plan
+    access(planned, texts(planned))  # what will be asked for to show the plan
     told = set(plan.unreadable.values())
     missing = [what for what in view.unknown.values() if f"unknown: the snapshot does not have {what}" not in told]
     # An approval covers the keyed digest of a secret, once there is a ledger; and the key never leaves the host.
@@ -305,17 +321,12 @@ def _before(change: Change, planned: Planned) -> str | None:
 
 
 def access(planned: Planned, shown: Texts) -> list[dict[str, Any]]:
-    """Who gains or loses access, as the plan document has it. `shown` are the `texts` of the same plan."""
-    plan = planned.plan
-    if plan is None or not any(change.address.kind in ("users", "ssh_keys", "files") for change in plan.changes):
+    """Who gains or loses access, as the plan document has it, the most dangerous first. `shown` are the `texts` of the same plan."""
+    if planned.plan is None or planned.plan.empty:
         return []
-    from reconciler.policy.access import access_diff  # only where something changes
+    from reconciler.app.access import rows  # only where something changes
 
-    return [
-        {"account": one.account, "effect": one.effect, "what": one.what, "detail": one.detail, "address": str(one.address)}
-        | ({"drift": True} if one.drift else {})
-        for one in access_diff(plan, shown)
-    ]
+    return rows(planned.plan, shown, planned.sides)
 
 
 def _text(content: bytes | None) -> str | None:

@@ -26,6 +26,8 @@ _INCLUDE = Late(r"[#@](include|includedir)[ \t]+(?:\"([^\"]+)\"|(\S+))\s*")
 _DEFAULTS = Late(r"Defaults([@:!>]?)(.*)", re.DOTALL)
 _TAG = Late(r"(NO)?(PASSWD|EXEC|SETENV|LOG_INPUT|LOG_OUTPUT|MAIL|FOLLOW|INTERCEPT):\s*")
 _OPTION = Late(r"(ROLE|TYPE|APPARMOR_PROFILE|PRIVS|LIMITPRIVS|NOTBEFORE|NOTAFTER|TIMEOUT|CWD|CHROOT)\s*=\s*(\"[^\"]*\"|[^\s,]+)\s*")
+_PLAIN_USER = Late(r"(?!ALL$)[A-Za-z0-9_][A-Za-z0-9_.-]*")
+"""A user in a rule who is meant by his very name."""
 _DIGEST = Late(r"sha(?:224|256|384|512)\s*:\s*[A-Za-z0-9+/=]+\s+")
 _SHELLS = ("/bin/sh", "/bin/bash", "/usr/bin/sh", "/usr/bin/bash", "/bin/su", "/usr/bin/su")
 _OPEN = ("", "-", "-l", "--login", "*", "- root", "-l root", '""')
@@ -55,7 +57,9 @@ class Grant:
 
 
 @frozen
-class _Command:
+class Command:
+    """One item of a rule: a program, an alias or ALL; as whom, and whether a tag says that a password is asked for."""
+
     run: str
     negated: bool
     runas: tuple[str, ...]
@@ -64,10 +68,12 @@ class _Command:
 
 
 @frozen
-class _Rule:
+class Rule:
+    """Who may, where, what; `text` is the line for people."""
+
     users: tuple[str, ...]
     hosts: tuple[str, ...]
-    commands: tuple[_Command, ...]
+    commands: tuple[Command, ...]
     text: str
 
 
@@ -82,9 +88,11 @@ class _Default:
 class Policy:
     """Everything that was read."""
 
-    rules: list[_Rule] = field(default_factory=list)
+    rules: list[Rule] = field(default_factory=list)
     defaults: list[_Default] = field(default_factory=list)
     aliases: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+    by_name: dict[str, list[int]] = field(default_factory=dict)
+    """The numbers of the rules that name this one user and nobody else; under the empty name those that may be about anybody."""
 
 
 # ---------------------------------------------------------------------------------------------------- reading
@@ -170,7 +178,7 @@ def _default(scope: str, rest: str) -> _Default:
     return _Default(scope, tuple(split(names, ",")), tuple(split(said, ",")))
 
 
-def _rules(line: str) -> list[_Rule]:
+def _rules(line: str) -> list[Rule]:
     """`users hosts = commands : hosts = commands`, up to what is of no such form.
 
     The text is for people, so it has no secrets; of a line that cannot be read to its end there is none.
@@ -179,7 +187,7 @@ def _rules(line: str) -> list[_Rule]:
     users, hosts = _users_and_hosts(head)
     if not equals or not users or not hosts:
         return []
-    read: list[tuple[tuple[str, ...], tuple[_Command, ...]]] = []
+    read: list[tuple[tuple[str, ...], tuple[Command, ...]]] = []
     parts = split(rest, ":", tags=True)
     for number, part in enumerate(parts):
         said = part
@@ -193,7 +201,7 @@ def _rules(line: str) -> list[_Rule]:
             break
         read.append((hosts, commands))
     shown = _masked(line, [command.run for _, commands in read for command in commands]) if len(read) == len(parts) else ""
-    return [_Rule(users, hosts, tuple(one for one in commands if not one.limited), shown) for hosts, commands in read]
+    return [Rule(users, hosts, tuple(one for one in commands if not one.limited), shown) for hosts, commands in read]
 
 
 def _users_and_hosts(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -204,11 +212,11 @@ def _users_and_hosts(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return (tuple(split(found[1], ",")), tuple(split(found[2], ","))) if found else ((), ())
 
 
-def _commands(text: str) -> tuple[_Command, ...] | None:
+def _commands(text: str) -> tuple[Command, ...] | None:
     """A list of commands, in which what is said of one holds for the next ones too. None if it is no such list."""
     runas: tuple[str, ...] = ("root",)
     asks: bool | None = None
-    found: list[_Command] = []
+    found: list[Command] = []
     for item in split(text, ","):
         rest = item
         who = re.match(r"\(([^)]*)\)\s*", rest)
@@ -230,7 +238,7 @@ def _commands(text: str) -> tuple[_Command, ...] | None:
             rest = rest[digest.end() :]
         if not rest or not re.match(r"/|\^|sudoedit\b|list\b|[A-Z]", rest):
             return None
-        found.append(_Command(rest, negated, runas, asks, limited))
+        found.append(Command(rest, negated, runas, asks, limited))
     return tuple(found)
 
 
@@ -283,17 +291,45 @@ def become_root(policy: Policy, who: Who) -> Grant:
 
 def _grant(policy: Policy, who: Who, command: str) -> Grant | None:
     """What the last rule that is about it says. None: it does not allow it."""
-    last: tuple[_Rule, _Command] | None = None
-    for rule in policy.rules:
+    last: tuple[Rule, Command] | None = None
+    for rule, one in commands_of(policy, who):
+        if _decided(one.runas, lambda item: _is_root(policy, item)) and _covers(policy, one.run, command):
+            last = (rule, one)
+    if last is None or last[1].negated:
+        return None
+    return Grant(allowed=True, password=password(policy, who, last[1]), rule=last[0].text)
+
+
+def commands_of(policy: Policy, who: Who) -> Iterator[tuple[Rule, Command]]:
+    """Every item of every rule that is about somebody on this host, in order."""
+    for rule in _rules_about(policy, who):
         if _decided(rule.users, lambda item: _is_user(policy, who, item)) and _decided(
             rule.hosts, lambda item: _is_host(policy, who, item)
         ):
-            for one in rule.commands:
-                if _decided(one.runas, lambda item: _is_root(policy, item)) and _covers(policy, one.run, command):
-                    last = (rule, one)
-    if last is None or last[1].negated:
-        return None
-    return Grant(allowed=True, password=_password(policy, who, last[1]), rule=last[0].text)
+            for command in rule.commands:
+                yield rule, command
+
+
+def runs_as(policy: Policy, command: Command, target: Who) -> bool:
+    """Whether an item of a rule is about running as the target."""
+    return _decided(command.runas, lambda item: _is_target(policy, item, target))
+
+
+def _is_target(policy: Policy, item: str, target: Who) -> bool:
+    members = alias(policy, "runas", item)
+    if members is not None:
+        return _decided(members, lambda one: one != item and _is_target(policy, one, target))
+    return item in ("ALL", target.name, f"#{target.uid}") or (item.startswith("%") and item[1:] in target.groups)
+
+
+def _rules_about(policy: Policy, who: Who) -> Iterator[Rule]:
+    """The rules that may be about somebody: with thousands of users nobody reads the rules of all the others."""
+    if not policy.by_name:
+        for number, rule in enumerate(policy.rules):
+            plain = len(rule.users) == 1 and _PLAIN_USER.fullmatch(rule.users[0]) and alias(policy, "user", rule.users[0]) is None
+            policy.by_name.setdefault(rule.users[0] if plain else "", []).append(number)
+    named = policy.by_name.get(who.name, ()) if who.name else ()
+    return (policy.rules[number] for number in sorted((*policy.by_name.get("", ()), *named)))
 
 
 def _decided(items: Sequence[str], is_it: Callable[[str], bool]) -> bool:
@@ -305,12 +341,13 @@ def _decided(items: Sequence[str], is_it: Callable[[str], bool]) -> bool:
     return False
 
 
-def _alias(policy: Policy, kind: str, item: str) -> tuple[str, ...] | None:
+def alias(policy: Policy, kind: str, item: str) -> tuple[str, ...] | None:
+    """What an alias of a kind (user, runas, host, command) stands for; None for what is none."""
     return policy.aliases.get((kind, item)) if _ALIAS.fullmatch(item) else None
 
 
 def _is_user(policy: Policy, who: Who, item: str) -> bool:
-    members = _alias(policy, "user", item)
+    members = alias(policy, "user", item)
     if members is not None:
         return _decided(members, lambda one: one != item and _is_user(policy, who, one))
     plain = re.sub(r"\\(.)", r"\1", item.strip('"'))
@@ -322,7 +359,7 @@ def _is_user(policy: Policy, who: Who, item: str) -> bool:
 
 
 def _is_host(policy: Policy, who: Who, item: str) -> bool:
-    members = _alias(policy, "host", item)
+    members = alias(policy, "host", item)
     if members is not None:
         return _decided(members, lambda one: one != item and _is_host(policy, who, one))
     short = who.host.partition(".")[0]
@@ -330,14 +367,14 @@ def _is_host(policy: Policy, who: Who, item: str) -> bool:
 
 
 def _is_root(policy: Policy, item: str) -> bool:
-    members = _alias(policy, "runas", item)
+    members = alias(policy, "runas", item)
     if members is not None:
         return _decided(members, lambda one: one != item and _is_root(policy, one))
     return item in ("ALL", "root", "#0")
 
 
 def _covers(policy: Policy, item: str, command: str) -> bool:
-    members = _alias(policy, "command", item)
+    members = alias(policy, "command", item)
     if members is not None:
         return _decided(members, lambda one: one != item and _covers(policy, one, command))
     if item == "ALL" or not command:
@@ -346,15 +383,15 @@ def _covers(policy: Policy, item: str, command: str) -> bool:
     path, _, arguments = item.partition(" ")
     if arguments.strip() not in _OPEN:
         return False
-    return path == command or (path.endswith("/") and command.rpartition("/")[0] + "/" == path) or _glob(path, command)
+    return path == command or (path.endswith("/") and command.rpartition("/")[0] + "/" == path) or glob(path, command)
 
 
-def _glob(pattern: str, path: str) -> bool:
+def glob(pattern: str, path: str) -> bool:
     """Wildcards do not cross a `/`."""
     return pattern.count("/") == path.count("/") and all(map(fnmatchcase, path.split("/"), pattern.split("/")))
 
 
-def _password(policy: Policy, who: Who, command: _Command) -> str:
+def password(policy: Policy, who: Who, command: Command) -> str:
     """Whose password is asked for; empty if none is."""
     settings: dict[str, str | bool] = {"authenticate": True}
     for scope in ("", ":@>"):

@@ -1,8 +1,14 @@
-"""Who gains or loses access by a plan: accounts, keys, groups that amount to root, sudo rules. What a reviewer must not overlook."""
+"""Who gains or loses access by a plan: accounts, keys, groups that amount to root, sudo rules. What a reviewer must not overlook.
+
+Two answers in one list. First what the whole host says before and after, of everybody whom the plan concerns: who becomes root, who can
+log in (`policy.host_access`). Then what the plan does, change by change.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Document, Origin, Verb
@@ -10,14 +16,18 @@ from reconciler.core.plan import Plan
 from reconciler.core.values import frozen
 from reconciler.formats.authorized_keys import read
 from reconciler.kinds.home_fate import fate_of
+from reconciler.policy.host_access import HostAccess
+from reconciler.policy.ways import EVERYBODY
 
 POWERFUL = frozenset(
-    "adm admin disk docker incus incus-admin kmem libvirt lxd podman root shadow staff sudo systemd-journal wheel".split()  # noqa: SIM905
+    """adm admin backup crontab disk docker incus incus-admin input kmem libvirt lxd podman root shadow ssl-cert staff sudo
+    systemd-journal systemd-network tty video wheel""".split()  # noqa: SIM905  # a list of words
 )
-"""Groups whose members are root, can become root, or read what only root should."""
+"""Groups whose members are root, can become root, or reach what only root or a daemon should."""
 
 _NO_LOGIN = ("/usr/sbin/nologin", "/sbin/nologin", "/bin/false", "/usr/bin/false")
 _FINGERPRINT = "SHA256:"
+KEY = "ssh key"
 _FILES = ("/etc/sudoers.d/", "/etc/ssh/", "/root/.ssh/")
 
 Texts = Mapping[Address, tuple[str | None, str | None]]
@@ -27,34 +37,137 @@ Texts = Mapping[Address, tuple[str | None, str | None]]
 class Access:
     """One thing that somebody can do after the plan and could not before, or the other way round.
 
-    `account` is empty where a file decides for anybody. `effect` is gains, loses or changes. `drift`: it is put back as it was approved
-    before.
+    `account` is empty where it is everybody, or where a file decides for anybody. `effect` is gains, loses or changes. `what` is `root`
+    (with the way to it), `login` (by what, or why no longer), `way to root` (one of several that is lost), or what the plan does: account,
+    group, shell, ssh key, sudo rule, file, home. `drift`: it is put back as it was approved before.
     """
 
     account: str
     effect: str
     what: str
     detail: str
-    address: Address
+    address: Address | None
     drift: bool = False
 
+
+ROOT, LOGIN, WAY = "root", "login", "way to root"
+_DANGER = (("gains", ROOT), ("gains", LOGIN), ("loses", ROOT), ("loses", WAY), ("loses", LOGIN))
+"""The most dangerous first; everything else follows in the order of the plan."""
 
 Found = Iterator[tuple[str, str, str]]
 """(effect, what, detail)"""
 
 
-def access_diff(plan: Plan, texts: Texts) -> list[Access]:
-    """Everything that the plan changes about access, in its order; what is blocked or held does not happen. `texts` as in its document."""
-    found: list[Access] = []
-    for change in plan.changes:
+_Ranked = tuple[int, str, Access]
+"""A way to root, with its rank and the account."""
+_FEW = 3
+"""Fewer accounts are named."""
+
+
+@frozen
+class Sides:
+    """The host before and after a plan, and the accounts that the plan concerns."""
+
+    before: HostAccess
+    after: HostAccess
+    names: tuple[str, ...]
+
+
+def access_diff(plan: Plan, texts: Texts, sides: Sides | None = None) -> list[Access]:
+    """Everything that the plan changes about access, the most dangerous first; what is blocked or held does not happen.
+
+    `texts` as in the document of the plan. Without `sides` only what the plan does is told. Raises HostError for what cannot be read.
+    """
+    changes = [change for change in plan.changes if _happens(change, plan)]
+    known = list(_answers(sides, _Causes(changes))) if sides is not None else []
+    return [*sorted(known, key=lambda one: _DANGER.index((one.effect, one.what))), *_done(changes, texts, sides)]
+
+
+def _happens(change: Change, plan: Plan) -> bool:
+    return change.verb not in (Verb.NONE, Verb.FORGET) and change.address not in plan.blocked and change.address not in plan.held
+
+
+def _done(changes: Iterable[Change], texts: Texts, sides: Sides | None) -> Iterator[Access]:
+    for change in changes:
         tell = _TELLERS.get(change.address.kind)
-        if tell is None or change.verb in (Verb.NONE, Verb.FORGET) or change.address in plan.blocked or change.address in plan.held:
+        if tell is None:
             continue
         account = "" if change.address.kind == "files" else change.address.name
         drift = change.origin is Origin.DRIFT
         for effect, what, detail in tell(change, texts.get(change.address, (None, None))):
-            found.append(Access(account, effect, what, detail, change.address, drift))
-    return found
+            told = _as_taken(sides, change, effect, detail) if what == KEY else (effect, detail)
+            yield Access(account, told[0], what, told[1], change.address, drift)
+
+
+# ---------------------------------------------------------------------------------------------------- before and after
+
+
+class _Causes:
+    """Which change of a plan stands behind what becomes of an account."""
+
+    def __init__(self, changes: Iterable[Change]) -> None:
+        self._of: dict[str, Change] = {}
+        self._other: Change | None = None
+        for change in changes:
+            if change.address.kind in ("users", "ssh_keys"):
+                self._of.setdefault(change.address.name, change)
+            elif change.address.kind != "groups":
+                self._other = self._other or change
+
+    def row(self, account: str, effect: str, what: str, detail: str, address: Address | None = None) -> Access:
+        """With the address of its change, and whether that is a repair."""
+        cause = self._of.get(account) or self._other
+        drift = cause is not None and cause.origin is Origin.DRIFT and address is None
+        return Access(account, effect, what, detail, address or (cause.address if cause is not None else None), drift)
+
+
+def _answers(sides: Sides, causes: _Causes) -> Iterator[Access]:
+    ways: list[_Ranked] = []
+    for name in (EVERYBODY, *sides.names):
+        was, will = sides.before.of(name), sides.after.of(name)
+        known, later = {way.by for way in was.root}, {way.by for way in will.root}
+        new = [way for way in will.root if way.by not in known]
+        ways += [(way.rank, name, causes.row(name, "gains", ROOT, way.by, way.address)) for way in new]
+        lost = WAY if will.root else ROOT
+        yield from (causes.row(name, "loses", lost, way.by) for way in was.root if way.by not in later)
+        if will.login.can and not was.login.can:
+            yield causes.row(name, "gains", LOGIN, will.login.how)
+        if was.login.can and not will.login.can:
+            yield causes.row(name, "loses", LOGIN, will.login.why)
+    yield from (row for _, _, row in sorted(_summed_up(ways, sides), key=lambda item: item[:2]))
+
+
+def _summed_up(ways: Sequence[_Ranked], sides: Sides) -> Iterator[_Ranked]:
+    """A way that every account has is everybody's: nobody reads the names of all accounts of the system."""
+    having = Counter(row.detail for _, name, row in ways if name)
+    common = {by for by, number in having.items() if number >= _FEW and _is_common(by, sides.after)}
+    told: set[str] = set()
+    for rank, name, row in ways:
+        if row.detail not in common:
+            yield rank, name, row
+        elif row.detail not in told:
+            told.add(row.detail)
+            yield rank, EVERYBODY, replace(row, account=EVERYBODY)
+
+
+def _is_common(by: str, host: HostAccess) -> bool:
+    others = (user.name for user in host.people.users.values() if user.uid)
+    return all(any(way.by == by for way in host.of(name).root) for name in others)
+
+
+def _as_taken(sides: Sides | None, change: Change, effect: str, detail: str) -> tuple[str, str]:
+    """A key that comes is gained where sshd will take it; else it only comes into a file."""
+    why = refused_key(sides, change) if effect == "gains" else ""
+    return ("changes", f"{detail} is written, and sshd does not take it: {why}") if why else (effect, detail)
+
+
+def refused_key(sides: Sides | None, change: Change) -> str:
+    """Why sshd will not take the key that a change brings; empty if it will."""
+    user = sides.after.people.users.get(change.address.name) if sides is not None else None
+    at = change.address.part.find(_FINGERPRINT)
+    if sides is None or user is None or at < 0:
+        return ""
+    return sides.after.ssh.why_not(user, change.address.part[at:])
 
 
 # ---------------------------------------------------------------------------------------------------- users
@@ -130,17 +243,17 @@ def _keys(change: Change, texts: tuple[str | None, str | None]) -> Found:
     at = change.address.part.find(_FINGERPRINT)
     if at < 0:
         gone = next((item for item in change.fields if item.path == ("others",)), None)
-        yield from (("loses", "ssh key", str(line)) for line in (gone.before if gone else None) or ())
+        yield from (("loses", KEY, str(line)) for line in (gone.before if gone else None) or ())
         return
     name = " ".join(filter(None, (change.address.part[at:], _comment(change))))
     if change.verb is Verb.DELETE:
-        yield "loses", "ssh key", name
+        yield "loses", KEY, name
     elif change.before is None:
         options = (change.after or {}).get("options") or []
-        yield "gains", "ssh key", name + (f" ({', '.join(options)})" if options else "")
+        yield "gains", KEY, name + (f" ({', '.join(options)})" if options else "")
     else:
         old, new = ((document or {}).get("options") or [] for document in (change.before, change.after))
-        yield "changes", "ssh key", f"{name} (options: {', '.join(old) or 'none'} -> {', '.join(new) or 'none'})"
+        yield "changes", KEY, f"{name} (options: {', '.join(old) or 'none'} -> {', '.join(new) or 'none'})"
 
 
 def _comment(change: Change) -> str:

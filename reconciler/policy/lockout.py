@@ -67,12 +67,14 @@ class Doors:
                 yield name
 
 
-def lockout(before: HostView, after: HostView, question: Question, complaint: str | None = None) -> list[Diagnostic]:
+def lockout(
+    before: HostView, after: HostView, question: Question, complaint: str | None = None, doors: tuple[Doors, Doors] | None = None
+) -> list[Diagnostic]:
     """Refusals. `complaint` is what sshd itself says about its configuration after the plan, empty if it would start with it.
 
-    Raises HostError for what cannot be read: then nothing is known.
+    `doors` are those of the two hosts, where somebody else asks them too. Raises HostError for what cannot be read: then nothing is known.
     """
-    now, then = Doors(before, question), Doors(after, question)
+    now, then = doors or (Doors(before, question), Doors(after, question))
     if now.ssh.config is None:
         return []
     found: list[Diagnostic] = []

@@ -84,3 +84,23 @@ def _names(view: HostView, path: str) -> tuple[str, ...]:
         return view.names(path)
     except HostError:
         return ()
+
+
+def concerned(steps: Iterable[Step], view: HostView) -> frozenset[str] | None:
+    """The accounts about whose access these steps can change anything; None: everybody's.
+
+    What is said of one account (its home, its keys, its own rules for sudo) concerns nobody else, however many others there are.
+    """
+    names: set[str] = set()
+    others: list[Step] = []
+    for step in steps:
+        kinds = {cause.address.kind for cause in step.causes}
+        if step.held or not kinds <= _OF_ONE:
+            others.append(step)
+        else:
+            names.update(cause.address.name for cause in step.causes)
+    return None if may_change_access(others, view) else frozenset(names)
+
+
+_OF_ONE = frozenset(("users", "ssh_keys"))
+"""Kinds whose names are accounts."""

@@ -25,6 +25,7 @@ class Shadow:
 
     locked: bool
     usable: bool
+    empty: bool
     changed: int | None
     most: int | None
     expires: int | None
@@ -64,13 +65,32 @@ class People:
             return self.users[owner].uid
         return 0 if owner == "root" else int(owner) if owner.isascii() and owner.isdecimal() else None
 
+    @cached_property
+    def _groups_by_gid(self) -> Mapping[int, tuple[Group, ...]]:
+        found: dict[int, tuple[Group, ...]] = {}
+        for group in self._groups:
+            found[group.gid] = (*found.get(group.gid, ()), group)
+        return found
+
+    @cached_property
+    def _groups_by_member(self) -> Mapping[str, list[Group]]:
+        """Asked for thousands of accounts, so the file is gone through once."""
+        found: dict[str, list[Group]] = {}
+        for group in self._groups:
+            for name in group.members:
+                found.setdefault(name, []).append(group)
+        return found
+
+    def _memberships(self, user: User) -> list[Group]:
+        return self._groups_by_member.get(user.name, [])
+
     def groups_of(self, user: User) -> frozenset[str]:
         """All groups by name."""
-        return frozenset(group.name for group in self._groups if group.gid == user.gid or user.name in group.members)
+        return frozenset(group.name for group in (*self._groups_by_gid.get(user.gid, ()), *self._memberships(user)))
 
     def gids_of(self, user: User) -> frozenset[int]:
         """All groups by number."""
-        return frozenset((user.gid, *(group.gid for group in self._groups if user.name in group.members)))
+        return frozenset((user.gid, *(group.gid for group in self._memberships(user))))
 
     def name(self, uid: int) -> str:
         """The name of an account by its number; the number where there is none."""
@@ -106,6 +126,28 @@ class People:
         """Whether the account has a password that can be given: not a locked one, and none that nobody can know."""
         shadow = self._shadows.get(name)
         return shadow is not None and shadow.usable
+
+    def password_is_empty(self, name: str) -> bool:
+        """Whether nobody has to know anything to be this account: su(1) asks for no password then."""
+        stands, shadow = self._passwords.get(name), self._shadows.get(name)
+        return stands == "" or (stands == _ELSEWHERE and shadow is not None and shadow.empty)
+
+    @cached_property
+    def _passwords(self) -> Mapping[str, str]:
+        """What stands in /etc/passwd in place of a password."""
+        rows = (line.split(":", 2) for line in (self._files.text("/etc/passwd") or "").split("\n") if line.count(":") > 1)
+        return {row[0]: row[1] for row in reversed(list(rows))}
+
+    def why_closed(self, user: User, *, today: int) -> str:
+        """Why PAM lets nobody use the account, root included, by su and sudo; empty if it does. `today` counts days since 1970."""
+        return self._expired(user, pam=True, today=today)
+
+    def ages_out(self, name: str) -> int | None:
+        """The day, counted since 1970, after which PAM asks for another password before anything else; None: never."""
+        shadow = self._shadows.get(name)
+        if shadow is None or shadow.changed is None or shadow.most is None:
+            return None
+        return shadow.changed + shadow.most
 
     def why_not(self, user: User, *, pam: bool, today: int) -> str:
         """Why nobody can log in to this account by any way; empty if somebody can. `today` counts days since 1970."""
@@ -147,6 +189,7 @@ def _shadow(line: str) -> Shadow:
     return Shadow(
         password.startswith("!"),
         not password.startswith(("!", "*")) and password != _ELSEWHERE,
+        not password,
         _number(row[2]),
         _number(row[4]),
         _number(row[7]),

@@ -37,6 +37,7 @@ _EPOCH = 1970
 _ADDRESS = Late(r"[0-9A-Fa-f.:*?/]+(?:%.*)?")
 """A pattern that an address may match."""
 _MISSING = " is not there"
+ONE_COMMAND = "it only runs one command"
 
 
 @frozen
@@ -103,8 +104,7 @@ class SshLogin:
         """Whether the account can log in with a key, from an origin or from anywhere."""
         if self.config is None:
             return Verdict("sshd has no configuration")
-        pam = self._settings(user, Origin()).choice("usepam", "no") == "yes"
-        why = self._people.why_not(user, pam=pam, today=self._now // _SECONDS_A_DAY)
+        why = self.closed(user)
         if why:
             return Verdict(why)
         found = [self._from(user, one) for one in (sshd_config.origins(self.config) if origin is None else [origin])]
@@ -112,7 +112,8 @@ class SshLogin:
 
     # ------------------------------------------------------------------------------------------------ configuration
 
-    def _settings(self, user: User, origin: Origin) -> Settings:
+    def settings(self, user: User, origin: Origin) -> Settings:
+        """What is in force for a login; there must be a configuration."""
         assert self.config is not None
         if self._same is not None:
             return self._same
@@ -124,12 +125,13 @@ class SshLogin:
     # ------------------------------------------------------------------------------------------------ one login
 
     def _from(self, user: User, origin: Origin) -> Verdict:
-        settings = self._settings(user, origin)
+        settings = self.settings(user, origin)
         login = Login(user.name, self._people.groups_of(user), origin)
-        why = _not_listed(settings, login) or _not_root(settings, user) or self._no_method(settings, user) or _no_shell(settings)
+        why = not_listed(settings, login) or not_root(settings, user) or self.no_method(settings, user) or no_shell(settings)
         return Verdict(why) if why else self._keys(settings, user, origin)
 
-    def _no_method(self, settings: Settings, user: User) -> str:
+    def no_method(self, settings: Settings, user: User) -> str:
+        """Why a key is not enough; empty if it is."""
         if settings.choice("pubkeyauthentication", "yes") == "no":
             return settings.said("pubkeyauthentication")
         ways = settings.words("authenticationmethods", ("any",))
@@ -155,10 +157,9 @@ class SshLogin:
         revoked = settings.word("revokedkeys", "none")
         if revoked.lower() != "none" and not self._files.is_file(revoked):
             return Verdict(f"{settings.said('revokedkeys')} is not there: sshd then refuses every key")
-        withdrawn = self._files.read(revoked) or b"" if revoked.lower() != "none" else b""
-        judge = _KeyJudge(settings, origin, self._now, _blobs(withdrawn))
-        for path in self._paths(settings, user):
-            why, lines = self._lines(path, settings, user)
+        judge = self.judge(settings, origin)
+        for path in self.paths(settings, user):
+            why, lines = self.lines(path, settings, user)
             reasons += [why] if why else []
             for key in filter(None, map(authorized_keys.read, lines)):
                 flaw = judge.flaw(key)
@@ -168,18 +169,30 @@ class SshLogin:
         told = [reason for reason in reasons if not reason.endswith(_MISSING)] or reasons
         return Verdict("; ".join(told) or settings.said("authorizedkeysfile"))
 
+    def judge(self, settings: Settings, origin: Origin) -> KeyJudge:
+        """Who says of one key whether sshd takes it."""
+        revoked = settings.word("revokedkeys", "none")
+        withdrawn = self._files.read(revoked) or b"" if revoked.lower() != "none" else b""
+        return KeyJudge(settings, origin, self._now, _blobs(withdrawn))
+
+    def closed(self, user: User) -> str:
+        """Why nobody logs in to this account by any way; empty if somebody does."""
+        pam = self.settings(user, Origin()).choice("usepam", "no") == "yes"
+        return self._people.why_not(user, pam=pam, today=self._now // _SECONDS_A_DAY)
+
     def _authority(self, path: str) -> bool:
         entry = self._files.entry(path) if path.startswith("/") else None
         return entry is not None and entry.type is FileType.FILE and entry.size > 0
 
-    def _paths(self, settings: Settings, user: User) -> Iterator[str]:
+    def paths(self, settings: Settings, user: User) -> Iterator[str]:
+        """Every file of keys that sshd reads for an account."""
         tokens = {"%%": "%", "%h": user.home, "%u": user.name, "%U": str(user.uid)}
         for word in settings.words("authorizedkeysfile", _KEY_FILES):
             path = re.sub("%.", lambda found: tokens.get(found[0], found[0]), word)
             if word.lower() != "none":
                 yield path if path.startswith("/") else f"{user.home.rstrip('/')}/{path}"
 
-    def _lines(self, path: str, settings: Settings, user: User) -> tuple[str, Sequence[str]]:
+    def lines(self, path: str, settings: Settings, user: User) -> tuple[str, Sequence[str]]:
         """Why sshd would not take keys from a file, or else its lines."""
         real = self._files.real(path)
         entry = None if real is None else self._files.entry(real)
@@ -243,7 +256,8 @@ def _above(path: str) -> Iterator[str]:
 # ---------------------------------------------------------------------------------------------------- settings
 
 
-def _not_listed(settings: Settings, login: Login) -> str:
+def not_listed(settings: Settings, login: Login) -> str:
+    """Why the lists of users and groups keep a login out; empty if they do not."""
     denied = next((word for word in settings.words("denyusers") if sshd_config.user_pattern(login, word, allows=False)), "")
     if denied:
         return settings.said("denyusers")
@@ -262,14 +276,15 @@ def _in_group(login: Login, pattern: str) -> bool:
     return any(sshd_config.matches(group, pattern) for group in login.groups)
 
 
-def _not_root(settings: Settings, user: User) -> str:
+def not_root(settings: Settings, user: User) -> str:
+    """Why root may not log in with a key; empty if he may, and for everybody else."""
     allowed = settings.choice("permitrootlogin", "prohibit-password")
     if user.uid or allowed in ("yes", "prohibit-password", "without-password"):
         return ""
     return settings.said("permitrootlogin")
 
 
-def _no_shell(settings: Settings) -> str:
+def no_shell(settings: Settings) -> str:
     """What takes the place of a shell, or of the file system that it would work in."""
     for keyword in ("forcecommand", "chrootdirectory"):
         if settings.choice(keyword, "none") != "none":
@@ -281,7 +296,7 @@ def _no_shell(settings: Settings) -> str:
 
 
 @frozen
-class _KeyJudge:
+class KeyJudge:
     """What sshd accepts of a key for one login."""
 
     settings: Settings
@@ -292,6 +307,11 @@ class _KeyJudge:
     def flaw(self, key: Key) -> str:
         """Why nobody gets a shell with it; empty if somebody does."""
         return self._broken(key) or self._type(key) or self._options(key) or ("it is revoked" if key.blob in self.revoked else "")
+
+    def refusal(self, key: Key) -> str:
+        """Why sshd does not take it at all: one that only runs a command is taken."""
+        flaw = self.flaw(key)
+        return "" if flaw == ONE_COMMAND else flaw
 
     def _broken(self, key: Key) -> str:
         try:
@@ -315,7 +335,7 @@ class _KeyJudge:
     def _options(self, key: Key) -> str:
         for name, value in key.options:
             if name == "command":
-                return "it only runs one command"
+                return ONE_COMMAND
             if name == "expiry-time" and self._is_over(value or ""):
                 return f"it expired ({value})"
             if name == "from" and self.origin.address and not sshd_config.origin_listed(self.origin.address, value or ""):

@@ -34,14 +34,22 @@ class SudoRoot:
         text = self._include(SUDOERS)
         return None if text is None else sudo_policy.parse(text, self._host, self._include, self._names)
 
+    def who(self, user: User) -> Who:
+        """An account as sudo asks for it."""
+        return Who(user.name, user.uid, self._people.groups_of(user), self._people.gids_of(user), self._host)
+
+    @property
+    def policy(self) -> Policy | None:
+        """The rules in force; None without sudo."""
+        return self._policy
+
     def verdict(self, user: User) -> Verdict:
         """Whether somebody who is logged in can become root."""
         if user.uid == 0:
             return Verdict(how="root")
         if self._policy is None:
             return Verdict("there is no sudo, or no rules for it")
-        who = Who(user.name, user.uid, self._people.groups_of(user), self._people.gids_of(user), self._host)
-        grant = sudo_policy.become_root(self._policy, who)
+        grant = sudo_policy.become_root(self._policy, self.who(user))
         if not grant.allowed:
             return Verdict("no rule of sudo lets him become root")
         if grant.password and not self._people.password_works(grant.password):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from reconciler.core.revision import short_of
+from reconciler.render.access import markdown_root, markdown_rows
 from reconciler.render.blocks import action_of, block, is_drift, removals
 from reconciler.render.diagnostics import diagnostics_from_data
 from reconciler.render.markdown_text import capped, code, cut, fenced, folded, host_name, link, marker, size
@@ -87,6 +88,7 @@ def _summary(data: Data, meant: Sequence[Data], ci: str) -> list[list[str]]:
     title = ":x: Plan Failed" if data["errored"] else "Plan Result"
     return [
         [marker("plan", data["host"]["name"], data["approval_digest"])],
+        markdown_root(data.get("access", ())),
         [f"## {title} ({host_name(data['host']['name'])})"],
         [" · ".join(_basis(data, ci))],
         [f"### :warning: Partial plan: {code(partial_words(data))}; it is no approval"] if data.get("partial") else [],
@@ -162,23 +164,11 @@ def _notes(entry: Data) -> str:
 
 
 def _access(rows: Sequence[Data]) -> list[str]:
-    """One row for each account: what it gains, what it loses, what else changes."""
+    """One row for each account: what it gains, what it loses, what else changes. Who becomes root and who logs in is never cut."""
     if not rows:
         return ["**Access** nobody gains or loses any"]
-    found: dict[str, dict[str, list[str]]] = {}
-    for row in rows:
-        again = " (put back)" if row.get("drift") else ""
-        found.setdefault(row["account"], {}).setdefault(row["effect"], []).append(code(f"{row['what']} {row['detail']}") + again)
-    order = {"loses": 1, "changes": 2}
-    told = [
-        f"* {code(who) if who else 'anybody'}: "
-        + "; ".join(
-            f"**{effect}** {', '.join(capped(what, 1_500, 'and {} more'))}"
-            for effect, what in sorted(effects.items(), key=lambda item: order.get(item[0], 0))
-        )
-        for who, effects in found.items()
-    ]
-    return ["**Access**", "", *capped(told, _LIST, _MORE)]
+    danger, rest = markdown_rows(rows)
+    return ["**Access**", "", *danger, *capped(rest, _LIST, _MORE)]
 
 
 def _exposure(rows: Sequence[Data]) -> list[str]:

@@ -97,11 +97,15 @@ _DEFINITIONS: dict[str, Schema] = {
     "resource_drift": _object({**_NAMED, "policy": {"enum": ["enforce", "report"]}}),
     "access": _object(
         {
-            "account": _TEXT | {"description": "Empty where it is a file that decides for anybody."},
+            "account": _TEXT | {"description": "Empty where it is everybody, or a file that decides for anybody."},
             "effect": {"enum": ["gains", "loses", "changes"]},
-            "what": _TEXT,
-            "detail": _TEXT,
-            "address": _TEXT,
+            "what": _TEXT
+            | {
+                "description": "`root` or `login`: what the whole host lets the account do before and after; `way to root`: one of several "
+                "that is lost; else what the plan does: account, group, shell, ssh key, sudo rule, file, home."
+            },
+            "detail": _TEXT | {"description": "By what, or why no longer; else which key, rule, group or file."},
+            "address": _TEXT | {"description": "The change behind it; empty where it is not a single one."},
         },
         {"drift": _FLAG | {"description": "It is put back as it was before somebody changed it by hand."}},
     ),
@@ -252,7 +256,7 @@ def plan_schema() -> Schema:
         },
         {
             "document_digest": _TEXT | {"description": "Of an approval, the digest of this whole document but for this field."},
-            "access": _list(_ref("access")),
+            "access": _list(_ref("access")) | {"description": "The most dangerous first: who becomes root, who can log in."},
             "holds": _list(_ref("hold")) | {"description": "What nobody's apply touches until it ends, whether it differs or not."},
             "exposure": _list(_ref("exposure"))
             | {"description": "What `systemd-analyze security --offline` says of services whose unit is new or changes: 0 is best."},

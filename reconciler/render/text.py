@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reconciler.core.revision import short_of
+from reconciler.render.access import access_words, root_words
 from reconciler.render.blocks import action_of, block, effect_lines, heading_symbol, is_drift, is_failure, removals
 from reconciler.render.diagnostics import diagnostics_from_data
 from reconciler.render.fields import OUTSIDE
 from reconciler.render.term import Look, Paint, columns, count, pad, painter, paragraphs, symbol, visible
 from reconciler.render.values import is_digest
 from reconciler.render.words import (
-    access_words,
     action_words,
     ago,
     exposure_words,
@@ -48,6 +48,7 @@ def plan_text(data: Data, *, colour: bool = False, verbose: bool = False) -> str
     paint = painter(colour=colour)
     entries, gone = _told(data), removals(data["steps"])
     sections = [
+        _root(data.get("access", ()), paint),
         _age(data, paint),
         _introduction(data, entries, paint),
         *(block(entry, gone.get(entry["address"], []), Look(paint, verbose)) for entry in entries),
@@ -153,6 +154,11 @@ def _introduction(data: Data, entries: Sequence[Data], paint: Paint) -> list[str
     legend = [f"  {symbol(sign, paint)} {words}" for sign, words in _LEGEND.items() if sign in used]
     then = "Nothing is done yet; apply will do this:" if data["applyable"] else "Apply would do nothing about this:"
     return [f"Plan for {paint(visible(data['host']['name']), 'bold')}{about}. {then}", *legend]
+
+
+def _root(rows: Sequence[Data], paint: Paint) -> list[str]:
+    """Who becomes root: nothing else stands before it."""
+    return [paint(line, "red") for words in root_words(rows) for line in paragraphs(words, "", "  ")]
 
 
 def _access(rows: Sequence[Data], paint: Paint) -> list[str]:

@@ -127,16 +127,6 @@ def units_words(units: list[str], *, all_units: bool = False) -> str:
     return ", ".join(named) + (f" and {count(rest, 'more', 'more')}" if rest else "")
 
 
-def access_words(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
-    """By account: `gains group docker, ssh key SHA256:... alice@laptop`, then what it loses, then what changes. In the words of a plan."""
-    found: dict[str, dict[str, list[str]]] = {}
-    for row in rows:
-        effects = found.setdefault(visible(row["account"]) or "anybody:", {"gains": [], "loses": [], "changes": []})
-        again = " (put back)" if row.get("drift") else ""
-        effects.setdefault(row["effect"], []).append(f"{visible(row['what'])} {visible(row['detail'])}{again}")
-    return {who: [f"{effect} {', '.join(what)}" for effect, what in effects.items() if what] for who, effects in found.items()}
-
-
 def timetable_words(side: Mapping[str, Any]) -> tuple[str, str]:
     """One side of a schedule: `*-*-* 02:00:00, up to 10min later`, and `Sun 2026-11-29 02:00, Mon 2026-11-30 02:00`."""
     what = " and ".join(visible(line) for line in side["schedule"])

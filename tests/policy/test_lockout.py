@@ -27,7 +27,7 @@ from reconciler.formats.sshd_config import Origin, Settings
 from reconciler.policy.lockout import Applicant, Question, allowed_accounts, lockout
 from reconciler.policy.lockout_relevance import may_change_access
 from reconciler.policy.people import People
-from reconciler.policy.ssh_login import SshLogin, _KeyJudge
+from reconciler.policy.ssh_login import SshLogin, KeyJudge
 from reconciler.policy.sudo_root import SudoRoot
 from tests import worlds
 from tests.case import Case, Expected, Host
@@ -352,8 +352,8 @@ _BUGS: dict[str, tuple[Any, str, Any, str]] = {
     "every password works": (People, "password_works", lambda *_: True, "sudo rule asks for a password that nobody has"),
     "StrictModes is ignored": (SshLogin, "_insecure", lambda *_: "", "home writable for all"),
     "rights of the user are ignored": (SshLogin, "_unreachable", lambda *_: "", "home closed to its user"),
-    "options of keys are ignored": (_KeyJudge, "_options", lambda *_: "", "last key expires in the past"),
-    "types of keys are ignored": (_KeyJudge, "_type", lambda *_: "", "PubkeyAcceptedAlgorithms without her type"),
+    "options of keys are ignored": (KeyJudge, "_options", lambda *_: "", "last key expires in the past"),
+    "types of keys are ignored": (KeyJudge, "_type", lambda *_: "", "PubkeyAcceptedAlgorithms without her type"),
     "who may write sudoers is ignored": (SudoRoot, "_trusted", lambda *_: True, "sudoers file that all can write"),
     "names that sudo ignores are read": (sudo_policy, "is_ignored", lambda _: False, "sudoers file under a name that sudo ignores"),
 }

@@ -1,0 +1,131 @@
+"""Who becomes root and who can log in, before and after a plan: the first line of a plan names him. A booted host judges in tests/host."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.app.planning import Planned, PlanOptions
+from reconciler.cli.output import plan_data
+from reconciler.render.markdown import plan_markdown
+from reconciler.render.text import plan_text
+from tests import worlds
+from tests.case import Case, Expected, Host
+from tests.policy.lockout_plans import BASE, DROP_IN, with_file, with_user
+from tests.policy.test_lockout import DEBIAN, GROUPS, KEYS, with_keys
+from tests.worlds import World, prepared
+
+Data = dict[str, Any]
+FREE = [{"run": "ALL", "password": False}]
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A plan: what was applied, what somebody did then, what is declared; and the sentence with which the plan begins, empty for none."""
+
+    spec: Data
+    first: str
+    base: Data = field(default_factory=lambda: BASE)
+    meanwhile: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+def rules(text: str, mode: str = "0440", **more: Any) -> Data:
+    """The base with a file of rules for sudo."""
+    return with_file("/etc/sudoers.d/site", text, mode, **more)
+
+
+def bob(**fields: Any) -> Data:
+    """The base with these fields of bob, who logs in and is not root."""
+    return with_user("bob", **fields)
+
+
+def _by_hand(text: str) -> Mapping[str, Mapping[str, str]]:
+    return {"/etc/sudoers.d/zz-site": {"content": text, "mode": "0440"}}
+
+
+TURNS: dict[str, Turn] = {
+    "a rule for everything": Turn(bob(sudo=FREE), "bob becomes root (sudo: ALL without a password)."),
+    "a password that nobody has": Turn(bob(sudo=[{"run": "ALL"}]), ""),
+    "a harmless program": Turn(bob(sudo=[{"run": ["/usr/bin/true"], "password": False}]), ""),
+    "a group of the host's own sudoers": Turn(
+        bob(groups=["staff"]), "bob becomes root (sudo: ALL without a password).", meanwhile=_by_hand("%staff ALL=(ALL) NOPASSWD: ALL\n")
+    ),
+    "the group docker": Turn(
+        {**bob(groups=["docker"]), "groups": {"docker": {}}}, "bob becomes root (group docker, which starts containers as root)."
+    ),
+    "a file of rules": Turn(rules("bob ALL=(ALL) NOPASSWD: ALL\n"), "bob becomes root (sudo: ALL without a password)."),
+    "a file whose content is a secret": Turn(
+        rules("bob ALL=(ALL) NOPASSWD: ALL\n", sensitive=True), "bob becomes root (sudo: ALL without a password)."
+    ),
+    "a file that sudo ignores": Turn(rules("bob ALL=(ALL) NOPASSWD: ALL\n", mode="0446"), ""),
+    "as somebody who is root": Turn(
+        bob(sudo=[{"run": "ALL", "as": "alice", "password": False}]),
+        "bob becomes root (sudo as alice: sudo: ALL without a password).",
+    ),
+    "as somebody who is not": Turn(with_user("carol", bob(sudo=[{"run": "ALL", "as": "carol", "password": False}])), ""),
+    "a later rule takes it back": Turn(bob(sudo=FREE), "", meanwhile=_by_hand("bob ALL=(ALL) !ALL\n")),
+    "an alias": Turn(
+        rules("User_Alias A = bob\nCmnd_Alias S = /bin/sh\nA ALL=(root) NOPASSWD: S\n"),
+        "bob becomes root (sudo: /bin/sh without a password).",
+    ),
+    "for everybody": Turn(
+        rules("ALL ALL=(ALL) NOPASSWD: ALL\n"),
+        "everybody becomes root (sudo: ALL without a password).",
+    ),
+    "he was root before": Turn(with_user(groups=["staff"]), ""),
+    "without a password where one was asked for": Turn(
+        with_user("dan", groups=["staff"], sudo=FREE),
+        "dan becomes root (sudo: ALL without a password).",
+    ),
+    "an account that PAM refuses": Turn(bob(sudo=FREE, expires="2020-01-01"), ""),
+}
+
+
+@pytest.fixture(scope="module")
+def plan_of() -> Iterator[Callable[[Turn], Planned]]:
+    """Plan a turn on a simulated Debian. Turns that begin alike share the host."""
+    known: dict[str, World] = {}
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None) as directory:
+
+        def planned(turn: Turn) -> Planned:
+            key = json.dumps([turn.base, dict(turn.meanwhile)], sort_keys=True)
+            nothing = Expected()
+            given, meanwhile = Host(paths=DEBIAN, groups=GROUPS), Host(paths=with_keys(dict(turn.meanwhile)))
+            case = Case("turn", "", with_keys(turn.spec), nothing, nothing, given, with_keys(turn.base), meanwhile)
+            if key not in known:
+                known[key] = prepared(worlds.simulated(Path(directory) / str(len(known))), case)
+            return known[key].plan(case.loaded(), PlanOptions())
+
+        yield planned
+
+
+def told(planned: Planned) -> tuple[str, str, list[Mapping[str, Any]]]:
+    """The first line of text, the first visible line of Markdown that is no heading, and the rows of JSON."""
+    data = plan_data(planned)
+    lines = plan_markdown(data).split("\n")
+    shown = next(line for line in lines if line and not line.startswith(("<!--", "###")))
+    return plan_text(data).split("\n\n")[0].replace("\n  ", " "), shown, list(data["access"])
+
+
+@pytest.mark.parametrize("name", TURNS)
+def test_the_first_line_names_who_becomes_root(name: str, plan_of: Callable[[Turn], Planned]) -> None:
+    """Text, Markdown and JSON begin with him; a plan that makes nobody root begins with something else."""
+    turn = TURNS[name]
+    text, markdown, rows = told(plan_of(turn))
+    first = turn.first
+
+    if first:
+        assert first == text
+        assert f"* `{first}`" == markdown
+        assert ("gains", "root") == (rows[0]["effect"], rows[0]["what"])
+        assert f"({rows[0]['detail']}" in first
+    else:
+        assert "become" not in text
+        assert [] == [row for row in rows if row["what"] == "root"]
