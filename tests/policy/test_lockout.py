@@ -27,7 +27,7 @@ from reconciler.formats.sshd_config import Origin, Settings
 from reconciler.policy.lockout import Applicant, Question, allowed_accounts, lockout
 from reconciler.policy.lockout_relevance import may_change_access
 from reconciler.policy.people import People
-from reconciler.policy.ssh_login import SshLogin, KeyJudge
+from reconciler.policy.ssh_login import KeyJudge, SshLogin
 from reconciler.policy.sudo_root import SudoRoot
 from tests import worlds
 from tests.case import Case, Expected, Host

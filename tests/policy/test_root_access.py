@@ -18,8 +18,8 @@ from reconciler.render.markdown import plan_markdown
 from reconciler.render.text import plan_text
 from tests import worlds
 from tests.case import Case, Expected, Host
-from tests.policy.lockout_plans import BASE, DROP_IN, with_file, with_user
-from tests.policy.test_lockout import DEBIAN, GROUPS, KEYS, with_keys
+from tests.policy.lockout_plans import BASE, with_file, with_user
+from tests.policy.test_lockout import DEBIAN, GROUPS, with_keys
 from tests.worlds import World, prepared
 
 Data = dict[str, Any]
