@@ -8,9 +8,11 @@ from typing import Any
 
 from reconciler.core.host import HostError, UnsafePath
 from reconciler.core.values import frozen
+from reconciler.formats.backup_manifest import timestamp
+from reconciler.host import environment
 from reconciler.host.destination import Refused
 from reconciler.host.job_lock import JobBusy
-from reconciler.jobs import archives, backup, jobfile, pruning
+from reconciler.jobs import accepting, archives, backup, jobfile, pruning
 
 
 class End(Enum):
@@ -45,8 +47,14 @@ def _run(name: str, tell: Callable[[str], None]) -> Report:
     state = "verified" if manifest.verified else "not verified"
     lines = [f"{path}: {manifest.archive}, {manifest.bytes} bytes, {state}" for path in done.made]
     lines += _pruned(done.pruned, "deleted")
+    lines += [f"left out: {place} is a file system of its own (one_file_system)" for place in manifest.left_out]
     problems = [*(f"warning: {line}" for line in manifest.warnings), *(f"{path}: {why}" for path, why in done.failed.items())]
+    problems += [f"{path}: the archive shrank: {why}. {_agree(name)}" for path, why in done.doubts.items()]
     return Report(End.PARTLY if done.failed else End.GOOD, tuple(lines), tuple(problems))
+
+
+def _agree(name: str) -> str:
+    return f"It lets no older one go until somebody agrees: reconciler backup accept {name}"
 
 
 def _pruned(found: Any, word: str) -> list[str]:
@@ -67,8 +75,8 @@ def _list(names: Sequence[str]) -> Report:
     problems: list[str] = []
     for name in names:
         found = archives.listing(jobfile.load(name))
-        rows += [{"job": name, **archives.as_data(copies)} for copies in found.archives]
-        problems += found.problems
+        rows += [{"job": name, **archives.as_data(copies, found.doubts)} for copies in found.archives]
+        problems += found.complaints
     return Report(End.FAILED if problems and not rows else End.GOOD, problems=tuple(problems), data=rows)
 
 
@@ -78,10 +86,13 @@ def verify_archives(name: str, at: str, *, everything: bool, compare: bool) -> R
 
 
 def _verify(name: str, at: str, everything: bool, compare: bool) -> Report:
-    judged = archives.verify(jobfile.load(name), at, everything=everything, compare=compare)
+    done = archives.verify(jobfile.load(name), at, everything=everything, compare=compare)
+    judged = done.judgements
     lines = tuple(f"{one.destination}: {one.id} is good" for one in judged if not one.problem)
     problems = [f"{one.destination}: {one.id} is BAD: {one.problem}" for one in judged if one.problem]
+    problems += [f"{one.destination}: {one.sidecar}" for one in judged if one.sidecar and not one.problem]
     problems += [f"differs: {line}" for one in judged for line in one.differences]
+    problems += [f"not verified: {problem}" for problem in done.problems]
     return Report(End.FINDINGS if problems else End.GOOD, lines, tuple(problems))
 
 
@@ -93,7 +104,27 @@ def restore_files(name: str, at: str, to: str, paths: Sequence[str]) -> Report:
 def _restore(name: str, at: str, to: str, paths: Sequence[str]) -> Report:
     done = archives.restore(jobfile.load(name), at, to, paths)
     what = "everything" if not paths else ", ".join(paths)
-    return Report(End.GOOD, (f"restored {what} of {done.manifest.id} from {done.destination} to {to}",), (*done.problems, *done.warnings))
+    line = f"restored {what} of {done.manifest.id} from {done.destination} to {to}"
+    used = f"this is {done.manifest.id} from {timestamp(done.manifest.started)}"
+    passed = [f"{word}, {ident}, is bad: {why}" for word, (ident, why) in zip(_words(done, at), done.passed, strict=True)]
+    return Report(End.GOOD, (line,), (*passed, *([used] if passed else []), *done.problems, *done.warnings))
+
+
+def _words(done: archives.Restored, at: str) -> list[str]:
+    """What to call each of the archives that were passed over, the newest first."""
+    return [f"the newest{f' up to {at}' if at else ''}" if number == 0 else "the one before" for number, _ in enumerate(done.passed)]
+
+
+def accept_archives(name: str) -> Report:
+    """`backup accept`."""
+    return _guarded(lambda: _accept(name))
+
+
+def _accept(name: str) -> Report:
+    by = environment.started_by().get("user", "root")
+    done = accepting.accept(jobfile.load(name), by)
+    lines = [f"{one.destination}: {one.id} is accepted, though {one.why}" for one in done]
+    return Report(End.GOOD, tuple(lines or [f"nothing to agree to: no archive of {name} is in doubt"]))
 
 
 def prune_archives(name: str, *, dry_run: bool) -> Report:

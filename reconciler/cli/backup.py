@@ -43,23 +43,40 @@ def list_(name: MaybeName = "", as_json: options.Json = False) -> int:
     if report.data is not None:
         if as_json:
             output.print_json(report.data)
-        else:
+        elif report.data or not report.problems:
             sys.stdout.write(archives_text(report.data))
     return _finish(report)
 
 
 def verify(name: Name, at: At = "", everything: All = False, compare: Compare = False) -> int:
-    """Read archives from beginning to end and check their sums. What is found is written down; a bad archive is never counted upon."""
+    """Read archives from beginning to end and check their sums. Exits 2 as long as one of them is bad, the newest there is by default.
+
+    The verdict is written down; a bad archive is never counted upon.
+    """
     from reconciler.app.backups import verify_archives
 
     return _finish(verify_archives(name, at, everything=everything, compare=compare))
 
 
 def restore(name: Name, to: To, paths: Paths = None, at: At = "") -> int:
-    """Unpack an archive into a new or empty directory, with the owners and modes it was made with. Nothing is put over existing files."""
+    """Unpack an archive into a new or empty directory, which stands for /. Nothing is put over existing files.
+
+    Owners and modes are those of when it was made, of the directories above as well. An archive that is bad is passed over for the one
+    before, and that is told.
+    """
     from reconciler.app.backups import restore_files
 
     return _finish(restore_files(name, at, to, paths or []))
+
+
+def accept(name: Name) -> int:
+    """Agree to archives that are less than half of the one before, or lack what a source had. From then on older ones may go for them.
+
+    Until then each run says so, and no older archive goes. Who agreed, and when, is written beside the archives.
+    """
+    from reconciler.app.backups import accept_archives
+
+    return _finish(accept_archives(name))
 
 
 def prune(name: Name, dry_run: DryRun = False) -> int:
@@ -69,7 +86,7 @@ def prune(name: Name, dry_run: DryRun = False) -> int:
     return _finish(prune_archives(name, dry_run=dry_run))
 
 
-for _name, _command in (("run", run), ("list", list_), ("verify", verify), ("restore", restore), ("prune", prune)):
+for _name, _command in (("run", run), ("list", list_), ("verify", verify), ("restore", restore), ("accept", accept), ("prune", prune)):
     app.command(_name, short_help=(_command.__doc__ or "").partition(". ")[0].rstrip("."))(_command)
 
 

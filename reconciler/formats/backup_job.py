@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
+from fnmatch import fnmatchcase
 from typing import Any
 
 from reconciler.core.values import frozen
-from reconciler.formats import timespan
+from reconciler.formats import fstab, timespan
 
 FORMAT = 1
 DIRECTORY = "/etc/reconciler/backups"
@@ -58,6 +59,30 @@ class Job:
     def suffix(self) -> str:
         """What follows the id in the name of an archive."""
         return ".tar" + COMPRESSORS[self.compress]
+
+
+def leaves_out(pattern: str, path: str) -> bool:
+    """Whether tar would take a pattern for the path itself, or for a directory above it: tar matches whole paths, from `/`."""
+    parts, wanted = path[1:].split("/"), pattern.removeprefix("/").split("/")
+    starts = [0] if pattern.startswith("/") else range(len(parts))
+    return any(len(parts) >= at + len(wanted) and all(map(fnmatchcase, parts[at:], wanted)) for at in starts)
+
+
+def apart(sources: Sequence[str], exclude: Sequence[str], destinations: Sequence[str], places: Iterable[str]) -> list[str]:
+    """Those of the places that lie below a source and would be in its archive if they were not left out by themselves."""
+    taken = [place for source in sources for place in fstab.below(source, places)]
+    return [
+        place
+        for place in dict.fromkeys(taken)
+        if not any(leaves_out(pattern, place) for pattern in exclude)
+        and not any(place == one or place.startswith(f"{one}/") for one in destinations)
+    ]
+
+
+def above(sources: Sequence[str]) -> tuple[str, ...]:
+    """The directories above the sources, without those that are in a source themselves; `/` is the first."""
+    found = {"/", *(parent for source in sources for parent in fstab.parents(source))}
+    return tuple(sorted(path for path in found if not any(f"{path}/".startswith(f"{source}/") for source in sources)))
 
 
 def is_name(text: str) -> bool:

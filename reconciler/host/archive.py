@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 
 from reconciler.core.host import HostError
 from reconciler.core.values import frozen
@@ -19,6 +20,7 @@ from reconciler.host.run import run
 _CHUNK = 1 << 20
 _KEPT = 50
 """Warnings kept of one run."""
+_TOTAL = re.compile(r"Total bytes written: (\d+)")
 _COMPRESS = {"gzip": ["gzip", "--stdout", "--no-name"], "zstd": ["zstd", "--stdout", "--quiet"], "none": []}
 _DECOMPRESS = {"gzip": ["gzip", "--stdout", "--decompress"], "zstd": ["zstd", "--stdout", "--quiet", "--decompress"], "none": ["cat"]}
 PROGRAMS = {"gzip": "/usr/bin/gzip", "zstd": "/usr/bin/zstd", "none": ""}
@@ -36,7 +38,8 @@ class TargetError(ArchiveError):
 class Contents:
     """What goes into an archive. Paths are absolute. A pattern with a leading `/` is anchored, any other matches names at every depth.
 
-    `literal` are paths that are left out as they are written, without patterns.
+    `literal` are paths that are left out as they are written, without patterns. `above` are directories that are recorded themselves, with
+    nothing of what is in them.
     """
 
     sources: tuple[str, ...]
@@ -44,15 +47,28 @@ class Contents:
     literal: tuple[str, ...] = ()
     one_file_system: bool = True
     compress: str = "gzip"
+    above: tuple[str, ...] = ()
 
 
 @frozen
 class Written:
-    """An archive that was written: its size, the SHA-256 of what was written, and what tar complained about."""
+    """An archive that was written: its size, the SHA-256 of what was written, and what tar complained about.
+
+    `content` is the size before compression, 0 if tar did not tell.
+    """
 
     bytes: int
     sha256: str
     warnings: tuple[str, ...]
+    content: int = 0
+
+
+@frozen
+class Checked:
+    """What reading an archive told: what is wrong with it, if anything, and how many members there are of each source, itself counted."""
+
+    problem: str
+    entries: Mapping[str, int]
 
 
 def tar_version() -> str:
@@ -73,7 +89,9 @@ def create(fd: int, contents: Contents) -> Written:
     if tar.rc not in (0, 1):
         raise ArchiveError("tar failed", _reasons(tar))
     writer.sync()
-    return Written(writer.bytes, writer.sum.hexdigest(), tar.said[:_KEPT])
+    said = [line for line in tar.said if not _TOTAL.match(line)]
+    content = sum(int(total[1]) for line in tar.said if (total := _TOTAL.match(line)))
+    return Written(writer.bytes, writer.sum.hexdigest(), tuple(said[:_KEPT]), content)
 
 
 def create_of(fd: int, directory: int) -> Written:
@@ -141,43 +159,49 @@ def sum_of(fd: int) -> str:
     return found.hexdigest()
 
 
-def check(fd: int, compress: str, sources: Sequence[str]) -> str:
-    """Decompress and list the whole archive; what is wrong with it, empty if nothing is. Each source must be in it."""
-    missing = {_member(source).encode() for source in sources}
+def check(fd: int, compress: str, sources: Sequence[str]) -> Checked:
+    """Decompress and list the whole archive. Each source must be in it."""
+    names = {source: _member(source).encode() for source in sources}
+    entries = dict.fromkeys(sources, 0)
     rest = bytearray()
 
     def take(chunk: bytes) -> None:
         rest.extend(chunk)
-        *lines, last = rest.split(b"\n")
-        missing.difference_update(bytes(line).removesuffix(b"/") for line in lines)
+        *lines, last = bytes(rest).split(b"\n")
+        for source, name in names.items():
+            below = name + b"/"
+            entries[source] += sum(line.startswith(below) or line == name for line in lines)
         rest[:] = last
 
     wrong = _first_wrong(_read(fd, compress, ["tar", "--list", "--quoting-style=literal", "--file=-"], take))
-    return wrong or (f"/{min(missing).decode('utf-8', 'replace')} is not in it" if missing else "")
+    missing = sorted(source for source, count in entries.items() if not count)
+    return Checked(wrong or (f"{missing[0]} is not in it" if missing else ""), entries)
 
 
-def compare(fd: int, compress: str) -> tuple[str, ...]:
-    """What differs between the archive and the files it was made from (tar --compare). Raises ArchiveError."""
+def compare(fd: int, compress: str, sources: Sequence[str]) -> tuple[str, ...]:
+    """What differs between the sources in the archive and the files as they are (tar --compare). Raises ArchiveError."""
     lines: list[bytes] = []
-    decompressor, tar = _read(fd, compress, ["tar", "--compare", "--file=-", *_METADATA, "--directory=/"], lines.append)
+    argv = ["tar", "--compare", "--file=-", *_METADATA, "--no-wildcards", "--directory=/", "--", *map(_member, sources)]
+    decompressor, tar = _read(fd, compress, argv, lines.append)
     if decompressor.rc != 0 or tar.rc not in (0, 1):
         raise ArchiveError("the archive could not be compared", decompressor.reason if decompressor.rc else _reasons(tar))
     found = [line for line in b"".join(lines).decode("utf-8", "backslashreplace").splitlines() if line]
     return (*found, *tar.said) if tar.rc else ()
 
 
-def extract(fd: int, compress: str, directory: int, members: Sequence[str], *, as_root: bool) -> tuple[str, ...]:
-    """Unpack into the open `directory`, all or some members (paths without the leading `/`); what tar complained about.
+def extract(fd: int, compress: str, directory: int, paths: Sequence[str], above: Sequence[str] = (), *, as_root: bool) -> tuple[str, ...]:
+    """Unpack into the open `directory` everything, or some paths with all that is below them; what tar complained about.
 
+    `above` are directories that are unpacked by themselves, so that what leads to the paths has its owner and mode.
     As root with the owners that are recorded, by number; as an ordinary user everything becomes theirs. Raises ArchiveError.
     """
     owners = ["--same-owner", "--xattrs-include=*"] if as_root else ["--no-same-owner"]
     argv = ["tar", "--extract", "--file=-", *_METADATA, *owners, "--same-permissions", "--delay-directory-restore", "--no-wildcards"]
-    argv += [f"--directory=/proc/self/fd/{directory}", "--", *members]
+    argv += [f"--directory=/proc/self/fd/{directory}", *_alone(above), "--", *map(_member, paths)]
     decompressor, tar = _read(fd, compress, argv, lambda _: None, (directory,))
     if tar.rc != 0 or decompressor.rc != 0:
         reason = _reasons(tar) if tar.rc else decompressor.reason
-        hint = "; ask for the other name of this file as well" if members and "Cannot hard link" in reason else ""
+        hint = "; ask for the other name of this file as well" if paths and "Cannot hard link" in reason else ""
         raise ArchiveError("the archive could not be unpacked", reason + hint)
     return tar.said[:_KEPT]
 
@@ -187,17 +211,22 @@ _CREATE = ("tar", "--create", "--file=-", "--format=posix", *_METADATA, "--xattr
 
 
 def _create_argv(contents: Contents) -> list[str]:
-    options = [*_CREATE]
+    options = [*_CREATE, "--totals"]
     options += ["--one-file-system"] if contents.one_file_system else []
     options += ["--no-wildcards", "--anchored", *(f"--exclude={_member(path)}" for path in contents.literal)]
     options += ["--wildcards", "--no-wildcards-match-slash"]
     options += ["--anchored", *(f"--exclude={_member(pattern)}" for pattern in contents.exclude if pattern.startswith("/"))]
     options += ["--no-anchored", *(f"--exclude={pattern}" for pattern in contents.exclude if not pattern.startswith("/"))]
-    return [*options, "--directory=/", "--", *map(_member, contents.sources)]
+    return [*options, "--directory=/", *_alone(contents.above), "--", *map(_member, contents.sources)]
+
+
+def _alone(directories: Sequence[str]) -> list[str]:
+    """Options that name directories without what is in them; what follows is taken with all that is below."""
+    return ["--no-recursion", *(f"--add-file={_member(path)}" for path in directories), "--recursion"] if directories else []
 
 
 def _member(path: str) -> str:
-    return path.removeprefix("/")
+    return path.removeprefix("/") or "."
 
 
 def _read(fd: int, compress: str, argv: list[str], take: Callable[[bytes], None], pass_fds: Sequence[int] = ()) -> list[Ended]:

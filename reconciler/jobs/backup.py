@@ -8,21 +8,21 @@ from dataclasses import field, replace
 from reconciler._version import __version__
 from reconciler.core.host import HostError
 from reconciler.core.values import frozen
-from reconciler.formats.backup_job import Job
+from reconciler.formats import backup_manifest as manifests
+from reconciler.formats.backup_job import Job, above, apart
+from reconciler.formats.backup_manifest import Manifest
+from reconciler.formats.fstab import not_mounted
 from reconciler.host import archive, environment, failpoints
-from reconciler.host.archive import ArchiveError, Contents, TargetError
+from reconciler.host.archive import ArchiveError, Checked, Contents, TargetError
 from reconciler.host.descriptors import descriptor
 from reconciler.host.destination import Directory, Refused, look
 from reconciler.host.job_lock import RUN, job_lock
-from reconciler.host.mounts import mount_points
-from reconciler.jobs import manifest as manifests
+from reconciler.host.mounts import mount_points, named_places, of_its_own
 from reconciler.jobs import store
-from reconciler.jobs.manifest import Manifest
 from reconciler.jobs.pruning import Pruned, prune_directory
 
 _SOFT = 75
 """A command in `before` that ends with this says: not now (sysexits' EX_TEMPFAIL, borgmatic's soft failure)."""
-_SHRUNK = 0.5
 
 Tell = Callable[[str], None]
 
@@ -33,12 +33,16 @@ class NotNow(HostError):
 
 @frozen
 class Done:
-    """What a run did. `made` are the destinations that have the new archive, `failed` the others with the reason."""
+    """What a run did. `made` are the destinations that have the new archive, `failed` the others with the reason.
+
+    `doubts` says by destination why the new archive is in doubt there.
+    """
 
     manifest: Manifest
     made: tuple[str, ...]
     failed: Mapping[str, str] = field(default_factory=dict)
     pruned: Mapping[str, Pruned] = field(default_factory=dict)
+    doubts: Mapping[str, str] = field(default_factory=dict)
 
 
 def run(job: Job, tell: Tell, lock_directory: str = RUN) -> Done:
@@ -48,15 +52,17 @@ def run(job: Job, tell: Tell, lock_directory: str = RUN) -> Done:
         _may_begin(job)
         _run_before(job, ident)
         _may_begin(job)
+        _all_mounted(job)
         started = environment.now()
         made, failed = _make(job, ident, started, tell)
+        doubts = {path: why for path in made if (why := _doubt(job, path, ident))}
         pruned = {path: _prune(job, path, ident) for path in made}
-        return Done(next(iter(made.values())), tuple(made), failed, pruned)
+        return Done(next(iter(made.values())), tuple(made), failed, pruned, doubts)
 
 
 def _may_begin(job: Job) -> None:
-    """Everything that must be so. A disk that is not mounted must not be archived as an empty directory. Raises Refused, UnsafePath."""
-    mounted = mount_points() if job.require_mount else frozenset()
+    """Everything that must be so before any command runs. Raises Refused, UnsafePath."""
+    mounted = mount_points()
     for path in job.require_mount:
         if path not in mounted:
             raise Refused("a file system is not mounted", f"nothing is mounted at {path}")
@@ -65,6 +71,21 @@ def _may_begin(job: Job) -> None:
             raise Refused("a source does not exist", source)
         if source in job.destinations:
             raise Refused("a source is a destination", source)
+
+
+def _all_mounted(job: Job) -> None:
+    """A disk that is not mounted must not be archived as an empty directory. A command before may have mounted it. Raises Refused."""
+    inside = [] if job.one_file_system else apart(job.sources, job.exclude, job.destinations, named_places())
+    for path in (*job.sources, *inside):
+        _must_be_mounted(path)
+
+
+def _must_be_mounted(path: str) -> None:
+    """Raises Refused where fstab says that `path` lies on a file system, and that one is not mounted."""
+    place = not_mounted(path, named_places(), mount_points())
+    if place:
+        detail = f"{path}: /etc/fstab names {place}, and nothing is mounted there. Mount it, or take its line out of /etc/fstab"
+        raise Refused("a file system is not mounted", detail)
 
 
 def _run_before(job: Job, ident: str) -> None:
@@ -86,6 +107,7 @@ def _make(job: Job, ident: str, started: int, tell: Tell) -> tuple[dict[str, Man
     failed: dict[str, HostError] = {}
     for path in job.destinations:
         try:
+            _must_be_mounted(path)
             with Directory(path, make=True) as directory:
                 for line in store.tidy(directory, job.name):
                     tell(f"{path}: {line}")
@@ -118,8 +140,6 @@ def _make_in(directory: Directory, job: Job, ident: str, started: int, first: tu
     try:
         with descriptor(directory.create(partial)) as fd:
             found = _copied(fd, *first) if first else _archived(fd, job, ident, started)
-        if not first:
-            found = replace(found, warnings=(*found.warnings, *_shrunk(found, before)))
         store.publish(directory, found)
     except BaseException:
         store.tidy(directory, job.name)
@@ -135,7 +155,9 @@ def _has_room(directory: Directory, before: Sequence[store.Entry], first: tuple[
 
 
 def _archived(fd: int, job: Job, ident: str, started: int) -> Manifest:
-    contents = Contents(job.sources, job.exclude, job.destinations, job.one_file_system, job.compress)
+    directories = above(job.sources)
+    left_out = _left_out(job)
+    contents = Contents(job.sources, job.exclude, job.destinations, job.one_file_system, job.compress, directories)
     written = archive.create(fd, contents)
     found = Manifest(
         id=ident,
@@ -150,8 +172,18 @@ def _archived(fd: int, job: Job, ident: str, started: int) -> Manifest:
         tar=archive.tar_version(),
         warnings=written.warnings,
         compress=job.compress,
+        content=written.content,
+        above=directories,
+        left_out=left_out,
     )
     return _proved(fd, found) if job.verify else found
+
+
+def _left_out(job: Job) -> tuple[str, ...]:
+    """Mount points below sources that `one_file_system` leaves out, as they are when the archive is begun."""
+    if not job.one_file_system:
+        return ()
+    return tuple(place for place in apart(job.sources, job.exclude, job.destinations, mount_points()) if of_its_own(place))
 
 
 def _copied(fd: int, path: str, original: Manifest) -> Manifest:
@@ -162,24 +194,26 @@ def _copied(fd: int, path: str, original: Manifest) -> Manifest:
 
 
 def _proved(fd: int, found: Manifest) -> Manifest:
-    problem = trouble(fd, found)
-    if problem:
-        raise TargetError("the archive is not good, though it was written without an error", problem)
-    return found.judged(good=True, now=environment.now())
+    checked = look_into(fd, found)
+    if checked.problem:
+        raise TargetError("the archive is not good, though it was written without an error", checked.problem)
+    return replace(found, entries=checked.entries).judged(good=True, now=environment.now())
 
 
-def trouble(fd: int, found: Manifest) -> str:
-    """What is wrong with an archive, read from the disk; empty if nothing is. Raises ArchiveError when it cannot be read."""
+def look_into(fd: int, found: Manifest) -> Checked:
+    """An archive, read from the disk: what is wrong with it, and what is in it. Raises ArchiveError when it cannot be read."""
     if archive.sum_of(fd) != found.sha256:
-        return "its sum is not the one that was recorded"
+        return Checked("its sum is not the one that was recorded", {})
     return archive.check(fd, found.compress, found.sources)
 
 
-def _shrunk(found: Manifest, before: Sequence[store.Entry]) -> tuple[str, ...]:
-    last = before[-1].manifest.bytes if before else 0
-    if found.bytes >= last * _SHRUNK:
-        return ()
-    return (f"the archive has {found.bytes} bytes, the one before had {last}: look whether something is missing",)
+def _doubt(job: Job, path: str, ident: str) -> str:
+    """Why the new archive is in doubt beside those that are there; empty if it is not, or nothing can be said."""
+    try:
+        with Directory(path) as directory:
+            return store.scan(directory, job.name).doubts.get(ident, "")
+    except HostError:
+        return ""
 
 
 def _prune(job: Job, path: str, ident: str) -> Pruned:

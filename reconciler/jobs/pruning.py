@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Mapping
 
 from reconciler.core.values import frozen
 from reconciler.formats.backup_job import Job, Keep
+from reconciler.formats.backup_manifest import stem
+from reconciler.formats.retention import Archive, Decision, decide
 from reconciler.host import archive, environment
 from reconciler.host.descriptors import descriptor
 from reconciler.host.destination import Directory
 from reconciler.host.job_lock import RUN, job_lock
 from reconciler.jobs import store
-from reconciler.jobs.retention import Archive, Decision, decide
 
 
 @frozen
@@ -24,7 +26,11 @@ class Pruned:
 
 def decision(found: store.Found, job: Job, now: int, protect: Collection[str] = ()) -> Decision:
     """What retention says about these archives. A job without any rule keeps everything."""
-    archives = [Archive(item.manifest.id, item.manifest.started, item.good, item.manifest.parents) for item in found.entries]
+    doubtful = found.doubts
+    archives = [
+        Archive(item.manifest.id, item.manifest.started, item.good, item.manifest.parents, item.manifest.id in doubtful)
+        for item in found.entries
+    ]
     if job.keep == Keep():
         return Decision({item.id: "the job has no rule" for item in archives})
     return decide(archives, job.keep, now, job.clock_jump, protect)
@@ -33,10 +39,17 @@ def decision(found: store.Found, job: Job, now: int, protect: Collection[str] = 
 def prune_directory(directory: Directory, job: Job, now: int, protect: Collection[str] = (), *, dry_run: bool = False) -> Pruned:
     """Remove what retention lets go. Under the job's lock. Raises TargetError."""
     decided = decision(store.scan(directory, job.name), job, now, protect)
-    notes = (f"nothing was deleted: {decided.refused}",) if decided.refused else decided.notes
+    notes = (f"nothing was deleted: {decided.refused}{_way_out(decided, directory, job)}",) if decided.refused else decided.notes
     for ident in decided.delete if not dry_run else ():
         store.delete(directory, job.name, ident)
     return Pruned(decided.delete, notes)
+
+
+def _way_out(decided: Decision, directory: Directory, job: Job) -> str:
+    """A clock that is right again stays before an archive that was made while it was wrong, for years maybe."""
+    if not decided.future:
+        return ""
+    return f"; or, if it is right now, remove that archive: rm {shlex.quote(directory.path)}/{stem(job.name, decided.future)}.*"
 
 
 def prune(job: Job, *, dry_run: bool, lock_directory: str = RUN) -> Mapping[str, Pruned]:

@@ -10,11 +10,12 @@ from collections.abc import Iterator
 
 from reconciler.core.host import HostError
 from reconciler.core.values import frozen
+from reconciler.formats import backup_manifest as manifests
+from reconciler.formats.backup_doubt import doubts
 from reconciler.formats.backup_job import COMPRESSORS
+from reconciler.formats.backup_manifest import Manifest, NotAManifest
 from reconciler.host import failpoints
 from reconciler.host.destination import Directory
-from reconciler.jobs import manifest as manifests
-from reconciler.jobs.manifest import Manifest, NotAManifest
 
 PARTIAL = ".partial-"
 _REMOVING = ".removing-"
@@ -37,11 +38,24 @@ class Entry:
 
 
 @frozen
+class Strange:
+    """What looks like an archive and is none: its id, and what is wrong with it."""
+
+    id: str
+    problem: str
+
+
+@frozen
 class Found:
     """All archives of a job in a directory, the oldest first, and what looks like one and is none."""
 
     entries: tuple[Entry, ...] = ()
-    strange: tuple[str, ...] = ()
+    strange: tuple[Strange, ...] = ()
+
+    @property
+    def doubts(self) -> dict[str, str]:
+        """Why each archive that shrank without a reason is in doubt, by id."""
+        return doubts(entry.manifest for entry in self.entries if entry.good)
 
 
 def scan(directory: Directory, job: str) -> Found:
@@ -50,14 +64,16 @@ def scan(directory: Directory, job: str) -> Found:
     entries, strange = [], []
     for name in sorted(names):
         archive = _archive_id(name, job)
-        if archive and manifests.stem(job, archive) + _MANIFEST not in names:
-            strange.append(f"{directory.path}/{name} has no manifest: it is neither counted nor deleted")
+        sidecar = manifests.stem(job, archive) + _MANIFEST
+        # What a killed run left unfinished is neither: the next run finishes it, one way or the other.
+        if archive and not names & {sidecar, PARTIAL + sidecar, _REMOVING + sidecar}:
+            strange.append(Strange(archive, f"{directory.path}/{name} has no manifest: it is neither counted nor deleted"))
         ident = manifests.id_in(name, job, r"\.json")
         if ident:
             try:
                 entries.append(_entry(directory, manifests.load(directory.read(name), job, ident)))
             except (NotAManifest, HostError) as problem:
-                strange.append(f"{directory.path}/{name} cannot be used: {problem}")
+                strange.append(Strange(ident, f"{directory.path}/{name} cannot be used: {problem}"))
     return Found(tuple(sorted(entries, key=lambda item: (item.manifest.started, item.manifest.id))), tuple(strange))
 
 
@@ -80,7 +96,7 @@ def partial_name(job: str, ident: str, suffix: str) -> str:
 def publish(directory: Directory, found: Manifest) -> None:
     """Make the finished partial archive an archive: its own name first, the manifest last. Raises TargetError."""
     stem = manifests.stem(found.job, found.id)
-    directory.write(PARTIAL + found.archive + _SUM, f"{found.sha256}  {found.archive}\n".encode())
+    directory.write(PARTIAL + found.archive + _SUM, _sum_line(found))
     directory.write(PARTIAL + stem + _MANIFEST, manifests.dump(found))
     failpoints.hit("backup.sidecars")
     directory.rename(PARTIAL + found.archive, found.archive)
@@ -99,6 +115,20 @@ def record(directory: Directory, found: Manifest) -> None:
     directory.write(PARTIAL + name, manifests.dump(found))
     directory.replace(PARTIAL + name, name)
     directory.sync()
+
+
+def sum_problem(directory: Directory, found: Manifest) -> str:
+    """What is wrong with the file that sha256sum(1) would check an archive by; empty if nothing is."""
+    name = found.archive + _SUM
+    try:
+        text = directory.read(name)
+    except HostError as problem:
+        return f"{name}: {problem.detail or problem.summary}"
+    return "" if text == _sum_line(found) else f"{name} does not say what was recorded; the archive itself is judged by its manifest"
+
+
+def _sum_line(found: Manifest) -> bytes:
+    return f"{found.sha256}  {found.archive}\n".encode()
 
 
 def delete(directory: Directory, job: str, ident: str) -> None:

@@ -3,7 +3,6 @@
 # No `from __future__ import annotations`: pydantic would evaluate the text of each annotation at every start.
 
 from enum import StrEnum
-from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -62,13 +61,6 @@ def _pattern(text: str) -> str:
     if text.endswith("/"):
         raise ValueError("leave out the / at the end: tar would never match it")
     return text
-
-
-def _leaves_out(pattern: str, source: str) -> bool:
-    """Whether tar would take a pattern for the source itself, or for a directory above it: tar matches whole paths, from `/`."""
-    parts, wanted = source[1:].split("/"), pattern.removeprefix("/").split("/")
-    starts = [0] if pattern.startswith("/") else range(len(parts))
-    return any(len(parts) >= at + len(wanted) and all(map(fnmatchcase, parts[at:], wanted)) for at in starts)
 
 
 def _program(argv: list[str]) -> list[str]:
@@ -171,6 +163,6 @@ class Backup(Resource):
     def _something_left(self) -> Self:
         for source in self.sources:
             for pattern in self.exclude:
-                if _leaves_out(pattern, source):
+                if backup_job.leaves_out(pattern, source):
                     raise ValueError(f"the pattern {pattern} leaves out the whole of {source}: write the place it means, {source}/...")
         return self

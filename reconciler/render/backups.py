@@ -22,7 +22,8 @@ def archives_text(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def _line(row: Mapping[str, Any]) -> tuple[str, ...]:
     where = ", ".join(visible(path) for path in row["destinations"])
-    return visible(row["job"]), row["id"], visible(row["kind"]), size(row["bytes"]), _VERIFIED[row["verified"]], where
+    state = "shrank, not accepted" if row.get("doubt") and row["verified"] else _VERIFIED[row["verified"]]
+    return visible(row["job"]), row["id"], visible(row["kind"]), size(row["bytes"]), state, where
 
 
 def size(count: int) -> str:

@@ -28,6 +28,12 @@ def flip(path: Path) -> None:
     path.write_bytes(data)
 
 
+def problems(place: Place) -> list[str]:
+    """What a verification of everything says is wrong with each archive."""
+    judged = archives.verify(place.job, "", everything=True, compare=False, lock_directory=place.locks).judgements
+    return [one.problem for one in judged]
+
+
 def cut(path: Path) -> None:
     """Take the last bytes away."""
     os.truncate(path, path.stat().st_size - 100)
@@ -40,7 +46,7 @@ def test_damage_is_found(place: Place, damage: Callable[[Path], None], compress:
     place = place.having(compress=compress, keep=Keep(last=1))
     done = place.run()
     damage(place.destination / done.manifest.archive)
-    (judged,) = archives.verify(place.job, "", everything=True, compare=False, lock_directory=place.locks)
+    (judged,) = archives.verify(place.job, "", everything=True, compare=False, lock_directory=place.locks).judgements
     (copies,) = archives.listing(place.job).archives
 
     assert judged.problem
@@ -159,7 +165,9 @@ def test_a_full_disk_leaves_no_archive_and_keeps_the_old_ones(place: Place) -> N
         with pytest.raises(TargetError, match="No space"):
             place.run()
         assert before == place.names(disk)
-        assert [""] == [one.problem for one in archives.verify(place.job, "", everything=True, compare=False, lock_directory=place.locks)]
+        assert [""] == [
+            one.problem for one in archives.verify(place.job, "", everything=True, compare=False, lock_directory=place.locks).judgements
+        ]
 
 
 @root_only
@@ -186,7 +194,9 @@ def test_killed_at_any_point(place: Place, point: str) -> None:
     killed = place.run_elsewhere(RECONCILER_TESTING="1", RECONCILER_FAILPOINT=f"backup.{point}:1")
 
     assert -signal.SIGKILL == killed.returncode, killed.stderr
-    assert "" == "".join(one.problem for one in archives.verify(place.job, "", everything=True, compare=False, lock_directory=place.locks))
+    assert "" == "".join(
+        one.problem for one in archives.verify(place.job, "", everything=True, compare=False, lock_directory=place.locks).judgements
+    )
     done = place.run()
     names = place.names()
     assert not [name for name in names if name.startswith(".")]
@@ -227,7 +237,7 @@ def test_a_damaged_manifest_is_told_and_deletes_nothing(place: Place) -> None:
     place.run()
 
     assert 2 == len(place.archives())
-    assert "damaged" in " ".join(archives.listing(place.job).problems)
+    assert "damaged" in " ".join(archives.listing(place.job).complaints)
 
 
 def test_a_manifest_cannot_name_another_file(place: Place) -> None:
@@ -246,7 +256,7 @@ def test_a_link_in_the_destination_is_not_followed(place: Place) -> None:
     shutil.copy(archive, victim)
     archive.unlink()
     archive.symlink_to(victim)
-    (judged,) = archives.verify(place.job, "", everything=True, compare=False, lock_directory=place.locks)
+    (judged,) = archives.verify(place.job, "", everything=True, compare=False, lock_directory=place.locks).judgements
 
     assert "missing" in judged.problem
     assert stat.S_ISREG(victim.stat().st_mode)

@@ -1,8 +1,9 @@
 """Which archives of one job in one destination are kept. Pure: values in, a decision out.
 
 Only good archives (finished, verified, of the recorded size) take a place. What is not good takes none, so that it never pushes a good
-one out, and goes by the same calendar once a newer good one exists. Spans are counted back from the newest good archive and not from
-the clock: when a job stops working, nothing is deleted, however much time goes by.
+one out, and goes by the same calendar once a newer good one exists. Nor does one that is in doubt (`backup_doubt`) take a place; of those
+that are newer than the newest good one as many stay as the rule says, in places of their own. Spans are counted back from the newest good
+archive and not from the clock: when a job stops working, nothing is deleted, however much time goes by.
 """
 
 from __future__ import annotations
@@ -22,21 +23,29 @@ _DAY = 86_400
 
 @frozen
 class Archive:
-    """One archive as retention sees it. `started` is seconds since the epoch, days are those of UTC, `parents` are what it needs."""
+    """One archive as retention sees it. `started` is seconds since the epoch, days are those of UTC, `parents` are what it needs.
+
+    `doubtful`: it is whole, and shrank without a reason.
+    """
 
     id: str
     started: int
     good: bool
     parents: tuple[str, ...] = ()
+    doubtful: bool = False
 
 
 @frozen
 class Decision:
-    """`keep` says why each archive that stays does. `refused`: nothing may be deleted, and why. `notes` are for people."""
+    """`keep` says why each archive that stays does. `notes` are for people.
+
+    `refused`: nothing may be deleted, and why. `future` is the archive that is newer than the clock, if that is why.
+    """
 
     keep: Mapping[str, str] = field(default_factory=dict)
     delete: tuple[str, ...] = ()
     refused: str = ""
+    future: str = ""
     notes: tuple[str, ...] = ()
 
 
@@ -48,25 +57,35 @@ def decide(archives: Iterable[Archive], keep: Keep, now: int, clock_jump: float,
     `protect` are ids that stay whatever the rules say.
     """
     ordered = sorted(archives, key=lambda item: (item.started, item.id), reverse=True)
-    good = [item for item in ordered if item.good]
+    good = [item for item in ordered if item.good and not item.doubtful]
     refused = _refusal(ordered, good, now)
     if refused:
-        return Decision(dict.fromkeys((item.id for item in ordered), "nothing is deleted now"), refused=refused)
+        future = ordered[0].id if ordered and ordered[0].started > now else ""
+        return Decision(dict.fromkeys((item.id for item in ordered), "nothing is deleted now"), refused=refused, future=future)
     reasons = _chosen(good, keep)
     reasons.setdefault(good[0].id, "the newest good one")
     everyones = _chosen(ordered, keep)
     for item in ordered:
         if not item.good and (item.started >= good[0].started or item.id in everyones):
             reasons.setdefault(item.id, "not known to be good, and recent")
+    for ident in _in_doubt(ordered, good[0], keep, everyones):
+        reasons.setdefault(ident, "it shrank, and nobody has agreed to that yet")
     reasons.update({item.id: "protected" for item in ordered if item.id in protect and item.id not in reasons})
     notes = tuple(_beyond_a_gap(ordered, good, clock_jump, reasons))
     _with_ancestors(ordered, reasons)
     return Decision(reasons, tuple(item.id for item in reversed(ordered) if item.id not in reasons), notes=notes)
 
 
+def _in_doubt(ordered: Sequence[Archive], newest: Archive, keep: Keep, everyones: Mapping[str, str]) -> list[str]:
+    """Those in doubt that stay: after the newest good one by the rule among themselves, before it by the same calendar as all."""
+    doubtful = [item for item in ordered if item.good and item.doubtful]
+    since = [item for item in doubtful if (item.started, item.id) > (newest.started, newest.id)]
+    return [*_chosen(since, keep), *(item.id for item in since[:1]), *(item.id for item in doubtful if item.id in everyones)]
+
+
 def _refusal(ordered: Sequence[Archive], good: Sequence[Archive], now: int) -> str:
     if ordered and ordered[0].started > now:
-        return f"the clock is before the newest archive ({ordered[0].id}): set it right first"
+        return f"the clock is before the newest archive ({ordered[0].id}): set it right"
     if not good:
         return "no archive is known to be good: verify one first"
     return ""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, field, fields, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,12 +16,18 @@ FORMAT = 1
 FULL = "full"
 _TIME = "%Y%m%dT%H%M%SZ"
 _ID = r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{9}"
+_TIMES = ("started", "finished", "verified_at", "accepted_at")
 _HEX = re.compile(r"[0-9a-f]{64}")
 
 
 @frozen
 class Manifest:
-    """One archive. Times are seconds since the epoch; `archive` is a file name; `sha256` is hex; `verified` None: nobody has looked."""
+    """One archive. Times are seconds since the epoch; `archive` is a file name; `sha256` is hex; `verified` None: nobody has looked.
+
+    `content` are the bytes before compression, 0 if not known. `entries` says how much is in the archive of each source, itself counted.
+    `above` are the directories above the sources, of which the archive has owner and mode; `left_out` the mount points below sources that
+    are not in it. `accepted_by` and `accepted_at`: who agreed, and when, that it is as small as it is.
+    """
 
     id: str
     job: str
@@ -39,10 +45,20 @@ class Manifest:
     verified: bool | None = None
     verified_at: int | None = None
     compress: str = "gzip"
+    content: int = 0
+    entries: Mapping[str, int] = field(default_factory=dict)
+    above: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    accepted_by: str = ""
+    accepted_at: int | None = None
 
     def judged(self, good: bool, now: int) -> Manifest:
         """The same after a verification."""
         return replace(self, verified=good, verified_at=now)
+
+    def accepted(self, by: str, now: int) -> Manifest:
+        """The same after a person agreed to what it lacks."""
+        return replace(self, accepted_by=by, accepted_at=now)
 
 
 class NotAManifest(Exception):
@@ -74,6 +90,14 @@ def is_id(text: str) -> bool:
     return re.fullmatch(_ID, text) is not None
 
 
+def started_of(ident: str) -> int:
+    """When the archive of this id was begun, in seconds since the epoch; 0 where the id has no such time."""
+    try:
+        return int(datetime.strptime(ident.partition("-")[0], _TIME).replace(tzinfo=UTC).timestamp())
+    except ValueError:
+        return 0
+
+
 def seconds_of(text: str) -> int | None:
     """A point in time as people write it, in seconds since the epoch: ISO 8601, UTC unless it says otherwise; a date is its last second."""
     try:
@@ -93,7 +117,7 @@ def timestamp(seconds: int | None) -> str | None:
 
 def dump(manifest: Manifest) -> bytes:
     """The manifest as a file."""
-    times = {name: timestamp(getattr(manifest, name)) for name in ("started", "finished", "verified_at")}
+    times = {name: timestamp(getattr(manifest, name)) for name in _TIMES}
     return json.dumps({"format": FORMAT, **asdict(manifest), **times}, indent=2, sort_keys=True).encode() + b"\n"
 
 
@@ -114,12 +138,16 @@ def load(content: bytes, job: str, ident: str) -> Manifest:
 
 
 def _manifest(data: dict[str, Any]) -> Manifest:
+    known = {one.name for one in fields(Manifest)}
+    data = {name: value for name, value in data.items() if name in known}  # a later version may say more
     for name in ("started", "finished"):
         data[name] = _seconds(data[name])
-    data["verified_at"] = None if data["verified_at"] is None else _seconds(data["verified_at"])
-    data["bytes"] = int(data["bytes"])
-    for name in ("sources", "parents", "warnings"):
-        data[name] = _texts(data[name])
+    for name in ("verified_at", "accepted_at"):
+        data[name] = None if data.get(name) is None else _seconds(data[name])
+    data["bytes"], data["content"] = int(data["bytes"]), int(data.get("content", 0))
+    data["entries"] = {str(source): int(count) for source, count in data.get("entries", {}).items()}
+    for name in ("sources", "parents", "warnings", "above", "left_out"):
+        data[name] = _texts(data.get(name, ()))
     return Manifest(**data)
 
 

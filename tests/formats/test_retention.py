@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.formats.backup_job import Keep
-from reconciler.jobs.retention import Archive, Decision, decide
+from reconciler.formats.retention import Archive, Decision, decide
 
 DAY = 86_400
 START = int(datetime(2026, 1, 1, 2, tzinfo=UTC).timestamp())

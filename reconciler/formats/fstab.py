@@ -1,0 +1,52 @@
+"""fstab(5): which places are to have a file system mounted, and what that says of a path where none is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator
+
+PATH = "/etc/fstab"
+_ESCAPE = re.compile(r"\\([0-7]{3})")
+_NOT_PLACES = ("", "/", "none", "swap")
+
+
+def unescaped(text: str) -> str:
+    """A field of fstab(5) or of mountinfo (proc(5)), in which a space is a backslash and 040."""
+    return _ESCAPE.sub(lambda found: chr(int(found[1], 8)), text)
+
+
+def mount_points(text: str) -> frozenset[str]:
+    """The places that the lines name, whatever their options: a disk with `noauto` is not there either while it is not mounted."""
+    rows = (line.split() for line in text.splitlines() if not line.lstrip().startswith("#"))
+    named = (unescaped(row[1]) for row in rows if len(row) >= 3 and row[2] != "swap")
+    return frozenset(place for place in (_plain(name) for name in named) if place not in _NOT_PLACES)
+
+
+def outline(text: str) -> str:
+    """The same places and nothing else: no devices, and no options, in which passwords may stand."""
+    rows = (line.split() for line in text.splitlines() if not line.lstrip().startswith("#"))
+    return "".join(f"- {row[1]} {'swap' if row[2] == 'swap' else '-'}\n" for row in rows if len(row) >= 3)
+
+
+def _plain(path: str) -> str:
+    return re.sub(r"//+", "/", path).rstrip("/") or "/"
+
+
+def parents(path: str) -> Iterator[str]:
+    """Every directory above `path`, the nearest first, without `/`."""
+    while (path := path.rpartition("/")[0]) not in ("", "/"):
+        yield path
+
+
+def not_mounted(path: str, named: Collection[str], mounted: Collection[str]) -> str:
+    """The place at or above `path` that is named and where nothing is mounted, the nearest; empty if there is none."""
+    return next((place for place in (path, *parents(path)) if place in named and place not in mounted), "")
+
+
+def below(path: str, places: Iterable[str]) -> list[str]:
+    """The places below `path`, sorted; of those that lie in one another the outermost."""
+    found: list[str] = []
+    for place in sorted(places):
+        if place.startswith(f"{path}/") and not (found and place.startswith(f"{found[-1]}/")):
+            found.append(place)
+    return found

@@ -1,0 +1,34 @@
+"""A person agrees to archives that shrank: from then on they count like all others, and older ones may go."""
+
+from __future__ import annotations
+
+from reconciler.core.values import frozen
+from reconciler.formats.backup_job import Job
+from reconciler.host import environment
+from reconciler.host.destination import Directory
+from reconciler.host.job_lock import RUN, job_lock
+from reconciler.jobs import store
+
+
+@frozen
+class Accepted:
+    """An archive that was in doubt in one destination, and why."""
+
+    destination: str
+    id: str
+    why: str
+
+
+def accept(job: Job, by: str, lock_directory: str = RUN) -> list[Accepted]:
+    """Write down in the manifest of each archive in doubt who agreed, and when. Raises JobBusy, HostError."""
+    done: list[Accepted] = []
+    with job_lock(f"backup-{job.name}", lock_directory):
+        for path in job.destinations:
+            with Directory(path) as directory:
+                found = store.scan(directory, job.name)
+                doubts = found.doubts
+                for entry in found.entries:
+                    if entry.manifest.id in doubts:
+                        store.record(directory, entry.manifest.accepted(by, environment.now()))
+                        done.append(Accepted(path, entry.manifest.id, doubts[entry.manifest.id]))
+    return done
