@@ -12,7 +12,7 @@ import pytest
 from reconciler.app import backups as commands
 from reconciler.formats.backup_job import Keep
 from reconciler.host import environment
-from reconciler.jobs import accepting, archives, pruning
+from reconciler.jobs import accepting, archives, backup, jobfile, pruning
 from tests.jobs.places import Place
 
 DAY = 86_400
@@ -221,9 +221,9 @@ def test_a_later_version_says_more(rich: Place) -> None:
 
 def test_the_list_and_the_run_say_it(rich: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both name the archive that shrank; the run names the command that agrees to it."""
-    monkeypatch.setattr(commands.jobfile, "load", lambda _: rich.job)
-    run = commands.backup.run
-    monkeypatch.setattr(commands.backup, "run", lambda job, tell: run(job, tell, rich.locks))
+    monkeypatch.setattr(jobfile, "load", lambda _: rich.job)
+    run = backup.run
+    monkeypatch.setattr(backup, "run", lambda job, tell: run(job, tell, rich.locks))
     commands.run_job("datasets", print)
     empty(rich.source)
     told = commands.run_job("datasets", print)

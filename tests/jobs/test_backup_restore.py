@@ -11,7 +11,7 @@ import pytest
 from reconciler.app import backups as commands
 from reconciler.app.backups import End
 from reconciler.core.host import HostError
-from reconciler.jobs import archives
+from reconciler.jobs import archives, jobfile
 from tests.jobs.places import Place
 from tests.jobs.test_backup_faults import cut, flip
 
@@ -25,7 +25,7 @@ def modes(top: Path) -> dict[str, tuple[int, int, int]]:
 @pytest.fixture
 def commanded(place: Place, monkeypatch: pytest.MonkeyPatch) -> Place:
     """A place whose job the commands find."""
-    monkeypatch.setattr(commands.jobfile, "load", lambda _: place.job)
+    monkeypatch.setattr(jobfile, "load", lambda _: place.job)
     monkeypatch.setattr(archives.verify, "__kwdefaults__", {"lock_directory": place.locks})
     return place
 
@@ -139,7 +139,7 @@ def test_a_destination_that_is_gone_is_a_finding(commanded: Place, monkeypatch: 
     """One of two cannot be read: the other's copy being good is not all."""
     second = commanded.top / "second"
     two = commanded.having(destinations=(*commanded.job.destinations, str(second)))
-    monkeypatch.setattr(commands.jobfile, "load", lambda _: two.job)
+    monkeypatch.setattr(jobfile, "load", lambda _: two.job)
     two.run()
     second.rename(commanded.top / "elsewhere")
 
@@ -163,7 +163,8 @@ def test_a_restore_says_when_it_falls_back(commanded: Place, how: str) -> None:
     elif how == "manifest":
         (commanded.destination / f"datasets-{newest.id}.json").write_text("{")
     else:
-        {"flip": flip, "cut": cut, "unlink": Path.unlink}[how](path)
+        damage: dict[str, Callable[[Path], None]] = {"flip": flip, "cut": cut, "unlink": Path.unlink}
+        damage[how](path)
     told = commands.restore_files("datasets", "", str(commanded.top / "out"), [])
 
     assert End.GOOD is told.end
@@ -197,7 +198,7 @@ def test_a_good_copy_is_enough(commanded: Place, monkeypatch: pytest.MonkeyPatch
     """The newest is known to be bad in one destination and good in the other: it is given back, with no older one."""
     second = commanded.top / "second"
     two = commanded.having(destinations=(*commanded.job.destinations, str(second)))
-    monkeypatch.setattr(commands.jobfile, "load", lambda _: two.job)
+    monkeypatch.setattr(jobfile, "load", lambda _: two.job)
     two.run()
     newest = two.run().manifest
     strike(two, newest.id)
