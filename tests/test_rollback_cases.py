@@ -209,8 +209,8 @@ def test_a_rollback_can_be_rolled_back(case: Case, place: Path) -> None:
         return
     applied = picture(world)
     first = rolled_back(world)
-    if first.result is None:
-        return
+    if first.result is None or first.planned is None or not first.planned.plan.steps:
+        return  # an empty file in a home stays: there is nothing to do again
     second = rolled_back(world, RollbackOptions(unprotect=case.options.unprotect))
     found = picture(world)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from reconciler.core.host import FileType, HostView, UnitNode, UnitState, Unreadable, UnsafePath
 from reconciler.formats import unit
+from reconciler.host.unit_relations import EVERYBODY, LATE, ORDER
 from reconciler.kinds import drop_ins
 
 INVERSES = {
@@ -78,20 +79,27 @@ class Relations:
         self._here = here
         self._read: dict[str, tuple[Related, Related, dict[str, str]]] = {}
         self._nodes: dict[str, UnitNode] = {}
+        self.late: set[str] = set()
+        """The units, as far as they were asked for, whose files were changed below since systemd read them."""
 
     def reread(self, names: Iterable[str], paths: Mapping[str, str]) -> None:
         """systemd reads these units again; `paths` are their unit files now."""
         where, before = _listed(self._here), _listed(self._below)
         for name in names:
             sections = _sections(self._here, name, paths.get(name, ""), where)
-            old = own_relations(name, _sections(self._below, name, paths.get(name, ""), before), _linked(self._below, name))
+            if name in self.late:  # its text below is not what systemd has loaded
+                old = _stated(self._nodes[name].relations)
+            else:
+                old = own_relations(name, _sections(self._below, name, paths.get(name, ""), before), _linked(self._below, name))
             self._read[name] = (old, own_relations(name, sections, _linked(self._here, name)), flags(sections))
 
     def nodes(self, names: Sequence[str], states: Mapping[str, UnitState]) -> dict[str, UnitNode]:
         """These units. `states` are those of units as they stand here."""
         strange = [name for name in names if name not in self._nodes]
         if strange:
-            self._nodes |= self._below.relations(strange)
+            nodes = self._below.relations(strange)
+            self._nodes |= nodes
+            self.late |= {name for name, node in nodes.items() if LATE in node.flags}
         return {name: self._node(name, states[name]) for name in names}
 
     def _node(self, name: str, state: UnitState) -> UnitNode:
@@ -111,6 +119,11 @@ class Relations:
             for unit_name, read in self._read.items():
                 keys = (key for key, names in read[which].items() if name in names and key in _BOTH_WAYS)
                 yield from ((_BOTH_WAYS[key], unit_name, bool(which)) for key in keys)
+
+
+def _stated(relations: Mapping[str, frozenset[str]]) -> Related:
+    """Of the relations that systemd has loaded, those that a unit's own text or links state."""
+    return {name: relations[name] - EVERYBODY for name in {*_OWN.values()} - {*ORDER} if name in relations}
 
 
 def _listed(view: HostView) -> drop_ins.Listed:

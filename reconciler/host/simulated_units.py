@@ -13,7 +13,7 @@ from reconciler.core.patterns import Late
 from reconciler.formats.unit_jobs import RELEASE, Effect, take_along
 from reconciler.host.overlay import Overlay
 from reconciler.host.simulated_relations import Relations, touched_units
-from reconciler.host.unit_relations import closure
+from reconciler.host.unit_relations import LATE, closure
 from reconciler.kinds.systemd_release import release
 
 UNIT_DIRECTORIES = (
@@ -60,11 +60,22 @@ class SimulatedUnits:
 
     def relations(self, names: Sequence[str]) -> dict[str, UnitNode]:
         """As HostView.relations."""
-        return closure(names, self._nodes_of)
+        known = len(self._relations.late)
+        nodes = closure(names, self._nodes_of)
+        if self._reread and len(self._relations.late) > known:  # the reload has read what was changed before it, too
+            self._read(sorted(self._relations.late))
+            nodes = closure(names, self._nodes_of)
+        return nodes
 
     def _nodes_of(self, names: Sequence[str]) -> dict[str, UnitNode]:
         states = {name: self._on_demand(name, state) for name, state in self.units(names).items()}
-        return self._relations.nodes(names, states)
+        nodes = self._relations.nodes(names, states)
+        return {name: replace(node, flags={**node.flags, LATE: "yes"}) if self._is_late(name) else node for name, node in nodes.items()}
+
+    def _is_late(self, name: str) -> bool:
+        """Whether the unit file was changed here since it was loaded here."""
+        loaded = self._loaded.get(name)
+        return loaded is not None and loaded != _definition(self._files, name)[1]
 
     def _on_demand(self, name: str, state: UnitState) -> UnitState:
         """The state of a unit as a job for it finds it: systemd loads then what it has not loaded. Devices and the like have no file."""

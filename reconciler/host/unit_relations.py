@@ -29,7 +29,10 @@ ORDER = ("Before", "After")
 """Not followed: only the units that are related otherwise matter."""
 BACK = ("WantedBy",)
 """Not followed: a stop does not go that way."""
+LATE = "NeedDaemonReload"
+"""The flag of a unit whose files were changed since systemd read them."""
 FLAGS = {
+    LATE: "no",
     "StopWhenUnneeded": "no",
     "RefuseManualStart": "no",
     "RefuseManualStop": "no",

@@ -114,6 +114,40 @@ def test_a_unit_of_the_base_keeps_its_definition_until_a_reload() -> None:
     assert RUNNING.invocation != state(host).invocation
 
 
+REQUIRING = "[Unit]\nRequires=b.service\n[Service]\nExecStart=/bin/a\n"
+OTHER = "/etc/systemd/system/b.service"
+
+
+def with_a_late_change() -> SimulatedHost:
+    """A host on which a running a.service required b.service, and was rewritten, and systemd has not read that yet."""
+    host = SimulatedHost.of({PATH: REQUIRING, OTHER: "[Service]\nExecStart=/bin/b\n"})
+    act(host, UnitVerb.START, "a.service", "b.service")
+    host.execute(write(PATH, TEXT.encode(), expects=digest(REQUIRING.encode())))
+    return host
+
+
+def test_a_change_that_systemd_has_not_read_is_no_relation_yet() -> None:
+    """Until the reload the unit goes by what is loaded, and says that it needs a reload."""
+    trial = SimulatedHost(with_a_late_change())
+    node = trial.relations(["a.service"])["a.service"]
+
+    assert "yes" == node.flags["NeedDaemonReload"]
+    assert {"b.service"} == node.relations["Requires"]
+    assert ["a.service"] == [taken.unit for taken in trial.execute(Unit(UnitVerb.STOP, ("b.service",))).along]
+
+
+def test_a_reload_reads_what_was_changed_before_the_plan() -> None:
+    """After it neither unit is tied to the other, from whichever side one looks."""
+    for asked in ("a.service", "b.service"):
+        trial = SimulatedHost(with_a_late_change())
+        act(trial, UnitVerb.DAEMON_RELOAD)
+        node = trial.relations([asked])[asked]
+
+        assert {} == {name: units for name, units in node.relations.items() if name in ("Requires", "RequiredBy")}
+        assert "NeedDaemonReload" not in node.flags
+        assert () == trial.execute(Unit(UnitVerb.STOP, ("b.service",))).along
+
+
 def test_deleting_the_file_does_not_stop_the_service() -> None:
     """After removal and reload a running service runs on, `not-found`; once stopped and reloaded it is unknown."""
     host = SimulatedHost.of({PATH: TEXT}, units={"a.service": RUNNING})
