@@ -28,6 +28,8 @@ class Dependent:
     @property
     def words(self) -> str:
         """One line for a person."""
+        if self.taken.unit == self.taken.root:
+            return f"{self.taken.unit} does not stay so: systemd would {self.taken.verb} it again, since {self.taken.why}"
         about = self.note or ("" if self.declared else "it is not in the spec")
         return f"{self.taken.verb} {self.taken.unit} as well: {self.taken.why}" + (f" ({about})" if about else "")
 

@@ -127,7 +127,7 @@ def removed_units(steps: Iterable[Step]) -> dict[str, Address]:
 
 def judge(trial: Trial, context: Context, again: Mapping[str, Step]) -> Judgement:
     """What must be otherwise. `again` are the starts that the plan has got by earlier turns."""
-    if wrong := tuple(_requires_what_goes(trial, context)):
+    if wrong := (*_requires_what_goes(trial, context), *_comes_back(trial, context)):
         return Judgement(wrong=wrong)
     kept: dict[str, str] = {}
     held: dict[Address, str] = {}
@@ -193,6 +193,27 @@ def _needed(dependent: Declared, required: str, address: Address, relation: str,
     )
     source = dependent.source if context.units.get(required) is None else context.units[required].source
     return error("a running service requires it", detail, address=address, source=source, rule="required")
+
+
+def _comes_back(trial: Trial, context: Context) -> Iterator[Diagnostic]:
+    """Units that the plan stops for good, and that systemd starts again at once, because another one upholds them."""
+    for address, taken in trial.along:
+        unit = context.units.get(taken.unit)
+        for_good = taken.unit in context.removed or (unit is not None and unit.unit.runs is False)
+        if for_good and taken.unit == taken.root and taken.verb is UnitVerb.START and _verb(taken.unit, context.steps) is UnitVerb.STOP:
+            yield _started_again(address, unit, taken, context)
+
+
+def _started_again(address: Address, unit: Declared | None, taken: TakenAlong, context: Context) -> Diagnostic:
+    what = "is masked or removed" if taken.unit in context.removed else "is to be stopped"
+    other = context.units.get(taken.via)
+    place = f" ({other.address}{context.places(other.address)})" if other else ", which is not in the spec"
+    detail = (
+        f"{address}{context.places(address)} {what}, and {taken.why}{place}: systemd would start it again at once. "
+        f"Take {taken.unit} out of {taken.via}, or stop that one before."
+    )
+    source = unit.source if unit else other.source if other else None
+    return error("systemd would start it again", detail, address=address, source=source, rule="upheld")
 
 
 def _of_ends(trial: Trial, context: Context, again: Mapping[str, Step]) -> Judgement:

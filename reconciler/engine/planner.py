@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from reconciler.core.actions import MakeLink, RemovePath, Step, Unit, WriteFile
@@ -16,92 +15,13 @@ from reconciler.core.marks import concerned
 from reconciler.core.plan import Plan, UnitEffect
 from reconciler.core.state import OwedRow
 from reconciler.engine import compare, gates, inside, order, owed, reloading, stale, unread
+from reconciler.engine.draft import Draft
 from reconciler.engine.situation import Request, Situation, survey
 
 if TYPE_CHECKING:
-    from reconciler.engine.dependents import Judgement, Trial
+    from reconciler.engine.dependents import Trial
 
 Simulator = Callable[[HostView], Executor]
-
-
-@dataclass(slots=True)
-class _Draft:
-    """A plan in the making: what is blocked grows while it is made."""
-
-    request: Request
-    situation: Situation
-    changes: tuple[Change, ...]
-    needs: dict[Address, frozenset[Address]]
-    pending: list[OwedRow]
-    held: dict[Address, str]
-    blocked: dict[Address, str] = field(default_factory=dict)
-    untried: dict[Address, str] = field(default_factory=dict)
-    """Changes without steps: who plans may not read what they would change. No failure, for root may."""
-    diagnostics: list[Diagnostic] = field(default_factory=list)
-    kept: dict[str, str] = field(default_factory=dict)
-    """Units that are not restarted or reloaded because of whom systemd would take along."""
-    again: dict[str, Step] = field(default_factory=dict)
-    """Starts of units that systemd would leave down."""
-
-    def block(self, address: Address, reason: str) -> None:
-        if address not in self.held:  # nothing is to be done there
-            self.blocked.setdefault(address, reason)
-
-    @property
-    def idle(self) -> frozenset[Address]:
-        """What nothing is done about."""
-        return frozenset(self.blocked.keys() | self.held.keys() | self.untried.keys())
-
-    def note(self, found: Diagnostic) -> None:
-        """Tell it; an error blocks what it is about. What is wrong with something held does no harm before the hold ends."""
-        if found.severity is Severity.ERROR and found.address in self.held:
-            return
-        self.diagnostics.append(found)
-        if found.severity is Severity.ERROR and found.address is not None:
-            self.block(found.address, found.summary)
-
-    def block_dependants(self) -> None:
-        """What needs something blocked is blocked too, and says by what."""
-        for address, needed in _by_need(self.needs):
-            culprit = next((need for need in sorted(needed) if need in self.blocked), None)
-            if culprit is not None:
-                self.block(address, f"needs {culprit}, which is blocked")
-
-    def take(self, judgement: Judgement) -> None:
-        """Make it otherwise, as far as it takes units along that must not be."""
-        self.kept |= judgement.kept
-        self.again |= judgement.again
-        self.held |= judgement.held
-        for diagnostic in judgement.wrong:
-            self.note(diagnostic)
-
-    def place(self, address: Address) -> str:
-        """Where it is declared, or was, in brackets; empty if that is not known."""
-        part, row = self.situation.parts.get(address), self.situation.rows.get(address)
-        source = str(part.declared.source) if part else row.source if row else ""
-        return f" ({source})" if source else ""
-
-    def why_held(self, address: Address) -> str:
-        """Who holds it, or what it waits for; empty if it is free."""
-        from reconciler.engine import holds
-
-        return self.held.get(address) or holds.reason(self.request.memory.holds, address)
-
-    def hold_dependants(self) -> None:
-        """What changes and needs something held waits with it, as a whole: an old key does not go before the new one comes.
-
-        What does not change is as good as it was.
-        """
-        changing = {change.address for change in self.changes if change.verb is not Verb.NONE}
-        waiting: dict[Address, Address] = {}
-        for address, needed in _by_need(self.needs):
-            culprit = next((need for need in sorted(needed) if need in self.held), None)
-            if culprit is not None and address in changing and address not in self.held:
-                self.held[address] = f"needs {culprit}, which is held"
-                waiting.setdefault(address.resource, address)
-        for change in self.changes:
-            if change.part is None and change.address.resource in waiting:
-                self.held.setdefault(change.address, f"waits for {waiting[change.address.resource]}")
 
 
 def make_plan(request: Request, simulator: Simulator) -> tuple[Plan, Situation]:
@@ -122,7 +42,7 @@ def make_plan(request: Request, simulator: Simulator) -> tuple[Plan, Situation]:
     return _finish(draft, steps, trial), situation
 
 
-def _tried(draft: _Draft, simulator: Simulator) -> tuple[tuple[Step, ...], Trial]:
+def _tried(draft: Draft, simulator: Simulator) -> tuple[tuple[Step, ...], Trial]:
     """The steps, and what they come to on a simulated host: made again until they take nothing along that they must not."""
     from reconciler.engine import dependents
     from reconciler.engine.simulate import simulate  # not where there is nothing to do
@@ -134,7 +54,7 @@ def _tried(draft: _Draft, simulator: Simulator) -> tuple[tuple[Step, ...], Trial
         doing = {change.address for change in draft.changes if change.verb not in (Verb.FORGET, Verb.NONE)}
         trial = simulate(steps, doing - draft.idle, situation, request, simulator(request.view))
         removed = dependents.removed_units(steps)
-        if not units or not (trial.along or removed or any(isinstance(step.action, Unit) for step in steps)):
+        if not trial.along and not (units and (removed or any(isinstance(step.action, Unit) for step in steps))):
             return steps, trial
         context = dependents.Context(units, steps, removed, draft.why_held, draft.idle, draft.place)
         judgement = dependents.judge(trial, context, draft.again)
@@ -143,7 +63,7 @@ def _tried(draft: _Draft, simulator: Simulator) -> tuple[tuple[Step, ...], Trial
         draft.take(judgement)
 
 
-def _draft(request: Request, situation: Situation) -> _Draft:
+def _draft(request: Request, situation: Situation) -> Draft:
     memory = request.memory
     found = list(compare.changes(situation, request.kinds, request.tool))
     if not memory.damaged and not memory.unreadable:
@@ -155,7 +75,7 @@ def _draft(request: Request, situation: Situation) -> _Draft:
     pending = [row for row in pending if not gates.is_refusal(row)]
     processes = stale.processes(request, situation)
     pending += _derived(request, situation, processes, found, pending)
-    draft = _Draft(request, situation, tuple(found), _needs(situation, found, request), pending, {})
+    draft = Draft(request, situation, tuple(found), _needs(situation, found, request), pending, {})
     if memory.holds:
         from reconciler.engine import holds  # rarely needed
 
@@ -171,7 +91,7 @@ def _draft(request: Request, situation: Situation) -> _Draft:
     return draft
 
 
-def _not_again(draft: _Draft, refused: Mapping[Address, OwedRow]) -> None:
+def _not_again(draft: Draft, refused: Mapping[Address, OwedRow]) -> None:
     """What did not become healthy and was put back is left so, until it is another version or somebody asks for it."""
     for change in draft.changes:
         row = refused.get(change.address)
@@ -228,11 +148,7 @@ def _needs(situation: Situation, changes: Iterable[Change], request: Request) ->
     return needs
 
 
-def _by_need(needs: Mapping[Address, frozenset[Address]]) -> list[tuple[Address, frozenset[Address]]]:
-    return [(address, needs.get(address, frozenset())) for address in order.sequence(needs)]
-
-
-def _impossible(draft: _Draft, change: Change) -> bool:
+def _impossible(draft: Draft, change: Change) -> bool:
     """Whether no action can make this change, whoever owns the object; then it is blocked, with the kind's reason."""
     try:
         _actions(draft.request, change)
@@ -251,7 +167,7 @@ def _actions(request: Request, change: Change) -> list[Step]:
     return steps
 
 
-def _refuse_adoption(draft: _Draft) -> None:
+def _refuse_adoption(draft: Draft) -> None:
     for change in draft.changes:
         part = change.part
         if change.address in draft.held:
@@ -270,7 +186,7 @@ def _refuse_adoption(draft: _Draft) -> None:
             draft.block(change.address, "exists and is not ours; --adopt takes it over")
 
 
-def _require(draft: _Draft) -> None:
+def _require(draft: Draft) -> None:
     from reconciler.engine.requirements import Host, missing  # not where there is nothing to do
 
     host = Host(draft.request.view, draft.request.spec)
@@ -293,7 +209,7 @@ def _require(draft: _Draft) -> None:
                 draft.note(found)
 
 
-def _steps(draft: _Draft) -> tuple[Step, ...]:
+def _steps(draft: Draft) -> tuple[Step, ...]:
     """All steps of all changes that are not blocked, of their watchers, and of what is owed; in order."""
     request, situation = draft.request, draft.situation
     draft.block_dependants()
@@ -308,7 +224,7 @@ def _steps(draft: _Draft) -> tuple[Step, ...]:
     draft.block_dependants()
     steps = [step for step in steps if step.causes[0].address not in draft.blocked.keys() | draft.untried.keys()]
     steps += [*_watchers(draft, steps), *reloading.of_generators(steps)]
-    steps += owed.steps(draft.pending, situation, request.kinds)
+    steps += owed.steps([row for row in draft.pending if row.address not in draft.impossible], situation, request.kinds)
     steps += [step for step in draft.again.values() if step.causes[0].address not in draft.idle]
     steps = list(inside.spared(steps, request.inside))
     if draft.kept:
@@ -328,7 +244,7 @@ def _steps(draft: _Draft) -> tuple[Step, ...]:
     return reloading.placed(order.in_order([*steps, *asked], draft.needs), request.view)
 
 
-def _watchers(draft: _Draft, steps: Iterable[Step]) -> list[Step]:
+def _watchers(draft: Draft, steps: Iterable[Step]) -> list[Step]:
     actions = [step.action for step in steps if isinstance(step.action, WriteFile | MakeLink | RemovePath)]
     touched = {action.path for action in actions}
     written = {action.path: action.content for action in actions if isinstance(action, WriteFile)}
@@ -353,7 +269,7 @@ def _source(part: Part | None) -> object:
     return part.declared.source if part else None
 
 
-def _finish(draft: _Draft, steps: tuple[Step, ...], trial: Trial | None) -> Plan:
+def _finish(draft: Draft, steps: tuple[Step, ...], trial: Trial | None) -> Plan:
     request, situation, memory = draft.request, draft.situation, draft.request.memory
     changed = {change.address for change in draft.changes}
     _, settled = owed.sort_out(_selected_rows(request), request.view, situation, request.kinds)
@@ -379,7 +295,7 @@ def _finish(draft: _Draft, steps: tuple[Step, ...], trial: Trial | None) -> Plan
     )
 
 
-def _effects(draft: _Draft, steps: tuple[Step, ...], trial: Trial) -> tuple[UnitEffect, ...]:
+def _effects(draft: Draft, steps: tuple[Step, ...], trial: Trial) -> tuple[UnitEffect, ...]:
     """What systemd does along with the steps; a warning for each running unit of others."""
     from reconciler.engine import dependents
 
@@ -389,7 +305,7 @@ def _effects(draft: _Draft, steps: tuple[Step, ...], trial: Trial) -> tuple[Unit
     return effects
 
 
-def _unrecorded(draft: _Draft, changed: set[Address]) -> Iterable[Part]:
+def _unrecorded(draft: Draft, changed: set[Address]) -> Iterable[Part]:
     """What the ledger does not know so yet; of what is held it learns nothing, unless it is begun again."""
     memory = draft.request.memory
     for part in compare.unrecorded(draft.situation, changed, anew=bool(memory.damaged)):

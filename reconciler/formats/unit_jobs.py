@@ -64,7 +64,7 @@ def take_along(
     refused = manager.carry_out(JobType(verb.value), names, pace=pace)
     done = {name: happened for name in manager.done if (happened := _happened(manager, name)) is not None}
     effects = {
-        name: Effect(happened, because)
+        name: Effect(_beyond(verb, happened) if name in names else happened, because)
         for name, happened in done.items()
         if (because := _because(manager, name, happened)) is not None and (name not in names or happened is not verb)
     }
@@ -85,10 +85,15 @@ def _happened(manager: Manager, name: str) -> UnitVerb | None:
     return UnitVerb.RELOAD if "reload" in steps else None
 
 
+def _beyond(verb: UnitVerb, happened: UnitVerb) -> UnitVerb:
+    """What happens to a named unit beside what was asked: one that is stopped and does not stay so is started again."""
+    return UnitVerb.START if verb is UnitVerb.STOP and happened is UnitVerb.RESTART else happened
+
+
 def _because(manager: Manager, name: str, happened: UnitVerb) -> Reason | None:
-    """Why; None: it is named in the call."""
+    """Why; None: only because the call names it."""
     steps = manager.done[name]
     order = ("start", "stop") if happened is UnitVerb.START else ("stop", "start", "reload")
     if happened is UnitVerb.STOP and manager.node(name).active in DOWN:
         return steps["stop"]
-    return next((steps[step] for step in order if step in steps), None)
+    return next((because for step in order if (because := steps.get(step)) is not None), None)

@@ -189,12 +189,12 @@ class SimulatedUnits:
 
 
 def _root(name: str, effects: Mapping[str, Effect], asked: Collection[str]) -> str:
-    """The unit of which something is asked, and that has taken this one along, maybe by way of others."""
+    """The unit of which something is asked, and that has taken this one along, maybe by way of others; its own stop may have done it."""
     via, seen = effects[name].because[1], {name}
     while via not in asked and via in effects and via not in seen:
         seen.add(via)
         via = effects[via].because[1]
-    return via
+    return name if name in asked and via not in asked else via
 
 
 def _path(files: Readable, name: str) -> str:

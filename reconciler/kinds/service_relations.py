@@ -47,6 +47,9 @@ def lint(spec: Spec) -> Iterator[Diagnostic]:
                     yield _masked_here(unit, declared[needed], directive)
                 elif needed != name and needed in declared and _is_stopped(declared[needed]) and _runs(unit):
                     yield _stopped_here(unit, declared[needed], directive)
+        for other in _words(unit.resource, "Upholds"):
+            if other != name and other in declared and _is_stopped(declared[other]) and _runs(unit):
+                yield _upheld_here(unit, declared[other])
         for other in _words(unit.resource, "Conflicts"):
             if other != name and other in declared and _runs(unit) and _runs(declared[other]):
                 yield _not_together(unit, declared[other])
@@ -103,6 +106,14 @@ def _stopped_here(unit: Declared, needed: Declared, directive: str) -> Diagnosti
         "systemd would stop both, or start both. Take one of the two away."
     )
     return error("a required unit is stopped", detail, address=unit.address, source=unit.source, rule="required")
+
+
+def _upheld_here(unit: Declared, other: Declared) -> Diagnostic:
+    detail = (
+        f"{unit.address} ({unit.source}) is to run and upholds {other.address}, and {other.source} says `state: stopped`: "
+        "systemd would start it again after each stop. Take one of the two away."
+    )
+    return error("a stopped unit is upheld", detail, address=unit.address, source=unit.source, rule="upheld")
 
 
 def _not_together(unit: Declared, other: Declared) -> Diagnostic:

@@ -148,6 +148,58 @@ def test_what_a_running_service_requires_stays(gone: dict[str, Any]) -> None:
     assert before == (process(host, "db"), process(host, "web"))
 
 
+FOREIGN = "[Unit]\n{}\n[Service]\nExecStart=/usr/bin/sleep 9\n"
+
+
+@pytest.mark.parametrize("gone", [{}, {"db": service(state="stopped")}, {"db": service(enabled="masked")}])
+def test_what_a_running_unit_upholds_is_not_stopped(gone: dict[str, Any]) -> None:
+    """systemd would start again at once what others uphold: an error that names both units, and nothing is done."""
+    host, notes = begun({"db": service()}, {"/etc/systemd/system/other.service": FOREIGN.format("Upholds=db.service")})
+    host.execute(Unit(UnitVerb.START, ("other.service",)))
+    before = process(host, "db")
+    plan = plan_of(spec(**gone), host, notes.memory())
+    result = applied(spec(**gone), host, notes)
+
+    wrong = [found for found in plan.diagnostics if found.rule == "upheld"]
+    assert ["services.db"] == [str(found.address) for found in wrong]
+    assert "other.service upholds it, which is not in the spec" in wrong[0].detail
+    assert {} == verbs(plan)
+    assert 4 == result.exit_code()
+    assert before == process(host, "db")
+
+    host.execute(Unit(UnitVerb.STOP, ("other.service",)))
+    assert 0 == applied(spec(**gone), host, notes).exit_code()
+    assert "" == process(host, "db")
+
+
+def test_what_a_declared_unit_upholds_is_not_removed() -> None:
+    """Both places are named; where the two go together nothing is wrong."""
+    host, notes = begun({"db": service(), "web": tied("Upholds", "db")})
+    plan = plan_of(spec(web=tied("Upholds", "db")), host, notes.memory())
+    result = applied(spec(), host, notes)
+
+    details = [found.detail for found in plan.diagnostics if found.rule == "upheld"]
+    assert 1 == len(details)
+    assert "services.db (host.yaml:" in details[0]
+    assert "web.service upholds it (services.web (host.yaml:" in details[0]
+    assert 0 == result.exit_code()
+    assert ("", "") == (process(host, "db"), process(host, "web"))
+
+
+def test_nothing_is_started_again_that_nothing_takes_down() -> None:
+    """Where what would take a unit down is blocked itself, the plan has no start of that unit."""
+    host, notes = begun({"web": service()}, {"/etc/systemd/system/other.service": FOREIGN.format("")})
+    host.execute(Unit(UnitVerb.START, ("other.service",)))
+    web = tied("Requisite", "other")
+    applied(spec(web=web), host, notes)
+    both = spec(web=web, new=tied("Conflicts", "other"))
+    plan = plan_of(both, host, notes.memory())
+
+    assert ["conflict"] == [found.rule for found in plan.diagnostics if found.rule]
+    assert {} == verbs(plan)
+    assert {} == effects(plan)
+
+
 def test_two_that_conflict_do_not_alternate() -> None:
     """Two services that are to run and exclude each other are an error, not two applies that undo each other."""
     host, notes = begun({"one": service()})

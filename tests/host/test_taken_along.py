@@ -92,6 +92,43 @@ def test_dependents(booted: BootedHost) -> None:
     assert set() == changed(before, processes(host, *names))
 
 
+def test_what_is_upheld_stays(booted: BootedHost) -> None:
+    """systemd starts again what a running unit upholds: no stop and no removal is tried, and the advice of the message ends it."""
+    host = booted
+    for name in ("far", "gone"):
+        holder = f"[Unit]\nUpholds={name}.service\n[Service]\nExecStart=/usr/bin/sleep infinity\n"
+        host.write(f"/etc/systemd/system/keeps-{name}.service", holder)
+    near, web = f"near: {{exec_start: {SLEEP}}}", f"web: {{exec_start: {SLEEP}, directives: {{Unit: {{Upholds: [near.service]}}}}}}"
+    names = ("far", "gone", "near", "web")
+    declare(host, f"far: {{exec_start: {SLEEP}}}", f"gone: {{exec_start: {SLEEP}}}", near, web)
+    apply(host)
+    host.run("systemctl", "start", "keeps-far", "keeps-gone")
+    before = processes(host, *names)
+    asked = host.run("reconciler", "service", "stop", "far", "--spec", SPEC, check=False)
+    assert 3 == asked.returncode
+    assert "far.service does not stay so: systemd would start it again, since keeps-far.service upholds it" in asked.stderr
+
+    declare(host, f"far: {{exec_start: {SLEEP}, state: stopped}}", web)
+    plan = host.run("reconciler", "plan", SPEC, check=False).stdout
+    text = " ".join(apply(host, 4).split())
+    for name in ("far", "gone"):
+        assert f"keeps-{name}.service upholds it, which is not in the spec: systemd would start it again at once" in text
+    assert "web.service upholds it (services.web (root/host.yaml:" in text
+    assert "stop far.service" not in plan
+    assert set() == changed(before, processes(host, *names))
+    declare(host, f"near: {{exec_start: {SLEEP}, state: stopped}}", web)
+    assert "a stopped unit is upheld" in apply(host, 1)
+
+    # The advice, followed: taken out of what upholds it, that one stopped before, or both gone together.
+    host.write("/etc/systemd/system/keeps-far.service", "[Service]\nExecStart=/usr/bin/sleep infinity\n")
+    host.run("systemctl", "daemon-reload")
+    host.run("systemctl", "stop", "keeps-gone")
+    declare(host, f"far: {{exec_start: {SLEEP}, state: stopped}}")
+    apply(host)
+    assert dict.fromkeys(names, "") == processes(host, *names)
+    assert "No changes." in host.run("reconciler", "plan", SPEC).stdout
+
+
 def test_what_a_failed_start_took_down_runs_again(booted: BootedHost) -> None:
     """After a put-back the dependents run again, declared or not; exit 7 means that nothing else failed."""
     host = booted
