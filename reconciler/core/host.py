@@ -151,7 +151,8 @@ class Receipt:
 
     `noted` has what is to be said of units that did not fail and yet may not run: a condition that does not hold.
     `along` are the other units to which something happens; only a simulated host knows them beforehand.
-    `coming` are those of the failed that systemd starts again by itself.
+    `coming` are those of the failed that systemd starts again by itself. `order` are the units of the action as they are best named in one
+    call, what others need first; only a simulated host tells.
     """
 
     note: str = ""
@@ -159,6 +160,7 @@ class Receipt:
     noted: Mapping[str, str] | None = None
     along: tuple[TakenAlong, ...] = ()
     coming: frozenset[str] = frozenset()
+    order: tuple[str, ...] = ()
 
 
 class HostError(Exception):

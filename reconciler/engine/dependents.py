@@ -15,7 +15,7 @@ from reconciler.core.actions import Cause, MakeLink, RemovePath, Step, Unit, Uni
 from reconciler.core.address import Address
 from reconciler.core.changes import Part
 from reconciler.core.diagnostic import Diagnostic, Source, error, warning
-from reconciler.core.host import HostView, TakenAlong
+from reconciler.core.host import HostView, Receipt, TakenAlong
 from reconciler.core.kind import DeclaredUnit, Kinds
 from reconciler.core.plan import UnitEffect
 from reconciler.core.values import frozen
@@ -74,6 +74,8 @@ class Trial:
     """The addresses whose steps could not be tried, because who plans may not read what the steps change, and why."""
     unseen: Mapping[Address, str] = field(default_factory=dict)
     """The addresses whose steps were tried, but who plans may not see what came of it, and why."""
+    steps: tuple[Step, ...] = ()
+    """The steps, with units named in the order in which systemd is best asked for them."""
 
 
 @frozen
@@ -111,6 +113,13 @@ class Judgement:
     def empty(self) -> bool:
         """Whether the plan can stay as it is."""
         return not (self.kept or self.held or self.again or self.wrong)
+
+
+def as_tried(step: Step, receipt: Receipt) -> Step:
+    """The step with its units in the order that its trial tells."""
+    if not isinstance(step.action, Unit) or receipt.order in ((), step.action.units):
+        return step
+    return replace(step, action=replace(step.action, units=receipt.order))
 
 
 def removed_units(steps: Iterable[Step]) -> dict[str, Address]:

@@ -55,11 +55,11 @@ def _tried(draft: Draft, simulator: Simulator) -> tuple[tuple[Step, ...], Trial]
         trial = simulate(steps, doing - draft.idle, situation, request, simulator(request.view))
         removed = dependents.removed_units(steps)
         if not trial.along and not (units and (removed or any(isinstance(step.action, Unit) for step in steps))):
-            return steps, trial
+            return trial.steps, trial
         context = dependents.Context(units, steps, removed, draft.why_held, draft.idle, draft.place)
         judgement = dependents.judge(trial, context, draft.again)
         if judgement.empty:
-            return steps, trial
+            return trial.steps, trial
         draft.take(judgement)
 
 

@@ -97,7 +97,7 @@ def _tried(
         judgement = dependents.judge(trial, context, again)
         refusals += [_along(address, why, found) for address, why in judgement.held.items()] + list(judgement.wrong)
         if refusals or judgement.empty:
-            return found, trial, refusals
+            return replace(found, steps=trial.steps), trial, refusals
         again |= judgement.again
         steps = dependents.spared((*found.steps, *judgement.again.values()), judgement.kept)
         found = replace(found, steps=order.in_order(steps, {}))
@@ -147,7 +147,9 @@ def _protected_ones(found: Reversal, wish: Wish) -> Iterable[Address]:
 def _simulate(found: Reversal, wish: Wish, host: Executor) -> Trial:
     failures: dict[Address, str] = {}
     along: list[tuple[Address, TakenAlong]] = []
+    tried: list[Step] = []
     for step in found.steps:
+        tried.append(step)
         if not step.held:
             try:
                 receipt = host.execute(step.action)
@@ -156,7 +158,8 @@ def _simulate(found: Reversal, wish: Wish, host: Executor) -> Trial:
             else:
                 failures.update(unit_failures(step, receipt))
                 along += [(asked_by(step, taken), taken) for taken in receipt.along]
-    return Trial(host, {**_left(found, wish, host), **failures}, tuple(along))
+                tried[-1] = dependents.as_tried(step, receipt)
+    return Trial(host, {**_left(found, wish, host), **failures}, tuple(along), steps=tuple(tried))
 
 
 def _left(found: Reversal, wish: Wish, host: HostView) -> dict[Address, str]:

@@ -8,7 +8,7 @@ from reconciler.core.actions import Step
 from reconciler.core.address import Address
 from reconciler.core.host import Executor, HostError, NotInSnapshot, Receipt, TakenAlong, Unreadable
 from reconciler.engine.compare import only_reported
-from reconciler.engine.dependents import Trial
+from reconciler.engine.dependents import Trial, as_tried
 from reconciler.engine.diff import differences
 from reconciler.engine.situation import Request, Situation, look_again
 
@@ -19,7 +19,9 @@ def simulate(steps: Iterable[Step], addresses: Collection[Address], situation: S
     along: list[tuple[Address, TakenAlong]] = []
     unknown: set[Address] = set()
     unreadable: dict[Address, str] = {}
+    tried: list[Step] = []
     for step in steps:
+        tried.append(step)
         if step.held:
             continue
         try:
@@ -34,11 +36,12 @@ def simulate(steps: Iterable[Step], addresses: Collection[Address], situation: S
         else:
             failures.update(unit_failures(step, receipt))
             along += [(asked_by(step, taken), taken) for taken in receipt.along]
+            tried[-1] = as_tried(step, receipt)
     known = [address for address in addresses if address not in unknown and address not in unreadable]
     unseen: dict[Address, str] = {}
     for address, (reason, closed) in _differing(known, situation, request, host).items():
         (unseen if closed else failures).setdefault(address, reason)
-    return Trial(host, failures, tuple(along), unreadable, unseen)
+    return Trial(host, failures, tuple(along), unreadable, unseen, tuple(tried))
 
 
 def asked_by(step: Step, taken: TakenAlong) -> Address:

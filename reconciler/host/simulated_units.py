@@ -11,6 +11,7 @@ from reconciler.core.actions import Unit, UnitVerb
 from reconciler.core.host import FileType, HostView, Receipt, TakenAlong, UnitNode, UnitState
 from reconciler.core.patterns import Late
 from reconciler.formats.unit_jobs import RELEASE, Effect, take_along
+from reconciler.formats.unit_order import in_order
 from reconciler.host.overlay import Overlay
 from reconciler.host.simulated_relations import Relations, touched_units
 from reconciler.host.unit_relations import LATE, closure
@@ -98,9 +99,11 @@ class SimulatedUnits:
             return Receipt(failed=_EXECUTE[action.verb](self, action.units) or None)
         if action.verb in (UnitVerb.START, UnitVerb.RESTART):
             self._load(action.units)
-        outcome = take_along(self.relations(action.units), action.verb, action.units, release=self._systemd())
+        related = self.relations(action.units)
+        names = in_order(action.verb, action.units, related)
+        outcome = take_along(related, action.verb, names, release=self._systemd())
         states = self.units(list(outcome.effects))
-        failed = _EXECUTE[action.verb](self, [name for name in action.units if name not in outcome.refused or action.verb is UnitVerb.STOP])
+        failed = _EXECUTE[action.verb](self, [name for name in names if name not in outcome.refused or action.verb is UnitVerb.STOP])
         along = [
             TakenAlong(name, effect.verb, *effect.because, _root(name, outcome.effects, action.units), states[name].active in _UP)
             for name, effect in outcome.effects.items()
@@ -109,7 +112,7 @@ class SimulatedUnits:
             _EXECUTE[taken.verb](self, [taken.unit])
         # A unit that is not there is stopped.
         refused = {} if action.verb is UnitVerb.STOP else {**outcome.refused, **failed}
-        return Receipt(failed=refused or None, along=tuple(along))
+        return Receipt(failed=refused or None, along=tuple(along), order=names)
 
     def _systemd(self) -> int:
         """The release whose rules hold, looked up once."""

@@ -41,18 +41,23 @@ def lint(spec: Spec) -> Iterator[Diagnostic]:
         return
     yield from _cycles(declared, related)
     for name, unit in related.items():
-        for directive in _NEEDED:
-            for needed in _words(unit.resource, directive):
-                if needed != name and needed in declared and _is_masked(declared[needed]) and not _is_masked(unit):
-                    yield _masked_here(unit, declared[needed], directive)
-                elif needed != name and needed in declared and _is_stopped(declared[needed]) and _runs(unit):
-                    yield _stopped_here(unit, declared[needed], directive)
-        for other in _words(unit.resource, "Upholds"):
-            if other != name and other in declared and _is_stopped(declared[other]) and _runs(unit):
-                yield _upheld_here(unit, declared[other])
-        for other in _words(unit.resource, "Conflicts"):
-            if other != name and other in declared and _runs(unit) and _runs(declared[other]):
-                yield _not_together(unit, declared[other])
+        yield from _contradicted(name, unit, declared)
+
+
+def _contradicted(name: str, unit: Declared, declared: Mapping[str, Declared]) -> Iterator[Diagnostic]:
+    """What a unit says of others, and what is declared of these does not go with."""
+
+    def said(directive: str) -> list[Declared]:
+        return [declared[other] for other in _words(unit.resource, directive) if other in declared and other != name]
+
+    for directive in _NEEDED:
+        needed = said(directive)
+        yield from (_masked_here(unit, other, directive) for other in needed if _is_masked(other) and not _is_masked(unit))
+        stopped = (other for other in needed if _is_stopped(other) and not _is_masked(other))
+        yield from (_stopped_here(unit, other, directive) for other in stopped if _runs(unit))
+    if _runs(unit):
+        yield from (_upheld_here(unit, other) for other in said("Upholds") if _is_stopped(other))
+        yield from (_not_together(unit, other) for other in said("Conflicts") if _runs(other))
 
 
 def _declared(spec: Spec) -> dict[str, Declared]:

@@ -148,6 +148,28 @@ def test_what_a_running_service_requires_stays(gone: dict[str, Any]) -> None:
     assert before == (process(host, "db"), process(host, "web"))
 
 
+@pytest.mark.parametrize("relation", ["Requisite", "BindsTo"])
+def test_what_is_declared_before_what_it_needs_starts_behind_it(relation: str) -> None:
+    """The place in the spec decides nothing about who starts first: the plan names first what others need, and converges."""
+    services = {
+        "web": service(after=["db.service"], directives={"Unit": {relation: ["db.service"]}}),
+        "other": service(),
+        "db": service(),
+    }
+    plan = plan_of(spec(**services), host_of())
+    host, notes = begun(services)
+    host.execute(Unit(UnitVerb.STOP, ("db.service", "web.service")))
+    again = plan_of(spec(**services), host, notes.memory())
+
+    assert [("db.service", "web.service", "other.service"), ("db.service", "web.service")] == [
+        step.action.units
+        for made in (plan, again)
+        for step in made.steps
+        if isinstance(step.action, Unit) and step.action.verb is UnitVerb.START
+    ]
+    assert [] == [*plan.diagnostics, *again.diagnostics]
+
+
 FOREIGN = "[Unit]\n{}\n[Service]\nExecStart=/usr/bin/sleep 9\n"
 
 

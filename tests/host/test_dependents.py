@@ -82,8 +82,7 @@ class Cell:
     def services(self, *, then: bool) -> dict[str, Any]:
         """The declared ones of the two, before the change or after."""
         target: dict[str, Any] = _service()
-        # The target comes first: a start of what has Requisite= is refused until the other one starts.
-        services = {} if then and self.verb == "remove" else {self.target: target}
+        services: dict[str, Any] = {}
         if self.verb == "restart" and then:
             target["environment"] = {"A": "2"}
         elif self.verb == "stop" and then:
@@ -99,7 +98,9 @@ class Cell:
             if self.relation in BY_DEPENDENT:
                 _relate(dependent, self.relation, self.target)
                 dependent["after"] = [f"{self.target}.service"]
-            services[self.dependent] = dependent
+            services[self.dependent] = dependent  # first: what needs another one is declared before it
+        if not (then and self.verb == "remove"):
+            services[self.target] = target
         if self.relation in BY_TARGET and (self.stance != "foreign" or self.relation not in INVERSES):
             _relate(target, self.relation, self.dependent)
         return services
