@@ -26,6 +26,8 @@ class RequirementType(StrEnum):
     GROUP = "group"
     DIRECTORY = "directory"
     FILE = "file"
+    PATH = "path"
+    """A file or a directory."""
     PROGRAM = "program"
 
 

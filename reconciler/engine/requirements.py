@@ -21,6 +21,7 @@ _DECLARED_AS = {
     RequirementType.DIRECTORY: ("directories",),
     RequirementType.PROGRAM: ("files",),
     RequirementType.FILE: ("files",),
+    RequirementType.PATH: ("files", "directories"),
 }
 _ADVICE = {
     RequirementType.USER: "Declare it under `users:`, or create it on the host first",
@@ -28,7 +29,9 @@ _ADVICE = {
     RequirementType.DIRECTORY: "Declare it under `directories:` with its mode and owner",
     RequirementType.PROGRAM: "Install it; until then what needs it cannot run",
     RequirementType.FILE: "Declare it under `files:`, or put it there first; until then what reads it does not start",
+    RequirementType.PATH: "Declare it, put it there first, or write `-` before it; until then what names it does not start",
 }
+_MAY_BE_HOME = (RequirementType.DIRECTORY, RequirementType.PATH)
 
 
 class Host:
@@ -62,7 +65,7 @@ class Host:
             return need.name in self._users
         if need.type is RequirementType.GROUP:
             return need.name in self._groups
-        if need.type is RequirementType.DIRECTORY and any(f"{need.name}/".startswith(home) for home in self._homes):
+        if need.type in _MAY_BE_HOME and any(f"{need.name}/".startswith(home) for home in self._homes):
             return True
         if need.name not in self._places:
             types = (FileType.DIRECTORY,) if need.type is RequirementType.DIRECTORY else None

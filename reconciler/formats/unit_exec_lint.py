@@ -110,6 +110,8 @@ def _lint_shell_syntax(word: Word) -> Iterator[str]:
     text = word.text
     if _OPERATOR.fullmatch(text):
         yield f"{text} is passed to the program as it stands, there is no shell: use [/bin/sh, -c, ...], or quotes if that is meant"
+    elif text.startswith("#"):
+        yield f"{text} is passed to the program, no comment ends a command: make it one of the spec, or use quotes if that is meant"
     elif text.startswith("~"):
         yield f"{text} is not expanded, there is no shell: write the absolute path, or quotes if ~ is meant"
     elif "`" in text:

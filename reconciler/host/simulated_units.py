@@ -132,7 +132,7 @@ class SimulatedUnits:
         """What is on disk becomes what is loaded; a running unit whose file is gone runs on."""
         self._reread = True
         touched = list(self._files.touched())
-        self._read(sorted(touched_units(touched, UNIT_DIRECTORIES)))
+        self._read(sorted(touched_units(touched, UNIT_DIRECTORIES) | self._relations.late))
         changed = (path.rpartition("/")[2] for path in touched if path.rpartition("/")[0] in UNIT_DIRECTORIES)
         for name in {*changed, *self._states}:
             state = self.units([name])[name]

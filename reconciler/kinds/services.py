@@ -239,26 +239,10 @@ def requires(declared: Declared) -> Iterable[Requirement]:
     needed = [(RequirementType.USER, service.user), *((RequirementType.GROUP, group) for group in groups)]
     if service.enabled != "masked":
         needed.append((RequirementType.PROGRAM, _program(service)))
-        needed += _places(service)
+        from reconciler.kinds import service_places  # only where something changes
+
+        needed += service_places.needed(service)
     return [Requirement(what, name, fatal=False) for what, name in needed if name]
-
-
-_COMES_LATER = ("/run/", "/proc/", "/sys/", "/dev/", "/tmp/", "/var/tmp/")  # noqa: S108  # what is not looked for
-_OF_SYSTEMD = {"StateDirectory": "/var/lib", "CacheDirectory": "/var/cache", "LogsDirectory": "/var/log", "ConfigurationDirectory": "/etc"}
-"""Directories that systemd makes at the start of a service (systemd.exec(5))."""
-
-
-def _places(service: Service) -> Iterator[tuple[RequirementType, str | None]]:
-    """Files and the directory without which it does not start; nothing of what is there only once the host runs."""
-    files = [path for path in service.environment_file if not path.startswith("-") and not set("*?[") & set(path)]
-    yield from ((RequirementType.FILE, path) for path in (*files, *service.load_credential.values()) if not path.startswith(_COMES_LATER))
-    directory = service.working_directory or ""
-    said = service.directives.get("Service", {})
-    if "RootDirectory" in said or "RootImage" in said:
-        return
-    made = [f"{top}/{word}" for name, top in _OF_SYSTEMD.items() for word in str(said.get(name, "")).split()]
-    if directory.startswith("/") and directory not in made and not directory.startswith(_COMES_LATER):
-        yield RequirementType.DIRECTORY, directory.rstrip("/") or None
 
 
 def paths(address: Address) -> tuple[str, ...]:
