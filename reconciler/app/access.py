@@ -11,7 +11,7 @@ from reconciler.core.plan import Plan
 
 if TYPE_CHECKING:
     from reconciler.app.lockout import Tried
-    from reconciler.app.planning import Texts
+    from reconciler.app.planning import Planned, Texts
     from reconciler.policy.access import Sides
 
 _KINDS = frozenset(("users", "ssh_keys", "files"))
@@ -34,6 +34,46 @@ def sides_of(steps: Sequence[Step], view: HostView, tried: Tried) -> Sides | Non
     before, after = (HostAccess(doors, moment) for doors in tried.doors)
     everybody = (*before.people.users, *after.people.users) if names is None else sorted(names)
     return Sides(before, after, tuple(dict.fromkeys(everybody)))
+
+
+def answer(planned: Planned, who: Sequence[str] = (), to: str = "") -> dict[str, Any]:
+    """Who logs in and who becomes root, now and after the plan, as JSON: of these accounts, or of all; `to` root, to login or both."""
+    from reconciler.app.planning import basis
+    from reconciler.policy.access_matrix import matrix
+    from reconciler.render.access_matrix import FORMAT_VERSION
+    from reconciler.render.masking import mask
+
+    assert planned.plan is not None and planned.request is not None
+    sides = planned.sides or _unchanged(planned.request.view, planned.plan.host)
+    found = matrix(sides, who, to)
+    told = {line.account for line in found.lines}
+    missing = tuple(getattr(planned.request.view, "unknown", {}).values())
+    unknown = tuple(dict.fromkeys((*found.unknown, *planned.plan.unknown, *missing)))
+    return {
+        "format_version": FORMAT_VERSION,
+        "host": {"name": planned.plan.host},
+        "basis": dict(basis(planned)),
+        "complete": not unknown,
+        "asked": list(who),
+        "access": [
+            mask({"account": line.account, "to": line.to, "by": line.by, "now": line.now, "after": line.after}) for line in found.lines
+        ],
+        "no_login": [{"account": one.account, "now": one.now, "after": one.after} for one in found.closed],
+        "others": sum(one.account not in told and one.account != "root" for one in found.closed),
+        "unknown": list(unknown),
+    }
+
+
+def _unchanged(view: HostView, name: str) -> Sides:
+    """Of a plan that concerns nobody's access, both sides at once."""
+    from reconciler.host.environment import now
+    from reconciler.policy.access import Sides
+    from reconciler.policy.host_access import HostAccess
+    from reconciler.policy.lockout import Doors, Question
+
+    moment = now()
+    host = HostAccess(Doors(view, Question(name, moment)), moment)
+    return Sides(host, host, tuple(host.people.users))
 
 
 def rows(plan: Plan, shown: Texts, sides: Sides | None) -> list[dict[str, Any]]:

@@ -29,6 +29,7 @@ COMMANDS = (
     "rollback",
     "hold",
     "explain",
+    "access",
     "graph",
     "import",
     "snapshot",
@@ -116,7 +117,7 @@ def run(arguments: list[str]) -> int:
 
 
 _NAMING = frozenset(
-    ("--commit", "--snapshot", "--target", "--exclude", "--out", "--approved", "--root", "--unprotect", "--allow", "--format")
+    ("--commit", "--snapshot", "--target", "--exclude", "--out", "--approved", "--root", "--unprotect", "--allow", "--format", "--who")
 )
 """Options whose value names something: nothing is named by an empty text."""
 

@@ -13,11 +13,14 @@ from functools import cached_property
 from reconciler.core.values import frozen
 from reconciler.formats import sudo_programs
 from reconciler.formats.accounts import User
+from reconciler.formats.shell_commands import SHELLS
 from reconciler.formats.sudo_policy import Who
 from reconciler.formats.sudo_programs import ALL, Overruled, Program
 from reconciler.policy.people import People
+from reconciler.policy.root_programs import name_of, root_by, shell_from
 from reconciler.policy.sudo_root import SudoRoot
 from reconciler.policy.ways import EVERYBODY, Rank, Way
+from reconciler.policy.writers import Writers
 
 ROOT_GROUPS = {
     "disk": "group disk, which writes every disk",
@@ -32,8 +35,8 @@ ROOT_GROUPS = {
 
 _ROOT = Who("root", 0, frozenset({"root"}), frozenset({0}), "")
 _SECONDS_A_DAY = 86_400
-_SHELLS = frozenset(("sh", "bash", "dash", "zsh", "ksh", "su"))
-_OPEN = ((), ("-",), ("-l",), ("--login",), ("*",), ("-", "root"), ("-l", "root"))
+_MASKED = ("?",)
+"""Arguments that a snapshot does not tell."""
 
 
 @frozen
@@ -48,8 +51,9 @@ class _Step:
 class BecomingRoot:
     """All ways to root on one host. `now` is in seconds since the epoch. Raises HostError for what cannot be read."""
 
-    def __init__(self, people: People, sudo: SudoRoot, now: int) -> None:
+    def __init__(self, people: People, sudo: SudoRoot, writers: Writers, now: int) -> None:
         self._people = people
+        self._writers = writers
         self._sudo = sudo
         self._today = now // _SECONDS_A_DAY
         self._known: dict[str, tuple[Way, ...]] = {}
@@ -100,11 +104,19 @@ class BecomingRoot:
 
     def _by_sudo(self, user: User) -> Iterator[Way]:
         for program, asked in self._usable(user, _ROOT):
-            step = _shell(program)
+            step = self._root_by(user, program)
             if step is not None:
                 rank = Rank.SUDO_PROGRAM if step else Rank.SUDO_ALL
                 # Never the arguments: the rule may stand in a file whose content is a secret.
                 yield Way(user.name, f"sudo: {program.path} {asked}{step}", path="" if program.run == ALL else program.path, rank=rank)
+
+    def _root_by(self, user: User, program: Program) -> str | None:
+        step = _shell(program)
+        if step is not None or not program.path.startswith("/"):
+            return step
+        arguments = () if program.arguments == _MASKED else program.arguments
+        written = root_by(program.path, arguments, user.name, self._writers)
+        return f", {written}" if written else None
 
     def _steps(self, user: User) -> Iterator[_Step]:
         """The accounts that sudo lets somebody be."""
@@ -137,9 +149,7 @@ class BecomingRoot:
 
 def _shell(program: Program) -> str | None:
     """How a program becomes a shell, to be put behind its name: nothing of what is one. None: it does not."""
-    if program.run == ALL:
-        return ""
-    arguments = program.arguments or ()
-    if program.path.rpartition("/")[2] in _SHELLS and arguments in _OPEN:
-        return ""
-    return None
+    if program.run == ALL or name_of(program.path) in SHELLS:
+        return "" if program.run == ALL or shell_from(program.path, program.arguments) else None
+    words = "" if program.arguments == _MASKED else shell_from(program.path, program.arguments)
+    return f", {words}" if words else None

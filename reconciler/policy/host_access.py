@@ -13,6 +13,7 @@ from reconciler.policy.lockout import Doors
 from reconciler.policy.ssh_login import Verdict
 from reconciler.policy.ssh_ways import SshWays
 from reconciler.policy.ways import EVERYBODY, Way
+from reconciler.policy.writers import Writers
 
 
 @frozen
@@ -34,7 +35,7 @@ class HostAccess:
         self.people = doors.people
         self.ssh = SshWays(doors.ssh, doors.people)
         self.sudo = doors.sudo
-        self.becoming = BecomingRoot(doors.people, doors.sudo, now)
+        self.becoming = BecomingRoot(doors.people, doors.sudo, Writers(doors.files, doors.people), now)
         self.has_sshd = doors.ssh.config is not None
         self._doors = doors
         self._further: dict[str, list[Way]] = {}

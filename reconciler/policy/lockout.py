@@ -46,7 +46,7 @@ class Doors:
     """Who gets into one host, and who of them becomes root. Raises HostError for what cannot be read."""
 
     def __init__(self, view: HostView, question: Question) -> None:
-        files = Followed(view)
+        self.files = files = Followed(view)
         self.people = People(files)
         self.ssh = SshLogin(files, self.people, question.now)
         self.sudo = SudoRoot(files, self.people, question.host)

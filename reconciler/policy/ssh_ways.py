@@ -26,6 +26,15 @@ class SshWays:
         """Every key that sshd takes for the account from anywhere: its fingerprint, and the file that has it."""
         return {key.fingerprint: path for key, path, why in self._tried(user) if key is not None and not why}
 
+    def words(self, user: User) -> list[str]:
+        """Every way in, in words: keys with their file, and a password. Of a key that gives no shell that is said."""
+        by_key = self._ssh.verdict(user)
+        keys = [(key, path) for key, path, why in self._tried(user) if key is not None and not why]
+        told = [f"key {key.fingerprint} in {path}{_limit(key, shell=by_key.can)}" for key, path in keys]
+        told += [by_key.how] if by_key.can and not keys else []
+        by_password = self.by_password(user)
+        return list(dict.fromkeys((*told, *([by_password.how] if by_password.can else []))))
+
     def why_not(self, user: User, fingerprint: str) -> str:
         """Why sshd does not take this key for the account; empty if it does, and where there is no sshd."""
         if self._ssh.config is None:
@@ -85,6 +94,12 @@ class SshWays:
             return Verdict(how="a password that is empty") if is_taken else Verdict("the password is empty, which sshd does not take")
         works = self._people.password_works(user.name)
         return Verdict(how="password") if works else Verdict("the account has no password that works")
+
+
+def _limit(key: Key, *, shell: bool) -> str:
+    if any(name == "command" for name, _ in key.options):
+        return ", for one command only"
+    return "" if shell else ", without a shell"
 
 
 def _takes_passwords(settings: Settings) -> bool:

@@ -65,6 +65,14 @@ TURNS: dict[str, Turn] = {
         rules("bob ALL=(ALL) NOPASSWD: ALL\n", sensitive=True), "bob becomes root (sudo: ALL without a password)."
     ),
     "a file that sudo ignores": Turn(rules("bob ALL=(ALL) NOPASSWD: ALL\n", mode="0446"), ""),
+    "an editor": Turn(
+        bob(sudo=[{"run": ["/usr/bin/vim", "/etc/motd"], "password": False}]),
+        "bob becomes root (sudo: /usr/bin/vim without a password, an editor starts a shell).",
+    ),
+    "a script of his own": Turn(
+        bob(sudo=[{"run": ["/home/bob/run.sh"], "password": False}]),
+        "bob becomes root (sudo: /home/bob/run.sh without a password, bob owns /home/bob).",
+    ),
     "as somebody who is root": Turn(
         bob(sudo=[{"run": "ALL", "as": "alice", "password": False}]),
         "bob becomes root (sudo as alice: sudo: ALL without a password).",

@@ -1,0 +1,69 @@
+"""reconciler access: who can log in and who becomes root, by what, now and after the plan. Changes nothing."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from reconciler.cli import options, output
+from reconciler.cli.exits import ExitCode
+
+
+class To(StrEnum):
+    """What is asked."""
+
+    ROOT = "root"
+    LOGIN = "login"
+
+
+Who = Annotated[list[str], typer.Option("--who", metavar="ACCOUNT", help="Only this account, and why it does not log in; repeat for more.")]
+What = Annotated[To | None, typer.Option("--to", help="Only who becomes root, or only who logs in.")]
+
+
+def access(  # a command has as many parameters as it has options
+    spec: options.Spec = "",
+    root: options.Root = None,
+    snapshot: options.Snapshot = None,
+    commit: options.Commit = "",
+    who: Who = [],  # noqa: B006  # typer copies it
+    to: What = None,
+    allow: options.Allow = [],  # noqa: B006  # typer copies it
+    form: options.Format = None,
+    as_json: options.Json = False,
+    no_color: options.NoColor = False,
+) -> int:
+    """Show who can log in and who becomes root, by what, now and after the plan. The whole host is asked; nothing is changed."""
+    from reconciler.app.access import answer
+    from reconciler.app.planning import PlanOptions, check_options, plan_host
+
+    shape = options.chosen(form, as_json)
+    wanted = PlanOptions(root, allow=tuple(allow), snapshot=snapshot)
+    wrong = check_options(wanted)
+    if wrong:
+        output.complain(wrong, no_color)
+        return ExitCode.USAGE
+    loaded = output.load(spec, commit, root)
+    if not loaded.ok:
+        return output.without_plan(loaded.diagnostics, shape == "json", no_color, markdown=shape == "markdown")
+    planned = plan_host(loaded, wanted)
+    if planned.plan is None:
+        return output.without_plan(planned.diagnostics, shape == "json", no_color, markdown=shape == "markdown")
+    data = answer(planned, tuple(who), to.value if to is not None else "")
+    _print(data, shape, no_color)
+    output.complain(planned.diagnostics, no_color)
+    code = output.plan_exit(planned, something=False, detailed=False)
+    return code if data["complete"] else max(code, ExitCode.ERROR)
+
+
+def _print(data: dict[str, object], shape: str, no_color: bool) -> None:
+    from reconciler.render.access_matrix import access_markdown, access_text
+
+    if shape == "json":
+        output.print_json(data)
+    elif shape == "markdown":
+        sys.stdout.write(access_markdown(data))
+    else:
+        sys.stdout.write(access_text(data, colour=output.colour(sys.stdout, no_color)))
