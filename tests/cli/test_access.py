@@ -17,7 +17,9 @@ users:
   carol: {{ssh_keys: ["{KEY}"], sudo: [{{run: ALL, password: false}}]}}
 """
 FILES = {
-    "/etc/passwd": "root:x:0:0:root:/root:/bin/bash\ndaemon:x:1:1:daemon:/usr/sbin:/usr/sbin/nologin\nbob:x:1000:1000::/home/bob:/bin/bash\n",
+    "/etc/passwd": "root:x:0:0:root:/root:/bin/bash\n"
+    "daemon:x:1:1:daemon:/usr/sbin:/usr/sbin/nologin\n"
+    "bob:x:1000:1000::/home/bob:/bin/bash\n",
     "/etc/group": "root:x:0:\ndaemon:x:1:\nsudo:x:27:bob\nbob:x:1000:\n",
     "/etc/shadow": "root:*:1::::::\ndaemon:*:1::::::\nbob::19000:0:99999:7:::\n",
     "/etc/gshadow": "root:*::\ndaemon:*::\nsudo:*::bob\nbob:!::\n",
