@@ -11,6 +11,7 @@ from reconciler.app.lockout import Tried, lockout
 from reconciler.app.processes import read_started
 from reconciler.app.revisions import order_of, revision
 from reconciler.app.specs import Loaded
+from reconciler.app.strict_readers import refused_files
 from reconciler.core.actions import WriteFile
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Verb
@@ -173,7 +174,8 @@ def plan_host(loaded: Loaded, options: PlanOptions, host: Host | SnapshotView | 
         return Planned((*loaded.diagnostics, error(problem.summary, problem.detail)))
     locked_out, unknown = lockout(plan.steps, host, context.hostname or plan.host, tried, options.allow)
     sides = _sides(plan, host, tried)
-    told = (*loaded.diagnostics, *plan.diagnostics, *guard(plan, context), *locked_out)
+    refused = refused_files(plan.steps, host)
+    told = (*loaded.diagnostics, *plan.diagnostics, *guard(plan, context), *locked_out, *refused)
     plan = replace(plan, diagnostics=told, unknown=unknown)
     plan = _fingerprinted(plan, request, situation) if options.fingerprint and not plan.partial else plan
     snapshot = _snapshot(request)

@@ -54,6 +54,9 @@ class Check(StrEnum):
     VISUDO = "visudo"
     LOGROTATE = "logrotate"
     SYSTEMD = "systemd-analyze"
+    SUDOERS = "visudo with the host's other rules"
+    LOGROTATE_FILE = "logrotate of one file"
+    TMPFILES = "systemd-tmpfiles"
 
 
 ABSENT = "absent"

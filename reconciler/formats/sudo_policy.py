@@ -132,6 +132,15 @@ def _included(how: str, path: str, reader: _Reader) -> Iterator[str]:
     yield from (f"{path.rstrip('/')}/{name}" for name in reader.names(path) if not is_ignored(name))
 
 
+def include_of(line: str) -> tuple[str, str] | None:
+    """`include` or `includedir` and the path, of a line that includes; a relative path is below /etc."""
+    found = _INCLUDE.fullmatch(line.strip())
+    if found is None:
+        return None
+    path = found[2] or found[3]
+    return found[1], path if path.startswith("/") else f"/etc/{path}"
+
+
 def is_ignored(name: str) -> bool:
     """Whether sudo passes over a file of this name in an included directory, without a word."""
     return "." in name or name.endswith("~")

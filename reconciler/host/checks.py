@@ -4,24 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from reconciler.core.actions import Check, WriteFile
+from reconciler.core.actions import Action, Check, WriteFile
 from reconciler.core.host import ActionFailed
-from reconciler.host import logrotate, unit_verify, visudo
+from reconciler.host import logrotate, strict_readers, unit_verify, visudo
 
 JUDGES: Mapping[Check, Callable[[WriteFile], None]] = {
     Check.LOGROTATE: logrotate.judge,
     Check.SYSTEMD: unit_verify.judge,
     Check.VISUDO: visudo.judge,
+    **dict.fromkeys(strict_readers.CHECKS, strict_readers.judge),
 }
 
 
-def judged(actions: Sequence[WriteFile]) -> dict[WriteFile, ActionFailed | None]:
+def judged(actions: Sequence[WriteFile], batch: Sequence[Action] = ()) -> dict[WriteFile, ActionFailed | None]:
     """Those of several files that need not be judged one by one any more, because their program was asked once about all of them.
 
-    Each with what is to be raised; None: it is accepted.
+    Each with what is to be raised; None: it is accepted. `batch` is all that is done together.
     """
     policies = logrotate.accepted([action for action in actions if action.check is Check.LOGROTATE])
-    return dict.fromkeys(policies) | unit_verify.judged([action for action in actions if action.check is Check.SYSTEMD])
+    units = unit_verify.judged([action for action in actions if action.check is Check.SYSTEMD])
+    return dict.fromkeys(policies) | units | strict_readers.judged(batch)
 
 
 def judge(action: WriteFile) -> None:

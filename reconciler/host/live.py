@@ -96,10 +96,10 @@ class LiveHost:
         self._files.prepare(actions)
         asked = [action for action in actions if isinstance(action, WriteFile) and self._is_judged(action)]
         self._judged = {}
-        if len(asked) > 1:
+        if len(asked) > 1 or (asked and len(actions) > 1):
             from reconciler.host.checks import judged  # starts a program
 
-            self._judged = judged(asked)
+            self._judged = judged(asked, actions)
 
     def finish(self) -> Mapping[str, str]:
         """As Executor.finish."""
@@ -110,8 +110,8 @@ class LiveHost:
         try:
             return self._execute(action)
         except BaseException:
-            # A policy that was accepted was accepted together with this one; of units each was judged by itself.
-            self._judged = {written: problem for written, problem in self._judged.items() if written.check is Check.SYSTEMD}
+            # A policy that was accepted was accepted together with this one; of all else each was judged by itself.
+            self._judged = {written: problem for written, problem in self._judged.items() if written.check is not Check.LOGROTATE}
             raise
 
     def _execute(self, action: Action) -> Receipt:

@@ -10,12 +10,13 @@ from pydantic import Field, model_validator
 from reconciler.core.actions import Cause, RemovePath, SetAccess, Step, UnitVerb, WriteFile
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Part, Verb
+from reconciler.core.diagnostic import Diagnostic, error
 from reconciler.core.digest import digest
 from reconciler.core.fields import AbsolutePath, AccountName, Flag, Mode, TextBlock
-from reconciler.core.kind import Impossible, Kind, Requirement
+from reconciler.core.kind import Impossible, Kind, Requirement, RequirementType
 from reconciler.core.resource import Policy, RefersTo, Resource, SourcePath
 from reconciler.core.spec import Declared
-from reconciler.kinds import access, units
+from reconciler.kinds import access, strict_readers, units
 from reconciler.kinds.files_observed import observe
 
 
@@ -43,6 +44,7 @@ class File(Resource):
 
 
 _UNITS = "/etc/systemd/system/"
+_JOBS = "/etc/cron.d/"
 
 
 def _file(declared: Declared) -> File:
@@ -50,10 +52,15 @@ def _file(declared: Declared) -> File:
     return declared.resource
 
 
+def _content(declared: Declared) -> bytes:
+    file = _file(declared)
+    return file.content.encode() if file.source is None and file.content is not None else declared.sources[file.source or ""]
+
+
 def expand(declared: Declared, running: bool) -> Iterator[Part]:
     """One part: the file."""
     file = _file(declared)
-    content = file.content.encode() if file.source is None and file.content is not None else declared.sources[file.source or ""]
+    content = _content(declared)
     document = {"type": "file", "content": digest(content), "mode": file.mode, "owner": file.owner, "group": file.group}
     yield Part(declared.address, document, declared, content, file.sensitive)
 
@@ -84,21 +91,43 @@ def _on_the_file(change: Change) -> Iterator[Step]:
         assert change.part.content is not None
         where = access.access_of(change.part.document)
         content, sensitive = change.part.content, change.part.sensitive
-        yield Step(WriteFile(path, content, digest(content), **where, expects=expects, sensitive=sensitive), cause)
+        check = strict_readers.check_of(path)
+        yield Step(WriteFile(path, content, digest(content), **where, expects=expects, sensitive=sensitive, check=check), cause)
     else:
         yield Step(SetAccess(path, **access.access_of(change.part.document)), cause)
 
 
 def references(declared: Declared) -> Iterable[Address]:
-    """Its owners and the directories above it."""
+    """Its owners, the accounts that jobs in it run as, and the directories above it."""
     file = _file(declared)
-    return (*access.owners(file.owner, file.group), *access.above(declared.address.name))
+    jobs = (Address("users", user) for user in _cron_users(declared))
+    return (*access.owners(file.owner, file.group), *jobs, *access.above(declared.address.name))
 
 
 def requires(declared: Declared) -> Iterable[Requirement]:
-    """Its owners and its directory."""
+    """Its owners, the accounts that jobs in it run as, and its directory."""
     file = _file(declared)
-    return (*access.owner_requirements(file.owner, file.group), *access.parent_requirement(declared.address.name))
+    jobs = (Requirement(RequirementType.USER, user) for user in _cron_users(declared))
+    return (*access.owner_requirements(file.owner, file.group), *jobs, *access.parent_requirement(declared.address.name))
+
+
+def _cron_users(declared: Declared) -> tuple[str, ...]:
+    """cron passes over a file in which one account is unknown, until the file changes."""
+    if not declared.address.name.startswith(_JOBS):
+        return ()
+    from reconciler.formats.cron_lines import users  # most files have nothing to do with it
+
+    return users(_content(declared).decode("utf-8", "replace"))
+
+
+def lint(declared: Declared) -> Iterator[Diagnostic]:
+    """What the reader of a directory such as /etc/sudoers.d would refuse or pass over."""
+    path = declared.address.name
+    if not path.startswith("/etc/") or strict_readers.reader_of(path) is None:
+        return
+    file, content = _file(declared), _content(declared)
+    for why in strict_readers.complaints(path, content, file.mode, file.owner, file.group):
+        yield error("its reader would not take the file", f"{path}: {why}", address=declared.address, source=declared.source, rule="reader")
 
 
 KIND = Kind(
@@ -112,6 +141,7 @@ KIND = Kind(
     carries=("type", "content"),
     references=references,
     requires=requires,
+    lint=lint,
     paths=lambda address: (address.name,),
     stands_for=lambda address: (address.name,),
 )

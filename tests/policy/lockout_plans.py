@@ -202,13 +202,13 @@ REFUSED: tuple[LockPlan, ...] = (
     ),
     LockPlan(
         "sudoers file under a name that sudo ignores",
-        with_file(f"{ADMINS}.conf", "alice ALL=(ALL) NOPASSWD: ALL\n", "0440", with_user(sudo=None)),
+        with_file("/etc/sudoers.d/.admins", "alice ALL=(ALL) NOPASSWD: ALL\n", "0440", with_user(sudo=None)),
         "no rule of sudo",
         base=_RULES,
     ),
     LockPlan(
-        "sudoers file that all can write",
-        with_file(ADMINS, "alice ALL=(ALL:ALL) NOPASSWD: ALL\n", "0446", with_user(sudo=None)),
+        "directory of sudoers that all can write",
+        {**_RULES, "directories": {"/etc/sudoers.d": {"mode": "0777", "adopt": True}}},
         "no rule of sudo",
         base=_RULES,
         live=True,
@@ -331,7 +331,6 @@ LET_THROUGH: tuple[LockPlan, ...] = (
         "sudoers file with a slip, beside the good one",
         with_file("/etc/sudoers.d/other", "bob ALL=(ALL\n", "0440", _RULES),
         base=_RULES,
-        live=True,
     ),
     LockPlan(
         "AuthorizedKeysFile with one more", sshd("AuthorizedKeysFile /etc/ssh/authorized_keys.d/%u %h/.ssh/authorized_keys\n"), live=True

@@ -354,7 +354,7 @@ _BUGS: dict[str, tuple[Any, str, Any, str]] = {
     "rights of the user are ignored": (SshLogin, "_unreachable", lambda *_: "", "home closed to its user"),
     "options of keys are ignored": (KeyJudge, "_options", lambda *_: "", "last key expires in the past"),
     "types of keys are ignored": (KeyJudge, "_type", lambda *_: "", "PubkeyAcceptedAlgorithms without her type"),
-    "who may write sudoers is ignored": (SudoRoot, "_trusted", lambda *_: True, "sudoers file that all can write"),
+    "who may write sudoers is ignored": (SudoRoot, "_trusted", lambda *_: True, "directory of sudoers that all can write"),
     "names that sudo ignores are read": (sudo_policy, "is_ignored", lambda _: False, "sudoers file under a name that sudo ignores"),
 }
 

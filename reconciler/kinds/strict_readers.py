@@ -1,0 +1,114 @@
+"""Directories whose reader is strict: it passes over a file, or refuses it, for its name, mode, owner or one wrong line, mostly in silence.
+
+Here is what can be told without a host. The reader's own program judges the content before a file is put in place (`Check`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Literal
+
+from reconciler.core.actions import Check
+from reconciler.core.patterns import Late
+from reconciler.core.values import frozen
+
+if TYPE_CHECKING:
+    from reconciler.formats.cron_lines import Flaw
+
+_CRON_NAME = Late(r"[A-Za-z0-9_-]+")
+_WRITABLE = 0o022
+Trust = Literal["root", "visudo", ""]
+"""Whose a file has to be for the reader to take it: root's and nobody else's to write, as visudo wants it, or it does not look."""
+
+
+@frozen
+class Reader:
+    """Who reads a directory. `misnamed` says why it does not read a file of a name, `flaws` what it does not accept in one."""
+
+    program: str
+    check: Check
+    misnamed: Callable[[str], str]
+    trust: Trust
+    flaws: Callable[[str], Iterator[Flaw]]
+
+
+def _nothing(_: str) -> Iterator[Flaw]:
+    return iter(())
+
+
+def _cron_flaws(text: str) -> Iterator[Flaw]:
+    from reconciler.formats import cron_lines  # most files have nothing to do with it
+
+    return cron_lines.flaws(text)
+
+
+def _tmpfiles_flaws(text: str) -> Iterator[Flaw]:
+    from reconciler.formats import tmpfiles  # likewise
+
+    return tmpfiles.flaws(text)
+
+
+def _sudo_name(name: str) -> str:
+    return "a name with a dot, or with ~ at its end, is passed over" if "." in name or name.endswith("~") else ""
+
+
+def _cron_name(name: str) -> str:
+    return "" if _CRON_NAME.fullmatch(name) else "only letters, digits, _ and - may be in a name"
+
+
+def _logrotate_name(name: str) -> str:
+    from reconciler.formats import logrotate  # likewise
+
+    return "names with such an ending are passed over (tabooext)" if logrotate.ignored(name) else ""
+
+
+def _conf_name(name: str) -> str:
+    return "" if name.endswith(".conf") else "only names that end in .conf are read"
+
+
+READERS = {
+    "/etc/sudoers.d": Reader("sudo", Check.SUDOERS, _sudo_name, "visudo", _nothing),
+    "/etc/cron.d": Reader("cron", Check.NONE, _cron_name, "root", _cron_flaws),
+    "/etc/logrotate.d": Reader("logrotate", Check.LOGROTATE_FILE, _logrotate_name, "root", _nothing),
+    "/etc/tmpfiles.d": Reader("systemd-tmpfiles", Check.TMPFILES, _conf_name, "", _tmpfiles_flaws),
+}
+
+
+def reader_of(path: str) -> Reader | None:
+    """Who reads a file at this path. A name that begins with a dot is meant to be passed over: nobody."""
+    directory, _, name = path.rpartition("/")
+    return READERS.get(directory) if not name.startswith(".") else None
+
+
+def check_of(path: str) -> Check:
+    """Which program judges a file before it is put at this path."""
+    reader = reader_of(path)
+    return reader.check if reader is not None else Check.NONE
+
+
+def complaints(path: str, content: bytes, mode: str, owner: str, group: str) -> Iterator[str]:
+    """Why the reader would not take the file, in sentences with what to do; none where nobody strict reads it."""
+    reader = reader_of(path)
+    if reader is None:
+        return
+    directory, _, name = path.rpartition("/")
+    if why := reader.misnamed(name):
+        yield f"{reader.program} would not read it: {why}. Give it another name in {directory}."
+    yield from _untrusted(reader, mode, owner, group)
+    for flaw in reader.flaws(content.decode("utf-8", "replace")):
+        where = f" (line {flaw.line})" if flaw.line else ""
+        yield f"{reader.program} would pass over it: {flaw.why}{where}."
+
+
+def _untrusted(reader: Reader, mode: str, owner: str, group: str) -> Iterator[str]:
+    bits = int(mode, 8)
+    if reader.trust == "visudo":
+        if (mode, owner, group) != ("0440", "root", "root"):
+            yield f'visudo asks for mode 0440 and root:root, and this would be {mode} {owner}:{group}. Write `mode: "0440"`, and no owner.'
+        return
+    if not reader.trust:
+        return
+    if owner != "root":
+        yield f"{reader.program} takes only files of root's, and this would be {owner}'s. Leave `owner` out."
+    if bits & _WRITABLE:
+        yield f'{reader.program} takes no file that others can write, and this would have mode {mode}. Write `mode: "0644"`.'

@@ -1,0 +1,60 @@
+"""Lines of cron.d and tmpfiles.d files as their readers take them; what cron and systemd-tmpfiles say themselves is asked in tests/host."""
+
+from __future__ import annotations
+
+import pytest
+
+from reconciler.formats import cron_lines, tmpfiles
+
+JOBS = """
+# comment
+MAILTO=root
+"PATH" = "/usr/bin:/bin"
+@daily root true
+*/10 8-18/2 1,15,31 jan-dec,12 sun,Mon-5 www-data /usr/bin/thing --with = 100\\%
+\t0 0 * * 7   backup   sh -c 'a; b'
+"""
+
+
+def test_a_file_that_cron_reads() -> None:
+    """Nothing is said about any of these lines, and the accounts of the jobs are found once each."""
+    assert [] == list(cron_lines.flaws(JOBS))
+    assert ("root", "www-data", "backup") == cron_lines.users(JOBS)
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("* * * * root true", "'root' is no day of the week"),
+        ("* 24 * * * root true", "no hour"),
+        ("* * 0 * * root true", "no day of the month"),
+        ("*/0 * * * * root true", "no minute"),
+        ("1,,2 * * * * root true", "no minute"),
+        ("* * * * 8 root true", "no day of the week"),
+        ("@hour root true", "@hour is none of"),
+        ("* * * * * root", "no command follows root"),
+        ("* * *", "no month"),
+        ("* * * * * root true\r", "Windows"),
+    ],
+)
+def test_a_line_that_cron_does_not_read(line: str, why: str) -> None:
+    """Each is told with its line and its reason."""
+    found = list(cron_lines.flaws(f"# first\n{line}\n"))
+
+    assert [2] == [flaw.line for flaw in found]
+    assert why in found[0].why
+
+
+def test_a_last_line_without_its_end() -> None:
+    """It is told for the file as a whole, and an empty file is none."""
+    assert [0] == [flaw.line for flaw in cron_lines.flaws("@daily root true")]
+    assert [] == list(cron_lines.flaws(""))
+
+
+def test_lines_of_tmpfiles() -> None:
+    """What could be meant is let pass, and of the others each line is told."""
+    good = '; old comment\nd /run/a 0755 a b 10d\nL+ /a - - - - /b\nf+! "/a b" :~0644 - - - text 9\nx /tmp/a* nonsense\nd %t/x\nR! /x\n'
+    bad = "d\nfoo /a\nd a 0755\nd /a 888\n"
+
+    assert [] == list(tmpfiles.flaws(good))
+    assert [1, 2, 3, 4] == [flaw.line for flaw in tmpfiles.flaws(bad)]
