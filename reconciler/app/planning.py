@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from reconciler._version import __version__
+from reconciler.app.given_away import given_away
 from reconciler.app.lockout import Tried, lockout
 from reconciler.app.processes import read_started
 from reconciler.app.revisions import order_of, revision
@@ -174,7 +175,7 @@ def plan_host(loaded: Loaded, options: PlanOptions, host: Host | SnapshotView | 
         return Planned((*loaded.diagnostics, error(problem.summary, problem.detail)))
     locked_out, unknown = lockout(plan.steps, host, context.hostname or plan.host, tried, options.allow)
     sides = _sides(plan, host, tried)
-    refused = refused_files(plan.steps, host)
+    refused = (*given_away(plan, request), *refused_files(plan.steps, host))
     told = (*loaded.diagnostics, *plan.diagnostics, *guard(plan, context), *locked_out, *refused)
     plan = replace(plan, diagnostics=told, unknown=unknown)
     plan = _fingerprinted(plan, request, situation) if options.fingerprint and not plan.partial else plan

@@ -11,6 +11,7 @@ from reconciler.core.address import Address
 from reconciler.core.changes import Change, Document, Observed, Part
 from reconciler.core.diagnostic import Diagnostic
 from reconciler.core.host import HostView
+from reconciler.core.places import Place
 from reconciler.core.spec import Declared, Spec
 from reconciler.core.state import LedgerRow, OwedRow
 from reconciler.core.values import frozen
@@ -96,18 +97,20 @@ class Kind:
     is entirely ours, so unknown fields are differences; otherwise only declared fields are compared. `carries` are the document keys that
     prove an object is still what we wrote. `order` places the kind in specs, plans and reference pages: what others build on comes first.
     `prunes_adopted`: removal from the spec also removes what existed before us. `keep` says why an object that left the spec must stay
-    (`vanishing` are the names that leave with it). `paths` are the paths that an address stands for. `lint` says what is wrong with a
-    declaration that only the whole spec shows, its settings for one; it needs no host. `lint_together` is asked once, about all resources.
-    `check` is asked once, if anything of the kind changes, with all changes: what the host's own facts forbid. Its errors block their
-    addresses. `overdue` likewise, of the kind's own changes: what the time has passed for (in seconds since the epoch; not asked where no
-    clock is known). `retire` gives the desired document of something of ours whose resource has left the spec and that is not simply
-    removed (an account is disabled); None: it is removed, as usual. `stands_for` names what an address stands for, where another one could
-    stand for the very same thing (a key under `ssh_keys` or under `users`): what is declared is not removed because it has left another
-    place of the spec. `others` tells of files of others that have a say in a declared part (`Observed.others`), changed or not. `beside`
-    are kinds whose resource of the same name is in `Declared.beside`: a user's keys have to know where the user's home will be. `goes` says
-    that the block which the spec still has wants this part gone, whatever `keep` says. `is_right` says of a part that it lets somebody do
-    something: it is taken back when it leaves the spec, whoever has changed it since. `gate` is what a part's unit has to pass after each
-    start, if anything; None too where it is not to run. `unit` names the unit that a part speaks for, and whether it is to run.
+    (`vanishing` are the names that leave with it). `paths` are the paths that an address stands for,
+    `places` those of a declaration, where its address alone does not tell them (fields marked `NamesPath` tell theirs by themselves).
+    `lint` says what is wrong with a declaration that only the whole spec shows, its settings for one; it needs no host. `lint_together` is
+    asked once, about all resources. `check` is asked once, if anything of the kind changes, with all changes: what the host's own facts
+    forbid. Its errors block their addresses. `overdue` likewise, of the kind's own changes: what the time has passed for (in seconds since
+    the epoch; not asked where no clock is known). `retire` gives the desired document of something of ours whose resource has left the spec
+    and that is not simply removed (an account is disabled); None: it is removed, as usual. `stands_for` names what an address stands for,
+    where another one could stand for the very same thing (a key under `ssh_keys` or under `users`): what is declared is not removed because
+    it has left another place of the spec. `others` tells of files of others that have a say in a declared part (`Observed.others`), changed
+    or not. `beside` are kinds whose resource of the same name is in `Declared.beside`: a user's keys have to know where the user's home
+    will be. `goes` says that the block which the spec still has wants this part gone, whatever `keep` says. `is_right` says of a part that
+    it lets somebody do something: it is taken back when it leaves the spec, whoever has changed it since. `gate` is what a part's unit has
+    to pass after each start, if anything; None too where it is not to run. `unit` names the unit that a part speaks for, and whether it is
+    to run.
     """
 
     name: str
@@ -122,6 +125,7 @@ class Kind:
     prunes_adopted: bool = True
     keep: Callable[[HostView, Address, frozenset[str]], str] = _no_reason
     paths: Callable[[Address], Iterable[str]] = _none
+    places: Callable[[Declared], Iterable[Place]] | None = None
     references: Callable[[Declared], Iterable[Address]] = _none
     requires: Callable[[Declared], Iterable[Requirement]] = _none
     watches: Callable[[Declared], Iterable[str]] = _none

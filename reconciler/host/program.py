@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 
 from reconciler._version import __version__
 
@@ -20,3 +21,9 @@ def program_digest() -> str:
                 facts = entry.stat(follow_symlinks=False)
                 total.update(f"{entry.path}\0{facts.st_mtime_ns}\0{facts.st_size}\n".encode())
     return total.hexdigest()
+
+
+def program_places(command: str) -> tuple[str, ...]:
+    """The directories that this program is run from: its packages, its interpreter's tree, and what `command` leads to."""
+    leads_to = os.path.dirname(os.path.realpath(command)) if command else ""
+    return tuple(dict.fromkeys(filter(None, (_PACKAGE, os.path.realpath(sys.prefix), leads_to))))

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from reconciler.core.fields import AbsolutePath, Duration, Flag, Text, TimeZone
+from reconciler.core.places import NamesPath, Use
 from reconciler.core.resource import Resource
 from reconciler.core.scalars import Scheduler
 from reconciler.formats import backup_job, timespan
@@ -78,7 +79,9 @@ def _finite(span: str) -> str:
 Count = Annotated[int, Field(ge=1, le=100_000, strict=True)]
 Span = Annotated[Duration, AfterValidator(_finite)]
 Place = Annotated[AbsolutePath, AfterValidator(_below_root)]
-Destination = Annotated[Place, BeforeValidator(_local)]
+Source = Annotated[Place, NamesPath(Use.READS)]
+Destination = Annotated[Place, BeforeValidator(_local), NamesPath(Use.WRITES_INTO)]
+Mount = Annotated[AbsolutePath, NamesPath(Use.READS)]
 Pattern = Annotated[Text, Field(min_length=1, max_length=4096), AfterValidator(_pattern)]
 Hook = Annotated[list[Text], Field(min_length=1), AfterValidator(_program)]
 Name = Annotated[
@@ -115,7 +118,7 @@ class Keep(BaseModel):
 class Backup(Resource):
     """A backup job. When its block is removed, it runs no more; its archives stay where they are."""
 
-    sources: Annotated[list[Place], Field(min_length=1), AfterValidator(_distinct)]
+    sources: Annotated[list[Source], Field(min_length=1), AfterValidator(_distinct)]
     """What is backed up. A source that is missing, or a link, stops the run: half a backup is not taken for a whole one."""
     exclude: list[Pattern] = []
     """What is left out, as are the destinations. With a `/` in front it is a place, else a name at any depth; `*` does not cross a `/`."""
@@ -139,7 +142,7 @@ class Backup(Resource):
     """Read each archive again, from end to end, before it counts. With never, `keep` deletes nothing until a `backup verify`."""
     max_age: Span | None = None
     """A newest archive that is older than this is unhealthy."""
-    require_mount: list[AbsolutePath] = []
+    require_mount: list[Mount] = []
     """Mount points that must be mounted, or the run is refused: an unmounted disk is not archived as an empty directory."""
     before: list[Hook] = []
     """Commands that root runs first, each as exact argv. One that fails stops the run; exit status 75 means not now, and is no failure."""

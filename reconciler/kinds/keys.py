@@ -7,7 +7,7 @@ For ssh_keys, and for the short form inside a user. `prefix` is empty for the fi
     observe(view, {address: user}) -> {address: Observed}        all addresses of the kind at once: what is asked for is not foreign
     actions(change, user, home="") -> Iterator[Step]             `home`: where the account will be made, should it not be there yet
     keep(address) -> str                                         for Kind.keep: the file stays
-    references(user, home=""), requires(user), paths(user)       as Kind has them
+    references(user, home=""), requires(user), paths(user, home)  as Kind has them
 
 Kind: `whole=False`, `carries` none of ours (a key whose options were changed by hand is withdrawn all the same).
 The home of an account that exists is that of /etc/passwd; of one that does not, what `actions` is told, or /home/NAME. Nothing is ever
@@ -41,11 +41,17 @@ _LONGEST = 2048
 """Characters of a line that is shown and named as text."""
 
 
-def paths(user: str) -> Iterator[str]:
-    """What is written, for a user with the usual home."""
-    yield f"/home/{user}/.ssh"
+def paths(user: str, home: str = "") -> Iterator[str]:
+    """What is written, for a user with this home; /home/NAME when it is empty."""
+    place = f"{home or f'/home/{user}'}/.ssh"
+    yield place
     for name in _FILES:
-        yield f"/home/{user}/.ssh/{name}"
+        yield f"{place}/{name}"
+
+
+def shared(user: str) -> str:
+    """The word in `Place.shared` of these paths: `users` and `ssh_keys` may both speak of them."""
+    return f"keys of {user}"
 
 
 def stands_for(address: Address) -> Iterator[str]:

@@ -8,6 +8,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from reconciler.core.fields import AbsolutePath, AccountName, Flag, Mode, Text
+from reconciler.core.places import NamesPath, Use
 from reconciler.core.resource import RefersTo, Resource
 from reconciler.kinds.service_model import ServiceName
 
@@ -41,7 +42,7 @@ def _distinct(paths: list[str]) -> list[str]:
     return paths
 
 
-LogPath = Annotated[AbsolutePath, AfterValidator(_writable)]
+LogPath = Annotated[AbsolutePath, AfterValidator(_writable), NamesPath(Use.WRITES_INTO)]
 Size = Annotated[Text, Field(pattern=r"^[1-9][0-9]{0,17}[kMG]?\z")]
 Count = Annotated[int, Field(ge=0, le=100_000, strict=True)]
 DateFormat = Annotated[str, Field(pattern=r"^(?:[-._A-Za-z0-9]|%[YmdHMSVs]){1,64}\z")]
@@ -132,7 +133,7 @@ class Policy(Resource):
     """Run the scripts once for all logs of this policy, not once for each."""
     su: SwitchUser | None = None
     """Rotate with this user's rights. Required where the directory of a log belongs to somebody other than root."""
-    olddir: AbsolutePath | None = None
+    olddir: LogPath | None = None
     """Where old logs go; on the same file system."""
     firstaction: Script | None = None
     """Once before anything is rotated, if anything will be."""

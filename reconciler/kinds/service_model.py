@@ -11,6 +11,7 @@ from pydantic_core import PydanticKnownError
 
 from reconciler.core.fields import AbsolutePath, AccountName, Duration, Flag, Text
 from reconciler.core.patterns import Late
+from reconciler.core.places import NamesPath, Use
 from reconciler.core.resource import Directive, Effect, Policy, RefersTo, Resource
 from reconciler.formats import unit
 from reconciler.kinds.health_model import Health
@@ -124,9 +125,12 @@ def _split(value: str | list[str] | None) -> list[str]:
 
 
 EnvironmentName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*\z")]
+ReadPath = Annotated[AbsolutePath, NamesPath(Use.READS)]
 DirectiveName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]*\z")]
-OptionalPath = Annotated[str, Field(pattern=r"^-?/[^\x00-\x1f\x7f]*\z", max_length=4096)]
-WorkingDirectory = Annotated[str, Field(pattern=r"^(?:-?/[^\x00-\x1f\x7f]*|-?~)\z", max_length=4096)]
+OptionalPath = Annotated[str, Field(pattern=r"^-?/[^\x00-\x1f\x7f]*\z", max_length=4096), NamesPath(Use.READS)]
+WorkingDirectory = Annotated[str, Field(pattern=r"^(?:-?/[^\x00-\x1f\x7f]*|-?~)\z", max_length=4096), NamesPath(Use.READS)]
+Output = Annotated[Text, NamesPath(Use.WRITES_INTO)]
+"""systemd itself opens the file of `file:`, `append:` and `truncate:`, with root's rights (systemd.exec(5))."""
 _SIZE = r"^(?:[0-9]+[KMGT]?|[0-9]{1,3}%|infinity)\z"
 _LIMIT = r"^(?:[0-9]+|infinity)(?::(?:[0-9]+|infinity))?\z"
 
@@ -234,7 +238,7 @@ class Service(Resource):
     """Variables; any user of the host can read them, so no secrets here."""
     environment_file: Annotated[list[OptionalPath], Directive("Service", "EnvironmentFile")] = []
     """Files of NAME=value lines; `-` in front: may be missing."""
-    load_credential: Annotated[dict[CredentialName, AbsolutePath], Directive("Service", "LoadCredential")] = {}
+    load_credential: Annotated[dict[CredentialName, ReadPath], Directive("Service", "LoadCredential")] = {}
     """Secrets, by name, from files only root can read."""
     restart: Annotated[
         Annotated[str, Field(pattern=r"^(?:no|always|on-success|on-failure|on-abnormal|on-abort|on-watchdog)\z")] | None,
@@ -249,9 +253,9 @@ class Service(Resource):
     """How long a stop may take before it is killed."""
     syslog_identifier: Annotated[Text | None, Directive("Service", "SyslogIdentifier")] = None
     """Its name in the journal."""
-    standard_output: Annotated[Text | None, Directive("Service", "StandardOutput")] = None
+    standard_output: Annotated[Output | None, Directive("Service", "StandardOutput")] = None
     """Where its output goes."""
-    standard_error: Annotated[Text | None, Directive("Service", "StandardError")] = None
+    standard_error: Annotated[Output | None, Directive("Service", "StandardError")] = None
     """Where its errors go."""
     nice: Annotated[int | None, Field(ge=-20, le=19, strict=True), Directive("Service", "Nice")] = None
     """CPU scheduling: -20 first, 19 last."""
@@ -306,7 +310,7 @@ class Service(Resource):
     """Ours: none, basic or strict, each a documented set of sandboxing directives."""
     directives: dict[DirectiveName, dict[DirectiveName, Text | list[Text]]] = {}
     """Any other directive, by section and name, in systemd's own syntax. Linted; wins over `hardening`."""
-    watch: Annotated[list[AbsolutePath], Policy()] = []
+    watch: Annotated[list[ReadPath], Policy()] = []
     """Ours: files, directories and patterns of names that count as its configuration, besides its environment files and credentials."""
     on_change: Annotated[OnChange, Policy()] = OnChange.RESTART
     """Ours: what a change may do to the running service."""

@@ -13,6 +13,7 @@ from reconciler.core.changes import Change, Part
 from reconciler.core.diagnostic import Diagnostic, error, warning
 from reconciler.core.fields import AccountName
 from reconciler.core.kind import Kind, Requirement
+from reconciler.core.places import Place, Use
 from reconciler.core.resource import Resource
 from reconciler.core.spec import Declared, Spec
 from reconciler.formats.authorized_keys import RSA_GOOD, Key
@@ -81,6 +82,12 @@ def _home(declared: Declared) -> str:
     return said if said.startswith("/") else ""
 
 
+def places(declared: Declared) -> Iterator[Place]:
+    """The files in the home that is declared, or in the usual one."""
+    name = declared.address.name
+    yield from (Place(path, Use.MANAGES, name, name, shared=keys.shared(name)) for path in keys.paths(name, _home(declared)))
+
+
 def references(declared: Declared) -> Iterable[Address]:
     """The user and the home."""
     return keys.references(declared.address.name, _home(declared))
@@ -131,6 +138,7 @@ KIND = Kind(
     whole=False,
     keep=lambda _view, address, _vanishing: keys.keep(address),
     paths=lambda address: keys.paths(address.name),
+    places=places,
     stands_for=keys.stands_for,
     references=references,
     requires=requires,

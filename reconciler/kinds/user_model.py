@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from reconciler.core.fields import AbsolutePath, AccountName, Flag, Mode, Text
+from reconciler.core.places import NamesPath, Use
 from reconciler.core.resource import RefersTo, Resource
 from reconciler.formats import profile, sudoers
 from reconciler.kinds.home_fate import FATES
@@ -64,9 +65,9 @@ UserName = Annotated[AccountName, Field(description="The name of the account."),
 Comment = Annotated[Text, Field(pattern=r"^[^:]*\z", max_length=255)]
 VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*\z"), AfterValidator(_settable)]
 AliasName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+-]{0,63}\z"), AfterValidator(_aliasable)]
-Entry = Annotated[AbsolutePath, AfterValidator(_no_colon)]
-Shell = Annotated[AbsolutePath, AfterValidator(_no_colon)]
-HomePath = Annotated[AbsolutePath, Field(pattern=r"^/[^:]+\z")]
+Entry = Annotated[AbsolutePath, AfterValidator(_no_colon), NamesPath(Use.READS)]
+Shell = Annotated[AbsolutePath, AfterValidator(_no_colon), NamesPath(Use.READS)]
+HomePath = Annotated[AbsolutePath, Field(pattern=r"^/[^:]+\z"), NamesPath(Use.GIVES)]
 HomeFate = Literal["keep", "archive", "delete"]
 Below = Annotated[Text, Field(min_length=1, max_length=1024), AfterValidator(_relative)]
 Expiry = Annotated[str, Field(pattern=r"^[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])\z"), AfterValidator(_day)]

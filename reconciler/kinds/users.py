@@ -18,7 +18,7 @@ from reconciler.core.kind import Impossible, Kind, Requirement, RequirementType
 from reconciler.core.spec import Declared
 from reconciler.core.state import LedgerRow
 from reconciler.formats.users import DISABLED
-from reconciler.kinds import access, home_fate, keys, user_checks, user_files
+from reconciler.kinds import access, home_fate, keys, user_checks, user_files, user_places
 from reconciler.kinds.key_entries import keys_of
 from reconciler.kinds.user_model import ExactGroups, ExactKeys, User, UserName, has_home, home_of, shell_of
 from reconciler.kinds.user_words import NEVER, SYSTEM_BELOW, State, day, days
@@ -315,6 +315,7 @@ KIND = Kind(
     whole=False,
     keep=keep,
     paths=paths,
+    places=user_places.places,
     stands_for=stands_for,
     references=references,
     requires=requires,

@@ -6,20 +6,23 @@ from collections.abc import Callable, Iterator
 
 from reconciler.core.diagnostic import Diagnostic, Severity, warning
 from reconciler.core.kind import Kinds
+from reconciler.core.places import Use
 from reconciler.core.spec import Spec
-from reconciler.policy.paths import claimed_twice, forbidden
+from reconciler.policy.given import in_spec
+from reconciler.policy.paths import Table, claimed_twice, forbidden, table
 
 Rule = Callable[[Spec, Kinds], Iterator[Diagnostic]]
+PathRule = Callable[[Spec, Table], Iterator[Diagnostic]]
 
 
-def _file_as_parent(spec: Spec, kinds: Kinds) -> Iterator[Diagnostic]:
+def _file_as_parent(spec: Spec, named: Table) -> Iterator[Diagnostic]:
     """A path below a declared file cannot exist."""
     files = {declared.address.name for declared in spec.resources if declared.address.kind == "files"}
-    for declared in spec.resources:
-        for path in kinds[declared.address.kind].paths(declared.address):
-            parent = next((base for base in _above(path) if base in files), None)
+    for declared, found in named if files else ():
+        for place in found:
+            parent = next((base for base in _above(place.path) if base in files), None) if place.use in (Use.MANAGES, Use.GIVES) else None
             if parent:
-                detail = f"{path} lies below {parent}, which is declared as a file."
+                detail = f"{place.path} lies below {parent}, which is declared as a file."
                 yield Diagnostic(Severity.ERROR, "path lies below a file", detail, declared.address, declared.source, rule="below-file")
 
 
@@ -59,9 +62,11 @@ def _of_its_kind(spec: Spec, kinds: Kinds) -> Iterator[Diagnostic]:
         yield from kind.lint_together(spec)
 
 
-RULES: tuple[Rule, ...] = (_of_its_kind, forbidden, claimed_twice, _file_as_parent, _secret_environment)
+RULES: tuple[Rule, ...] = (_of_its_kind, _secret_environment)
+PATH_RULES: tuple[PathRule, ...] = (forbidden, claimed_twice, in_spec, _file_as_parent)
 
 
 def lint(spec: Spec, kinds: Kinds) -> list[Diagnostic]:
     """Everything that all rules have to say."""
-    return [found for rule in RULES for found in rule(spec, kinds)]
+    named = table(spec.resources, kinds)
+    return [*(found for rule in RULES for found in rule(spec, kinds)), *(found for rule in PATH_RULES for found in rule(spec, named))]

@@ -1,14 +1,20 @@
-"""Paths that no spec may manage: they belong to the account tools, the kernel, or to us."""
+"""Paths that no spec may manage: they belong to the account tools, the kernel, or to us.
+
+The rules read one table of all paths that a spec names (`core.places`), in whatever field and of whatever kind.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+from reconciler.core import globs
 from reconciler.core.diagnostic import Diagnostic, Severity
 from reconciler.core.kind import Kinds
 from reconciler.core.patterns import Late
-from reconciler.core.spec import Spec
+from reconciler.core.places import Place, Use, places
+from reconciler.core.spec import Declared, Spec
 from reconciler.formats.reconcile import PATH, UNITS, USER
+from reconciler.policy.system_trees import STATE, TREES, of_usr_local, system_tree
 
 _ACCOUNTS = "it belongs to the account tools (useradd, passwd, visudo); declare users and groups instead"
 _KERNEL = "it is not a place for files of a configuration"
@@ -32,14 +38,24 @@ _BELOW = {
     "/etc/systemd/system": "unit files and enablement are declared under `services:`",
     "/run/systemd": "it is systemd's own",
 }
+_DEVICE = Late(r"/dev/(?:null|full|console|kmsg|tty\w*|pts/\d+)")
+"""What a service may write to."""
 _PREFIXES = {"/etc/ssh/ssh_host_": _IDENTITY}
 _DROP_IN = Late(r"/etc/systemd/system/[^/]+\.d(?:/[^/]+)?")
 """Drop-ins of vendor units, and the directories they are in, are ordinary files; the units themselves are not."""
-STATE = "/var/lib/reconciler"
 _WHOLE_SYSTEM = frozenset(("/", "/bin", "/boot", "/etc", "/home", "/lib", "/lib64", "/root", "/run", "/sbin", "/usr", "/var"))
 OUR_UNITS = ("reconciler", *UNITS)
 _OUR_FILES = Late(rf"/etc/(?:systemd/system|cron\.d)/(?:{'|'.join(OUR_UNITS)})(?:\.(?:service|timer)(?:\.d)?)?(?:/.*)?")
 """Their files, with the drop-ins that could take them out of action."""
+
+
+Table = tuple[tuple[Declared, tuple[Place, ...]], ...]
+"""Every resource of a spec with the paths that it stands for or names."""
+
+
+def table(resources: Iterable[Declared], kinds: Kinds) -> Table:
+    """Made once for all rules."""
+    return tuple((declared, tuple(places(kinds[declared.address.kind], declared))) for declared in resources)
 
 
 def reason(path: str, command: str) -> str:
@@ -60,32 +76,74 @@ def reason(path: str, command: str) -> str:
     return next((why for prefix, why in _PREFIXES.items() if path.startswith(prefix)), "")
 
 
-def forbidden(spec: Spec, kinds: Kinds) -> Iterator[Diagnostic]:
-    """Every declared path on the list, and every service that is one of ours."""
+def reason_to_write(path: str, command: str) -> str:
+    """Why root's programs may not be made to write, rename or remove there; empty if they may. A path may be a pattern of names."""
+    if not globs.is_pattern(path):
+        return reason(path, command) or _of_the_system(path)
+    for name in (*_EXACT, *_WHOLE_SYSTEM, command, PATH):
+        if name and globs.may_overlap(path, name):
+            return f"it matches {name}, and {reason(name, command)}"
+    for base in (STATE, *_BELOW, *TREES):
+        if _may_lie_below(path, base) and not of_usr_local(path):
+            return f"it can match what is in {base}, {reason(base, command) or _of_the_system(base)}"
+    return ""
+
+
+def _of_the_system(path: str) -> str:
+    """`/root` is root's own: root's logs and backups may be there."""
+    base = system_tree(path)
+    return f"what is in {base} belongs to the system" if base and base != "/root" else ""
+
+
+def _may_lie_below(pattern: str, base: str) -> bool:
+    """Whether a path that matches can be in a directory. Where only wildcards lead there, a log has to be one by its name, too."""
+    wanted, directory = pattern.split("/"), base.split("/")
+    if base == "/root" or len(wanted) < len(directory):
+        return False
+    above = "/".join(wanted[: len(directory)])
+    if above == base:
+        return True
+    return globs.may_overlap(above, base) and (len(directory) == 2 or not pattern.endswith(".log"))
+
+
+def forbidden(spec: Spec, named: Table) -> Iterator[Diagnostic]:
+    """Every declared path on the list, by whatever field, and every service that is one of ours."""
     command = str(spec.settings.get("command", ""))
-    for declared in spec.resources:
+    for declared, found in named:
         address = declared.address
         if address.kind in ("services", "timers") and address.name in OUR_UNITS:
-            why = "it is one of Reconciler's own units"
+            yield _denied(declared, address.name, "it is one of Reconciler's own units")
         elif address.kind in ("users", "groups", "ssh_keys") and address.name == USER:
-            why = "it is the account that Reconciler looks for drift with"
-        elif address.name.startswith("/"):
-            why = reason(address.name, command)
-        else:
-            continue
-        if why:
-            detail = f"{address.name} cannot be managed here: {why}. There is no flag that overrides this."
-            yield Diagnostic(Severity.ERROR, "path is on the deny list", detail, address, declared.source, rule="deny-list", refusal=True)
+            yield _denied(declared, address.name, "it is the account that Reconciler looks for drift with")
+        told: set[str] = set()
+        for place in found:
+            if place.named and place.use is not Use.READS and place.path not in told and not _DEVICE.fullmatch(place.path):
+                told.add(place.path)
+                why = (reason_to_write if place.use is Use.WRITES_INTO else reason)(place.path, command)
+                if why:
+                    yield _denied(declared, place.path, why, "written to" if place.use is Use.WRITES_INTO else "managed")
 
 
-def claimed_twice(spec: Spec, kinds: Kinds) -> Iterator[Diagnostic]:
+def _denied(declared: Declared, what: str, why: str, how: str = "managed") -> Diagnostic:
+    detail = f"{what} cannot be {how} here: {why}. There is no flag that overrides this."
+    where = (declared.address, declared.source)
+    return Diagnostic(Severity.ERROR, "path is on the deny list", detail, *where, rule="deny-list", refusal=True)
+
+
+def claimed_twice(spec: Spec, named: Table) -> Iterator[Diagnostic]:
     """Two resources that stand for one path: whichever is applied last would win."""
-    owners: dict[str, str] = {}
-    for declared in spec.resources:
-        for path in kinds[declared.address.kind].paths(declared.address):
-            other = owners.setdefault(path, str(declared.address))
-            if other != str(declared.address):
-                detail = f"{path} is declared by {other} and by {declared.address}. Remove one of them."
-                yield Diagnostic(
-                    Severity.ERROR, "two resources on one path", detail, declared.address, declared.source, rule="one-path", refusal=True
-                )
+    owners: dict[str, tuple[str, str]] = {}
+    for declared, found in named:
+        name = str(declared.address)
+        for place in found:
+            if place.use not in (Use.MANAGES, Use.GIVES):
+                continue
+            other, shared = owners.setdefault(place.path, (name, place.shared))
+            if other != name and not (shared and shared == place.shared):
+                yield _twice(declared, place.path, other)
+
+
+def _twice(declared: Declared, path: str, other: str) -> Diagnostic:
+    detail = f"{path} is declared by {other} and by {declared.address}. Remove one of them."
+    where = (declared.address, declared.source)
+    return Diagnostic(Severity.ERROR, "two resources on one path", detail, *where, rule="one-path", refusal=True)

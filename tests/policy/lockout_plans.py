@@ -162,13 +162,6 @@ REFUSED: tuple[LockPlan, ...] = (
     LockPlan("nobody may log in", with_file("/etc/nologin", "maintenance\n"), "/etc/nologin is there", live=True),
     # ------------------------------------------------------------------------------------------------ the home
     LockPlan("home writable for all", with_user(home_mode="0777"), "has mode 0777", live=True),
-    LockPlan(
-        "home writable for all, as a directory",
-        _directory("/home/alice", "0777", _NO_KEYS),
-        "has mode 0777",
-        base=_NO_KEYS,
-        meanwhile=_BY_HAND,
-    ),
     LockPlan("home closed to its user", with_user(home_mode="0600"), "/home/alice is closed to alice"),
     LockPlan(
         ".ssh writable for all",

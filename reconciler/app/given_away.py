@@ -1,0 +1,29 @@
+"""What of this host nobody besides root may be given, though the spec alone does not show it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from reconciler.core.changes import Verb
+from reconciler.host.live import LiveHost
+
+if TYPE_CHECKING:
+    from reconciler.core.diagnostic import Diagnostic
+    from reconciler.core.plan import Plan
+    from reconciler.engine.situation import Request
+
+
+def given_away(plan: Plan, request: Request) -> Iterator[Diagnostic]:
+    """The refusals, of what the plan changes. A host that is as declared is asked nothing."""
+    changes = [
+        change for change in plan.changes if change.part is not None and change.verb is not Verb.NONE and change.address not in plan.held
+    ]
+    if not changes:
+        return
+    from reconciler.host.program import program_places
+    from reconciler.policy.given import on_host
+
+    here = isinstance(request.view, LiveHost) and request.view.root == "/"
+    program = program_places(str(request.spec.settings.get("command", ""))) if here else ()
+    yield from on_host(changes, request.spec, request.kinds, request.view, program)

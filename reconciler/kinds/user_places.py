@@ -1,0 +1,37 @@
+"""The paths that a declared user stands for: the home, what is below it, and the files of root's that are about the user."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from reconciler.core.places import Place, Use
+from reconciler.core.spec import Declared
+from reconciler.formats import profile
+from reconciler.kinds import keys, user_files
+from reconciler.kinds.user_model import User, has_home, home_of
+from reconciler.kinds.user_words import State
+
+_HOOKS = (profile.HOOK, profile.LOGIN_HOOK, profile.BASHRC)
+
+
+def places(declared: Declared) -> Iterator[Place]:
+    """What `home` itself names is not among them: that field is marked."""
+    user, name = declared.resource, declared.address.name
+    assert isinstance(user, User)
+    if user.state is State.ABSENT:
+        return
+    if has_home(user, name):
+        yield from _in_home(user, name, home_of(user, name))
+    for part in user_files.parts(declared, user):
+        yield Place(user_files.path_of(part.address), Use.MANAGES)
+        if part.address.part == user_files.PROFILE:
+            yield from (Place(path, Use.MANAGES, shared=user_files.PROFILE) for path in _HOOKS)
+
+
+def _in_home(user: User, name: str, home: str) -> Iterator[Place]:
+    if user.home is None:
+        yield Place(home, Use.GIVES, name, user.group or name)
+    for path in user.directories:
+        yield Place(f"{home}/{path}", Use.MANAGES, name, name)
+    if user.ssh_keys is not None and user.state is State.PRESENT:
+        yield from (Place(path, Use.MANAGES, name, name, shared=keys.shared(name)) for path in keys.paths(name, home))

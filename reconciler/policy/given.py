@@ -1,0 +1,228 @@
+"""Nobody but root is given a directory of the system, our program, another account's home, or what any of these lies in.
+
+Who owns a directory can put anything in the place of what is in it. What the spec shows is refused by `validate`, the rest by the plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+
+from reconciler.core.changes import Change
+from reconciler.core.diagnostic import Diagnostic, Severity
+from reconciler.core.host import FileType, HostError, HostView
+from reconciler.core.kind import Kinds
+from reconciler.core.places import Place, Use
+from reconciler.core.spec import Declared, Spec
+from reconciler.core.values import frozen
+from reconciler.formats import accounts
+from reconciler.policy.paths import Table, reason, table
+from reconciler.policy.system_trees import AS_SHIPPED, PROGRAM, TOPS, system_tree
+
+_PERSONS = range(1000, 65534)
+_GROUP_WRITES, _OTHERS_WRITE, _STICKY = 0o020, 0o002, 0o1000
+
+
+@frozen
+class _Gift:
+    """A directory that somebody besides root shall own or write to. `who` in words; `owner` is the account that may have it anyway."""
+
+    declared: Declared
+    path: str
+    owner: str
+    who: str
+    home: bool
+
+    @property
+    def name(self) -> str:
+        """The account that gets it; empty where a group or everybody does."""
+        return "" if self.owner == "root" else self.owner
+
+    def refused(self, rule: str, why: str, advice: str) -> Diagnostic:
+        """The Diagnostic that says so."""
+        detail = f"{self.path} would be {self.who}: {why}. {advice} There is no flag that overrides this."
+        where = (self.declared.address, self.declared.source)
+        return Diagnostic(Severity.ERROR, "path must not be given away", detail, *where, rule=rule, refusal=True)
+
+
+@frozen
+class _Home:
+    """The home of an account. `service`: what is in it may belong to others."""
+
+    name: str
+    path: str
+    service: bool
+
+
+def _gifts(named: Table) -> Iterator[_Gift]:
+    for declared, found in named:
+        if declared.address.kind == "files":
+            continue  # a file is given with its content: who becomes root by it is asked of everything at once
+        for place in found:
+            who = _who(place)
+            if who:
+                yield _Gift(declared, place.path, place.owner, who, place.use is Use.GIVES)
+
+
+def _who(place: Place) -> str:
+    """Who besides root will own or write to it, as the end of a sentence; empty for nobody."""
+    if place.use not in (Use.MANAGES, Use.GIVES):
+        return ""
+    if place.owner != "root":
+        return f"{place.owner}'s own"
+    bits = int(place.mode or "0", 8)
+    if (place.path, place.mode, place.group) in AS_SHIPPED:
+        return ""
+    if bits & _OTHERS_WRITE:
+        return f"writable for everybody (mode {place.mode})"
+    if bits & _GROUP_WRITES and place.group != "root":
+        return f"writable for group {place.group} (mode {place.mode})"
+    return ""
+
+
+# ---------------------------------------------------------------------------------------------------- by the spec alone
+
+
+def in_spec(spec: Spec, named: Table) -> Iterator[Diagnostic]:
+    """What the spec alone shows."""
+    command = str(spec.settings.get("command", ""))
+    gifts = [gift for gift in _gifts(named) if not reason(gift.path, command)]
+    homes = _Homes(_declared_homes(named) if gifts else iter(()))
+    for gift in gifts:
+        yield from _first(_of_the_system(gift), homes.around(gift))
+
+
+def _first(*found: Iterator[Diagnostic]) -> Iterator[Diagnostic]:
+    """One reason is enough."""
+    for diagnostics in found:
+        for diagnostic in diagnostics:
+            yield diagnostic
+            return
+
+
+_INSTEAD = "Write a place of its own, such as /srv/NAME, /var/lib/NAME or /opt/NAME."
+_ROOTS_INSTEAD = "Leave it to root, with a mode by which nobody else can write."
+
+
+def _of_the_system(gift: _Gift) -> Iterator[Diagnostic]:
+    tree = system_tree(gift.path)
+    if not tree and gift.path not in TOPS:
+        return
+    why = "it is a directory of the system" if tree in ("", gift.path) else f"it is in {tree}, and what is there is the system's"
+    if tree == PROGRAM:
+        why = "it is where Reconciler itself is installed"
+    yield gift.refused("system-directory", why, _INSTEAD if gift.name else _ROOTS_INSTEAD)
+
+
+def _declared_homes(named: Table) -> Iterator[_Home]:
+    for declared, found in named:
+        for place in found:
+            if place.use is Use.GIVES:
+                yield _Home(declared.address.name, place.path, bool(getattr(declared.resource, "system", False)))
+
+
+class _Homes:
+    """The homes of accounts, by their paths and by the directories that they lie in."""
+
+    def __init__(self, homes: Iterator[_Home]) -> None:
+        self._at: dict[str, list[_Home]] = {}
+        self._in: dict[str, list[_Home]] = {}
+        for home in homes:
+            self._at.setdefault(home.path, []).append(home)
+            for parent in _above(home.path):
+                # Two are enough to find one of another account.
+                known = self._in.setdefault(parent, [])
+                if len(known) < 2 and all(home.name != other.name for other in known):
+                    known.append(home)
+
+    def same(self, gift: _Gift) -> Iterator[Diagnostic]:
+        """The home itself. In a spec this is one path with two resources, which is refused as such."""
+        for home in self._others(self._at.get(gift.path, ()), gift):
+            yield gift.refused("anothers-home", f"it is the home of {home.name}", "Two accounts cannot have one home: write another path.")
+
+    def around(self, gift: _Gift) -> Iterator[Diagnostic]:
+        """Each home of another account that it lies in, or that lies in it."""
+        for parent in _above(gift.path):
+            for home in self._others(self._at.get(parent, ()), gift):
+                if gift.home or not home.service or gift.path[len(parent) + 1 :].startswith("."):
+                    yield gift.refused("anothers-home", f"it is in {parent}, the home of {home.name}", "Write a path outside of it.")
+        for home in self._others(self._in.get(gift.path, ()), gift):
+            why = f"{home.path}, the home of {home.name}, is in it, and could be replaced"
+            yield gift.refused("anothers-home", why, "Leave this directory to root, or move the home.")
+
+    @staticmethod
+    def _others(homes: Collection[_Home], gift: _Gift) -> Iterator[_Home]:
+        return (home for home in homes if home.name != gift.name)
+
+
+def _above(path: str) -> Iterator[str]:
+    while (path := path.rpartition("/")[0]) != "":
+        yield path
+
+
+# ---------------------------------------------------------------------------------------------------- by the host
+
+
+def on_host(changes: Collection[Change], spec: Spec, kinds: Kinds, view: HostView, program: Collection[str]) -> Iterator[Diagnostic]:
+    """What only the host shows, of what a plan changes: its accounts, what its root has on PATH, where our program is (`program`)."""
+    changing = {change.address.resource for change in changes}
+    gifts = list(_gifts(table([declared for declared in spec.resources if declared.address in changing], kinds)))
+    if not gifts:
+        return
+    homes = _Homes(_homes_of_host(view, gifts))
+    systems = {**dict.fromkeys(_roots_path(view), "root looks there for programs"), **dict.fromkeys(program, "Reconciler itself is there")}
+    for gift in gifts:
+        if not _is_his_already(view, gift):
+            yield from _first(_on_the_way(gift, systems), homes.same(gift), homes.around(gift))
+
+
+def _on_the_way(gift: _Gift, systems: Mapping[str, str]) -> Iterator[Diagnostic]:
+    for path, why in systems.items():
+        if path == gift.path or path.startswith(f"{gift.path}/") or gift.path.startswith(f"{path}/"):
+            where = "" if path == gift.path else f"{path} is in it, and " if path.startswith(f"{gift.path}/") else f"it is in {path}, and "
+            yield gift.refused("system-directory", f"{where}{why}", _INSTEAD if gift.name else _ROOTS_INSTEAD)
+
+
+def _is_his_already(view: HostView, gift: _Gift) -> bool:
+    try:
+        entry = view.entry(gift.path)
+    except HostError:
+        return False
+    return entry is not None and entry.type is FileType.DIRECTORY and gift.name == entry.owner
+
+
+def _homes_of_host(view: HostView, gifts: Collection[_Gift]) -> Iterator[_Home]:
+    """Those of persons; of a service's account only one that it really owns (daemon's is /usr/sbin)."""
+    try:
+        users = accounts.parse_users(view.read("/etc/passwd").decode("utf-8", "replace"))
+    except (HostError, FileNotFoundError):
+        return
+    paths = {gift.path for gift in gifts} | {parent for gift in gifts for parent in _above(gift.path)}
+    around = [f"{gift.path}/" for gift in gifts]
+    for user in users:
+        path = user.home.rstrip("/")
+        if not path.startswith("/") or path == "/nonexistent":
+            continue
+        person = user.uid in _PERSONS
+        near = path in paths or any(path.startswith(top) for top in around)
+        if near and (person or _owner(view, path) == user.name):
+            yield _Home(user.name, path, service=not person)
+
+
+def _owner(view: HostView, path: str) -> str:
+    try:
+        entry = view.entry(path)
+    except HostError:
+        return ""
+    return entry.owner if entry is not None else ""
+
+
+def _roots_path(view: HostView) -> Iterator[str]:
+    """The directories of ENV_SUPATH (login.defs(5)), which a login of root's has as its PATH."""
+    try:
+        text = view.read("/etc/login.defs").decode("utf-8", "replace")
+    except (HostError, FileNotFoundError):
+        return
+    for line in text.splitlines():
+        words = line.split()
+        if len(words) > 1 and words[0] == "ENV_SUPATH":
+            yield from (path.rstrip("/") for path in words[1].removeprefix("PATH=").split(":") if path.startswith("/") and path != "/")

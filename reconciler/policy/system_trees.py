@@ -1,0 +1,50 @@
+"""Directories that are the system's: from them root runs programs and reads its configuration, or all data of the host lies below them."""
+
+from __future__ import annotations
+
+from reconciler.core import globs
+
+STATE = "/var/lib/reconciler"
+PROGRAM = "/opt/reconciler"
+"""Where README has it installed."""
+
+TREES = (
+    *("/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/proc", "/root", "/run/systemd", "/sbin", "/sys", "/usr"),
+    *("/var/cache/apt", "/var/cache/private", "/var/lib/apt", "/var/lib/dpkg", "/var/lib/private", "/var/lib/systemd", "/var/spool/cron"),
+    *("/snap/bin", PROGRAM, STATE),
+)
+"""With all that is in them."""
+
+TOPS = frozenset(
+    (
+        *("/", "/home", "/media", "/mnt", "/opt", "/run", "/snap", "/srv", "/var", "/usr/local", "/run/lock", "/run/user"),
+        "/tmp",  # noqa: S108  # nothing is put there
+        *(f"/var/{name}" for name in ("backups", "cache", "crash", "lib", "local", "log", "mail", "opt", "spool", "tmp")),
+    )
+)
+"""Themselves: what is in them has owners of its own."""
+
+_LOCAL = "/usr/local/"
+_LOCAL_SYSTEM = frozenset(("bin", "etc", "games", "include", "lib", "libexec", "man", "sbin", "share", "src"))
+
+AS_SHIPPED = frozenset(
+    (
+        *((path, "1777", "root") for path in ("/tmp", "/var/tmp", "/run/lock")),  # noqa: S108  # nothing is put there
+        *(("/var/log", mode, group) for mode in ("0775", "2775") for group in ("syslog", "adm")),
+        *(("/var/mail", "2775", "mail"), ("/var/local", "2775", "staff"), ("/var/spool/cron/crontabs", "1730", "crontab")),
+    )
+)
+"""Path, mode and group of directories that Debian and Ubuntu themselves let others write to."""
+
+
+def of_usr_local(path: str) -> bool:
+    """Whether it is a program's own directory in /usr/local, as /usr/local/nagios is, or below one."""
+    name = path.removeprefix(_LOCAL).partition("/")[0]
+    return path.startswith(_LOCAL) and name not in _LOCAL_SYSTEM and not globs.is_pattern(name)
+
+
+def system_tree(path: str) -> str:
+    """The tree of the system that a path is in; empty if it is in none."""
+    if of_usr_local(path):
+        return ""
+    return next((base for base in TREES if path == base or path.startswith(f"{base}/")), "")

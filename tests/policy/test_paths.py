@@ -1,0 +1,252 @@
+"""Paths that a field names pass the rules of paths that are names: the deny list, who may be given what, one resource for one path."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from reconciler.core.diagnostic import Diagnostic
+from reconciler.kinds import discover
+from reconciler.policy.lint import lint
+from tests.engine.workbench import spec_of
+
+FILE = {"content": "x", "mode": "0644"}
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGuGsnP/NPzhnWuATv9aP1dHraTqoi8dScAeUt23h1tL alice@laptop"
+GIVEN = ("deny-list", "system-directory")
+
+
+def refused(**resources: Mapping[str, Any]) -> list[Diagnostic]:
+    """What the rules refuse of a spec."""
+    return [item for item in lint(spec_of(resources), discover()) if item.refusal]
+
+
+def log(**said: Any) -> dict[str, Any]:
+    """A policy of logrotate's."""
+    return {"x": {"paths": ["/var/log/x.log"], "frequency": "daily"} | said}
+
+
+def backup(**said: Any) -> dict[str, Any]:
+    """A backup job."""
+    return {"x": {"sources": ["/etc"], "destinations": ["/backup"], "schedule": "daily"} | said}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/etc", "/etc/profile.d", "/etc/opt", "/etc/cron.d", "/etc/sudoers.d", "/etc/systemd/system", "/etc/pam.d", "/etc/new"),
+        *("/usr", "/usr/bin", "/usr/sbin", "/usr/local", "/usr/local/sbin", "/usr/local/bin", "/usr/local/lib/x", "/usr/share/x"),
+        *("/boot", "/boot/grub", "/srv", "/mnt", "/opt", "/media", "/home", "/root", "/root/x", "/run", "/tmp", "/var/tmp", "/dev/shm/x"),
+        *("/var", "/var/lib", "/var/log", "/var/backups", "/var/spool/cron", "/var/spool/cron/crontabs", "/var/lib/dpkg/info", "/bin"),
+        *(
+            "/var/lib/reconciler",
+            "/var/lib/reconciler/archive",
+            "/opt/reconciler",
+            "/opt/reconciler/bin",
+            "/lib/systemd",
+            "/proc/1",
+            "/snap/bin",
+        ),
+    ],
+)
+def test_nobody_is_given_a_directory_of_the_system(path: str) -> None:
+    """Not as a home, and not as a directory with an owner; the place and the reason are told, and that no flag helps."""
+    for spec in (
+        {"users": {"mallory": {"home": path}}},
+        {"users": {"mallory": {"home": path, "system": True, "adopt": True}}},
+        {"directories": {path: {"mode": "0755", "owner": "mallory", "adopt": True}}},
+    ):
+        (said,) = refused(**spec)
+
+        assert said.rule in GIVEN, spec
+        assert said.detail.startswith(path), spec
+        assert said.source is not None, spec
+        assert "no flag that overrides" in said.detail, spec
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/srv/app", "/var/lib/app", "/opt/app", "/data/app", "/data", "/usr/local/nagios", "/var/www", "/var/spool/news", "/home/other"),
+        *("/srv/app/data", "/opt/reconciler2", "/var/lib/reconciler-data", "/etcetera", "/mnt/disk", "/var/cache/app", "/run/app"),
+    ],
+)
+def test_what_services_need_can_be_said(path: str) -> None:
+    """A directory of its own for a service's account, as its home or as a directory."""
+    assert [] == refused(users={"app": {"home": path, "system": True}})
+    assert [] == refused(users={"app": {"system": True}}, directories={path: {"mode": "0750", "owner": "app", "group": "app"}})
+
+
+@pytest.mark.parametrize(
+    ("path", "mode", "group"),
+    [
+        *(
+            ("/etc/cron.d", "0777", "root"),
+            ("/etc/sudoers.d", "0775", "adm"),
+            ("/usr/local/bin", "2775", "staff"),
+            ("/opt", "1777", "root"),
+        ),
+        *(("/opt/reconciler", "0770", "ops"), ("/srv", "0773", "root"), ("/tmp", "0777", "root"), ("/var/log", "0777", "root")),
+    ],
+)
+def test_a_mode_gives_too(path: str, mode: str, group: str) -> None:
+    """Root's own directory in which others can write is refused where it is the system's, and the text says who would write."""
+    (said,) = refused(directories={path: {"mode": mode, "group": group}})
+
+    assert ("system-directory", True) == (said.rule, f"mode {mode}" in said.detail)
+
+
+@pytest.mark.parametrize(
+    ("path", "mode", "group"),
+    [
+        *(("/tmp", "1777", "root"), ("/var/tmp", "1777", "root"), ("/var/log", "2775", "syslog"), ("/var/mail", "2775", "mail")),
+        *(("/etc/x", "0775", "root"), ("/etc/x", "2750", "adm"), ("/srv/x", "0777", "root"), ("/srv/x", "2770", "devs")),
+    ],
+)
+def test_modes_that_give_nothing_of_the_system(path: str, mode: str, group: str) -> None:
+    """What a distribution ships, what only root's group may write to, and places of one's own."""
+    assert [] == refused(directories={path: {"mode": mode, "group": group}})
+
+
+def test_homes_of_others() -> None:
+    """No home in another's, none around another's, and nothing in a person's home for somebody else; both names are told."""
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({"users": {"ann": {}, "bob": {"home": "/home/ann/x"}}}, "/home/ann/x would be bob's own: it is in /home/ann, the home of ann"),
+        ({"users": {"ann": {}, "bob": {"home": "/home/ann/x/y/z"}}}, "it is in /home/ann, the home of ann"),
+        ({"users": {"ann": {"home": "/srv/p/ann"}, "bob": {"home": "/srv/p"}}}, "/srv/p/ann, the home of ann, is in it"),
+        ({"users": {"ann": {"home": "/srv/p/q/ann"}}, "directories": {"/srv/p": {"mode": "0755", "owner": "bob"}}}, "the home of ann"),
+        ({"users": {"ann": {"home": "/srv/p/ann"}}, "directories": {"/srv/p": {"mode": "0777"}}}, "writable for everybody"),
+        ({"users": {"ann": {"home": "/srv/p/ann"}}, "directories": {"/srv/p": {"mode": "2775", "group": "hr"}}}, "writable for group hr"),
+        ({"users": {"ann": {}}, "directories": {"/home/ann/x": {"mode": "0755", "owner": "bob"}}}, "the home of ann"),
+        (
+            {"users": {"app": {"home": "/srv/app", "system": True}}, "directories": {"/srv/app/.ssh": {"mode": "0755", "owner": "bob"}}},
+            "app",
+        ),
+    ]
+    for spec, words in cases:
+        said = refused(**spec)
+
+        assert {"anothers-home"} == {item.rule for item in said}, spec
+        assert any(words in item.detail for item in said), (spec, [item.detail for item in said])
+
+
+def test_what_may_be_beside_homes() -> None:
+    """One's own directories in one's home, others' in that of a service, and a parent that is root's."""
+    fine: list[dict[str, Any]] = [
+        {"users": {"ann": {}}, "directories": {"/home/ann/x": {"mode": "0755", "owner": "ann"}}},
+        {"users": {"ann": {}}, "directories": {"/home/ann/x": {"mode": "0755"}}},
+        {"users": {"app": {"home": "/srv/app", "system": True}}, "directories": {"/srv/app/up": {"mode": "0755", "owner": "www"}}},
+        {"users": {"ann": {"home": "/srv/p/ann"}, "bob": {"home": "/srv/p/bob"}}, "directories": {"/srv/p": {"mode": "0755"}}},
+        {"users": {"ann": {"home": "/srv/ann"}, "annie": {"home": "/srv/annie"}}},
+        {"users": {"a": {"system": True}, "b": {"system": True}}},
+        {"users": {"ann": {"state": "absent", "home": "keep"}, "bob": {"home": "/home/ann/x"}}},
+    ]
+    for spec in fine:
+        assert [] == refused(**spec), spec
+
+
+TWICE: list[tuple[str, dict[str, Any], str, str]] = [
+    ("/etc/sudoers.d/ann", {"users": {"ann": {"sudo": [{"run": "ALL"}]}}, "files": {"/etc/sudoers.d/ann": FILE}}, "users.ann", "files"),
+    ("/home/ann/.ssh/authorized_keys", {"users": {"ann": {"ssh_keys": [KEY]}}}, "users.ann", "files"),
+    ("/srv/ann/.ssh/authorized_keys", {"users": {"ann": {"ssh_keys": [KEY], "home": "/srv/ann"}}}, "users.ann", "files"),
+    ("/srv/ann/.ssh/authorized_keys2", {"users": {"ann": {"home": "/srv/ann"}}, "ssh_keys": {"ann": [KEY]}}, "ssh_keys.ann", "files"),
+    ("/home/ann/.ssh", {"users": {"ann": {"ssh_keys": [KEY]}}}, "users.ann", "directories"),
+    ("/home/ann", {"users": {"ann": {}}}, "users.ann", "directories"),
+    ("/srv/sftp/cust", {"users": {"cust": {"home": "/srv/sftp/cust"}}}, "users.cust", "directories"),
+    ("/home/ann/exp", {"users": {"ann": {"directories": ["exp/data", "exp"]}}}, "users.ann", "directories"),
+    ("/etc/bash.bashrc", {"users": {"ann": {"aliases": {"x": "ls"}}, "bob": {"aliases": {"x": "ls"}}}}, "users.ann", "files"),
+    ("/etc/profile.d/reconciler.sh", {"users": {"ann": {"environment": {"set": {"A": "1"}}}}}, "users.ann", "files"),
+    ("/etc/reconciler/profile/ann.sh", {"users": {"ann": {"aliases": {"x": "ls"}}}}, "users.ann", "files"),
+    ("/srv/one", {"users": {"ann": {"home": "/srv/one"}, "bob": {"home": "/srv/one"}}}, "users.ann", "users.bob"),
+    ("/home/ann", {"users": {"ann": {}, "bob": {"home": "/home/ann"}}}, "users.ann", "users.bob"),
+]
+
+
+@pytest.mark.parametrize(("path", "spec", "first", "second"), TWICE, ids=[f"{path} {second}" for path, _, _, second in TWICE])
+def test_one_path_has_one_resource(path: str, spec: dict[str, Any], first: str, second: str) -> None:
+    """Whatever part of a user stands for it; both names are in the error, once."""
+    more = {"files": {path: FILE}} if second == "files" else {"directories": {path: {"mode": "0755"}}} if second == "directories" else {}
+    said = [item for item in refused(**(spec | more)) if item.rule == "one-path"]
+
+    assert 1 == len(said)
+    assert all(name in said[0].detail for name in (path, first, second))
+
+
+def test_what_two_may_share() -> None:
+    """The hooks of all users' profiles; a `directories:` block around files of a user; the keys of an account with two lists have a rule."""
+    alias = {"aliases": {"x": "ls"}}
+    around = {"/etc/reconciler": {"mode": "0755"}, "/home/ann/x": {"mode": "0755"}}
+
+    assert [] == refused(users={"ann": alias, "bob": alias}, directories=around)
+    both = lint(spec_of({"users": {"ann": {"ssh_keys": [KEY]}}, "ssh_keys": {"ann": [KEY]}}), discover())
+    assert ["keys-twice"] == [item.rule for item in both]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/etc/shadow", "/etc/passwd", "/e?c/shadow", "/usr/bin/su", "/bin/su", "/var/lib/reconciler/*", "/etc/sudoers.d/*", "/"),
+        *("/*", "/etc/*", "/[e]tc/sudoers", "/*/cron.d/*", "/var/lib/r*/state.db", "/var/lib/*/*", "/usr/local/*/su", "/*/*.log"),
+        *("/usr/local/bin/reconciler", "/usr/local/bin/*", "/var/spool/cron/crontabs/root", "/var/lib/dpkg/status", "/etc/ssh/ssh_host_x"),
+    ],
+)
+def test_logs_are_held_against_the_deny_list(path: str) -> None:
+    """logrotate runs as root, and renames and removes what it is told to: patterns that can match count as what they match."""
+    rules = [item.rule for item in refused(logrotate=log(paths=[path]))]
+
+    assert ["deny-list"] == rules
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(
+            "/var/log/*.log",
+            "/var/log/*",
+            "/srv/*/logs/*.log",
+            "/home/*/logs/*.log",
+            "/root/x.log",
+            "/opt/app/*.log",
+            "/var/lib/app/app.out",
+        ),
+        *(
+            "/var/lib/*/log/*.log",
+            "/usr/local/nagios/var/nagios.log",
+            "/var/lib/docker/containers/*/*.log",
+            "/var/log/[a-z]*/*.log",
+            "/data/x",
+        ),
+    ],
+)
+def test_logs_that_are_logs(path: str) -> None:
+    """Where logs are, in real configurations."""
+    assert [] == refused(logrotate=log(paths=[path]))
+
+
+@pytest.mark.parametrize("path", ["/etc/pam.d", "/etc/cron.d", "/usr/bin", "/etc/systemd/system", "/var/lib/reconciler", "/boot", "/sys/x"])
+def test_where_old_logs_archives_and_output_go(path: str) -> None:
+    """`olddir`, a destination, and what systemd opens for a service as root are written to by root."""
+    service = {"exec_start": ["/usr/bin/true"], "user": "alice"}
+    for spec in (
+        {"logrotate": log(olddir=path)},
+        {"backups": backup(destinations=["/backup", path])},
+        {"services": {"x": {**service, "standard_output": f"append:{path}/x"}}},
+        {"services": {"x": {**service, "standard_error": f"truncate:{path}/x"}}},
+        {"services": {"x": {**service, "unit": "vendor", "standard_error": f"file:{path}/x"}}},
+    ):
+        assert ["deny-list"] == [item.rule for item in refused(**spec)], spec
+
+
+def test_what_is_only_read_may_be_anywhere() -> None:
+    """Sources, watched files, credentials, shells; and places for logs, archives and output that are nobody's."""
+    service = {"exec_start": ["/usr/bin/true"], "standard_output": "journal", "standard_error": "file:/dev/null"}
+    reading = {"watch": ["/etc/passwd"], "environment_file": ["-/etc/default/x"], "load_credential": {"a": "/etc/shadow"}}
+    spec = {
+        "services": {"x": {**service, **reading, "working_directory": "/usr/lib"}},
+        "backups": backup(sources=["/etc", "/var/lib/reconciler", "/root"], destinations=["/mnt", "/var/backups/x"]),
+        "logrotate": log(olddir="/var/log/old"),
+        "users": {"ann": {"shell": "/usr/bin/zsh", "environment": {"prepend": {"PATH": ["/usr/local/cuda/bin"]}}}},
+    }
+
+    assert [] == refused(**spec)
