@@ -340,11 +340,10 @@ def test_root_and_system_accounts_are_left_alone(booted: BootedHost) -> None:
     before = accounts(booted)
     booted.write(SPEC, "version: 1\nhost: testhost\nusers: {root: {}}\n")
     assert "eave root out" in booted.reconciler("validate", SPEC, check=False).stderr
-    spec = "version: 1\nhost: testhost\nusers: {daemon: {home: /usr/sbin}}\n"
+    spec = "version: 1\nhost: testhost\nusers: {news: {home: /var/spool/news, group: news}}\n"
     assert "system account" in apply(booted, spec, "--adopt", code=4)
-    system = spec.replace("{home:", "{system: true, home:").replace("/usr/sbin", "/usr/sbin, group: daemon")
     assert before == accounts(booted)
-    apply(booted, system.replace("home: /usr/sbin, ", "home: /usr/sbin, "), "--adopt")
+    apply(booted, spec.replace("{home:", "{system: true, home:"), "--adopt")
     apply(booted, "version: 1\nhost: testhost\n", "--allow", "empty-spec")
     assert before == accounts(booted)
 

@@ -17,7 +17,6 @@ from reconciler.kinds import discover
 from reconciler.spec.annotations import fields_of, is_model
 from tests.engine.workbench import address, spec_of
 
-
 NO_PATHS = ("x", "@/srv/x y")
 """A name, and a command in systemd's own syntax."""
 

@@ -174,7 +174,7 @@ def test_one_path_has_one_resource(path: str, spec: dict[str, Any], first: str, 
 
 
 def test_what_two_may_share() -> None:
-    """The hooks of all users' profiles; a `directories:` block around files of a user; the keys of an account with two lists have a rule."""
+    """The hooks of all users' profiles, and what is around a user's files; two lists of keys for one account have a rule of their own."""
     alias = {"aliases": {"x": "ls"}}
     around = {"/etc/reconciler": {"mode": "0755"}, "/home/ann/x": {"mode": "0755"}}
 
