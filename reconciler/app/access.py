@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from reconciler.core.actions import Step
+from reconciler.core.address import Address
+from reconciler.core.changes import Part
+from reconciler.core.diagnostic import Diagnostic
 from reconciler.core.host import HostError, HostView
 from reconciler.core.plan import Plan
 
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
 
 _KINDS = frozenset(("users", "ssh_keys", "files"))
 """Kinds of which a change is told though it changes nobody's answer."""
+_SECONDS_A_DAY = 86_400
 
 
 def sides_of(steps: Sequence[Step], view: HostView, tried: Tried) -> Sides | None:
@@ -34,6 +38,21 @@ def sides_of(steps: Sequence[Step], view: HostView, tried: Tried) -> Sides | Non
     before, after = (HostAccess(doors, moment) for doors in tried.doors)
     everybody = (*before.people.users, *after.people.users) if names is None else sorted(names)
     return Sides(before, after, tuple(dict.fromkeys(everybody)))
+
+
+def warnings(plan: Plan, parts: Mapping[Address, Part], view: HostView, sides: Sides | None, allowed: Collection[str]) -> list[Diagnostic]:
+    """What is wrong with the access that a plan leaves behind, or takes over. What cannot be read is told by the guard."""
+    from reconciler.host.environment import now
+    from reconciler.policy.access_warnings import Subject, access_warnings, taken_over
+    from reconciler.policy.followed import Followed
+    from reconciler.policy.people import People
+
+    try:
+        people, names = (sides.before.people, sides.names) if sides is not None else (People(Followed(view)), ())
+        found = list(taken_over(plan, people, names))
+        return found + (access_warnings(Subject(plan, sides, parts, now() // _SECONDS_A_DAY), allowed) if sides is not None else [])
+    except HostError:
+        return []
 
 
 def answer(planned: Planned, who: Sequence[str] = (), to: str = "") -> dict[str, Any]:

@@ -113,13 +113,10 @@ def check_options(options: PlanOptions) -> list[Diagnostic]:
         if address.kind not in kinds:
             found.append(error("not an address", f"{text!r}: there is no kind {address.kind!r}; the kinds are {', '.join(kinds)}"))
     if options.allow:
-        from reconciler.policy.guards import ALLOWABLE, LOCK_OUT, is_allowable
+        from reconciler.policy.guards import ALLOWABLE, LOCK_OUT, OF_ACCESS, is_allowable
 
-        found += [
-            error("not a guard", f"--allow {text!r}: choose from {', '.join((*ALLOWABLE, f'{LOCK_OUT}:ACCOUNT'))}")
-            for text in options.allow
-            if not is_allowable(text)
-        ]
+        guards = ", ".join((*ALLOWABLE, *OF_ACCESS, f"{LOCK_OUT}:ACCOUNT"))
+        found += [error("not a guard", f"--allow {text!r}: choose from {guards}") for text in options.allow if not is_allowable(text)]
     return found
 
 
@@ -176,7 +173,8 @@ def plan_host(loaded: Loaded, options: PlanOptions, host: Host | SnapshotView | 
     locked_out, unknown = lockout(plan.steps, host, context.hostname or plan.host, tried, options.allow)
     sides = _sides(plan, host, tried)
     refused = (*given_away(plan, request), *refused_files(plan.steps, host))
-    told = (*loaded.diagnostics, *plan.diagnostics, *guard(plan, context), *locked_out, *refused)
+    warned = _access_warnings(plan, situation, host, sides, options)
+    told = (*loaded.diagnostics, *plan.diagnostics, *guard(plan, context), *locked_out, *refused, *warned)
     plan = replace(plan, diagnostics=told, unknown=unknown)
     plan = _fingerprinted(plan, request, situation) if options.fingerprint and not plan.partial else plan
     snapshot = _snapshot(request)
@@ -195,6 +193,15 @@ def _sides(plan: Plan, host: HostView, tried: Tried) -> Sides | None:
         return sides_of(plan.steps, host, tried)
     except HostError:
         return None
+
+
+def _access_warnings(plan: Plan, situation: Situation, host: HostView, sides: Sides | None, options: PlanOptions) -> list[Diagnostic]:
+    """What is wrong with the access that the plan leaves behind, or takes over."""
+    if sides is None and not any(part.address.kind == "users" for part in plan.converged):
+        return []
+    from reconciler.app.access import warnings
+
+    return warnings(plan, situation.parts, host, sides, options.allow)
 
 
 def _look_twice_after_a_failure(host: HostView, memory: Memory) -> None:

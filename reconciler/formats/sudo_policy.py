@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
 from reconciler.core.patterns import Late
@@ -75,6 +75,8 @@ class Rule:
     hosts: tuple[str, ...]
     commands: tuple[Command, ...]
     text: str
+    path: str = ""
+    """The file that has it; empty where that is not known."""
 
 
 @frozen
@@ -101,7 +103,7 @@ class Policy:
 def parse(text: str, host: str, include: Include, names: Names) -> Policy:
     """All rules of /etc/sudoers, with what it includes. `host` is the host's name, for %h in paths."""
     policy = Policy()
-    _read(text, policy, _Reader(host, include, names), 0)
+    _read(text, policy, _Reader(host, include, names, "/etc/sudoers"), 0)
     return policy
 
 
@@ -110,18 +112,19 @@ class _Reader:
     host: str
     include: Include
     names: Names
+    path: str
 
 
 def _read(text: str, policy: Policy, reader: _Reader, depth: int) -> None:
     for line in logical_lines(text):
         found = _INCLUDE.fullmatch(line)
         if found is None:
-            _take(line, policy)
+            _take(line, policy, reader.path)
         elif depth < _MOST_INCLUDES:
             for path in _included(found[1], (found[2] or found[3]).replace("%h", reader.host.partition(".")[0]), reader):
                 content = reader.include(path)
                 if content is not None:
-                    _read(content, policy, reader, depth + 1)
+                    _read(content, policy, replace(reader, path=path), depth + 1)
 
 
 def _included(how: str, path: str, reader: _Reader) -> Iterator[str]:
@@ -165,7 +168,7 @@ def _without_comment(line: str) -> str:
     return line
 
 
-def _take(line: str, policy: Policy) -> None:
+def _take(line: str, policy: Policy, path: str = "") -> None:
     defaults = _DEFAULTS.fullmatch(line)
     kind = _ALIAS_KINDS.get(line.split(None, 1)[0])
     if defaults is not None:
@@ -176,7 +179,7 @@ def _take(line: str, policy: Policy) -> None:
             if _ALIAS.fullmatch(name.strip()) and members.strip():
                 policy.aliases[kind, name.strip()] = tuple(split(members, ","))
     else:
-        policy.rules += _rules(line)
+        policy.rules += [replace(rule, path=path) for rule in _rules(line)]
 
 
 def _default(scope: str, rest: str) -> _Default:

@@ -23,17 +23,22 @@ _MOST_ALIASES = 16
 class Program:
     """One program that somebody may run. `run` is path and arguments as the rule has them, or ALL.
 
-    `password` is the account whose password is asked for; empty: none is. `rule` is the line, without what may be secret.
+    `password` is the account whose password is asked for; empty: none is. `file` is that of the rule that names it first.
     """
 
     run: str
     password: str
-    rule: str
+    file: str
 
     @property
     def path(self) -> str:
         """The program."""
         return self.run.partition(" ")[0]
+
+    @property
+    def text(self) -> str:
+        """Path and arguments without the backslashes of sudoers."""
+        return re.sub(r"\\(.)", r"\1", self.run)
 
     @property
     def arguments(self) -> tuple[str, ...] | None:
@@ -52,10 +57,13 @@ class _Item:
 
 @frozen
 class Overruled:
-    """A program that one rule gives without a password and that a later rule takes back, or asks a password for."""
+    """A program that one rule allows and that a later one denies, or asks a password for where the first did not.
+
+    `path` is the file of the first rule, `by` that of the later one.
+    """
 
     run: str
-    rule: str
+    path: str
     by: str
     denied: bool
 
@@ -67,7 +75,7 @@ def programs(policy: Policy, who: Who, target: Who) -> list[Program]:
     for at, item in enumerate(items):
         last = _last(items, at)
         if not item.negated and not last.negated:
-            found.setdefault(item.run, Program(item.run, sudo_policy.password(policy, who, last.command), last.rule.text))
+            found.setdefault(item.run, Program(item.run, sudo_policy.password(policy, who, last.command), item.rule.path))
     return list(found.values())
 
 
@@ -80,7 +88,7 @@ def overruled(policy: Policy, who: Who, target: Who) -> Iterator[Overruled]:
             continue
         asked, now = (bool(sudo_policy.password(policy, who, one.command)) for one in (item, last))
         if last.negated or (now and not asked):
-            yield Overruled(item.run, item.rule.text, last.rule.text, last.negated)
+            yield Overruled(re.sub(r"\\(.)", r"\1", item.run), item.rule.path, last.rule.path, last.negated)
 
 
 def targets(policy: Policy, who: Who) -> Iterator[str]:

@@ -14,6 +14,8 @@ from reconciler.kinds.user_words import NO_HOME, SYSTEM_BELOW, day
 
 _FILES = ("passwd", "group", "shadow", "gshadow", "subuid", "subgid", "login.defs")
 
+_EMPTY = "its password is empty, so everybody on the host can be {0}; passwd --lock {0} locks it"
+
 
 def accounts_of(view: HostView) -> Accounts:
     """The account files. Raises Unreadable, UnsafePath."""
@@ -46,8 +48,11 @@ def chosen(accounts: Accounts, *, system: bool) -> list[User]:
 def users(view: HostView, *, system: bool) -> Iterator[Found]:
     """One account each, with its number. Raises Unreadable, UnsafePath."""
     accounts = accounts_of(view)
+    rows = (line.split(":") for line in (_text(view, "shadow") or "").split("\n"))
+    open_ = {row[0] for row in rows if row[1:2] == [""]}
     for user in chosen(accounts, system=system):
-        yield Found("users", user.name, dict(_fields(accounts, user)))
+        empty = (_EMPTY.format(user.name),) if user.name in open_ else ()
+        yield Found("users", user.name, dict(_fields(accounts, user)), partly=empty)
 
 
 def _fields(accounts: Accounts, user: User) -> Iterator[tuple[str, Any]]:

@@ -81,6 +81,11 @@ class BecomingRoot:
         """Whether su(1) makes anybody this account without asking for a password."""
         return self._people.password_is_empty(user.name) and not self._people.why_not(user, pam=True, today=self._today)
 
+    def programs(self, user: User) -> list[Program]:
+        """All that sudo lets an account run as root, whether or not it has the password that is asked for."""
+        policy = self._sudo.policy
+        return [] if policy is None else sudo_programs.programs(policy, self._sudo.who(user), _ROOT)
+
     def overruled(self, user: User) -> list[Overruled]:
         """The rules about an account that a later rule takes back, or asks a password for."""
         policy = self._sudo.policy

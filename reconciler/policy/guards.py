@@ -143,7 +143,11 @@ def protected(plan: Plan, context: Context) -> Iterator[Diagnostic]:
 
 
 GUARDS: tuple[Guard, ...] = (other_host, empty_spec, many_destroyed, older_commit, other_branch, protected)
+EMPTY_PASSWORD = "empty-password"  # noqa: S105  # the name of a guard
+KEY_STAYS = "key-still-lets-in"
 ALLOWABLE = ("other-host", "empty-spec", "many-destroyed", "older-commit")
+OF_ACCESS = (EMPTY_PASSWORD, KEY_STAYS)
+"""`policy.access_warnings`, which needs a host to look at."""
 LOCK_OUT = "lock-out"
 """`policy.lockout`, which needs a host to look at: --allow takes it with the name of an account."""
 
@@ -151,7 +155,7 @@ LOCK_OUT = "lock-out"
 def is_allowable(text: str) -> bool:
     """Whether --allow takes it. A lock-out is allowed for an account that is named, never for all."""
     rule, colon, account = text.partition(":")
-    return bool(account) and rule == LOCK_OUT if colon else text in ALLOWABLE
+    return bool(account) and rule == LOCK_OUT if colon else text in (*ALLOWABLE, *OF_ACCESS)
 
 
 def guard(plan: Plan, context: Context) -> list[Diagnostic]:

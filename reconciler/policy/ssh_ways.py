@@ -48,6 +48,10 @@ class SshWays:
         settings = self._ssh.settings(user, Origin())
         return next(iter(reasons), "") or f"it is in no file that sshd reads: {settings.said('authorizedkeysfile')}"
 
+    def asks_pam(self, user: User) -> bool:
+        """Whether sshd lets PAM decide about the account, with the age of its password."""
+        return self._ssh.config is not None and self._ssh.settings(user, Origin()).choice("usepam", "no") == "yes"
+
     def by_password(self, user: User) -> Verdict:
         """Whether the account logs in with a password alone, from anywhere."""
         if self._ssh.config is None:

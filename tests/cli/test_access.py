@@ -91,3 +91,10 @@ def test_a_snapshot_gives_the_same_answer(debian: Tree) -> None:
 def test_an_empty_name_is_a_typing_error(debian: Tree) -> None:
     """A variable that is not set asks for nobody."""
     assert 64 == run("access", debian.spec(SPEC), "--root", debian.root, "--who", "").code
+
+
+def test_an_import_says_that_a_password_is_empty(debian: Tree) -> None:
+    """Who takes accounts over learns which of them anybody can be."""
+    said = run("import", "--root", debian.root)
+
+    assert "users.bob, in part: its password is empty, so everybody on the host can be bob; passwd --lock bob locks it" in said.said

@@ -1,0 +1,234 @@
+"""What is wrong with the access that a plan leaves behind: asked of the host before and after it, for the accounts that it concerns.
+
+Each rule is about something that is applied without a complaint and then is not what was meant: a key that sshd does not take, one that
+leaves the spec and still lets in, a rule of sudo that a later one overrules or that nobody has the password for, an account that anybody
+can be, and a password whose age ends logins by key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+
+from reconciler.core.address import Address
+from reconciler.core.changes import Change, Part, Verb
+from reconciler.core.diagnostic import Diagnostic, Severity, Source
+from reconciler.core.plan import Plan
+from reconciler.core.values import frozen
+from reconciler.formats.accounts import User
+from reconciler.policy.access import Sides, refused_key
+from reconciler.policy.guards import EMPTY_PASSWORD, KEY_STAYS
+from reconciler.policy.people import People
+
+_SOON = 90
+"""Days ahead in which the age of a password is warned of."""
+_FINGERPRINT = "SHA256:"
+_SUDOERS_D = "/etc/sudoers.d"
+
+
+@frozen
+class Subject:
+    """What the rules look at: a plan, both hosts, what is declared, and the day, counted since 1970."""
+
+    plan: Plan
+    sides: Sides
+    parts: Mapping[Address, Part]
+    today: int
+
+    def changes(self) -> Iterator[Change]:
+        """What happens about accounts and keys."""
+        for change in self.plan.changes:
+            idle = change.verb in (Verb.NONE, Verb.FORGET) or change.address in self.plan.blocked or change.address in self.plan.held
+            if not idle and change.address.kind in ("users", "ssh_keys"):
+                yield change
+
+    def users(self) -> Iterator[tuple[User, Part]]:
+        """The accounts that the plan concerns and the spec declares, as they are after it."""
+        for name in self.sides.names:
+            user, part = self.sides.after.people.users.get(name), self.parts.get(Address("users", name))
+            if user is not None and part is not None:
+                yield user, part
+
+
+Rule = Callable[[Subject], Iterator[Diagnostic]]
+
+
+def access_warnings(subject: Subject, allowed: Collection[str]) -> list[Diagnostic]:
+    """All of them, but for the refusals that were allowed. Raises HostError for what cannot be read."""
+    return [found for rule in _RULES for found in rule(subject) if not (found.refusal and found.rule in allowed)]
+
+
+def _warning(rule: str, summary: str, detail: str, part: Part | None, address: Address | None = None) -> Diagnostic:
+    return Diagnostic(Severity.WARNING, summary, detail, address or (part.address if part else None), _source(part), rule=rule)
+
+
+def _refusal(rule: str, summary: str, detail: str, address: Address, part: Part | None) -> Diagnostic:
+    detail = f"{detail} If it is meant: --allow {rule}."
+    return Diagnostic(Severity.ERROR, summary, detail, address, _source(part), rule=rule, refusal=True)
+
+
+def _source(part: Part | None) -> Source | None:
+    return part.declared.source if part is not None else None
+
+
+# ---------------------------------------------------------------------------------------------------- keys
+
+
+def refused_keys(subject: Subject) -> Iterator[Diagnostic]:
+    """Keys that come, and that sshd will not take: told once for each account and reason."""
+    found: dict[tuple[str, str], list[Change]] = {}
+    for change in subject.changes():
+        if change.before is None and change.after is not None and (why := refused_key(subject.sides, change)):
+            found.setdefault((change.address.name, why), []).append(change)
+    for (name, why), changes in found.items():
+        keys = ", ".join(_fingerprint(change.address) for change in changes)
+        yield _warning("refused-key", "sshd does not take a key", f"{name} does not log in with {keys}: {why}.", changes[0].part)
+
+
+def staying_keys(subject: Subject) -> Iterator[Diagnostic]:
+    """Keys that leave the spec, or are none of an exact list, and still let somebody in: they stand in another file that sshd reads."""
+    gone: dict[str, dict[str, Change]] = {}
+    for change in subject.changes():
+        for fingerprint in _leaving(change):
+            gone.setdefault(change.address.name, {})[fingerprint] = change
+    for name in dict.fromkeys((*gone, *subject.sides.names)):
+        user, exact = subject.sides.after.people.users.get(name), _exact(subject, name)
+        taken = subject.sides.after.ssh.keys(user) if user is not None and (name in gone or exact is not None) else {}
+        for fingerprint, path in taken.items():
+            left = gone.get(name, {}).get(fingerprint)
+            if left is not None:
+                yield _stays(f"{fingerprint} leaves the spec", name, path, left.address, exact.part if exact is not None else None)
+            elif exact is not None and fingerprint not in exact.keys:
+                yield _stays(f"{fingerprint} is none of those that may log in", name, path, exact.part.address, exact.part)
+
+
+def _stays(what: str, name: str, path: str, address: Address, part: Part | None) -> Diagnostic:
+    detail = f"{what}, and sshd still takes it for {name} from {path}. Take it out of that file first."
+    return _refusal(KEY_STAYS, "a key still lets in", detail, address, part)
+
+
+@frozen
+class _Exact:
+    """A list of keys beside which no other may let in."""
+
+    keys: frozenset[str]
+    part: Part
+
+
+def _exact(subject: Subject, name: str) -> _Exact | None:
+    mains = (subject.parts.get(address) for address in (Address("ssh_keys", name), Address("users", name, "ssh_keys")))
+    main = next((part for part in mains if part is not None and "others" in part.document), None)
+    if main is None:
+        return None
+    # Of both sections: a key of the other one is declared all the same.
+    declared = [address for address in subject.parts if address.name == name and address.kind in ("ssh_keys", "users")]
+    return _Exact(frozenset(filter(None, map(_fingerprint, declared))), main)
+
+
+def _leaving(change: Change) -> Iterator[str]:
+    if change.verb is Verb.DELETE and _fingerprint(change.address):
+        yield _fingerprint(change.address)
+
+
+def _fingerprint(address: Address) -> str:
+    at = address.part.find(_FINGERPRINT)
+    return address.part[at:] if at >= 0 else ""
+
+
+# ---------------------------------------------------------------------------------------------------- sudo
+
+
+def overruled_rules(subject: Subject) -> Iterator[Diagnostic]:
+    """A rule that a later one overrules: sudo takes the last that is about a program."""
+    for user, _ in subject.users():
+        part = subject.parts.get(Address("users", user.name, "sudo"))
+        known = set(subject.sides.before.becoming.overruled(user)) if user.name in subject.sides.before.people.users else set()
+        ours = f"{_SUDOERS_D}/{user.name}"
+        changed = any(change.address == Address("users", user.name, "sudo") for change in subject.changes())
+        for rule in dict.fromkeys(subject.sides.after.becoming.overruled(user)):
+            if part is not None and rule.path == ours and (changed or rule not in known):
+                where = "a later rule of the same list" if rule.by == ours else f"a rule in {rule.by}, which sudo reads later,"
+                free, does = ("", "denies it") if rule.denied else (" without a password", "asks for one")
+                detail = f"{user.name} may run {rule.run}{free} by one rule, but {where} {does}: the last one counts."
+                yield _warning("overruled-rule", "a rule of sudo is overruled", f"{detail} {_advice(rule.by == ours)}", part)
+
+
+def _advice(same: bool) -> str:
+    return "Write the rule that is to hold last." if same else "Change it there."
+
+
+def unusable_rules(subject: Subject) -> Iterator[Diagnostic]:
+    """A rule that asks for a password, of an account that has none: nobody can use it."""
+    for change in subject.changes():
+        name, people = change.address.name, subject.sides.after.people
+        user = people.users.get(name)
+        if change.address.part != "sudo" or change.after is None or user is None:
+            continue
+        if people.password_works(name) or people.password_is_empty(name):
+            continue
+        overruled = {rule.run for rule in subject.sides.after.becoming.overruled(user)}
+        ours = (program for program in subject.sides.after.becoming.programs(user) if program.file == f"{_SUDOERS_D}/{name}")
+        asking = [program.text for program in ours if program.password == name and program.text not in overruled]
+        if asking:
+            detail = f"The rule for {', '.join(asking)} asks for the password of {name}, and the account has none that works. "
+            detail += "Write `password: false`, or give the account a password with passwd(1)."
+            yield _warning("unusable-rule", "a rule of sudo that nobody can use", detail, change.part)
+
+
+# ---------------------------------------------------------------------------------------------------- passwords
+
+
+def empty_passwords(subject: Subject) -> Iterator[Diagnostic]:
+    """An account that anybody of the host can be; refused when it becomes root by this plan."""
+    before, after = subject.sides.before, subject.sides.after
+    for user, part in subject.users():
+        if not after.becoming.is_open(user):
+            continue
+        known = before.people.users.get(user.name)
+        was_root = known is not None and before.becoming.is_open(known) and bool(before.of(user.name).root)
+        if after.of(user.name).root and not was_root:
+            detail = f"The password of {user.name} is empty: everybody on the host can be {user.name} (su), and root by this plan. "
+            detail += _lock(user.name)
+            yield _refusal(EMPTY_PASSWORD, "everybody would become root", detail, part.address, part)
+        else:
+            yield open_account(user.name, part)
+
+
+def open_account(name: str, part: Part) -> Diagnostic:
+    """An account with an empty password."""
+    detail = f"The password of {name} is empty: everybody on the host can be {name} (su). {_lock(name)}"
+    return _warning("empty-password", "an empty password", detail, part)
+
+
+def _lock(name: str) -> str:
+    return f"Lock it: passwd --lock {name}. Keys go on to log in."
+
+
+def ageing_passwords(subject: Subject) -> Iterator[Diagnostic]:
+    """A password whose age soon ends every login, by key too: PAM asks for a new one first."""
+    for user, part in subject.users():
+        day = subject.sides.after.people.ages_out(user.name)
+        if day is None or not subject.today <= day < subject.today + _SOON or not subject.sides.after.ssh.asks_pam(user):
+            continue
+        if not subject.sides.after.of(user.name).login.can:
+            continue
+        when = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=day + 1)).strftime("%Y-%m-%d")
+        detail = (
+            f"From {when} on the password of {user.name} is too old, and PAM then ends every login, by key too, that cannot change it. "
+        )
+        detail += f"To end the ageing: chage --maxdays -1 {user.name}. For new accounts it is PASS_MAX_DAYS in /etc/login.defs."
+        yield _warning("ageing-password", "logins by key will end", detail, part)
+
+
+_RULES: tuple[Rule, ...] = (staying_keys, refused_keys, overruled_rules, unusable_rules, empty_passwords, ageing_passwords)
+
+
+# ---------------------------------------------------------------------------------------------------- taken over
+
+
+def taken_over(plan: Plan, people: People, told: Collection[str]) -> Iterator[Diagnostic]:
+    """Accounts that become ours without a change, and that anybody can be; those that are `told` of anyhow are left out."""
+    for part in plan.converged:
+        name = part.address.name
+        if part.address.kind == "users" and not part.address.part and name not in told and people.password_is_empty(name):
+            yield open_account(name, part)
