@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +24,8 @@ FILES = {
     "/etc/group": "root:x:0:\ndaemon:x:1:\nsudo:x:27:bob\nbob:x:1000:\n",
     "/etc/shadow": "root:*:1::::::\ndaemon:*:1::::::\nbob::19000:0:99999:7:::\n",
     "/etc/gshadow": "root:*::\ndaemon:*::\nsudo:*::bob\nbob:!::\n",
+    "/etc/subuid": "bob:100000:65536\n",
+    "/etc/subgid": "bob:100000:65536\n",
     "/etc/ssh/sshd_config": "UsePAM yes\n",
     "/etc/sudoers": "root ALL=(ALL) ALL\n%sudo ALL=(ALL) ALL\n@includedir /etc/sudoers.d\n",
     "/usr/bin/sudo": "",
@@ -34,7 +37,12 @@ EMPTY = "su bob, whose password is empty: sudo: ALL with a password that is empt
 @pytest.fixture(scope="module")
 def debian(tmp_path_factory: pytest.TempPathFactory) -> Tree:
     """A tree with sshd, sudo, and bob, whose password is empty."""
-    tree = make_tree(tmp_path_factory.mktemp("debian"))
+    return made(tmp_path_factory.mktemp("debian"))
+
+
+def made(base: Path) -> Tree:
+    """The tree, at a place of its own."""
+    tree = make_tree(base)
     for path, text in FILES.items():
         tree.path(path).parent.mkdir(parents=True, exist_ok=True)
         tree.path(path).unlink(missing_ok=True)
@@ -93,8 +101,11 @@ def test_an_empty_name_is_a_typing_error(debian: Tree) -> None:
     assert 64 == run("access", debian.spec(SPEC), "--root", debian.root, "--who", "").code
 
 
-def test_an_import_says_that_a_password_is_empty(debian: Tree) -> None:
+def test_an_import_says_that_a_password_is_empty(tmp_path: Path) -> None:
     """Who takes accounts over learns which of them anybody can be."""
-    said = run("import", "--root", debian.root)
+    tree = made(tmp_path)
+    spec = tree.spec("version: 1\nhost: h1\nusers:\n  bob: {adopt: true, home_mode: '0700'}\n")
+    assert 0 == tree.apply(spec).code
+    told = "users.bob, in part: its password is empty, so everybody on the host can be bob; passwd --lock bob locks it"
 
-    assert "users.bob, in part: its password is empty, so everybody on the host can be bob; passwd --lock bob locks it" in said.said
+    assert told in run("import", "--root", tree.root).said
