@@ -11,33 +11,64 @@ from reconciler.core.changes import Part
 from reconciler.core.diagnostic import Diagnostic
 from reconciler.core.host import HostError, HostView
 from reconciler.core.plan import Plan
+from reconciler.engine.situation import Request
 
 if TYPE_CHECKING:
     from reconciler.app.lockout import Tried
     from reconciler.app.planning import Planned, Texts
     from reconciler.policy.access import Sides
+    from reconciler.policy.host_access import HostAccess
+    from reconciler.policy.lockout import Doors
+    from reconciler.policy.root_looks import Look
 
 _KINDS = frozenset(("users", "ssh_keys", "files"))
 """Kinds of which a change is told though it changes nobody's answer."""
 _SECONDS_A_DAY = 86_400
 
 
-def sides_of(steps: Sequence[Step], view: HostView, tried: Tried) -> Sides | None:
-    """The host before and after these steps; None where they concern nobody's access. Raises HostError.
+def sides_of(plan: Plan, request: Request, tried: Tried, name: str) -> Sides | None:
+    """The host before and after a plan; None where it concerns nobody's access. `name` is the host's. Raises HostError.
 
     The guard against lock-outs has looked at both hosts already, unless it had no reason to.
     """
-    if tried.doors is None:
+    from reconciler.policy.root_looks import looked_at
+
+    looks = looked_at(plan.steps, request.spec, request.kinds)
+    if tried.doors is None and not looks:
         return None
     from reconciler.host.environment import now
     from reconciler.policy.access import Sides
     from reconciler.policy.host_access import HostAccess
     from reconciler.policy.lockout_relevance import concerned
 
-    names, moment = concerned(steps, view), now()
-    before, after = (HostAccess(doors, moment) for doors in tried.doors)
+    moment = now()
+    both = tried.doors or _doors(plan.steps, request.view, tried, name)
+    before, after = (HostAccess(doors, moment) for doors in both)
+    names = concerned(plan.steps, request.view) if tried.doors is not None else frozenset()
     everybody = (*before.people.users, *after.people.users) if names is None else sorted(names)
-    return Sides(before, after, tuple(dict.fromkeys(everybody)))
+    return Sides(before, after, tuple(dict.fromkeys((*everybody, *_by_reach(both, (before, after), looks)))))
+
+
+def _doors(steps: Sequence[Step], view: HostView, tried: Tried, name: str) -> tuple[Doors, Doors]:
+    from reconciler.host.environment import now
+    from reconciler.policy.lockout import Doors, Question
+
+    question = Question(name, now())
+    return Doors(view, question), Doors(tried.after(steps, view), question)
+
+
+def _by_reach(both: Sequence[Doors], sides: Sequence[HostAccess], looks: Sequence[Look]) -> list[str]:
+    """The accounts that become root by what root reads or runs, before or after; the sides know their ways from then on."""
+    if not looks:
+        return []
+    from reconciler.policy.root_reach import RootReach
+
+    names: list[str] = []
+    for doors, side in zip(both, sides, strict=True):
+        ways = RootReach(doors.files, doors.people, side.becomes_root).ways(looks)
+        side.add(ways)
+        names += [way.account for way in ways if way.account]
+    return names
 
 
 def warnings(plan: Plan, parts: Mapping[Address, Part], view: HostView, sides: Sides | None, allowed: Collection[str]) -> list[Diagnostic]:

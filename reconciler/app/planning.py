@@ -171,7 +171,7 @@ def plan_host(loaded: Loaded, options: PlanOptions, host: Host | SnapshotView | 
     except HostError as problem:
         return Planned((*loaded.diagnostics, error(problem.summary, problem.detail)))
     locked_out, unknown = lockout(plan.steps, host, context.hostname or plan.host, tried, options.allow)
-    sides = _sides(plan, host, tried)
+    sides = _sides(plan, request, tried, context.hostname or plan.host)
     refused = (*given_away(plan, request), *refused_files(plan.steps, host))
     warned = _access_warnings(plan, situation, host, sides, options)
     told = (*loaded.diagnostics, *plan.diagnostics, *guard(plan, context), *locked_out, *refused, *warned)
@@ -183,14 +183,14 @@ def plan_host(loaded: Loaded, options: PlanOptions, host: Host | SnapshotView | 
     return planned if snapshot is None else _with_unknown(planned, snapshot)
 
 
-def _sides(plan: Plan, host: HostView, tried: Tried) -> Sides | None:
+def _sides(plan: Plan, request: Request, tried: Tried, name: str) -> Sides | None:
     """Who can do what, before and after. What cannot be read is told by the guard against lock-outs, which asks the same."""
-    if tried.doors is None:
+    if plan.empty:
         return None
     from reconciler.app.access import sides_of
 
     try:
-        return sides_of(plan.steps, host, tried)
+        return sides_of(plan, request, tried, name)
     except HostError:
         return None
 

@@ -43,6 +43,17 @@ class HostAccess:
             self._further.setdefault(way.account, []).append(way)
         self._known: dict[str, AccountAccess] = {}
 
+    def add(self, ways: Iterable[Way]) -> None:
+        """Ways that other rules have found, before anybody has asked."""
+        for way in ways:
+            self._further.setdefault(way.account, []).append(way)
+        self._known.clear()
+
+    def becomes_root(self, name: str) -> bool:
+        """Whether an account of the host becomes root by itself, whatever root reads or runs."""
+        user = self.people.users.get(name)
+        return user is not None and (user.uid == 0 or bool(self.becoming.of(user)))
+
     def names(self) -> Collection[str]:
         """All accounts of the host, and EVERYBODY first where anything is open to all."""
         everybody = [EVERYBODY] if self.of(EVERYBODY).root else []
@@ -60,7 +71,7 @@ class HostAccess:
             return AccountAccess(EVERYBODY, Verdict("no account of its own"), _by_danger((*self.becoming.everybody, *further)))
         user = self.people.users.get(name)
         if user is None:
-            return AccountAccess(name, _NOBODY)
+            return AccountAccess(name, _NOBODY, _by_danger(further))
         return AccountAccess(name, self._login(name), _by_danger((*self.becoming.of(user), *further)))
 
     def _login(self, name: str) -> Verdict:

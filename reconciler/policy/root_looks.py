@@ -1,0 +1,72 @@
+"""Which paths of a plan have to do with what root reads or runs. Small, for every plan that does something imports it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from reconciler.core.actions import Account, AccountOp, MakeLink, RemovePath, Step, path_of
+from reconciler.core.address import Address
+from reconciler.core.kind import Kinds
+from reconciler.core.spec import Spec
+from reconciler.core.values import frozen
+from reconciler.formats import profile
+from reconciler.policy.root_places import is_relevant
+
+_SETUID, _OTHERS_WRITE, _GROUP_WRITES = 0o4000, 0o002, 0o020
+_MEMBERSHIPS = frozenset((AccountOp.USERADD, AccountOp.USERMOD, AccountOp.RESTORE))
+
+
+@frozen
+class Look:
+    """A path to look at, and what the spec says of it."""
+
+    path: str
+    address: Address | None = None
+
+
+def looked_at(steps: Iterable[Step], spec: Spec, kinds: Kinds) -> list[Look]:
+    """The paths that the steps touch and root reads or runs; where they give anything away, those of everything declared too.
+
+    A plan that only restarts, or writes what is root's where root reads nothing, has none.
+    """
+    looks: dict[str, Look] = {}
+    gives = False
+    for step in steps:
+        if step.held:
+            continue
+        gives = gives or _gives(step)
+        path = path_of(step.action)
+        if path is not None and not isinstance(step.action, MakeLink) and (is_relevant(path) or _is_setuid(step)):
+            looks.setdefault(path, Look(path, step.causes[0].address))
+    if gives:
+        for look in _declared(spec, kinds):
+            looks.setdefault(look.path, look)
+    return list(looks.values())
+
+
+def _declared(spec: Spec, kinds: Kinds) -> Iterator[Look]:
+    for declared in spec.resources:
+        address = declared.address
+        paths = kinds[address.kind].paths(address)
+        if address.kind == "users":
+            paths = (*paths, f"{profile.DIRECTORY}/{address.name}.sh")
+        for path in paths:
+            if is_relevant(path):
+                yield Look(path, address)
+
+
+def _gives(step: Step) -> bool:
+    """Whether a step can put something into other hands than root's: an owner, a mode, a membership; or take away what was in the way."""
+    action = step.action
+    if isinstance(action, Account):
+        return action.op in _MEMBERSHIPS
+    if isinstance(action, RemovePath):
+        return True
+    owner, group = getattr(action, "owner", "root"), getattr(action, "group", "root")
+    bits = int(getattr(action, "mode", "") or "0", 8)
+    return owner not in ("", "root") or bool(bits & _OTHERS_WRITE) or (bool(bits & _GROUP_WRITES) and group != "root")
+
+
+def _is_setuid(step: Step) -> bool:
+    mode = getattr(step.action, "mode", "")
+    return bool(mode) and bool(int(mode, 8) & _SETUID)

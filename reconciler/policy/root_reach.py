@@ -1,0 +1,187 @@
+"""Root reads or runs what somebody else can write, or what somebody else has a say in: one rule over everything that is declared.
+
+For one host, before a plan and of what the plan leaves behind, and only for the paths that the plan touches or the spec declares: what root
+does with each of them (`root_places`), whom its text makes root (`root_texts`), who can write it or replace it (`writers`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from reconciler.core.host import Entry, FileType, HostError
+from reconciler.core.patterns import Late
+from reconciler.policy.followed import Followed
+from reconciler.policy.people import People
+from reconciler.policy.root_looks import Look
+from reconciler.policy.root_places import Place, place_of, places_below
+from reconciler.policy.root_texts.values import Grant, Mention, Reading, Use
+from reconciler.policy.ways import EVERYBODY, Rank, Way
+from reconciler.policy.writers import Writers
+
+_SETUID, _OTHERS_RUN, _GROUP_RUNS = 0o4000, 0o001, 0o010
+_UNIT = Late(r"(?P<directory>.*/systemd/system)/(?P<unit>[^/]+\.(?:service|socket|mount|timer|path|swap))(?:\.d/[^/]+\.conf)?")
+_UNIT_DIRECTORIES = ("/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system")
+_LARGEST = 1 << 18
+"""Bytes of a text that is read: what root runs and is larger is a program."""
+_PERSON = 1000
+"""The first number of a person's account."""
+
+
+class RootReach:
+    """What root reads and runs on one host, and who has a hand in it.
+
+    `becomes_root` says of an account whether it becomes root by something else: then what makes others this account makes them root.
+    """
+
+    def __init__(self, files: Followed, people: People, becomes_root: Callable[[str], bool]) -> None:
+        self._files = files
+        self._people = people
+        self._writers = Writers(files, people)
+        self._becomes_root = becomes_root
+        self._listed: dict[str, frozenset[str]] = {}
+
+    def ways(self, looks: Iterable[Look]) -> list[Way]:
+        """All ways to root that hang on these paths, each once, in the order of the paths. What cannot be read is left out."""
+        found: dict[tuple[str, str], Way] = {}
+        for look in looks:
+            try:
+                for way in self._ways(look):
+                    found.setdefault((way.account, way.by), way)
+            except HostError:
+                continue  # who asks for the plan is told by the kind, which reads the same
+        return list(found.values())
+
+    def _ways(self, look: Look) -> Iterator[Way]:
+        entry = self._files.entry(look.path)
+        place = place_of(look.path)
+        if place is not None:
+            yield from self._by_place(look, place, entry)
+        for below in places_below(look.path) if entry is not None and entry.type is FileType.DIRECTORY else ():
+            yield from self._written(look, below.path, f"root {below.use} {below.path}", only_above=True)
+        if entry is not None and entry.type is FileType.FILE:
+            yield from self._setuid(look, entry)
+
+    # ------------------------------------------------------------------------------------------------ places
+
+    def _by_place(self, look: Look, place: Place, entry: Entry | None) -> Iterator[Way]:
+        if place.reader == "profile":
+            yield from self._profile(look)
+            return
+        is_file = entry is not None and entry.type is FileType.FILE
+        yield from self._written(look, look.path, f"root {place.use} {look.path}", only_above=place.strict and is_file)
+        if is_file and place.reader and entry is not None and entry.size <= _LARGEST:
+            for reading in self._readings(look.path, place.reader):
+                yield from self._by_reading(look, reading)
+
+    def _readings(self, path: str, reader: str) -> Iterator[Reading]:
+        if reader == "unit":
+            return self._unit(path)
+        text = self._files.text(path)
+        return iter(()) if text is None or "\0" in text else _reader(reader)(text)
+
+    def _by_reading(self, look: Look, reading: Reading) -> Iterator[Way]:
+        match reading:
+            case Use():
+                words = f"root {reading.verb} {reading.path}"
+                yield from self._written(look, reading.path, words if _is_ours(look) else f"{words} because of {look.path}")
+            case Grant():
+                where = "" if look.path in reading.by or _is_ours(look) else f": {look.path}"
+                for account in self._accounts(reading.who):
+                    yield Way(account, f"{reading.by}{where}", look.path, reading.rank, look.address)
+            case Mention():
+                for account in self._named(reading.text):
+                    yield Way(account, f"root runs {look.path}, which names {account}", look.path, Rank.LIKELY, look.address, likely=True)
+
+    def _written(self, look: Look, path: str, words: str, *, only_above: bool = False) -> Iterator[Way]:
+        for writer in self._writers.of(path, only_above=only_above).values():
+            yield Way(writer.account, f"{words}; {writer.how}", writer.place, Rank.WRITES, look.address)
+
+    def _setuid(self, look: Look, entry: Entry) -> Iterator[Way]:
+        mode = int(entry.mode, 8)
+        if not mode & _SETUID or self._people.uid(entry.owner) != 0:
+            return
+        words = f"{look.path} runs as root for whoever starts it"
+        if mode & _OTHERS_RUN:
+            yield Way(EVERYBODY, words, look.path, Rank.SETUID, look.address)
+        elif mode & _GROUP_RUNS:
+            for name in self._people.members_of(entry.group):
+                yield Way(name, f"{words}, and the group {entry.group} may", look.path, Rank.SETUID, look.address)
+
+    # ------------------------------------------------------------------------------------------------ accounts
+
+    def _accounts(self, who: str) -> Iterable[str]:
+        """The accounts of a grant; a group without members is told as the group."""
+        if who.startswith("%"):
+            return self._people.members_of(who[1:]) or (f"members of {who[1:]}",)
+        user = self._people.users.get(who)
+        return () if user is not None and user.uid == 0 else (who,)
+
+    def _named(self, text: str) -> Iterator[str]:
+        """The people that a text names by their accounts."""
+        words = frozenset(_WORD.findall(text))
+        for name, user in self._people.users.items():
+            if user.uid >= _PERSON and name in words and name != "nobody":
+                yield name
+
+    def _profile(self, look: Look) -> Iterator[Way]:
+        """A file that one account's shells read: whoever has a hand in what it runs is that account, and root if that account is."""
+        from reconciler.formats.shell_commands import text_files
+
+        text, account = self._files.text(look.path), look.path.rpartition("/")[2].removesuffix(".sh")
+        if text is None:
+            return
+        for path in dict.fromkeys(text_files(_prepended(text))):
+            for writer in self._writers.of(path).values():
+                if writer.account != account and self._becomes_root(account):
+                    words = f"{account}, who becomes root, runs what is in {path}; {writer.how}"
+                    yield Way(writer.account, words, writer.place, Rank.WRITES, look.address)
+
+    # ------------------------------------------------------------------------------------------------ units
+
+    def _unit(self, path: str) -> Iterator[Reading]:
+        """A unit with its drop-ins, by the path of any of them."""
+        from reconciler.policy.root_texts.units import unit
+
+        found = _UNIT.fullmatch(path.replace("/lib/", "/usr/lib/", 1) if path.startswith("/lib/") else path)
+        if found is None:
+            return
+        name = found["unit"]
+        fragment = next((f"{place}/{name}" for place in _UNIT_DIRECTORIES if name in self._names(place)), "")
+        drop_ins: dict[str, str] = {}
+        for place in reversed(_UNIT_DIRECTORIES):
+            directory = f"{place}/{name}.d"
+            if f"{name}.d" in self._names(place):
+                drop_ins |= {file: f"{directory}/{file}" for file in self._names(directory) if file.endswith(".conf")}
+        paths = ([fragment] if fragment else []) + [drop_ins[file] for file in sorted(drop_ins)]
+        texts = [text for text in map(self._files.text, paths) if text is not None]
+        yield from unit(name, texts)
+
+    def _names(self, directory: str) -> frozenset[str]:
+        if directory not in self._listed:
+            self._listed[directory] = frozenset(self._files.names(directory))
+        return self._listed[directory]
+
+
+_WORD = Late(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+_PREPENDED = Late(r"case .*? in .*?\) ;; \*\) (\w+=[^$\s]+)\S* ;; esac")
+
+
+def _prepended(text: str) -> str:
+    """The lines of a profile file of ours with the assignments that are made once only."""
+    return _PREPENDED.sub(r"export \1", text)
+
+
+def _is_ours(look: Look) -> bool:
+    """Whether the spec says it by a field of its own, so that its address says enough."""
+    return look.address is not None and look.address.kind != "files"
+
+
+def _reader(name: str) -> Callable[[str], Iterator[Reading]]:
+    """The reader of a name: its module is imported when the first such text is there."""
+    from reconciler.policy.root_texts import rules, scripts, units
+
+    for module in (scripts, rules, units):
+        reader: Callable[[str], Iterator[Reading]] | None = getattr(module, name, None)
+        if reader is not None:
+            return reader
+    return lambda _: iter(())

@@ -1,0 +1,158 @@
+"""Units of systemd: what they run as root, whatever user they name, and what they give to a user who is not (systemd.exec(5))."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from reconciler.core.patterns import Late
+from reconciler.formats.shell_commands import SHELLS
+from reconciler.policy.root_places import is_relevant
+from reconciler.policy.root_texts.values import CAPABILITIES, POWERFUL, Grant, Reading, Use, of_variables, of_words
+from reconciler.policy.ways import EVERYBODY, Rank
+
+_COMMAND = Late(r"Exec(?:Start|StartPre|StartPost|Condition|Reload|Stop|StopPre|StopPost)")
+_PRIVILEGED = "+!"
+_POWERFUL_SOCKETS = Late(r"(?:docker|podman|containerd|lxd|incus|libvirtd|crio|virtqemud)[\w-]*\.socket")
+_ROOT = ("", "root", "0")
+_SPACE = re.compile(r"[ \t]*\\\n[ \t]*")
+
+
+def directives(texts: Sequence[str]) -> Mapping[str, list[str]]:
+    """Every value of the directives of a unit and its drop-ins, in order; an empty one takes back those before it."""
+    found: dict[str, list[str]] = {}
+    for text in texts:
+        for line in (_SPACE.sub(" ", text) if "\\\n" in text else text).split("\n"):
+            name, equals, value = line.partition("=")
+            if not equals or line.startswith(("#", ";", "[")):
+                continue
+            if value.strip():
+                found.setdefault(name.strip(), []).append(value.strip())
+            else:
+                found.pop(name.strip(), None)
+    return found
+
+
+def unit(name: str, texts: Sequence[str]) -> Iterator[Reading]:
+    """All that a unit makes of root. `name` has its suffix; `texts` are those of its file and drop-ins, in the order that counts."""
+    said = directives(texts)
+    user = _last(said, "User")
+    is_root = user in _ROOT and _last(said, "DynamicUser") not in ("yes", "true", "on", "1")
+    directory = _last(said, "WorkingDirectory").lstrip("-").replace("~", "/root")
+    commands = [command for key in said if _COMMAND.fullmatch(key) for command in said[key]]
+    of_root = [command for command in commands if is_root or _is_privileged(command)]
+    for command in of_root:
+        yield from of_words(_argv(command), directory)
+    if of_root:
+        yield from _surroundings(said)
+        yield from _open_shell(name, said, of_root)
+    if not is_root:
+        yield from _given(name, user or name.partition(".")[0].partition("@")[0], said)
+    yield from _mount(said)
+    yield from _socket(name, said)
+
+
+def _last(said: Mapping[str, list[str]], name: str) -> str:
+    values = said.get(name)
+    return values[-1] if values else ""
+
+
+def _is_privileged(command: str) -> bool:
+    """Whether a command has root's rights whatever User= says: `+`, and `!` where there is no `!!` (systemd.service(5))."""
+    prefix = command[: len(command) - len(command.lstrip("@-:+!|"))]
+    return "+" in prefix or prefix.count("!") == 1
+
+
+def _argv(command: str) -> list[str]:
+    plain = command.lstrip("@-:+!|")
+    words = _quoted(plain) if re.search(r"[\"'\\%$]", plain) else plain.split()
+    return [words[0], *words[2:]] if "@" in command[: len(command) - len(plain)] and len(words) > 1 else words
+
+
+def _quoted(plain: str) -> list[str]:
+    from reconciler.formats.unit_words import words
+
+    try:
+        return [word.text.replace("%%", "%").replace("$$", "$") for word in words(plain)]
+    except ValueError:
+        return plain.split()
+
+
+def _surroundings(said: Mapping[str, list[str]]) -> Iterator[Reading]:
+    """What decides beside the command line about what runs: variables, files of variables, another root, mounts."""
+    for value in said.get("EnvironmentFile", ()):
+        path = value.lstrip("-").partition("*")[0]
+        yield from [Use(path.rstrip("/"), "reads the variables in")] if path.startswith("/") else []
+    if "Environment" in said:
+        pairs = (word.partition("=") for value in said["Environment"] for word in _quoted(value))
+        yield from of_variables({name: value for name, _, value in pairs})
+    for key, verb in (("RootDirectory", "runs from"), ("RootImage", "runs from"), ("ExecSearchPath", "runs programs from")):
+        for value in said.get(key, ()):
+            yield from (Use(path, verb) for path in value.lstrip("-").split(":") if path.startswith("/"))
+    for key in ("BindPaths", "BindReadOnlyPaths"):
+        for pair in (word for value in said.get(key, ()) for word in value.split()):
+            source, _, place = pair.lstrip("-").partition(":")
+            if place and is_relevant(place.partition(":")[0]):
+                yield Use(source, f"mounts over {place.partition(':')[0]}")
+
+
+def _open_shell(name: str, said: Mapping[str, list[str]], commands: Sequence[str]) -> Iterator[Grant]:
+    """A shell of root's that waits at a socket or a terminal."""
+    where = _last(said, "StandardInput")
+    if where not in ("socket", "tty", "tty-force", "tty-fail"):
+        return
+    for words in map(_argv, commands):
+        if words and words[0].rpartition("/")[2] in SHELLS and all(word.startswith("-") for word in words[1:]):
+            yield Grant(EVERYBODY, f"{name} starts a shell of root's at its {where.partition('-')[0]}", Rank.UID)
+
+
+def _given(name: str, user: str, said: Mapping[str, list[str]]) -> Iterator[Grant]:
+    """Capabilities and groups that a user's processes get from the unit."""
+    names = {word.lower() for value in said.get("AmbientCapabilities", ()) for word in value.lstrip("~").split()}
+    inverted = any(value.startswith("~") for value in said.get("AmbientCapabilities", ()))
+    powerful = sorted((CAPABILITIES - names) if inverted else names & CAPABILITIES)
+    if powerful:
+        told = ", ".join(word.upper() for word in powerful[:3]) + (" and more" if len(powerful) > 3 else "")
+        yield Grant(user, f"{name} runs as {user} with {told}", Rank.CAPABILITY)
+    groups = {word for key in ("SupplementaryGroups", "Group") for value in said.get(key, ()) for word in value.split()}
+    for group in sorted((groups & POWERFUL) - {"adm"}):
+        yield Grant(user, f"{name} runs as {user} in the group {group}", Rank.GROUP)
+
+
+def _mount(said: Mapping[str, list[str]]) -> Iterator[Use]:
+    source, place = _last(said, "What"), _last(said, "Where")
+    if source.startswith("/") and place and "bind" in _last(said, "Options").split(",") and is_relevant(place):
+        yield Use(source, f"mounts over {place}")
+
+
+def _socket(name: str, said: Mapping[str, list[str]]) -> Iterator[Grant]:
+    """The socket of a daemon that does root's work for whoever reaches it."""
+    if not _POWERFUL_SOCKETS.fullmatch(name) or not {"SocketMode", "SocketGroup", "SocketUser"} & said.keys():
+        return
+    mode = _last(said, "SocketMode") or "0666"
+    if re.fullmatch(r"[0-7]{3,4}", mode) and int(mode, 8) & 0o002:
+        yield Grant(EVERYBODY, f"{name} is open to everybody", Rank.GROUP)
+    group, user = _last(said, "SocketGroup"), _last(said, "SocketUser")
+    if group and group not in POWERFUL:
+        yield Grant(f"%{group}", f"{name} is open to the group {group}", Rank.GROUP)
+    if user not in _ROOT:
+        yield Grant(user, f"{name} is open to {user}", Rank.GROUP)
+
+
+def manager(text: str) -> Iterator[Reading]:
+    """The variables that systemd gives to every service (systemd-system.conf(5))."""
+    said = directives([text])
+    pairs = (
+        word.partition("=")
+        for key in ("DefaultEnvironment", "ManagerEnvironment")
+        for value in said.get(key, ())
+        for word in _quoted(value)
+    )
+    yield from of_variables({name: value for name, _, value in pairs})
+
+
+def dbus_service(text: str) -> Iterator[Reading]:
+    """A service that D-Bus starts, as root if it says so."""
+    said = directives([text])
+    if _last(said, "User") in _ROOT:
+        yield from (reading for value in said.get("Exec", ()) for reading in of_words(_argv(value)))
