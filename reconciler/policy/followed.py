@@ -10,6 +10,7 @@ from reconciler.core.host import Entry, FileType, HostError, HostView, UnsafePat
 
 _MOST_LINKS = 40
 """As many as the kernel follows."""
+_NO_NAMES = ("", ".", "..")
 
 
 class Followed:
@@ -18,9 +19,22 @@ class Followed:
     def __init__(self, view: HostView) -> None:
         self._view = view
         self._entries: dict[str, Entry | None] = {"/": Entry(FileType.DIRECTORY, "0755", "root", "root")}
+        self._straight: set[str] = set()
+        """Directories that are reached without a link: of what is in them only the last step is looked at."""
 
     def real(self, path: str) -> str | None:
         """The path without links; None when nothing is there."""
+        above, _, last = path.rpartition("/")
+        if above in self._straight and last not in _NO_NAMES:
+            entry = self._entry(path)
+            if entry is None or entry.type is not FileType.LINK:
+                return None if entry is None else path
+        found = self._walked(path)
+        if found == path and above:
+            self._straight.add(above)
+        return found
+
+    def _walked(self, path: str) -> str | None:
         rest, at, links = [step for step in reversed(path.split("/")) if step], "", 0
         while rest:
             step = rest.pop()
@@ -64,6 +78,10 @@ class Followed:
                 return
             at = "" if entry.target.startswith("/") else at
             rest += [part for part in reversed(entry.target.split("/")) if part]
+
+    def plain_entry(self, path: str) -> Entry | None:
+        """What is at a path itself, which has no link above it."""
+        return self._entry(path)
 
     def attributes(self, path: str) -> Attributes:
         """Extended attributes, ACLs among them, of a path without links above it; none where they cannot be had."""

@@ -137,11 +137,20 @@ _LINKS = {"/bin": "/usr/bin", "/sbin": "/usr/sbin", "/lib": "/usr/lib", "/lib64"
 """Directories of a merged /usr (hier(7))."""
 
 
+_EXACT = {place.path: place for place in PLACES}
+_DIRECTORIES = {place.path: place for place in PLACES if place.base.endswith("/")}
+_DOT_FILES = next(place for place in PLACES if place.base.endswith("/."))
+
+
 def place_of(path: str) -> Place | None:
     """The place that a path is or lies in; None for a path that root has no use for by itself."""
     plain = _plain(path)
-    fitting = (place for place in PLACES if plain == place.path or (place.base.endswith(("/", "/.")) and plain.startswith(place.base)))
-    return max(fitting, key=lambda place: len(place.base), default=None)
+    if plain in _EXACT:
+        return _EXACT[plain]
+    above = plain
+    while (above := above.rpartition("/")[0]) and above not in _DIRECTORIES:
+        pass
+    return _DIRECTORIES[above] if above else _DOT_FILES if plain.startswith(_DOT_FILES.base) else None
 
 
 def places_below(path: str) -> Iterator[Place]:
@@ -152,7 +161,11 @@ def places_below(path: str) -> Iterator[Place]:
 
 def is_relevant(path: str) -> bool:
     """Whether root reads or runs what is at a path, in it, or below it."""
-    return place_of(path) is not None or any(True for _ in places_below(path))
+    return place_of(path) is not None or _plain(path).rstrip("/") in _ABOVE
+
+
+_ABOVE = frozenset("/".join(steps[:depth]) for steps in (place.path.split("/") for place in PLACES) for depth in range(1, len(steps)))
+"""Every directory above a place."""
 
 
 def _plain(path: str) -> str:

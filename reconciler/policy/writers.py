@@ -42,6 +42,7 @@ class Writers:
         self._files = files
         self._people = people
         self._known: dict[str, Mapping[str, Writer]] = {}
+        self._closed: dict[str, bool] = {"": True}
 
     def of(self, path: str, *, only_above: bool = False) -> Mapping[str, Writer]:
         """Who can write what is at an absolute path, or put something else there, by account; what is nearest to the path is told.
@@ -60,6 +61,10 @@ class Writers:
         return writer.how if writer is not None else ""
 
     def _of(self, path: str, *, only_above: bool) -> Iterator[Writer]:
+        if self._is_closed(path.rpartition("/")[0]):
+            entry = self._files.plain_entry(path)
+            if entry is None or (entry.type is FileType.FILE and (only_above or self._is_roots(entry))):
+                return
         trail = list(self._files.trail(path))
         above: list[Entry] = []
         for (place, entry), following in zip(trail, [*trail[1:], None], strict=True):
@@ -71,6 +76,18 @@ class Writers:
                 above.append(entry)
             elif entry.type is FileType.FILE and not only_above:
                 yield from self._reaching(self._writable(place, entry), above)
+
+    def _is_closed(self, directory: str) -> bool:
+        """Whether a directory and all above it are root's alone, without a link: then only the thing in it counts. Most are so."""
+        if directory not in self._closed:
+            self._closed[directory] = self._is_closed(directory.rpartition("/")[0]) and self._is_roots(self._files.plain_entry(directory))
+        return self._closed[directory]
+
+    def _is_roots(self, entry: Entry | None) -> bool:
+        """Whether it is a file or directory that nobody but root can write, by owner and mode."""
+        if entry is None or entry.type not in (FileType.DIRECTORY, FileType.FILE) or entry.owner != "root":
+            return False
+        return not int(entry.mode, 8) & (_GROUP_WRITES | _OTHERS_WRITE)
 
     def _directory(self, place: str, entry: Entry, then: Entry | None) -> Iterator[Writer]:
         """Who can replace what is in a directory: `then` is the next thing on the way, None if there is none or all of it counts."""

@@ -11,25 +11,29 @@ from reconciler.policy.root_places import is_relevant
 from reconciler.policy.root_texts.values import CAPABILITIES, POWERFUL, Grant, Reading, Use, of_variables, of_words
 from reconciler.policy.ways import EVERYBODY, Rank
 
-_COMMAND = Late(r"Exec(?:Start|StartPre|StartPost|Condition|Reload|Stop|StopPre|StopPost)")
+_NO_COMMANDS = ("Exec", "ExecPaths", "ExecSearchPath")
 _PRIVILEGED = "+!"
 _POWERFUL_SOCKETS = Late(r"(?:docker|podman|containerd|lxd|incus|libvirtd|crio|virtqemud)[\w-]*\.socket")
 _ROOT = ("", "root", "0")
-_SPACE = re.compile(r"[ \t]*\\\n[ \t]*")
+_CONTINUED = Late(r"[ \t]*\\\n[ \t]*")
+_LINE = Late(
+    r"^[ \t]*(Exec\w+|User|Group|DynamicUser|SupplementaryGroups|AmbientCapabilities|Environment|EnvironmentFile|WorkingDirectory"
+    r"|Root(?:Directory|Image)|Bind(?:ReadOnly)?Paths|StandardInput|What|Where|Options|Socket(?:Mode|Group|User)|DefaultEnvironment"
+    r"|ManagerEnvironment|Exec)[ \t]*=(.*)$",
+    re.MULTILINE,
+)
 
 
 def directives(texts: Sequence[str]) -> Mapping[str, list[str]]:
-    """Every value of the directives of a unit and its drop-ins, in order; an empty one takes back those before it."""
+    """Every value of the directives that count here, of a unit and its drop-ins in order; an empty one takes back those before it."""
     found: dict[str, list[str]] = {}
     for text in texts:
-        for line in (_SPACE.sub(" ", text) if "\\\n" in text else text).split("\n"):
-            name, equals, value = line.partition("=")
-            if not equals or line.startswith(("#", ";", "[")):
-                continue
-            if value.strip():
-                found.setdefault(name.strip(), []).append(value.strip())
+        for line in _LINE.finditer(_CONTINUED.sub(" ", text) if "\\\n" in text else text):
+            name, value = line[1], line[2].strip()
+            if value:
+                found.setdefault(name, []).append(value)
             else:
-                found.pop(name.strip(), None)
+                found.pop(name, None)
     return found
 
 
@@ -39,7 +43,7 @@ def unit(name: str, texts: Sequence[str]) -> Iterator[Reading]:
     user = _last(said, "User")
     is_root = user in _ROOT and _last(said, "DynamicUser") not in ("yes", "true", "on", "1")
     directory = _last(said, "WorkingDirectory").lstrip("-").replace("~", "/root")
-    commands = [command for key in said if _COMMAND.fullmatch(key) for command in said[key]]
+    commands = [command for key in said if key.startswith("Exec") and key not in _NO_COMMANDS for command in said[key]]
     of_root = [command for command in commands if is_root or _is_privileged(command)]
     for command in of_root:
         yield from of_words(_argv(command), directory)
