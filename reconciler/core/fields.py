@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
+from reconciler.core.patterns import Late
 from reconciler.core.scalars import CONTROL, Plain
 
 _ONE_LINE = rf"^[^{CONTROL}]*\z"
@@ -14,6 +15,8 @@ _UNITS = "us|ms|seconds?|sec|s|minutes?|min|months?|m|hours?|hr|h|days?|d|weeks?
 # A unit, a blank or the end stands behind each number: otherwise a long number followed by nonsense takes exponential time. Editors read it
 # too, and ECMA 262 has no possessive quantifiers.
 _DURATION = re.compile(rf"(?:[0-9]+(?:(?:{_UNITS})[ \t\n]*|[ \t\n]+|(?![\s\S])))+|infinity")
+_SPAN_TEXT = rf"(?:[0-9]+[ \t\n]*(?:{_UNITS})[ \t\n]*)+|infinity"
+_SPAN = Late(_SPAN_TEXT)
 
 
 def _own_spelling(value: Any) -> Any:
@@ -45,8 +48,17 @@ def _duration(value: str) -> str:
     return value
 
 
+def _span(value: str) -> str:
+    if re.fullmatch(r"\d+", value):
+        raise ValueError(f"write the unit: {value}d are days, {value}h hours, {value}min minutes")
+    if not _SPAN.fullmatch(value):
+        raise ValueError("write a time span of which each number has its unit: 30d, 26h, 1h 30min")
+    return value
+
+
 _LINES = rf"^(?:[^{CONTROL}]|[\n\t])*\z"
 _DURATION_PATTERN = rf"^(?:{_DURATION.pattern})\z"
+_SPAN_PATTERN = rf"^(?:{_SPAN_TEXT})\z"
 
 
 def text_schema(pattern: str, **more: Any) -> WithJsonSchema:
@@ -81,6 +93,9 @@ Duration = Annotated[
     str, Field(pattern=_ONE_LINE), BeforeValidator(_own_spelling), AfterValidator(_duration), text_schema(_DURATION_PATTERN)
 ]
 """A time span in systemd's words; a bare number is seconds."""
+
+Span = Annotated[str, Field(pattern=_ONE_LINE), BeforeValidator(_own_spelling), AfterValidator(_span), text_schema(_SPAN_PATTERN)]
+"""A time span in systemd's words, each number with its unit: what is meant in days must not be taken for seconds."""
 
 TimeZone = Annotated[str, Field(pattern=r"^(?:host|[A-Z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+){0,2})\z")]
 """A time zone by its name in the tz database, or `host`: the host's own."""

@@ -219,6 +219,9 @@ class HostView(Protocol):
     def attributes(self, path: str) -> Attributes:
         """The extended attributes and ACLs of a file or directory, sorted by name; a link has none. Raises as entry."""
 
+    def mounts(self) -> frozenset[str]:
+        """Where something is mounted, in a snapshot without what the kernel shows; nowhere in a tree. Raises Unreadable."""
+
     def units(self, names: Sequence[str]) -> Mapping[str, UnitState]:
         """The state of all these units in one question."""
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Iterator
 
+from reconciler.core.patterns import Late
+
 PATH = "/etc/fstab"
-_ESCAPE = re.compile(r"\\([0-7]{3})")
+_ESCAPE = Late(r"\\([0-7]{3})")
 _NOT_PLACES = ("", "/", "none", "swap")
 
 
@@ -29,7 +30,7 @@ def outline(text: str) -> str:
 
 
 def _plain(path: str) -> str:
-    return re.sub(r"//+", "/", path).rstrip("/") or "/"
+    return "/" + "/".join(filter(None, path.split("/"))) if path.startswith("/") else path
 
 
 def parents(path: str) -> Iterator[str]:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
-from reconciler.formats import authorized_keys, logrotate, profile, sshd_config, sudo_policy, unit
+from reconciler.formats import authorized_keys, fstab, logrotate, profile, sshd_config, sudo_policy, unit
 from reconciler.formats.unit_refusals import COMMANDS, DECIDING, NAMED, commands
 from reconciler.formats.users import parse_ranges
 
@@ -181,6 +181,7 @@ _EXCERPTS: tuple[tuple[re.Pattern[str], Callable[[str], str | None]], ...] = (
     (_SKELETON, only()),
     (re.compile(r"/etc/ssh/sshd_config(?:\.d/[^/]+)?"), sshd_config.decisive),
     (re.compile(r"/etc/sudoers(?:\.d/[^/]+)?"), sudo_policy.without_secrets),
+    (re.compile(re.escape(fstab.PATH)), fstab.outline),
     (re.compile(r"/etc/pam\.d/(?:sshd|common-account|common-auth)"), with_module("pam_shells.so")),
 )
 

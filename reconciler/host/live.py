@@ -11,6 +11,7 @@ from reconciler.core.digest import digest
 from reconciler.core.host import ActionFailed, Entry, Receipt, Saved, UnitNode, UnitState
 from reconciler.host import failpoints
 from reconciler.host.files import Files
+from reconciler.host.mounts import mount_points
 from reconciler.host.owners import Ids, KernelOwnership
 from reconciler.host.safe_path import SafeRoot
 
@@ -64,6 +65,10 @@ class LiveHost:
     def attributes(self, path: str) -> Attributes:
         """As HostView.attributes."""
         return self._files.attributes(path)
+
+    def mounts(self) -> frozenset[str]:
+        """As HostView.mounts."""
+        return mount_points() if self.running else frozenset()
 
     def units(self, names: Sequence[str]) -> Mapping[str, UnitState]:
         """As HostView.units. Raises Unreadable."""

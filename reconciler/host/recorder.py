@@ -56,6 +56,10 @@ class Recorder:
         """As HostView.attributes."""
         return self._host.attributes(path)
 
+    def mounts(self) -> frozenset[str]:
+        """As HostView.mounts."""
+        return self._host.mounts()
+
     def units(self, names: Sequence[str]) -> Mapping[str, UnitState]:
         """As HostView.units."""
         return self._host.units(names)

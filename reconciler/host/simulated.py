@@ -53,6 +53,7 @@ class SimulatedHost:
     def __init__(self, base: HostView) -> None:
         self.running = base.running
         self.done: list[Action] = []
+        self._mounts = base.mounts
         self._files = Overlay(base)
         self._units = SimulatedUnits(base, self._files, self)
         self._names: tuple[frozenset[str], frozenset[str]] | None = None
@@ -90,6 +91,10 @@ class SimulatedHost:
     def attributes(self, path: str) -> Attributes:
         """As HostView.attributes."""
         return self._files.attributes(path)
+
+    def mounts(self) -> frozenset[str]:
+        """As HostView.mounts: nothing that is planned mounts anything."""
+        return self._mounts()
 
     def units(self, names: Sequence[str]) -> Mapping[str, UnitState]:
         """As HostView.units."""
@@ -235,6 +240,10 @@ class EmptyView:
     def attributes(self, path: str) -> Attributes:  # as HostView has it
         """As HostView.attributes."""
         return ()
+
+    def mounts(self) -> frozenset[str]:
+        """Nothing is mounted here."""
+        return frozenset()
 
     def units(self, names: Sequence[str]) -> Mapping[str, UnitState]:
         """As HostView.units."""

@@ -33,6 +33,7 @@ class SnapshotView:
         self.unknown: dict[str, str] = {}
         self._paths: Mapping[str, Any] = data["paths"]
         self._units: Mapping[str, Any] | None = data["units"]
+        self._mounts = frozenset(data["mounts"]) if "mounts" in data else None
         self._relations: Mapping[str, Any] | None = data.get("relations")
         self._contents = contents
         self._children: dict[str, list[str]] = {}
@@ -80,6 +81,12 @@ class SnapshotView:
     def attributes(self, path: str) -> Attributes:
         """As HostView.attributes: none is in a snapshot. Raises NotInSnapshot."""
         raise self._not_known(path, f"the attributes of {path}")
+
+    def mounts(self) -> frozenset[str]:
+        """As HostView.mounts. Raises NotInSnapshot."""
+        if self.running and self._mounts is None:
+            raise self._not_known("mounts", "what is mounted")
+        return self._mounts or frozenset()
 
     def units(self, names: Sequence[str]) -> Mapping[str, UnitState]:
         """As HostView.units. Raises NotInSnapshot."""

@@ -20,9 +20,10 @@ from reconciler.core.masking import holds_secret
 from reconciler.core.patterns import Late
 from reconciler.core.secrecy import HIDDEN
 from reconciler.core.state import LedgerRow, Memory, Started
-from reconciler.formats import accounts, outline
+from reconciler.formats import accounts, backup_manifest, outline
 from reconciler.host.recorder import MOST_NAMES, Recorder
 from reconciler.host.snapshot import UNITS
+from reconciler.host.snapshot_archives import manifests
 from reconciler.host.snapshot_memory import memory_data
 from reconciler.host.unit_relations import EVERYBODY, ORDER
 from reconciler.kinds.keys import fingerprint_of
@@ -137,6 +138,7 @@ class _Taker:
         self._bytes = 0
         self._roots: set[str] = set()
         self._untold: set[str] = set()
+        self._manifests: frozenset[str] = frozenset()
         self._documents: dict[Address, Document] = {}
         self.withheld: dict[str, bool] = {}
         """Addresses of which the ledger's document is not told, and whether it is what is on the host."""
@@ -198,6 +200,7 @@ class _Taker:
             for path in (f"{home}/.ssh", *(f"{home}/.ssh/{name}" for name in _KEYS)):
                 self.recorder.note(path)
         self._ours(homes)
+        self._manifests = manifests(self.recorder, self._rows)
         for path, depth, most in _SCANS:
             self.recorder.scan(path, depth, most, _SKIP)
         self._withhold()
@@ -307,7 +310,7 @@ class _Taker:
             said |= {"excerpt": kept[0], "digest": digest(content)} | ({"shortened": True} if kept[1] else {})
 
     def _note_content(self, path: str, said: dict[str, Any], *, ours: bool) -> None:
-        shorten = outline.excerpt(path)
+        shorten = backup_manifest.outline if path in self._manifests else outline.excerpt(path)
         is_open = self._is_open(path)
         if not (ours or shorten or (is_open and (path.startswith("/etc/") or path.rpartition("/")[0] in self._roots))):
             return

@@ -65,6 +65,10 @@ class TreeHost:
         """As HostView.attributes."""
         return self._files.attributes(path)
 
+    def mounts(self) -> frozenset[str]:
+        """Nothing is mounted here."""
+        return frozenset()
+
     def units(self, names: Sequence[str]) -> Mapping[str, UnitState]:
         """Nothing runs here."""
         return {name: UnitState() for name in names}

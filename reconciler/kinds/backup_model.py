@@ -7,12 +7,14 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from reconciler.core.fields import AbsolutePath, Duration, Flag, Text, TimeZone
+from reconciler.core.fields import AbsolutePath, Duration, Flag, Span, Text, TimeZone
 from reconciler.core.places import NamesPath, Use
 from reconciler.core.resource import Resource
 from reconciler.core.scalars import Scheduler
 from reconciler.formats import backup_job, timespan
 from reconciler.kinds.schedule_text import ScheduleText
+
+_DAY = 86_400
 
 
 class Verify(StrEnum):
@@ -76,8 +78,14 @@ def _finite(span: str) -> str:
     return span
 
 
+def _a_day(span: str) -> str:
+    if timespan.seconds(span) < _DAY:
+        raise ValueError(f"{span} is less than a day (m are minutes, M are months): write 1d at least; `last` keeps a number of archives")
+    return span
+
+
 Count = Annotated[int, Field(ge=1, le=100_000, strict=True)]
-Span = Annotated[Duration, AfterValidator(_finite)]
+Finite = Annotated[Span, AfterValidator(_finite)]
 Place = Annotated[AbsolutePath, AfterValidator(_below_root)]
 Source = Annotated[Place, NamesPath(Use.READS)]
 Destination = Annotated[Place, BeforeValidator(_local), NamesPath(Use.WRITES_INTO)]
@@ -105,8 +113,8 @@ class Keep(BaseModel):
     """The newest one of each of the last months."""
     yearly: Count | None = None
     """The newest one of each of the last years."""
-    within: Span | None = None
-    """All that are not older than this, counted back from the newest good one: a job that stopped loses nothing."""
+    within: Annotated[Finite, AfterValidator(_a_day)] | None = None
+    """All that are not older than this (30d), counted back from the newest good one: a job that stopped loses nothing."""
 
     @model_validator(mode="after")
     def _some(self) -> Self:
@@ -140,19 +148,19 @@ class Backup(Resource):
     """Which archives stay; all of them when left out."""
     verify: Verify = Verify.ALWAYS
     """Read each archive again, from end to end, before it counts. With never, `keep` deletes nothing until a `backup verify`."""
-    max_age: Span | None = None
-    """A newest archive that is older than this is unhealthy."""
+    max_age: Finite | None = None
+    """A newest good archive that is older than this is unhealthy: `backup list`, `service health`, `status` and `doctor` say so."""
     require_mount: list[Mount] = []
-    """Mount points that must be mounted, or the run is refused: an unmounted disk is not archived as an empty directory."""
+    """Mount points that must be mounted, or the run is refused; so must those that /etc/fstab names for a source or destination."""
     before: list[Hook] = []
     """Commands that root runs first, each as exact argv. One that fails stops the run; exit status 75 means not now, and is no failure."""
-    before_timeout: Span = "1h"
+    before_timeout: Finite = "1h"
     """How long each of them may take."""
     compress: Compress = Compress.GZIP
     """What archives are compressed with."""
     one_file_system: Flag = True
-    """Leave out other file systems that are mounted below a source."""
-    clock_jump: Duration = "60d"
+    """Leave out other file systems that are mounted below a source. The run names them, and a plan does unless this is written."""
+    clock_jump: Span = "60d"
     """After a gap of more than this the clock may have jumped: what is older stays until there are three newer ones. infinity: never."""
 
     @model_validator(mode="after")
@@ -160,6 +168,10 @@ class Backup(Resource):
         both = sorted({*self.sources} & {*self.destinations})
         if both:
             raise ValueError(f"{both[0]} is both a source and a destination")
+        for source in self.sources:
+            around = next((place for place in self.destinations if source.startswith(f"{place}/")), None)
+            if around is not None:
+                raise ValueError(f"the source {source} is inside the destination {around}, which is left out: write another destination")
         return self
 
     @model_validator(mode="after")

@@ -113,8 +113,30 @@ def lint(declared: Declared) -> Iterator[Diagnostic]:
 
 
 def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Diagnostic]:
-    """What the host's time zone does to it."""
-    return schedule.check(view, schedule.jobs(changes, "backups", _job))
+    """What the host's time zone does to it, what would refuse its runs, and which archives would go because of a change."""
+    from reconciler.kinds.backup_archives import consequences  # not where nothing changes
+    from reconciler.kinds.backup_host import BackupHost
+
+    yield from schedule.check(view, schedule.jobs(changes, "backups", _job))
+    host = BackupHost(view, spec)
+    for change in changes:
+        part = change.part
+        if part is not None and change.verb is not Verb.NONE and change.address.kind == "backups" and change.address.part == _CONFIG:
+            yield from (trouble.told(part.declared) for trouble in host.troubles(_backup(part.declared)))
+            if change.touches("job") or change.verb is Verb.CREATE:
+                yield from consequences(view, part.declared, (change.before or {}).get("job"), part.document["job"])
+
+
+def others(part: Part, observed: Observed) -> Iterator[Diagnostic]:
+    """A job that does not change and whose disk is not there now; drop-ins of others for its units."""
+    if part.address.part != _CONFIG:
+        yield from units.others(part, observed)
+    elif observed.document is not None and observed.document.get("job") == part.document["job"]:
+        from reconciler.kinds.backup_host import not_mounted
+
+        required = _backup(part.declared).require_mount
+        for place, paths in observed.private.get("absent", {}).items():
+            yield not_mounted(place, paths, required=place in required).told(part.declared)
 
 
 def overdue(changes: Sequence[Change], now: int) -> Iterator[Diagnostic]:
@@ -162,7 +184,7 @@ KIND = Kind(
     references=references,
     requires=requires,
     catch_up=catch_up,
-    others=units.others,
+    others=others,
     paths=paths,
     stands_for=paths,
     lint=lint,

@@ -10,6 +10,7 @@ from reconciler.core.digest import digest
 from reconciler.core.host import FileType, HostView, Unreadable, UnsafePath
 from reconciler.formats import backup_job
 from reconciler.kinds import access, schedule_observed
+from reconciler.kinds.backup_disks import Disks
 
 _DIRECTORIES = (backup_job.DIRECTORY.rpartition("/")[0], backup_job.DIRECTORY)
 
@@ -28,8 +29,10 @@ def observe(view: HostView, addresses: Sequence[Address]) -> Mapping[Address, Ob
     """Units and cron files at once; one read of each job file."""
     found = schedule_observed.observe(view, [address for address in addresses if is_scheduled(address)], unit_of)
     configs = [address for address in addresses if not is_scheduled(address)]
-    missing = _missing(view) if configs else []
-    return found | {address: _observe(view, backup_job.path_of(address.name), missing) for address in configs}
+    if not configs:
+        return found
+    missing, disks = _missing(view), Disks(view)
+    return found | {address: _observe(view, backup_job.path_of(address.name), missing, disks) for address in configs}
 
 
 def _missing(view: HostView) -> list[str]:
@@ -40,7 +43,7 @@ def _missing(view: HostView) -> list[str]:
         return []
 
 
-def _observe(view: HostView, path: str, missing: Sequence[str]) -> Observed:
+def _observe(view: HostView, path: str, missing: Sequence[str], disks: Disks) -> Observed:
     try:
         entry, content = access.read_entry(view, path)
     except (Unreadable, UnsafePath) as problem:
@@ -50,7 +53,8 @@ def _observe(view: HostView, path: str, missing: Sequence[str]) -> Observed:
     document = access.path_document(entry)
     if entry.type is FileType.FILE:
         document["job"] = _parsed(content)
-    return Observed(document, {"expects": access.expects_of(entry, content)})
+    absent = disks.absent(document.get("job", {}))
+    return Observed(document, {"expects": access.expects_of(entry, content), "absent": absent}, others=tuple(absent))
 
 
 def _parsed(content: bytes) -> Document:

@@ -22,7 +22,7 @@ from tests.spec.fakes import DictReader
 
 NUMBERS = (1, 2, 7, 1500)
 TEXTS = (
-    *("0755", "0600", "1G", "7s", "y.slice", "y", "/y", "2028-02-29", "http://localhost/y", "localhost:81", "other.txt"),
+    *("0755", "0600", "1G", "7s", "7d", "y.slice", "y", "/y", "2028-02-29", "http://localhost/y", "localhost:81", "other.txt"),
     *("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDIyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDEy v", "/dev/zero rw", "60%", "6", "/home/v"),
 )
 """A second valid text where the candidates have one."""
