@@ -43,13 +43,13 @@ class Loaded:
 
 def take_snapshot(root: str | None, now: str) -> dict[str, Any]:
     """The facts of the host, or of a tree. Raises HostError."""
-    from reconciler.host.facts import mounts, versions
+    from reconciler.host.facts import versions
     from reconciler.host.snapshot_taking import take
 
     host = open_host(root)
     machine = machine_id(host)
     memory = read_memory(state_directory(root), machine)
-    more = {"versions": versions(), "mounts": mounts()} if root is None else {"versions": {}, "mounts": []}
+    more = {"versions": versions() if root is None else {}}
     who = {"name": static_hostname(host), "machine": machine_digest(machine)}
     known = read_started(state_directory(root), memory.key) if host.running else None
     started = known.started if known is not None else {}

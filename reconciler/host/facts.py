@@ -1,22 +1,15 @@
-"""Facts of the running host for a snapshot that no plan asks for yet: what is mounted, and the versions of programs."""
+"""Facts of the running host for a snapshot that no plan asks for yet: the versions of programs."""
 
 from __future__ import annotations
 
 import re
 
 from reconciler.core.host import HostError
-from reconciler.host.mounts import mount_points
 from reconciler.host.run import run
 
 _PROGRAMS = ("systemctl", "logrotate", "sudo", "visudo", "tar", "git", "restic")
 _VERSION = re.compile(r"\d+(?:\.\d+)*(?:p\d+)?")
-_OF_THE_KERNEL = ("/proc", "/sys", "/dev", "/run")
 _TIMEOUT = 5.0
-
-
-def mounts() -> list[str]:
-    """Where something is mounted, without what the kernel itself shows."""
-    return sorted(path for path in mount_points() if not path.startswith(tuple(f"{top}/" for top in _OF_THE_KERNEL)))
 
 
 def versions() -> dict[str, str]:

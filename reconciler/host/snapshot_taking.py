@@ -69,6 +69,7 @@ _SKIP = (".git", ".bzr", ".hg")
 _LARGEST_TEXT = 64 << 10
 _LARGEST = 1 << 20
 _MOST_BYTES = 256 << 20
+_OF_THE_KERNEL = ("/proc/", "/sys/", "/dev/", "/run/")
 _PATH = Late(r"/[^\s\"'=:;,]+")
 _KEYS = ("authorized_keys", "authorized_keys2")
 
@@ -99,6 +100,7 @@ def take(
         "taken": now,
         "host": dict(who),
         "running": host.running,
+        "mounts": sorted(path for path in host.mounts() if not path.startswith(_OF_THE_KERNEL)),
         **more,
         "units": None if states is None else {name: _state(state) for name, state in sorted(states.items()) if state != UnitState()},
         "relations": None if states is None else _relations(host.relations(units)),

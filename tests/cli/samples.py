@@ -34,7 +34,7 @@ CANDIDATES = (
     *("x", "/x", "x.service", "10s", "5", "0644", "no", "exec", "/dev/null rw", "50%", "masked"),
     *(_KEY, "2027-01-31", "localhost:80", "any", "/home/u", "absent", "ALL", "10.0.0.0/8"),
     *("always", "gzip", "daily", "timer", "UTC", "host", "-%Y%m%d"),
-    *("running", "restart", "none", "enforce", "source.txt", "/usr/bin/true x"),
+    *("running", "restart", "none", "enforce", "source.txt", "/usr/bin/true x", "30d"),
     *("x.slice", "continue", "closed", "local", "warn", "http://localhost/x"),
 )
 """One of these is valid wherever text is."""
