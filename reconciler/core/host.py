@@ -228,6 +228,12 @@ class HostView(Protocol):
     def relations(self, names: Sequence[str]) -> Mapping[str, UnitNode]:
         """These units, and those that may be taken along with one of them, as systemd has them loaded. Raises Unreadable."""
 
+    def conditions(self, texts: Sequence[str]) -> Mapping[str, bool]:
+        """Which of these conditions hold now, each as a line of a unit (`ConditionVirtualization=!container`): systemd's own answer.
+
+        Those of which only PID 1 itself could tell are left out. Raises Unreadable.
+        """
+
 
 class Executor(HostView, Protocol):
     """A host that can be changed."""

@@ -25,6 +25,7 @@ class Recorder:
         self.paths: dict[str, dict[str, Any] | None] = {}
         self.times: dict[str, tuple[int, int]] = {}
         self.unlisted: set[str] = set()
+        self.conditions_asked: dict[str, bool | None] = {}
         self._host = host
 
     def entry(self, path: str) -> Entry | None:
@@ -67,6 +68,12 @@ class Recorder:
     def relations(self, names: Sequence[str]) -> Mapping[str, UnitNode]:
         """As HostView.relations."""
         return self._host.relations(names)
+
+    def conditions(self, texts: Sequence[str]) -> Mapping[str, bool]:
+        """As HostView.conditions."""
+        answers = self._host.conditions(texts)
+        self.conditions_asked.update({text: answers.get(text) for text in texts})
+        return answers
 
     def note(self, path: str) -> None:
         """A path and every directory above it, as far as they can be looked at."""

@@ -104,6 +104,10 @@ class SimulatedHost:
         """As HostView.relations."""
         return self._units.relations(names) if self.running else {}
 
+    def conditions(self, texts: Sequence[str]) -> Mapping[str, bool]:
+        """As HostView.conditions: no step changes what is asked there."""
+        return self._units.conditions(texts)
+
     def loaded(self, unit: str) -> bytes | None:
         """As SimulatedUnits.loaded."""
         return self._units.loaded(unit)
@@ -252,6 +256,10 @@ class EmptyView:
     def relations(self, names: Sequence[str]) -> Mapping[str, UnitNode]:
         """As HostView.relations: these units have no file that says any."""
         return {name: UnitNode(state.load, state.active, {}, {"CanReload": "yes"}) for name, state in self._units.items() if name in names}
+
+    def conditions(self, texts: Sequence[str]) -> Mapping[str, bool]:  # as HostView has it
+        """As HostView.conditions: nobody can tell."""
+        return {}
 
 
 def _owner(fields: Mapping[str, str]) -> tuple[str, str]:

@@ -68,6 +68,10 @@ class SimulatedUnits:
             nodes = closure(names, self._nodes_of)
         return nodes
 
+    def conditions(self, texts: Sequence[str]) -> Mapping[str, bool]:
+        """As HostView.conditions."""
+        return self._base.conditions(texts)
+
     def _nodes_of(self, names: Sequence[str]) -> dict[str, UnitNode]:
         states = {name: self._on_demand(name, state) for name, state in self.units(names).items()}
         nodes = self._relations.nodes(names, states)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -35,6 +36,7 @@ class SnapshotView:
         self._units: Mapping[str, Any] | None = data["units"]
         self._mounts = frozenset(data["mounts"]) if "mounts" in data else None
         self._relations: Mapping[str, Any] | None = data.get("relations")
+        self._conditions: Mapping[str, bool | None] = data.get("conditions", {})
         self._contents = contents
         self._children: dict[str, list[str]] = {}
         for path, said in self._paths.items():
@@ -102,14 +104,32 @@ class SnapshotView:
             raise self._not_known("relations", "what units are tied to")
         return closure((name for name in names if name in (self._units or {})), self._nodes)
 
+    def conditions(self, texts: Sequence[str]) -> Mapping[str, bool]:
+        """As HostView.conditions. Raises NotInSnapshot."""
+        strange = next((text for text in texts if text not in self._conditions), None)
+        if strange is not None:
+            raise self._not_known(strange, f"whether {strange} holds")
+        return {text: holds for text in texts if (holds := self._conditions[text]) is not None}
+
     def _nodes(self, names: Sequence[str]) -> dict[str, UnitNode]:
         nodes: dict[str, UnitNode] = {}
         for name in names:
             state, told = (self._units or {}).get(name, {}), (self._relations or {}).get(name, {})
             relations = {key: frozenset(value) for key, value in told.items() if isinstance(value, list)}
+            if name in self._before:
+                relations["Before"] = frozenset(self._before[name])
             flags = {key: value for key, value in told.items() if isinstance(value, str)}
             nodes[name] = UnitNode(state.get("load", "not-found"), state.get("active", "inactive"), relations, flags)
         return nodes
+
+    @functools.cached_property
+    def _before(self) -> Mapping[str, Sequence[str]]:
+        """The units that are ordered behind each unit: a snapshot has an order only from the other side."""
+        before: dict[str, list[str]] = {}
+        for name, told in (self._relations or {}).items():
+            for other in told.get("After", ()):
+                before.setdefault(other, []).append(name)
+        return before
 
     def _said(self, path: str) -> Mapping[str, Any] | None:
         """What was recorded of a path; None when nothing was there. Raises UnsafePath, NotInSnapshot."""

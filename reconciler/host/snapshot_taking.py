@@ -25,7 +25,7 @@ from reconciler.host.recorder import MOST_NAMES, Recorder
 from reconciler.host.snapshot import UNITS
 from reconciler.host.snapshot_archives import manifests
 from reconciler.host.snapshot_memory import memory_data
-from reconciler.host.unit_relations import EVERYBODY, ORDER
+from reconciler.host.unit_relations import EVERYBODY
 from reconciler.kinds.keys import fingerprint_of
 from reconciler.kinds.systemd_release import LIBRARIES
 
@@ -104,6 +104,7 @@ def take(
         **more,
         "units": None if states is None else {name: _state(state) for name, state in sorted(states.items()) if state != UnitState()},
         "relations": None if states is None else _relations(host.relations(units)),
+        **({"conditions": dict(sorted(asked.items()))} if (asked := found.recorder.conditions_asked) else {}),
         "started": processes,
         "paths": dict(sorted(found.recorder.known().items())),
         "unlisted": sorted(found.recorder.unlisted),
@@ -113,14 +114,19 @@ def take(
 
 
 def _relations(nodes: Mapping[str, UnitNode]) -> dict[str, Any]:
-    """What units are tied to, and what decides about jobs for them, by name; the order of their jobs is left out."""
+    """What units are tied to, and what decides about jobs for them, by name.
+
+    The order of their jobs is told once, by the later one, and only between units that can have jobs (`UNITS`).
+    """
     told = {name: {**_related(node), **node.flags} for name, node in nodes.items()}
     return {name: data for name, data in sorted(told.items()) if data}
 
 
 def _related(node: UnitNode) -> dict[str, list[str]]:
-    related = {relation: sorted(names - EVERYBODY) for relation, names in node.relations.items() if relation not in ORDER}
-    return {relation: names for relation, names in related.items() if names}
+    related = {relation: names - EVERYBODY for relation, names in node.relations.items() if relation != "Before"}
+    if "After" in related:
+        related["After"] = frozenset(name for name in related["After"] if name.endswith(UNITS))
+    return {relation: sorted(names) for relation, names in related.items() if names}
 
 
 def _state(state: UnitState) -> dict[str, str]:

@@ -77,6 +77,10 @@ class TreeHost:
         """Nothing runs here."""
         return {}
 
+    def conditions(self, texts: Sequence[str]) -> Mapping[str, bool]:
+        """Nobody is there who could tell."""
+        return {}
+
     def loaded_units(self) -> tuple[str, ...]:
         """Nothing runs here."""
         return ()

@@ -1,8 +1,11 @@
-"""Conditions of a unit that are about paths (systemd.unit(5)): one that does not hold, and systemd passes over a start with success."""
+"""Conditions of a unit (systemd.unit(5)): one that does not hold, and systemd passes over a start with success.
+
+Those about paths are looked at here, as what a plan writes may make them hold; of others systemd is asked.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from reconciler.core.globs import is_pattern, segment_matches
 from reconciler.core.host import Entry, FileType, HostView, UnsafePath
@@ -11,25 +14,50 @@ from reconciler.formats.unit import Sections
 _MOST_LINKS = 40
 
 
-def unmet(view: HostView, sections: Sections) -> str:
-    """The condition because of which systemd would not start a unit now; empty where none is known. Raises Unreadable."""
+def unmet(view: HostView, sections: Sections, *, ask: bool = False) -> str:
+    """The condition because of which systemd would not start a unit now; empty where none is known. Raises Unreadable.
+
+    `ask`: of what is not about paths systemd is asked.
+    """
+    told = [(words, _looked_at(view, words)) for words in _lines(sections)]
+    if ask and not _verdict(told):
+        doubtful = {words: _plain_line(words) for words, holds in told if holds is None and "%" not in words}
+        answers = view.conditions(sorted(set(doubtful.values()))) if doubtful else {}
+        told = [(words, answers.get(doubtful[words]) if words in doubtful else holds) for words, holds in told]
+    return _verdict(told)
+
+
+def _lines(sections: Sections) -> list[str]:
+    """The conditions of a unit, each as its line."""
+    said = ((name, value) for name, value in sections.get("Unit", {}).items() if name.startswith("Condition"))
+    return [f"{name}={text}" for name, value in said for text in ([value] if isinstance(value, str) else value)]
+
+
+def _plain_line(words: str) -> str:
+    """The line of a triggering condition (`|`) as one of its own."""
+    name, _, text = words.partition("=")
+    return f"{name}={text.removeprefix('|')}"
+
+
+def _verdict(told: Iterable[tuple[str, bool | None]]) -> str:
+    """What does not hold of these conditions; of the triggering ones it is enough that one may hold."""
     triggers: list[tuple[str, bool | None]] = []
-    for name, value in sections.get("Unit", {}).items():
-        if not name.startswith("Condition"):
-            continue
-        for text in [value] if isinstance(value, str) else value:
-            words = f"{name}={text}"
-            asked = text.lstrip("|!")
-            holds = _holds(view, name.removeprefix("Condition"), asked) if asked and "%" not in asked else None
-            if holds is not None and "!" in text[: len(text) - len(asked)]:
-                holds = not holds
-            if text.startswith("|"):
-                triggers.append((words, holds))
-            elif holds is False:
-                return words
+    for words, holds in told:
+        if "=|" in words[: words.index("=") + 2]:
+            triggers.append((words, holds))
+        elif holds is False:
+            return words
     if triggers and all(holds is False for _, holds in triggers):
         return " or ".join(words for words, _ in triggers)
     return ""
+
+
+def _looked_at(view: HostView, words: str) -> bool | None:
+    """Whether one about paths holds; None: only systemd can tell."""
+    name, _, text = words.partition("=")
+    asked = text.lstrip("|!")
+    holds = _holds(view, name.removeprefix("Condition"), asked) if asked and "%" not in asked else None
+    return not holds if holds is not None and "!" in text[: len(text) - len(asked)] else holds
 
 
 def _holds(view: HostView, kind: str, path: str) -> bool | None:

@@ -201,7 +201,7 @@ def excused(view: HostView, seen: Observed, sections: unit.Sections) -> Observed
     from reconciler.kinds.conditions import unmet  # only where something is stopped
 
     try:
-        return replace(seen, excused=unmet(view, sections))
+        return replace(seen, excused=unmet(view, sections, ask=True))
     except (Unreadable, UnsafePath):
         return seen
 

@@ -129,6 +129,10 @@ def snapshot_schema() -> Schema:
                     },
                 },
             ),
+            "conditions": _said(
+                "Whether conditions of units hold, as systemd judges them, by condition; null: only PID 1 could tell.",
+                {"type": "object", "additionalProperties": {"type": ["boolean", "null"]}},
+            ),
             "unlisted": _said("Directories with too much in them to be listed.", {"type": "array", "items": _PATH}),
             "withheld": _said(
                 "Addresses whose texts are left out, since one looks like a secret: whether they are as they were applied.",

@@ -43,6 +43,9 @@ services:
   ml-api: {{exec_start: [/opt/ml/serve], watch: [/etc/ml.conf]}}
   ml-training: {{exec_start: [/opt/ml/serve], watch: [/etc/ml.conf], on_change: none}}
   ml-batch: {{exec_start: [/usr/bin/sleep, infinity], description: in batches}}
+  ahead: {{exec_start: [/usr/bin/sleep, infinity], after: [behind.service]}}
+  behind: {{exec_start: [/usr/bin/sleep, infinity]}}
+  gpu: {{exec_start: [/usr/bin/sleep, infinity], directives: {{Unit: {{ConditionVirtualization: "!container"}}}}}}
 timers:
   nightly: {{exec_start: [/usr/bin/true], schedule: daily}}
 logrotate:
@@ -110,15 +113,19 @@ def test_the_plan_made_elsewhere_is_that_of_the_host(booted: BootedHost, spec: s
     apply(booted, FIRST)
     apply(booted, FIRST.replace("port: 8000", "port: 8001"))
     owed = [row["unit"] for row in json.loads(booted.reconciler("status", "--json").stdout)["owed"]]
-    booted.run("systemctl", "stop", "ml-batch.service")
+    booted.run("systemctl", "stop", "ml-batch.service", "ahead.service", "behind.service")
     booted.run("sh", "-c", "echo '# by hand' >> /etc/ml.conf; echo 'ExecReload=/bin/true' >> /etc/systemd/system/ml-api.service")
     booted.run("sh", "-c", f"echo '{OTHER}' >> /home/alice/.ssh/authorized_keys")
     there = on_the_host(booted, spec)
     here = elsewhere(booted, spec, tmp_path)
 
+    started = [step["units"] for step in there["steps"] if step.get("verb") == "start"]
+    conditions = [found["summary"] for found in there["diagnostics"] if found.get("rule") == "condition"]
     assert ["ml-training.service"] == owed
     assert there["complete"]
     assert there == document(here.out)
+    assert started[0].index("behind.service") < started[0].index("ahead.service")
+    assert ["ConditionVirtualization=!container does not hold: systemd will not start it"] == conditions
     assert 500_000 > (tmp_path / "s.json").stat().st_size
 
 

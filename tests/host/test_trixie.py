@@ -10,6 +10,7 @@ import pytest
 
 from tests.host.booted import BootedHost
 from tests.host.test_absent_units import check_a_baseline
+from tests.host.test_gates import check_a_false_condition, check_a_spec_for_hosts_with_and_without_gpu
 from tests.host.test_generators import check_generated_units
 from tests.host.test_links import check_what_is_followed
 from tests.host.test_spine import SPEC, plan
@@ -144,3 +145,10 @@ def test_links_absent_and_generated_units_on_debian_13() -> None:
         check_a_baseline(host)
         host.run("rm", "--recursive", "--force", "/var/lib/reconciler")
         check_generated_units(host)
+
+
+def test_conditions_on_debian_13() -> None:
+    """A condition that does not hold is a fact in the plan and no failure there either."""
+    with BootedHost(suite="trixie") as host:
+        check_a_false_condition(host)
+        check_a_spec_for_hosts_with_and_without_gpu(host)
