@@ -41,8 +41,7 @@ _NOT_FOR_ALL = ("files/adoption", "files/adoption-of-mode")
 _SECRET = ("files/no-longer-sensitive", "files/sensitive-changed",
            "files/sensitive-from-now-on", "files/sensitive-from-now-on-and-changed", "files/sensitive-no-longer",
            "services/credential", "files/shadow")  # fmt: skip
-_KEYS = ("ssh_keys/adoption-of-modes", "ssh_keys/adoption-of-options", "ssh_keys/adoption-of-options-is-refused", "ssh_keys/at-least",
-         "ssh_keys/exactly", "ssh_keys/exactly-is-refused-first", "ssh_keys/silent-adoption")  # fmt: skip
+_KEYS = ("ssh_keys/adoption-of-modes", "ssh_keys/at-least", "ssh_keys/exactly")
 _INCOMPLETE = frozenset((*_FOREIGN, *_NOT_FOR_ALL, *_SECRET, *_KEYS))
 """Cases in which the snapshot lacks something on purpose: the text of somebody else's file that differs from ours, the digest of one that
 not everybody can read, a secret, lines and comments of somebody who has none of our keys yet."""

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
+from reconciler.core.masking import holds_secret
 from reconciler.formats import authorized_keys, fstab, logrotate, profile, sshd_config, sudo_policy, unit
 from reconciler.formats.unit_refusals import COMMANDS, DECIDING, NAMED, commands
 from reconciler.formats.users import parse_ranges
@@ -95,8 +96,8 @@ def times(text: str) -> str:
     return "".join(f"{line}\n" for line in text.splitlines() if _TIMER.fullmatch(line))
 
 
-def keys(text: str, ours: Collection[str], *, comments: bool) -> tuple[str, bool] | None:
-    """authorized_keys: the keys with their options, and whether comments were left out of it.
+def keys(text: str, ours: Collection[str]) -> tuple[str, bool] | None:
+    """authorized_keys: the keys with their options and comments, and whether a comment was left out since it looks like a secret.
 
     None if a line is no key, or an option of a key that is not ours could hold a secret. `ours` are the fingerprints of the keys that are.
     """
@@ -108,7 +109,7 @@ def keys(text: str, ours: Collection[str], *, comments: bool) -> tuple[str, bool
         key = authorized_keys.read(line)
         if key is None or (key.fingerprint not in ours and any(not _is_harmless(name) for name, _ in key.options)):
             return None
-        short = line if comments or not key.comment else replace(key, comment="").render()
+        short = replace(key, comment="").render() if key.comment and holds_secret(key.comment) else line
         shortened = shortened or short != line
         kept.append(f"{short}\n")
     return "".join(kept), shortened

@@ -307,15 +307,16 @@ class _Taker:
             said["digest"] = digest(content)
 
     def _note_keys(self, path: str, said: dict[str, Any], user: str) -> None:
-        """Of a user whose keys are ours the lines; of others who can log in, but not what their owners wrote about the keys."""
+        """The lines, of whoever can log in: a plan shows those that it would remove, with their comments."""
         content = self._read(path, said)
         text = None if content is None else _text(content)
         if content is None or text is None:
             return
         ours = [address for address in self._rows if address.name == user and _is_of_keys(address)]
-        kept = outline.keys(text, {fingerprint_of(address) for address in ours}, comments=bool(ours))
+        kept = outline.keys(text, {fingerprint_of(address) for address in ours})
         if kept is not None:
-            said |= {"excerpt": kept[0], "digest": digest(content)} | ({"shortened": True} if kept[1] else {})
+            # With all but a comment known, the comment could be guessed from the digest.
+            said |= {"excerpt": kept[0]} | ({"shortened": True} if kept[1] else {"digest": digest(content)})
 
     def _note_content(self, path: str, said: dict[str, Any], *, ours: bool) -> None:
         shorten = backup_manifest.outline if path in self._manifests else outline.excerpt(path)

@@ -319,7 +319,7 @@ def _planted(tree: Tree) -> str:
         f'command="x {at["command"]}" {FOREIGN} c\nenvironment="A={at["variable"]}" {FOREIGN} c\n',
         0o600,
     )
-    tree.put("/home/bob/.ssh/authorized_keys", f"{FOREIGN} {at['comment']}\n# {at['no-key']}\n", 0o600)
+    tree.put("/home/bob/.ssh/authorized_keys", f"{FOREIGN} token={at['comment']}\n# {at['no-key']}\n", 0o600)
     tree.put("/home/carol/.ssh/authorized_keys", f"{at['no-key']}\n", 0o600)
     return (
         f'files:\n  /etc/key: {{content: "{at["declared"]}\\n", mode: "0600", sensitive: true}}\n'
@@ -336,7 +336,6 @@ def test_no_secret_is_in_it(tree: Tree) -> None:
     tree.put("/etc/hostname", f"# {SECRETS['hostname']}\nh1\n")
     done = run("snapshot", "--root", tree.root)
     closed = [path for path in tree.root.rglob("*") if path.is_file() and (not path.stat().st_mode & 0o004 or "key" in path.name)]
-    closed = [path for path in closed if "authorized_keys" not in path.name]
     taken = tree.base / "s.json"
     taken.write_text(done.out)
     more = spec + "ssh_keys:\n" + "".join(f"  {name}: {{exactly: [{KEY} new]}}\n" for name in ("alice", "bob", "carol"))

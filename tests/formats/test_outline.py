@@ -106,8 +106,10 @@ def test_a_timer_tells_when() -> None:
 @pytest.mark.parametrize(
     ("line", "kept"),
     [
-        (f"{KEY} a comment", f"{KEY}\n"),
-        (f'from="10.0.0.0/8",no-pty {KEY} a', f'from="10.0.0.0/8",no-pty {KEY}\n'),
+        (f"{KEY} a comment", f"{KEY} a comment\n"),
+        (f"{KEY} a my password: x", f"{KEY}\n"),
+        (f"{KEY} https://me:x@git/", f"{KEY}\n"),
+        (f'from="10.0.0.0/8",no-pty {KEY} API_TOKEN=x', f'from="10.0.0.0/8",no-pty {KEY}\n'),
         ("# a comment", ""),
         ("no key", None),
         (f'command="secret" {KEY}', None),
@@ -115,10 +117,11 @@ def test_a_timer_tells_when() -> None:
     ],
 )
 def test_keys_of_others(line: str, kept: str | None) -> None:
-    """A key with options that tell nothing, without its comment; of a file with anything else nothing."""
-    found = outline.keys(f"{line}\r\n", (), comments=False)
+    """A key with options that tell nothing, with its comment unless that looks like a secret; of a file with anything else nothing."""
+    found = outline.keys(f"{line}\r\n", ())
 
     assert kept == (None if found is None else found[0])
+    assert found is None or found[1] is (KEY in line and f"{line}\n" != kept)
 
 
 def test_keys_of_ours() -> None:
@@ -127,4 +130,4 @@ def test_keys_of_ours() -> None:
     key = read(line)
 
     assert key is not None
-    assert (f"{line}\n", False) == outline.keys(line, (key.fingerprint,), comments=True)
+    assert (f"{line}\n", False) == outline.keys(line, (key.fingerprint,))
