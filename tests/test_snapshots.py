@@ -32,19 +32,15 @@ from tests.worlds import World
 
 __all__ = ["place"]
 
-_FOREIGN = (
-    *("backups/adoption-is-refused", "logrotate/adoption-is-refused", "logrotate/silent-adoption", "timers/adoption-is-refused"),
-    *(f"services/{name}" for name in ("adoption", "adoption-is-refused", "adoption-mode-of-the-unit-file", "silent-adoption")),
-    "services/vendor-drop-in-of-somebody",
-)
-_NOT_FOR_ALL = ("files/adoption", "files/adoption-of-mode")
+_NOT_FOR_ALL = ("files/adoption", "files/adoption-of-mode", "services/adoption", "services/adoption-mode-of-the-unit-file",
+                "backups/adoption-is-refused")  # fmt: skip
 _SECRET = ("files/no-longer-sensitive", "files/sensitive-changed",
            "files/sensitive-from-now-on", "files/sensitive-from-now-on-and-changed", "files/sensitive-no-longer",
            "services/credential", "files/shadow")  # fmt: skip
 _KEYS = ("ssh_keys/adoption-of-modes", "ssh_keys/at-least", "ssh_keys/exactly")
-_INCOMPLETE = frozenset((*_FOREIGN, *_NOT_FOR_ALL, *_SECRET, *_KEYS))
-"""Cases in which the snapshot lacks something on purpose: the text of somebody else's file that differs from ours, the digest of one that
-not everybody can read, a secret, lines and comments of somebody who has none of our keys yet."""
+_INCOMPLETE = frozenset((*_NOT_FOR_ALL, *_SECRET, *_KEYS))
+"""Cases in which the snapshot lacks something for the sake of secrets: what is in somebody else's file that not everybody can read, the
+content of a sensitive file, and a file of keys with a line that is none, which may be anything."""
 NOW = "2026-01-01T00:00:00Z"
 
 
@@ -115,6 +111,60 @@ def test_the_plan_from_a_snapshot_is_the_plan_on_the_host(case: Case, running: b
         assert "No changes." not in plan_text(dict(here, basis={"kind": "snapshot", "taken": NOW}))
 
 
+_UNIT, _SLEEP = "/etc/systemd/system/ml-api.service", "[Service]\nExecStart=/usr/bin/sleep infinity\n"
+_API: dict[str, Any] = {"services": {"ml-api": {"exec_start": ["/usr/bin/sleep", "infinity"]}}}
+_RICHER: dict[str, Any] = {
+    "services": {"ml-api": {**_API["services"]["ml-api"], "nice": 5, "after": ["a.service"], "documentation": ["man:x(1)"]}}
+}
+_LOGS: dict[str, Any] = {"logrotate": {"app": {"paths": ["/var/log/app.log"], "frequency": "daily", "rotate": 3}}}
+_TIMER: dict[str, Any] = {"timers": {"nightly": {"exec_start": ["/usr/bin/true"], "schedule": "daily"}}}
+_POLICY = "/etc/logrotate.d/app"
+_THEIRS: tuple[tuple[str, str, dict[str, Any], bool], ...] = (
+    (_UNIT, _SLEEP, _API, True),
+    (_UNIT, f"{_SLEEP}Nice=5\nNice=7\n[Unit]\nAfter=b.service a.service\nDocumentation=man:x(1) man:y(1)\n", _RICHER, True),
+    (_UNIT, f"# {{not}} shown\n{_SLEEP.replace('infinity', chr(92) + chr(10) + ' infinity')}Nice = 5\n[Foo]\nA=b\n", _RICHER, True),
+    (_UNIT, f"{_SLEEP}ExecStart=\nExecStart=/usr/bin/other --flag\nPrivateTmp=true\n", _API, True),
+    (_UNIT, f"{_SLEEP}User=nobody\nEnvironment=A=1\n", _API, False),
+    (_UNIT, f"{_SLEEP}SetCredential=a:b\n", _API, False),
+    (_UNIT, f"{_SLEEP.strip()} --password hunter2\n", _API, False),
+    (_UNIT, f"[Unit]\nConditionPathExists=/nowhere\n{_SLEEP}", _API, False),
+    (_UNIT, f"{_SLEEP}what is this\n", _API, False),
+    (_UNIT, "", _API, True),
+    (f"{_UNIT}.d/10-theirs.conf", "[Service]\nNice=5\n", _API, True),
+    (_POLICY, "/var/log/app.log { daily\n rotate 3\n}\n", _LOGS, True),
+    (
+        _POLICY,
+        '"/var/log/other app.log" /var/log/x {\n daily\n rotate 4\n size=10M\n postrotate\n  /usr/bin/x\n endscript\n}\n',
+        _LOGS,
+        True,
+    ),
+    (_POLICY, "/var/log/app.log { daily\n postrotate\n curl -u me --password hunter2\n endscript\n}\n", _LOGS, False),
+    (_POLICY, "weekly\n/var/log/app.log { daily\n}\n", _LOGS, False),
+    ("/etc/systemd/system/nightly.timer", "[Timer]\nOnCalendar=hourly\nOnCalendar=daily\nPersistent=true\n", _TIMER, True),
+    ("/etc/systemd/system/nightly.service", "[Service]\nType=oneshot\nExecStart=/usr/bin/true\n", _TIMER, True),
+)
+"""Where something of somebody else's is, what is in it, the spec, and whether all may be known that a plan compares."""
+
+
+@pytest.mark.parametrize(("path", "text", "spec", "complete"), _THEIRS)
+@pytest.mark.parametrize("adopt", [False, True], ids=["refused", "adopted"])
+def test_what_somebody_else_wrote_is_compared_and_not_told(
+    path: str, text: str, spec: dict[str, Any], complete: bool, adopt: bool, place: Path
+) -> None:
+    """The same plan and approval as on the host; or an incomplete one, where a value could be a secret or would have to be looked up."""
+    world = worlds.simulated(place / "world")
+    worlds.make(world, Host(paths={"/var/log/app.log": {"content": ""}, path: {"content": text}}))
+    loaded = all_cases()[0].loaded(spec)
+    live = world.plan(loaded, PlanOptions(adopt=adopt))
+    data = taken(world)
+    here = shown(from_snapshot(data, loaded, PlanOptions(adopt=adopt)))
+
+    assert complete is here["complete"], (here["unreadable"], here["unknown"])
+    if complete:
+        assert shown(live) == here
+        assert _is_approval(here, live)
+
+
 _RICH = (
     "services/removed-with-its-files",
     "users/create-whole",
@@ -122,6 +172,10 @@ _RICH = (
     "ssh_keys/at-least",
     "timers/to-cron",
     "files/removed",
+    "services/adoption-is-refused",
+    "services/silent-adoption",
+    "logrotate/adoption-is-refused",
+    "timers/adoption-is-refused",
 )
 
 
@@ -143,7 +197,7 @@ def _less(data: Any) -> Iterator[tuple[str, Any]]:
         parent = path.rpartition("/")[0] or "/"
         above = {key: value for key, value in (paths.get(parent) or {}).items() if key != "listed"}
         yield path, data | {"paths": {key: value for key, value in paths.items() if key != path} | ({parent: above} if above else {})}
-        for member in ("listed", "text", "excerpt", "digest"):
+        for member in ("listed", "text", "excerpt", "digest", "values"):
             if member in (said or {}):
                 less = {key: value for key, value in said.items() if key != member}
                 yield f"{path}: {member}", data | {"paths": paths | {path: less}}

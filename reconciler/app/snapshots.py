@@ -90,12 +90,12 @@ def open_snapshot(data: Any, spec: Spec, path: str, allow: Collection[str] = ())
         datetime.fromisoformat(data["taken"])
     except ValueError as wrong:
         return _no(f"{path} is not a snapshot: {wrong}")
-    contents = _declared_contents(spec, running=data["running"])
+    declared = _declared_contents(spec, running=data["running"])
     try:
-        memory = _with_seen(memory, data.get("withheld", {}), SnapshotView(data, contents))
+        memory = _with_seen(memory, data.get("withheld", {}), SnapshotView(data, declared))
     except ValueError as wrong:
         return _no(f"{path} is not a snapshot: {wrong}")
-    return Loaded(SnapshotView(data, contents), memory)
+    return Loaded(SnapshotView(data, declared), memory)
 
 
 def age(taken: str, now: str) -> int:
@@ -121,7 +121,7 @@ def _with_seen(memory: Memory, withheld: Mapping[str, bool], view: SnapshotView)
 
 
 def _declared_contents(spec: Spec, *, running: bool) -> dict[str, bytes]:
-    """What the spec says is in files, by digest: where the host has the same, its content is known."""
+    """What the spec says is in files, by path: where the host has the same, its content is known."""
     from reconciler.host.simulated import EmptyView
 
     kinds, nowhere = discover(), EmptyView(running=running)
@@ -134,7 +134,7 @@ def _declared_contents(spec: Spec, *, running: bool) -> dict[str, bytes]:
             change = Change(part.address, Verb.CREATE, Origin.INTENT, part=part, observed=seen[part.address])
             with suppress(Impossible):
                 steps = kinds[name].actions(change)
-                found |= {step.action.digest: step.action.content for step in steps if isinstance(step.action, WriteFile)}
+                found |= {step.action.path: step.action.content for step in steps if isinstance(step.action, WriteFile)}
     return found
 
 

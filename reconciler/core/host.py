@@ -34,7 +34,8 @@ class FileType(StrEnum):
 class Entry:
     """Facts about a path, of the thing itself and not of what a link points to.
 
-    `mode` is four octal digits, `mtime_ns` and `ctime_ns` count from the epoch; 0: not known.
+    `mode` is four octal digits, `mtime_ns` and `ctime_ns` count from the epoch; 0: not known. `digest` is that of a file's content, only
+    where it is known without it (a snapshot).
     """
 
     type: FileType
@@ -46,6 +47,7 @@ class Entry:
     nlink: int = 1
     target: str = ""
     ctime_ns: int = 0
+    digest: str = ""
 
 
 @frozen

@@ -112,8 +112,9 @@ def _approved(change: Change, steps: Iterable[Step], along: Iterable[dict[str, s
     expects = [(action.get("path"), action.pop("expects", None)) for action in actions]
     before = change.before
     if before is not None and change.after is not None:
-        # What is not declared is not touched either: a comment that useradd wrote, the groups of somebody else's making.
-        before = {key: value for key, value in before.items() if key in change.after}
+        # What is not declared is not touched either: a comment that useradd wrote, the groups of somebody else's making. The values of
+        # what is not ours nobody sees in a plan; `expects` tells whether the file is still the same.
+        before = {key: value for key, value in before.items() if key in change.after and (change.ours or not isinstance(value, dict))}
     found = {"before": _document(before, known=known), "expects": expects}
     return ApprovedChange(change.verb.name.lower(), data_digest(actions), data_digest(found))
 

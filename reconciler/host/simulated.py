@@ -165,7 +165,7 @@ class SimulatedHost:
     def _edit_accounts(self, action: Account) -> None:
         for path, _old, new in account_edits(self, action, simulated=True):
             entry = self.entry(path) or Entry(FileType.FILE, "0644", "root", "root")
-            self._files.put(path, Node(replace(entry, size=len(new)), new))
+            self._files.put(path, Node(replace(entry, size=len(new), digest=""), new))
         self._names = None
 
     def _in_home(self, action: HomeAction) -> HomeAction:

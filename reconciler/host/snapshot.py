@@ -21,12 +21,12 @@ _KINDS = {FileType.LINK: "a symbolic link", FileType.DIRECTORY: "a directory", F
 
 
 class SnapshotView:
-    """A HostView without a host. `contents` are texts by digest that the reader has himself: those that the spec declares.
+    """A HostView without a host. `declared` are the contents that the spec has for files, by path.
 
     What was asked for in vain is kept in `unknown`, by path or unit: whoever swallows the error has still made the plan incomplete.
     """
 
-    def __init__(self, data: Mapping[str, Any], contents: Mapping[str, bytes]) -> None:
+    def __init__(self, data: Mapping[str, Any], declared: Mapping[str, bytes]) -> None:
         self.running: bool = data["running"]
         self.taken: str = data["taken"]
         self.machine: str = data["host"].get("machine", "")
@@ -37,7 +37,8 @@ class SnapshotView:
         self._mounts = frozenset(data["mounts"]) if "mounts" in data else None
         self._relations: Mapping[str, Any] | None = data.get("relations")
         self._conditions: Mapping[str, bool | None] = data.get("conditions", {})
-        self._contents = contents
+        self._declared = declared
+        self._contents = {digest(content): content for content in declared.values()}
         self._children: dict[str, list[str]] = {}
         for path, said in self._paths.items():
             if said is not None and path != "/":
@@ -178,10 +179,24 @@ class SnapshotView:
             return b""
         if said.get("digest") in self._contents:
             return self._contents[said["digest"]]
+        if (unveiled := self._unveiled(path, said)) is not None:
+            return unveiled
         missing = self._not_known(path, f"the content of {path}")
         if said.get("binary"):  # nobody can show it: only who cannot do without makes the plan incomplete
             self.unknown.pop(path)
         raise missing
+
+    def _unveiled(self, path: str, said: Mapping[str, Any]) -> bytes | None:
+        """The content of somebody else's file in the values that the spec declares for it; None where that cannot be told."""
+        if not {"values", "digest"} <= said.keys() or path not in self._declared:
+            return None
+        from reconciler.formats.veiled import unveiled  # only where something of somebody else's is declared
+
+        try:
+            texts = (self._declared[path].decode("utf-8", "replace"), said.get("excerpt", ""))
+            return unveiled(path, said["values"], texts).encode("utf-8", "surrogateescape")
+        except ValueError:
+            return None
 
     def _not_known(self, key: str, what: str) -> NotInSnapshot:
         self.unknown.setdefault(key, what)
@@ -201,4 +216,5 @@ def _entry(said: Mapping[str, Any]) -> Entry:
         said.get("links", 1),
         said.get("target", ""),
         said.get("ctime", 0),
+        said["digest"] if said.get("digest", "").startswith("sha256:") else "",
     )

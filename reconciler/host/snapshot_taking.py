@@ -21,6 +21,7 @@ from reconciler.core.patterns import Late
 from reconciler.core.secrecy import HIDDEN
 from reconciler.core.state import LedgerRow, Memory, Started
 from reconciler.formats import accounts, backup_manifest, outline
+from reconciler.formats.veiled import veiled
 from reconciler.host.recorder import MOST_NAMES, Recorder
 from reconciler.host.snapshot import UNITS
 from reconciler.host.snapshot_archives import manifests
@@ -328,6 +329,8 @@ class _Taker:
             return
         if ours or is_open:
             said["digest"] = digest(content)
+        if is_open and not ours and (values := veiled(path, content.decode("utf-8", "surrogateescape"))):
+            said["values"] = values
         text = _text(content) if ours else None
         if ours and text is None:
             said["binary"] = True

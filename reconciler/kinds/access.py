@@ -83,7 +83,7 @@ def path_document(entry: Entry) -> Document:
 
 def expects_of(entry: Entry, content: bytes) -> str:
     """What a later action must still find there."""
-    return expects_with(entry, digest(content) if entry.type is FileType.FILE else "")
+    return expects_with(entry, (entry.digest or digest(content)) if entry.type is FileType.FILE else "")
 
 
 def expects_with(entry: Entry, content: str) -> str:

@@ -24,6 +24,8 @@ def _object(required: dict[str, Schema], optional: dict[str, Schema] | None = No
     return {"type": "object", "required": list(required), "properties": required | (optional or {})}
 
 
+_MAP: Schema = {"type": "object", "additionalProperties": {"type": "array", "items": _TEXT}}
+_VALUES: Schema = {"type": "object", "additionalProperties": _MAP}
 _AT_A_PATH = _object(
     {},
     {
@@ -42,6 +44,7 @@ _AT_A_PATH = _object(
         "binary": _said("A file that is ours and is no text: nothing of it could be shown.", _FLAG),
         "shortened": _said("Comments of keys are left out of the excerpt.", _FLAG),
         "excerpt": _said("Those lines of somebody else's file that a plan asks for.", _TEXT),
+        "values": _said("Digests of the values in somebody else's file that everybody on the host can read; empty: left out.", _VALUES),
     },
 ) | {
     "allOf": [

@@ -108,7 +108,7 @@ def test_what_it_cannot_know_is_unknown(tree: Tree) -> None:
 
 
 def test_somebody_elses_content_is_unknown(tree: Tree) -> None:
-    """Of a foreign unit whose content the snapshot has not, nothing is claimed; one that is as declared is known by its digest."""
+    """Of a foreign unit that not everybody can read nothing is claimed; one that is as declared is known by its digest, another as such."""
     tree.apply(tree.spec(SPEC))
     text = tree.path("/etc/systemd/system/s.service").read_text()
     tree.apply(tree.spec("groups:\n  ml: {gid: 2000}\n"), "--allow", "many-destroyed")
@@ -116,10 +116,13 @@ def test_somebody_elses_content_is_unknown(tree: Tree) -> None:
     same = json.loads(plan(tree, SPEC, snapshot(tree), "--json").out)
     tree.put("/etc/systemd/system/s.service", "[Service]\nExecStart=/bin/foreign\n")
     other = plan(tree, SPEC, snapshot(tree))
+    tree.put("/etc/systemd/system/s.service", "[Service]\nExecStart=/bin/foreign\n", 0o600)
+    closed = plan(tree, SPEC, snapshot(tree))
 
     assert same["complete"]
-    assert "services.s unknown: the snapshot does not have the content of /etc/systemd/system/s.service" in other.said
-    assert "/bin/foreign" not in other.said
+    assert (3, 1) == (other.code, other.said.count("Service.ExecStart: (not shown) -> /usr/bin/true")), other.said
+    assert "services.s unknown: the snapshot does not have the content of /etc/systemd/system/s.service" in closed.said
+    assert "/bin/foreign" not in other.said + closed.said
 
 
 OPEN = """\
@@ -284,7 +287,7 @@ SECRETS = {
             "hostname",
             "netrc",
         ),
-        *("timer", "neighbour", "history", "subuid"),
+        *("timer", "neighbour", "history", "subuid", "foreign-value", "foreign-script", "foreign-closed"),
     )
 }
 
@@ -311,7 +314,15 @@ def _planted(tree: Tree) -> str:
     for path, (name, mode) in files.items():
         tree.put(path, f"# {at[name]}\nX={at[name]}\n", mode)
     tree.put("/etc/logrotate.d/x", f"/var/log/x.log {{\n  postrotate\n  curl -u {at['rotation']}\n  endscript\n}}\n")
-    tree.put("/etc/systemd/system/x.service", f"[Service]\nEnvironment=TOKEN={at['foreign-unit']}\nExecStart=/bin/x\n")
+    tree.put(
+        "/etc/systemd/system/x.service", f"[Service]\nEnvironment=TOKEN={at['foreign-unit']}\nExecStart=/bin/x {at['foreign-value']}\n"
+    )
+    tree.put("/etc/systemd/system/y.service", f"[Service]\nExecStart=/bin/x {at['foreign-value']}\nUser={at['foreign-value']}\n")
+    tree.put("/etc/systemd/system/z.service", f"[Service]\nExecStart=/bin/x {at['foreign-closed']}\n", 0o600)
+    tree.put(
+        "/etc/logrotate.d/y",
+        f"/var/log/y.log {{\n  mail {at['foreign-value']}\n  postrotate\n  x {at['foreign-script']}\n  endscript\n}}\n",
+    )
     for name in ("alice", "bob", "carol"):
         tree.path(f"/home/{name}/.ssh").mkdir(parents=True)
     tree.put(
@@ -346,6 +357,29 @@ def test_no_secret_is_in_it(tree: Tree) -> None:
     assert [] == [str(path) for path in closed if hashlib.sha256(path.read_bytes()).hexdigest() in done.out]
     assert "(set)" in done.out
     assert FOREIGN in done.out
+
+
+def test_values_of_somebody_else_are_digests_or_left_out(tree: Tree) -> None:
+    """Only of what everybody on the host can read, and never of what may be a secret; a plan that declares the same file shows none."""
+    _planted(tree)
+    done = run("snapshot", "--root", tree.root)
+    paths, units = json.loads(done.out)["paths"], "/etc/systemd/system"
+    said = {path: paths[path].get("values") for path in (f"{units}/x.service", f"{units}/y.service", f"{units}/z.service")}
+    secret = json.dumps([f"{units}/x.service", "Service", "Environment", f"TOKEN={SECRETS['foreign-unit']}"], separators=(",", ":"))
+    taken = tree.base / "s.json"
+    taken.write_text(done.out)
+    services = "".join(f"  {name}: {{exec_start: [/bin/x]}}\n" for name in ("x", '"y"', "z"))
+    more = f'services:\n{services}logrotate:\n  "y": {{paths: [/var/log/y.log], frequency: daily}}\n'
+    shown = [plan(tree, more, taken, *options) for options in ((), ("--json",), ("--verbose",), ("--adopt",), ("--adopt", "--json"))]
+    data = json.loads(shown[1].out)
+
+    assert [""] == said[f"{units}/x.service"]["Service"]["Environment"]
+    assert ["sha256:"] == [value[:7] for value in said[f"{units}/y.service"]["Service"]["User"]]
+    assert said[f"{units}/z.service"] is None
+    assert hashlib.sha256(secret.encode()).hexdigest() not in done.out
+    assert [] == leaks(SECRETS.values(), done, *shown)
+    assert {"services.x", "services.z"} == {row["address"] for row in data["unreadable"]}
+    assert {"services.y", "logrotate.y"} == {row["address"] for row in data["resource_changes"]}
 
 
 @pytest.mark.slow

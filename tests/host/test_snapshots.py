@@ -154,3 +154,53 @@ def test_the_first_plan_of_a_host_can_be_made_elsewhere(booted: BootedHost, tmp_
     assert shadow.startswith("$")
     assert shadow not in taken
     assert "carol:(set):" in taken
+
+
+THEIRS = {
+    "/etc/systemd/system/ml-batch.service": "[Service]\nExecStart = /usr/bin/sleep 5555\nUser=nobody\nPrivateTmp=true\n",
+    "/etc/systemd/system/nightly.timer": "[Timer]\nOnCalendar=hourly\n",
+    "/etc/logrotate.d/ml": "/var/log/ml/*.log {\n  daily\n  rotate 3\n}\n",
+    "/etc/ml.conf": "port: 7000\n",
+}
+ADOPTING = f"""\
+version: 1
+host: testhost
+files:
+  /etc/ml.conf: {{content: "port: 8000\\n", mode: "0644", adopt: true}}
+services:
+  ml-batch: {{exec_start: [/usr/bin/sleep, infinity], user: nobody, adopt: true}}
+timers:
+  nightly: {{exec_start: [/usr/bin/true], schedule: daily, adopt: true}}
+logrotate:
+  ml: {{paths: [/var/log/ml/*.log], frequency: daily, rotate: 7, adopt: true}}
+ssh_keys:
+  carol: {{exactly: [{ALICE}], adopt: true}}
+"""
+
+
+def test_what_is_taken_over_is_approved_elsewhere(booted: BootedHost, tmp_path: Path) -> None:
+    """Units, a policy, a file and keys of others: the same plan, its approval goes through, and no value of theirs is in either."""
+    booted.run("sh", "-c", "mkdir /var/log/ml; useradd -m carol; install -d -o carol -g carol -m 700 /home/carol/.ssh")
+    for path, text in THEIRS.items():
+        booted.write(path, text)
+    booted.run(
+        "sh", "-c", f"echo '{OTHER}' > /home/carol/.ssh/authorized_keys; chown carol: /home/carol/.ssh/*; chmod 600 /home/carol/.ssh/*"
+    )
+    booted.run("systemctl", "daemon-reload")
+    booted.run("systemctl", "start", "ml-batch.service")
+    there = on_the_host(booted, ADOPTING)
+    here = elsewhere(booted, ADOPTING, tmp_path)
+    booted.write("/root/plan.json", here.out)
+
+    assert there == document(here.out)
+    assert here.out.count('"update"') > 4
+    assert [] == [value for value in ("5555", "port: 7000", "rotate 3") if value in here.out + (tmp_path / "s.json").read_text()]
+    booted.run("sed", "-i", "s/nobody/daemon/", "/etc/systemd/system/ml-batch.service")
+    stale = booted.reconciler("apply", SPEC, "--approved", "/root/plan.json", check=False)
+    booted.run("sed", "-i", "s/daemon/nobody/", "/etc/systemd/system/ml-batch.service")
+    done = booted.reconciler("apply", SPEC, "--approved", "/root/plan.json", check=False)
+
+    assert (3, True) == (stale.returncode, "services.ml-batch" in stale.stdout + stale.stderr)
+    assert 0 == done.returncode, done.stdout + done.stderr
+    assert "No changes." in booted.reconciler("plan", SPEC).stdout
+    assert booted.read("/home/carol/.ssh/authorized_keys").strip() == ALICE

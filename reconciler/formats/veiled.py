@@ -1,0 +1,115 @@
+"""Files of somebody else's without their values: whoever declares a value can tell whether the file has it, and nobody reads another one.
+
+Unit files, drop-ins and logrotate policies: a plan compares them value by value, and shows of what is not ours only which differ. Only for
+files that every account of their host can read. A value that could be a secret is left out even so: a short one could be guessed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from reconciler.core.digest import data_digest
+from reconciler.core.masking import holds_secret
+from reconciler.formats import logrotate, unit, unit_spelling
+
+Leaves = dict[str, dict[str, list[str]]]
+"""Values by section and name; in a file that is not to be read digests, and nothing for a value that is left out."""
+
+OTHER = "(not in the snapshot)"
+"""Stands for a value that is none of those that are known."""
+_UNIT = re.compile(r"/etc/systemd/system/[^/]+\.(?:service|timer)")
+_DROP_IN = re.compile(r"/etc/systemd/system/[^/]+\.(?:service|timer)\.d/[^/]+\.conf")
+_POLICY = re.compile(r"/etc/logrotate\.d/[^/]+")
+_SECRET = ("Environment", "SetCredential")
+"""How directives begin whose values say nothing by their names."""
+_DECISIVE = ("Condition", "Assert")
+"""How directives begin that a plan looks up on the host: with another value it would look up something else."""
+
+
+def veiled(path: str, text: str) -> Leaves | None:
+    """The digests of a file's values; None for a file of which a plan compares no values, or that has more in it than values."""
+    leaves = _leaves(path, text)
+    if leaves is None:
+        return None
+    return {
+        section: {name: [_digest(path, section, name, value) for value in values] for name, values in names.items()}
+        for section, names in leaves.items()
+    }
+
+
+def unveiled(path: str, digests: Leaves, known: Sequence[str]) -> str:
+    """A text of which plan and host make the same, with the values that the `known` texts of that path have, and OTHER for the others.
+
+    Raises ValueError where that cannot be told.
+    """
+    leaves = (leaf for text in known for leaf in (*_each(_leaves(path, text) or {}), *_patterns(path, text)))
+    values = {_digest(path, section, name, value): value for section, name, value in leaves}
+    values |= {_digest(path, section, name, ""): "" for section, names in digests.items() for name in names}
+    found: Leaves = {}
+    for section, name, told in _each(digests):
+        if not told or (name.startswith(_DECISIVE) and told not in values):
+            raise ValueError(f"{name} of {path} is left out")
+        found.setdefault(section, {}).setdefault(name, []).append(values.get(told, OTHER))
+    return _policy(found) if _POLICY.fullmatch(path) else _sections(found)
+
+
+def _digest(path: str, section: str, name: str, value: str) -> str:
+    if name.startswith(_SECRET) or holds_secret(f"{name}={value}"):
+        return ""
+    return data_digest([path, section, name, value])
+
+
+def _each(leaves: Leaves) -> Iterator[tuple[str, str, str]]:
+    for section, names in leaves.items():
+        for name, values in names.items():
+            yield from ((section, name, value) for value in values)
+
+
+def _leaves(path: str, text: str) -> Leaves | None:
+    if _POLICY.fullmatch(path):
+        return _leaves_of_policy(text)
+    if _DROP_IN.fullmatch(path):
+        sections = unit.as_written(text)
+    elif _UNIT.fullmatch(path):
+        sections = unit_spelling.canonical(unit.parse(text))
+    else:
+        return None
+    if any(unit.STRAY in (section, *names) for section, names in sections.items()):
+        return None
+    return {section: {name: _listed(value) for name, value in names.items()} for section, names in sections.items()}
+
+
+def _listed(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
+def _sections(leaves: Leaves) -> str:
+    lines: list[str] = []
+    for section, names in leaves.items():
+        lines += [f"[{section}]", *(f"{name}={value}" for name, values in names.items() for value in values)]
+    return "\n".join((*lines, ""))
+
+
+def _leaves_of_policy(text: str) -> Leaves | None:
+    config = logrotate.parse(text)
+    if len(config.stanzas) != 1 or config.directives or config.problems:
+        return None
+    stanza = config.stanzas[0]
+    directives: dict[str, list[str]] = {}
+    for name, value in stanza.directives:
+        directives.setdefault(name, []).append(value)
+    scripts = {name: ["\n".join(lines)] for name, lines in stanza.scripts}
+    return {"paths": {"": list(stanza.patterns)}, "directives": directives, "scripts": scripts}
+
+
+def _patterns(path: str, text: str) -> Iterator[tuple[str, str, str]]:
+    """The logs that all policies in a text are for."""
+    if _POLICY.fullmatch(path):
+        yield from (("paths", "", pattern) for stanza in logrotate.parse(text).stanzas for pattern in stanza.patterns)
+
+
+def _policy(leaves: Mapping[str, Mapping[str, Sequence[str]]]) -> str:
+    directives = tuple((name, value) for name, values in leaves.get("directives", {}).items() for value in values)
+    scripts = tuple((name, tuple(values[0].split("\n"))) for name, values in leaves.get("scripts", {}).items())
+    return logrotate.render(logrotate.Stanza(tuple(leaves.get("paths", {}).get("", ())), directives, scripts))
