@@ -36,8 +36,8 @@ from reconciler.kinds import observer
 if TYPE_CHECKING:
     from reconciler.engine.situation import Situation
 
-_FORMAT = 1
-_KEYS = frozenset({"format", "program", "lineage", "serial", "host", "spec", "commit", "files", "running", "whole"})
+_FORMAT = 2
+_KEYS = frozenset({"format", "program", "lineage", "serial", "host", "spec", "commit", "files", "running", "whole", "unwanted"})
 
 
 def settled_plan(choice: SpecChoice, options: PlanOptions) -> Planned | None:
@@ -67,7 +67,11 @@ def _planned(record: Mapping[str, Any], path: str, choice: SpecChoice, options: 
     memory = read_memory(state_directory(options.root), machine_id(host))
     if not _same_ledger(record, memory) or record["running"] != host.running or static_hostname(host) not in ("", record["host"]):
         return None
-    if not _as_remembered(memory, host, record["whole"]) or not runs_as_started(state_directory(options.root), memory, host):
+    if (
+        not _as_remembered(memory, host, record["whole"])
+        or not _still_absent(host, record["unwanted"])
+        or not runs_as_started(state_directory(options.root), memory, host)
+    ):
         return None
     if order_of(reader, memory) is Order.OLDER:
         return None
@@ -116,6 +120,16 @@ def _as_remembered(memory: Memory, host: HostView, whole: Mapping[str, bool]) ->
     return True
 
 
+def _still_absent(host: HostView, unwanted: Iterable[Iterable[str]]) -> bool:
+    """Whether nothing is where the spec says that nothing shall be."""
+    addresses = sorted(Address(kind, name, part) for kind, name, part in unwanted)
+    for kind in dict.fromkeys(address.kind for address in addresses):
+        seen = observer(kind)(host, [address for address in addresses if address.kind == kind])
+        if any(found.document is not None or found.unreadable for found in seen.values()):
+            return False
+    return True
+
+
 def _shows(seen: Mapping[str, Any] | None, row: LedgerRow, whole: bool) -> bool:
     wanted = row.document
     if seen is None or wanted is None or row.pending is not None:
@@ -151,6 +165,7 @@ def note_settled(loaded: Loaded, options: PlanOptions, planned: Planned) -> None
         "commit": request.spec.commit,
         "files": list(spec.files),
         "running": request.view.running,
+        "unwanted": [[address.kind, address.name, address.part] for address in situation.unwanted],
         "whole": {name: request.kinds[name].whole for name in sorted({address.kind for address in memory.rows})},
     }
     remember(directory, SETTLED, json.dumps(record, sort_keys=True).encode())

@@ -179,7 +179,7 @@ class ArchiveTree:
 
 @frozen
 class RemoveTree:
-    """Remove a directory and everything below it. No link is followed and no mount crossed; what is gone already is success.
+    """Remove a directory and everything below it, or one file. No link is followed and no mount crossed; what is gone already is success.
 
     It vanishes from `path` as a whole and is taken apart under another name; a killed one is finished by the next. `archive` names what
     ArchiveTree made of it before: without one this is the one action that nothing undoes (`irreversible`).
@@ -203,9 +203,14 @@ class RestoreTree:
 
 @frozen
 class EndSessions:
-    """End the sessions and the user manager of an account. Fails while processes of it are left, and names them; none is killed singly."""
+    """End the sessions and the user manager of an account, which does not linger any more.
+
+    `services`: fails while anything else runs in its name, a service for one, and names it; otherwise that is only said. None of that
+    is killed.
+    """
 
     user: str
+    services: bool = True
 
 
 @frozen

@@ -97,20 +97,22 @@ class Kind:
     is entirely ours, so unknown fields are differences; otherwise only declared fields are compared. `carries` are the document keys that
     prove an object is still what we wrote. `order` places the kind in specs, plans and reference pages: what others build on comes first.
     `prunes_adopted`: removal from the spec also removes what existed before us. `keep` says why an object that left the spec must stay
-    (`vanishing` are the names that leave with it). `paths` are the paths that an address stands for,
-    `places` those of a declaration, where its address alone does not tell them (fields marked `NamesPath` tell theirs by themselves).
-    `lint` says what is wrong with a declaration that only the whole spec shows, its settings for one; it needs no host. `lint_together` is
-    asked once, about all resources. `check` is asked once, if anything of the kind changes, with all changes: what the host's own facts
-    forbid. Its errors block their addresses. `overdue` likewise, of the kind's own changes: what the time has passed for (in seconds since
-    the epoch; not asked where no clock is known). `retire` gives the desired document of something of ours whose resource has left the spec
-    and that is not simply removed (an account is disabled); None: it is removed, as usual. `stands_for` names what an address stands for,
-    where another one could stand for the very same thing (a key under `ssh_keys` or under `users`): what is declared is not removed because
-    it has left another place of the spec. `others` tells of files of others that have a say in a declared part (`Observed.others`), changed
-    or not. `beside` are kinds whose resource of the same name is in `Declared.beside`: a user's keys have to know where the user's home
-    will be. `goes` says that the block which the spec still has wants this part gone, whatever `keep` says. `is_right` says of a part that
-    it lets somebody do something: it is taken back when it leaves the spec, whoever has changed it since. `gate` is what a part's unit has
-    to pass after each start, if anything; None too where it is not to run. `unit` names the unit that a part speaks for, and whether it is
-    to run.
+    (`vanishing` are the names that leave with it: paths, addresses, and the fields whose old value goes, as ADDRESS.FIELD). `paths` are
+    the paths that an address stands for, `places` those of a declaration, where its address alone does not tell them (fields marked
+    `NamesPath` tell theirs by themselves). `lint` says what is wrong with a declaration that only the whole spec shows, its settings
+    for one; it needs no host. `lint_together` is asked once, about all resources. `check` is asked once, if anything of the kind
+    changes, with all changes: what the host's own facts forbid. Its errors block their addresses. `overdue` likewise, of the kind's own
+    changes: what the time has passed for (in seconds since the epoch; not asked where no clock is known). `retire` gives the desired
+    document of something of ours that the spec no longer has and that is not simply removed (an account is disabled), with the block of
+    its resource that the spec may still have; None: it is removed, as usual. `stands_for` names what an address stands for, where
+    another one could stand for the very same thing (a key under `ssh_keys` or under `users`): what is declared is not removed because
+    it has left another place of the spec. `others` tells of files of others that have a say in a declared part (`Observed.others`),
+    changed or not. `beside` are kinds whose resource of the same name is in `Declared.beside`: a user's keys have to know where the
+    user's home will be. `goes` says that the block which the spec still has wants this part gone, whatever `keep` says. `is_right` says
+    of a part that it lets somebody do something: it is taken back when it leaves the spec, whoever has changed it since. `gate` is what
+    a part's unit has to pass after each start, if anything; None too where it is not to run. `unit` names the unit that a part speaks
+    for, and whether it is to run. `absent` are the addresses of which a declaration says that nothing shall be there, whoever put it
+    there. `remains` says what stays ours of what was taken away, by address: a home that was kept, and that the spec may yet let go.
     """
 
     name: str
@@ -137,7 +139,7 @@ class Kind:
     lint_together: Callable[[Spec], Iterable[Diagnostic]] = _none
     check: Callable[[HostView, Spec, Sequence[Change]], Iterable[Diagnostic]] = _none
     overdue: Callable[[Sequence[Change], int], Iterable[Diagnostic]] = _none
-    retire: Callable[[Address, LedgerRow], Part | None] = _no_part
+    retire: Callable[[Address, LedgerRow, Declared | None], Part | None] = _no_part
     stands_for: Callable[[Address], Iterable[str]] = _none
     others: Callable[[Part, Observed], Iterable[Diagnostic]] = _none
     beside: tuple[str, ...] = ()
@@ -145,6 +147,8 @@ class Kind:
     is_right: Callable[[Address], bool] = _no
     gate: Callable[[Part], Gate | None] = _no_part
     unit: Callable[[Part], DeclaredUnit | None] = _no_part
+    absent: Callable[[Declared], Iterable[Address]] = _none
+    remains: Callable[[Change], Iterable[tuple[Address, Document]]] = _none
 
 
 Kinds = Mapping[str, Kind]

@@ -29,8 +29,9 @@ def apply(plan: Plan, situation: Situation, request: Request, host: Executor, jo
     if plan.empty and not plan.converged and not plan.settled and not plan.memory.interrupted:
         return ApplyResult(plan, left_undone(plan), plan.owed)
     changes = {change.address: change for change in plan.changes if _meant(change, plan)}
-    run = Run(plan, situation, request, host, journal, tell, changes=changes, pending=_pending(changes, situation))
-    run.begin(changes, request.about)
+    pending, remaining = _pending(changes, situation), _remaining(changes.values(), situation, request)
+    run = Run(plan, situation, request, host, journal, tell, changes=changes, pending=pending, remaining=remaining)
+    run.begin([*changes, *(row.address for rows in run.remaining.values() for row in rows)], request.about)
     ran = left_down.running(host, plan)
     run.perform()
     result = replace(_conclude(run, settle), ran=ran)
@@ -109,6 +110,7 @@ def _conclude(run: Run, settle: Settle) -> ApplyResult:
     restored = set(_restored(run))
     put += [run.plan.memory.rows[address] for address in restored if address in run.plan.memory.rows]
     drop += [address for address in restored if address not in run.plan.memory.rows]
+    drop += [row.address for address in restored for row in run.remaining.get(address, ())]
     left, clear = still_owed(run, restored, set(drop))
     run.journal.settle(run.number, put, drop, clear)
     return ApplyResult(
@@ -140,6 +142,18 @@ def _row(run: Run, address: Address) -> LedgerRow:
         commit=run.plan.spec_commit,
         policy=compare.policy(part),
     )
+
+
+def _remaining(changes: Iterable[Change], situation: Situation, request: Request) -> dict[Address, list[LedgerRow]]:
+    """What stays ours of that which is taken away, by what is: written down before it goes."""
+    rows: dict[Address, list[LedgerRow]] = {}
+    for change in changes:
+        for address, document in request.kinds[change.address.kind].remains(change):
+            old = situation.rows.get(change.address)
+            source = str(change.declared.source) if change.declared else old.source if old else ""
+            row = LedgerRow(address, document, created=False, tool=request.tool, source=source, commit=request.spec.commit, policy={})
+            rows.setdefault(change.address, []).append(row)
+    return rows
 
 
 def _restored(run: Run) -> Iterable[Address]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 
 from reconciler.core.address import Address
@@ -120,29 +120,58 @@ def _change(
     return Change(part.address, verb, origin, fields, part, observed, before, reason, part.sensitive)
 
 
-def removals(situation: Situation, kinds: Kinds, view: HostView, spec: Spec) -> list[Change]:
-    """One Change for everything that is ours and has left the spec: removed if it still is what we wrote, else forgotten."""
+def leaving(change: Change, kinds: Kinds) -> Iterator[str]:
+    """What a change takes away, as `Kind.keep` is told it: an object with its paths, or the old values of fields, as ADDRESS.FIELD."""
+    if change.verb is Verb.DELETE:
+        yield str(change.address)
+        yield from kinds[change.address.kind].paths(change.address)
+    elif change.moves:
+        yield from (f"{change.address}.{item.path[0]}" for item in change.fields)
+
+
+def removals(situation: Situation, kinds: Kinds, view: HostView, spec: Spec, changing: Iterable[Change]) -> list[Change]:
+    """One Change for everything that is ours and has left the spec: removed if it still is what we wrote, else forgotten.
+
+    `changing` are the changes of what is declared.
+    """
     gone = [(address, row) for address, row in situation.rows.items() if address not in situation.parts]
     gone = [(address, row) for address, row in gone if not situation.observed[address].unreadable]
     # The deepest first, so that a directory is asked after what is in it; and parts before the whole.
     gone.sort(key=lambda item: (item[0].name, item[0].part), reverse=True)
     declared = {one.address: one for one in spec.resources}
-    vanishing: set[str] = set()
+    vanishing = {name for change in changing for name in leaving(change, kinds)} if gone else set()
     elsewhere = {thing: address for address in situation.parts for thing in kinds[address.kind].stands_for(address)} if gone else {}
-    result: list[Change] = []
-    for address, row in gone:
+    result: dict[Address, Change] = {}
+    # What others build on is asked last: a group after the accounts whose primary group it is.
+    for address, row in sorted(gone, key=lambda item: -kinds[item[0].kind].order):
         observed = situation.observed[address]
         kind, block = kinds[address.kind], declared.get(address.resource)
         moved = next((elsewhere[thing] for thing in kind.stands_for(address) if thing in elsewhere), None)
         goes = block is not None and observed.document is not None and kind.goes(block, address)
         stays = "" if goes else _stays(address, row, observed, kind) or kind.keep(view, address, frozenset(vanishing))
         reason = f"declared as {moved} now" if moved else stays
-        if not reason:
-            vanishing.update(kind.paths(address))
         verb = Verb.FORGET if reason else Verb.DELETE
         before = applied(row, observed.document)
-        result.append(Change(address, verb, Origin.REMOVED, (), None, observed, before, reason, row.sensitive, block))
-    return result
+        result[address] = Change(address, verb, Origin.REMOVED, (), None, observed, before, reason, row.sensitive, block)
+        vanishing.update(leaving(result[address], kinds))
+    return [result[address] for address, _ in gone]
+
+
+def absences(situation: Situation, rows: Collection[Address], reserved: Collection[str]) -> Iterator[Change]:
+    """One Change for everything that is there, that is not in the ledger, and of which the spec says that it shall not be there.
+
+    What belongs to something of ours goes with it; so does what is left of it. `reserved` are the names of accounts of ours that went.
+    Anything else is not ours, and is taken away by whoever adopts it. `rows` is the whole ledger.
+    """
+    for address, declared in situation.unwanted.items():
+        observed = situation.observed[address]
+        if address in rows or observed.document is None:
+            continue
+        whole = situation.observed.get(address.resource)
+        left_over = address.name in reserved and (whole is None or whole.document is None)
+        ours = address.resource in rows or (bool(address.part) and left_over)
+        origin = Origin.REMOVED if ours else Origin.ADOPTION
+        yield Change(address, Verb.DELETE, origin, (), None, observed, None, "", declared=declared)
 
 
 def _stays(address: Address, row: LedgerRow, observed: Observed, kind: Kind) -> str:

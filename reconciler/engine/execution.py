@@ -52,7 +52,8 @@ class Run:
     """One run under way. `owing` are the rows this run has written, `effected` those whose effect was carried out.
 
     `reserved` are the numbers of accounts that went, `going` of those that go with this run. `pending` are the ledger's rows while their
-    parts are being changed; `changes` are those that an apply makes. `unwritten` failed or were skipped before everything was written;
+    parts are being changed, `remaining` those of what stays ours of parts that go; `changes` are those that an apply
+    makes. `unwritten` failed or were skipped before everything was written;
     `fallen` are those of the failed that failed when they were started or asked whether they are well; `warned` are not well, and count as
     applied. `noted` is what was said of those that did not fail and yet may not run; `touched` are those for which something was changed
     on the host, whatever became of them. `before` are the processes that ran before, by unit.
@@ -67,6 +68,7 @@ class Run:
     number: int = 0
     changes: Mapping[Address, Change] = field(default_factory=dict)
     pending: Mapping[Address, LedgerRow] = field(default_factory=dict)
+    remaining: Mapping[Address, Sequence[LedgerRow]] = field(default_factory=dict)
     failed: dict[Address, str] = field(default_factory=dict)
     skipped: dict[Address, str] = field(default_factory=dict)
     unwritten: frozenset[Address] = frozenset()
@@ -246,6 +248,7 @@ def _intend(run: Run, batch: Sequence[tuple[int, Step]], saved: Sequence[tuple[i
     affected = addresses | {address for address, needed in run.plan.needs.items() if needed & addresses}
     owing = {key(row): row for address in sorted(affected) for row in run.incurs.get(address, ()) if key(row) not in run.owing}
     rows = [run.pending[address] for address in sorted(addresses) if address in run.pending]
+    rows += [row for address in sorted(addresses) for row in run.remaining.get(address, ())]
     try:
         _bury(run, [step.action for _, step in batch])
         run.journal.intend(

@@ -10,6 +10,7 @@ from reconciler.core.actions import Step, Unit
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Verb
 from reconciler.core.state import Hold, OwedRow
+from reconciler.engine import compare
 from reconciler.engine.situation import Request
 
 
@@ -35,15 +36,20 @@ def waiting(changes: Iterable[Change], out: Mapping[Address, str], request: Requ
     """Removals that wait for a removal that is held: a directory goes when what is in it has gone."""
     if not any(change.verb is Verb.DELETE and change.address in out for change in changes):
         return {}
-    going = [change.address for change in changes if change.verb is Verb.DELETE]
+    going = {change.address: change for change in changes if change.verb is Verb.DELETE}
+    others = frozenset(name for change in changes if change.address not in out for name in _fields_of(change, request))
     found: dict[Address, str] = {}
     for address in going:
         kind = request.kinds[address.kind]
-        left = (one for one in going if one not in out and one not in found)
-        vanishing = frozenset(path for one in left for path in request.kinds[one.kind].paths(one))
-        if address not in out and kind.keep(request.view, address, vanishing):
+        left = (change for one, change in going.items() if one not in out and one not in found)
+        vanishing = frozenset(name for change in left for name in compare.leaving(change, request.kinds))
+        if address not in out and kind.keep(request.view, address, vanishing | others):
             found[address] = "waits for what is held in it"
     return found
+
+
+def _fields_of(change: Change, request: Request) -> Iterable[str]:
+    return () if change.verb is Verb.DELETE else compare.leaving(change, request.kinds)
 
 
 def owing(steps: Iterable[Step], why_held: Callable[[Address], str]) -> Iterator[Step]:

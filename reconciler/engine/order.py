@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from graphlib import TopologicalSorter
 
-from reconciler.core.actions import Account, EditLines, Gate, Phase, Step, Unit, UnitVerb, path_of, phase, removes
+from reconciler.core.actions import Account, AccountOp, EditLines, Gate, Phase, Step, Unit, UnitVerb, path_of, phase, removes
 from reconciler.core.address import Address
 
 # Within a phase: systemd must know the new text before anything is started with it.
@@ -36,9 +36,10 @@ def _key(step: Step, place: Mapping[Address, int]) -> tuple[int | str, ...]:
     if isinstance(action, Gate):
         return (Phase.GATE, 0, min(place.get(cause.address, 0) for cause in step.causes))
     if removes(action):
-        # Accounts go when no file needs them any more; of the paths the longest first.
+        # Accounts go when no file needs them any more, groups when no account does; of the paths the longest first.
         path = path_of(action) or ""
-        return (Phase.WRITE, 1, isinstance(action, Account), -path.count("/"), path)
+        last = 0 if not isinstance(action, Account) else 2 if action.op is AccountOp.GROUPDEL else 1
+        return (Phase.WRITE, 1, last, -path.count("/"), path)
     return (Phase.WRITE, 0, min(place.get(cause.address, 0) for cause in step.causes))
 
 

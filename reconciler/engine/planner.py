@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from reconciler.engine.dependents import Trial
 
 Simulator = Callable[[HostView], Executor]
+_ADOPTING = {
+    False: "differs from the spec. --adopt or `adopt: true` takes it over; the old content is kept.",
+    True: "shall not be there. --adopt or `adopt: true` takes it away as the spec says.",
+}
+"""What adopting comes to: of what is declared, and of what is declared absent."""
 
 
 def make_plan(request: Request, simulator: Simulator) -> tuple[Plan, Situation]:
@@ -66,8 +71,9 @@ def _tried(draft: Draft, simulator: Simulator) -> tuple[tuple[Step, ...], Trial]
 def _draft(request: Request, situation: Situation) -> Draft:
     memory = request.memory
     found = list(compare.changes(situation, request.kinds, request.tool))
+    found += compare.absences(situation, memory.rows, {name for _, name in memory.tombstones})
     if not memory.damaged and not memory.unreadable:
-        found += compare.removals(situation, request.kinds, request.view, request.spec)
+        found += compare.removals(situation, request.kinds, request.view, request.spec, found)
     if memory.unreadable:
         found = [unread.of_unknown_owner(change) for change in found]
     pending, _ = owed.sort_out(_selected_rows(request), request.view, situation, request.kinds)
@@ -169,21 +175,19 @@ def _actions(request: Request, change: Change) -> list[Step]:
 
 def _refuse_adoption(draft: Draft) -> None:
     for change in draft.changes:
-        part = change.part
+        block = change.part.declared if change.part else change.declared
         if change.address in draft.held:
             continue
-        if change.origin is Origin.ADOPTION and part and not (part.declared.resource.adopt or draft.request.adopt):
+        if change.origin is Origin.ADOPTION and block and not (block.resource.adopt or draft.request.adopt):
             if _impossible(draft, change):
                 continue
-            detail = (
-                f"{change.address} exists on the host, is not ours and differs from the spec. "
-                "--adopt or `adopt: true` takes it over; the old content is kept."
-            )
+            detail = f"{change.address} exists on the host, is not ours and {_ADOPTING[change.verb is Verb.DELETE]}"
             refusal = Diagnostic(
-                Severity.ERROR, "exists and is not ours", detail, change.address, part.declared.source, rule="adoption", refusal=True
+                Severity.ERROR, "exists and is not ours", detail, change.address, block.source, rule="adoption", refusal=True
             )
             draft.diagnostics.append(refusal)
-            draft.block(change.address, "exists and is not ours; --adopt takes it over")
+            does = "takes it away" if change.verb is Verb.DELETE else "takes it over"
+            draft.block(change.address, f"exists and is not ours; --adopt {does}")
 
 
 def _require(draft: Draft) -> None:

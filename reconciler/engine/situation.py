@@ -11,7 +11,7 @@ from reconciler.core.changes import Document, Observed, Part
 from reconciler.core.digest import keyed_digest
 from reconciler.core.host import HostView
 from reconciler.core.kind import Kinds
-from reconciler.core.spec import Spec, nothing
+from reconciler.core.spec import Declared, Spec, nothing
 from reconciler.core.state import LedgerRow, Memory, Started
 from reconciler.core.values import frozen
 from reconciler.engine.inside import Inside, nowhere
@@ -58,7 +58,8 @@ class Situation:
 
     What was sensitive when it was applied stays so in all three until the next apply: its old content is no less secret for a spec that
     says otherwise. `revealed` has such parts as they are declared now. `siblings` are all parts of these resources, chosen or not.
-    `known` are all that are declared or ours, whatever was chosen; None where that is not asked for.
+    `known` are all that are declared or ours, whatever was chosen; None where that is not asked for. `unwanted` are addresses of which
+    the spec says that nothing shall be there, each with the block that says so.
     """
 
     parts: Mapping[Address, Part]
@@ -67,6 +68,7 @@ class Situation:
     revealed: Mapping[Address, Part] = field(default_factory=dict)
     siblings: Collection[Address] = ()
     known: Collection[Address] | None = None
+    unwanted: Mapping[Address, Declared] = field(default_factory=dict)
 
     def as_declared(self, address: Address) -> Part:
         """The part as the ledger shall have it."""
@@ -79,12 +81,13 @@ def survey(request: Request) -> Situation:
     declared = request.spec.resources
     every = {part.address: part for one in declared for part in kinds[one.address.kind].expand(one, request.view.running)}
     known = {address: row for address, row in request.memory.rows.items() if address.kind in kinds}
-    parts, rows, siblings = every, known, {*every, *known}
+    unwanted = {address: one for one in declared for address in kinds[one.address.kind].absent(one) if request.selects(address)}
+    parts, rows, siblings = every, known, {*every, *known, *unwanted}
     if request.targets or request.excludes:
         parts = {address: part for address, part in every.items() if request.selects(address)}
         rows = {address: row for address, row in known.items() if request.selects(address)}
         # What one part is may depend on which others there are: a kind is asked for whole resources.
-        chosen = {address.resource for address in (*parts, *rows)}
+        chosen = {address.resource for address in (*parts, *rows, *unwanted)}
         siblings = {address for address in siblings if address.resource in chosen}
     observed: dict[Address, Observed] = {}
     for name in kinds:
@@ -92,7 +95,10 @@ def survey(request: Request) -> Situation:
         if wanted:
             seen = kinds[name].observe(request.view, wanted)
             seen = {address: _as_far_as_it_goes(found, parts.get(address)) for address, found in seen.items()}
-            observed.update((address, found) for address, found in seen.items() if address in parts or address in rows)
+            chosen_ones = (
+                (address, found) for address, found in seen.items() if address in parts or address in rows or address in unwanted
+            )
+            observed.update(chosen_ones)
     parts |= _retired(request, rows, parts, observed)
     secret = [address for address in observed if _is_sensitive(address, parts, rows)]
     observed |= {address: _incomparable(observed[address]) for address in secret if address in parts}
@@ -103,6 +109,7 @@ def survey(request: Request) -> Situation:
         {address: parts[address] for address in secret if address in parts and not parts[address].sensitive},
         siblings,
         every.keys() | known.keys(),
+        unwanted,
     )
 
 
@@ -121,9 +128,9 @@ def _retired(
     """What is wanted of things of ours whose resource has left the spec; nothing while the ledger cannot be trusted."""
     if request.memory.damaged or request.memory.unreadable:
         return {}
-    declared = {one.address for one in request.spec.resources}
-    gone = (address for address in rows if address not in parts and address.resource not in declared)
-    found = (request.kinds[address.kind].retire(address, rows[address]) for address in gone if observed[address].document is not None)
+    gone = [address for address in rows if address not in parts and observed[address].document is not None]
+    blocks = {one.address: one for one in request.spec.resources} if gone else {}
+    found = (request.kinds[address.kind].retire(address, rows[address], blocks.get(address.resource)) for address in gone)
     return {part.address: part for part in found if part is not None}
 
 

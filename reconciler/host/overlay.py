@@ -238,8 +238,10 @@ class Overlay:
 
     def _remove_tree(self, action: RemoveTree) -> None:
         for path in (action.path, remnant(action.path)):
-            if self.entry(path) is not None:
-                self._need_directory(path)
+            entry = self.entry(path)
+            if entry is not None:
+                if entry.type is not FileType.FILE or action.archive:
+                    self._need_directory(path)
                 self._vanish(path)
 
     def _vanish(self, path: str) -> None:

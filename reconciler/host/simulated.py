@@ -133,8 +133,10 @@ class SimulatedHost:
                 return self._units.execute(action)
             case Account():
                 self._edit_accounts(action)
-            case EndSessions() | Gate():
+            case Gate():
                 return Receipt()  # what was started here is well
+            case EndSessions():
+                self._end_sessions(action.user)
             case _:
                 if isinstance(action, WriteFile | EditLines | MakeDirectory | SetAccess):
                     action = self._in_home(action) if action.as_user else action
@@ -167,6 +169,13 @@ class SimulatedHost:
             entry = self.entry(path) or Entry(FileType.FILE, "0644", "root", "root")
             self._files.put(path, Node(replace(entry, size=len(new), digest=""), new))
         self._names = None
+
+    def _end_sessions(self, name: str) -> None:
+        """Nobody is logged in, and nothing lingers."""
+        uid = next((user.uid for user in parse_users(self._text("/etc/passwd")) if user.name == name), None)
+        for path in (f"/run/systemd/users/{uid}", f"/var/lib/systemd/linger/{name}"):
+            if self.entry(path) is not None:
+                self._files.put(path, None)
 
     def _in_home(self, action: HomeAction) -> HomeAction:
         """The action with its group, if everything on its way is the user's or root's."""

@@ -141,8 +141,13 @@ def remove_tree(root: SafeRoot, ownership: Ownership, archives: str, action: Rem
         remains = remnant(action.path).rpartition("/")[2]
         if place.stat(remains) is not None:
             _take_apart(place.fd, remains, action.path)
-        if place.stat() is None:
+        if (found := place.stat()) is None:
             return "was gone already"
+        if stat.S_ISREG(found.st_mode) and not action.archive:
+            os.unlink(place.name, dir_fd=place.fd)
+            os.fsync(place.fd)
+            ownership.drop(action.path)
+            return ""
         with _directory(place.fd, place.name, action.path) as top:
             _refuse_mounts(root, action.path)
             _refuse_unkept(archives, action)

@@ -2,17 +2,21 @@
 
 # No `from __future__ import annotations`: pydantic would evaluate the text of each annotation at every start.
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 from pydantic import Field
 
 from reconciler.core.actions import Account, AccountOp, Cause, Step
+from reconciler.core.address import Address
 from reconciler.core.changes import Change, Document, Part, Verb
+from reconciler.core.diagnostic import Diagnostic
 from reconciler.core.fields import AccountName, Flag
+from reconciler.core.host import HostView
 from reconciler.core.kind import Impossible, Kind
 from reconciler.core.resource import Resource
-from reconciler.core.spec import Declared
+from reconciler.core.spec import Declared, Spec
+from reconciler.kinds import numbers
 from reconciler.kinds.groups_observed import observe
 
 
@@ -56,6 +60,18 @@ def actions(change: Change) -> Iterator[Step]:
     yield Step(Account(AccountOp.GROUPADD, name, (*fields, *((("system", "yes"),) if group.system else ()))), cause)
 
 
+def keep(view: HostView, address: Address, vanishing: frozenset[str]) -> str:
+    """A group stays as long as it is the primary group of an account that stays."""
+    users = numbers.members(view, address.name)
+    names = [name for name in users if not vanishing & {f"users.{name}", f"users.{name}.group"}]
+    return f"left alone: still the primary group of {', '.join(names)}" if names else ""
+
+
+def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Diagnostic]:
+    """A number that a group would take over from one that goes with the same plan."""
+    return numbers.taken_over(view, "groups", "gid", changes)
+
+
 KIND = Kind(
     name="groups",
     model=Group,
@@ -67,4 +83,6 @@ KIND = Kind(
     carries=("gid",),
     whole=False,
     prunes_adopted=False,
+    keep=keep,
+    check=check,
 )

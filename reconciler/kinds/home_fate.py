@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from reconciler.core.actions import Account, AccountOp, Action, ArchiveTree, EndSessions, RemoveTree, SetAccess
-from reconciler.core.changes import Change
+from reconciler.core.changes import Change, Document
 from reconciler.core.kind import Impossible
 from reconciler.core.spec import Declared
 from reconciler.formats.accounts import User as Line
@@ -15,6 +15,7 @@ from reconciler.kinds.user_words import NO_HOME, State
 
 FATES = ("keep", "archive", "delete")
 CLOSED = "0700"
+CLOSED_FILE = "0600"
 _SYSTEM = frozenset("bin boot dev etc lib lib32 lib64 libx32 proc root run sbin sys usr".split())  # noqa: SIM905
 """Trees of the system: no home in them is taken away, whatever an account says."""
 _ITS_OWN = frozenset(("/var/lib/reconciler", "/var/lib/dpkg", "/var/lib/apt", "/var/lib/systemd", "/var/lib/private", "/var/cache/private"))
@@ -52,25 +53,61 @@ def why_not(home: str, name: str, private: Mapping[str, Any], applied_home: str)
     return ""
 
 
+def _shut(change: Change, name: str) -> Iterator[Action]:
+    """Nobody gets in any more, and nobody is in: userdel refuses an account that still runs something, and then it is shut at least."""
+    if (change.before or {}).get("state") != State.DISABLED:
+        yield Account(AccountOp.USERMOD, name, (("expiredate", str(DISABLED)), ("lock", "yes")))
+    yield EndSessions(name)
+
+
+def _closed(change: Change) -> Iterator[Action]:
+    """Mail that stays, as the home or its archive does: the number that it carries opens it to nobody."""
+    if mail := change.observed.private.get("mail", ""):
+        yield SetAccess(mail, CLOSED_FILE, "root", "root")
+
+
+def remains(change: Change, name: str) -> Iterator[tuple[str, Document]]:
+    """The home that was kept and closed, by its path: it is ours to take away, should the spec say so later."""
+    private = change.observed.private
+    if fate_of(change.declared) == "keep" and private.get("home", "") == name:
+        yield (change.before or {})["home"], {"kept": True}
+
+
+def kept_steps(change: Change, name: str, home: str) -> Iterator[Action]:
+    """The home that an account left behind, and that the spec now lets go. Raises Impossible."""
+    owner, mode = change.observed.private["home"], change.observed.private["home_mode"]
+    reason = why_not(home, name, change.observed.private, "")
+    if reason or (owner, mode) != ("root", CLOSED):
+        why = reason or f"{home} was closed when the account went, and now has mode {mode} and owner {owner}"
+        raise Impossible(f"the home that {name} had stays: {why}. Write `home: keep`, and look after it by hand")
+    archive = f"{name}-kept.tar.gz" if fate_of(change.declared) == "archive" else ""
+    if archive:
+        yield ArchiveTree(home, archive)
+    yield RemoveTree(home, archive)
+
+
 def steps(change: Change, name: str) -> Iterator[Action]:
     """Everything until the account itself can go. Raises Impossible."""
     before, private, fate = change.before or {}, change.observed.private, fate_of(change.declared)
     home, owner = before.get("home", NO_HOME), private.get("home", "")
     if fate == "keep":
+        yield from _shut(change, name)
+        yield from _closed(change)
         if owner == name:
             yield SetAccess(home, CLOSED, "root", "root")
         return
     if private.get("not_a_home"):
         raise Impossible(f"the home of {name} stays: {private['not_a_home']}. Write `home: keep`, and move it away by hand")
     if not owner and not private.get("remnant"):
+        yield from _shut(change, name)
         return
     reason = why_not(home, name, private, (change.applied or {}).get("home", ""))
     if reason:
         raise Impossible(f"the home of {name} stays: {reason}. Write `home: keep`, and look after it by hand")
     archive = f"{name}-{before['uid']}.tar.gz" if fate == "archive" else ""
-    if before.get("state") != State.DISABLED:
-        yield Account(AccountOp.USERMOD, name, (("expiredate", str(DISABLED)), ("lock", "yes")))
-    yield EndSessions(name)
+    yield from _shut(change, name)
+    if fate == "archive":
+        yield from _closed(change)
     if owner:
         # Nobody gets in any more, also not a service that starts as him meanwhile.
         yield SetAccess(home, CLOSED, "root", "root")

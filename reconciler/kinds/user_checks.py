@@ -1,4 +1,4 @@
-"""What the host's own facts forbid: a shell that cannot be run, sudo rules without sudo."""
+"""What the host's own facts forbid: a shell that cannot be run, sudo rules without sudo, a number that is taken."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from reconciler.core.changes import Change, Verb
 from reconciler.core.diagnostic import Diagnostic, error, warning
 from reconciler.core.host import Entry, FileType, HostView, Unreadable, UnsafePath
 from reconciler.core.spec import Spec
-from reconciler.kinds import user_files
+from reconciler.kinds import numbers, user_files
 from reconciler.kinds.user_model import User, shell_of
 from reconciler.kinds.user_words import NOLOGIN
 
@@ -18,7 +18,8 @@ _NO_SHELLS = (NOLOGIN, "/sbin/nologin", "/bin/false", "/usr/bin/false")
 
 
 def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Diagnostic]:
-    """A shell that cannot be run locks its user out, and sudo rules without sudo do nothing."""
+    """A shell that cannot be run locks its user out, sudo rules without sudo do nothing, and a number is one account's."""
+    yield from numbers.taken_over(view, "users", "uid", changes)
     declared = {one.address for one in spec.resources}
     for change in changes:
         if change.address.kind != "users" or change.part is None or change.verb is Verb.NONE:

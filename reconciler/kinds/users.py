@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from reconciler.core.actions import Account, AccountOp, Cause, MakeDirectory, SetAccess, Step
+from reconciler.core.actions import Account, AccountOp, Cause, EndSessions, MakeDirectory, RemovePath, SetAccess, Step
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Document, Part, Verb
 from reconciler.core.diagnostic import Source
@@ -18,14 +18,16 @@ from reconciler.core.kind import Impossible, Kind, Requirement, RequirementType
 from reconciler.core.spec import Declared
 from reconciler.core.state import LedgerRow
 from reconciler.formats.users import DISABLED
-from reconciler.kinds import access, home_fate, keys, user_checks, user_files, user_places
+from reconciler.kinds import access, home_fate, keys, user_checks, user_files, user_places, user_traces
 from reconciler.kinds.key_entries import keys_of
 from reconciler.kinds.user_model import ExactGroups, ExactKeys, User, UserName, has_home, home_of, shell_of
 from reconciler.kinds.user_words import NEVER, SYSTEM_BELOW, State, day, days
-from reconciler.kinds.users_observed import DIRECTORIES, KEYS, SKELETON, observe
+from reconciler.kinds.users_observed import DIRECTORIES, KEPT, KEYS, SKELETON, observe
 
 HOME_MODE = "0700"
 DIRECTORY_MODE = "0750"
+_NOBODY_IN = {"lingers": False, "sessions": False}
+"""What holds besides of an account that nobody can use: none of its processes waits for the next login, and nobody is logged in."""
 _GONE = "no longer in the spec: disabled, data kept"
 
 
@@ -63,6 +65,7 @@ def _account_document(user: User, name: str) -> Document:
         "system": user.system if user.uid is None else user.uid < SYSTEM_BELOW,
     }
     document |= {key: value for key in ("uid", "comment", "shell") if (value := getattr(user, key)) is not None}
+    document |= _NOBODY_IN if user.state is State.DISABLED else {}
     document["expires"] = day(DISABLED) if user.state is State.DISABLED else user.expires or NEVER
     if isinstance(user.groups, ExactGroups):
         document["exact_groups"] = sorted(set(user.groups.exactly) - {_group(user, name)})
@@ -91,20 +94,46 @@ def _key_parts(declared: Declared, user: User) -> Iterator[Part]:
         yield replace(part, needs=(home,) if part.address == main else (home, main))
 
 
-def retire(address: Address, row: LedgerRow) -> Part | None:
-    """An account that left the spec is disabled; its parts go as parts do. A system account that was there before us is left alone."""
-    if address.part:
+def absent(declared: Declared) -> Iterator[Address]:
+    """What shall not be there of an account that shall be absent, whoever made it: the account, and what would wait for its name."""
+    if _user(declared).state is State.ABSENT:
+        name = declared.address.name
+        mail = (user_traces.MAIL,) if home_fate.fate_of(declared) == "delete" else ()
+        yield from (Address("users", name, part) for part in ("", *user_traces.TRACES, *mail))
+
+
+def remains(change: Change) -> Iterator[tuple[Address, Document]]:
+    """The home of an account that went, where it is kept: a later `home: delete` has to know it."""
+    if not change.address.part and change.verb is Verb.DELETE:
+        name = change.address.name
+        yield from ((Address("users", name, f"{KEPT}{path}"), document) for path, document in home_fate.remains(change, name))
+
+
+def retire(address: Address, row: LedgerRow, block: Declared | None) -> Part | None:
+    """An account that left the spec is disabled; its parts go as parts do. A system account that was there before us is left alone.
+
+    A home that was kept when its account went stays so until the spec says otherwise, or has the account again.
+    """
+    if address.part.startswith(KEPT):
+        stays = block is None or (_user(block).state is State.ABSENT and home_fate.fate_of(block) == "keep")
+        return Part(address, {"kept": True}, block or _leaver(address, row, system=False), retired="kept") if stays else None
+    if address.part or block is not None:
         return None
     said = row.document or row.pending or {}
     system = bool(said.get("system"))
     kept = system and not row.created
     document: Document = {"system": system}
     if not kept:
-        document |= {"state": str(State.DISABLED), "missing": [], "expires": day(DISABLED)}
+        document |= {"state": str(State.DISABLED), "missing": [], "expires": day(DISABLED), **_NOBODY_IN}
+    why = "no longer in the spec: a system account that was there before us" if kept else _GONE
+    return Part(address, document, _leaver(address, row, system=system), retired=why)
+
+
+def _leaver(address: Address, row: LedgerRow, *, system: bool) -> Declared:
+    """What stands for a block that the spec no longer has."""
     file, _, line = row.source.rpartition(":")
     source = Source(file or row.source, int(line) if line.isdecimal() else 1)
-    declared = Declared(address, User(state=State.DISABLED, system=system), source)
-    return Part(address, document, declared, retired="no longer in the spec: a system account that was there before us" if kept else _GONE)
+    return Declared(address.resource, User(state=State.DISABLED, system=system), source)
 
 
 # ---------------------------------------------------------------------------------------------------- what is to be done
@@ -119,6 +148,11 @@ def actions(change: Change) -> Iterator[Step]:
         yield from _remove_account(change) if change.verb is Verb.DELETE else _account_steps(change)
     elif part == "home":
         yield from _home_steps(change)
+    elif part in (*user_traces.TRACES, user_traces.MAIL):
+        yield from user_traces.actions(change)
+    elif part.startswith(KEPT):
+        for action in home_fate.kept_steps(change, change.address.name, part.removeprefix(KEPT)):
+            yield Step(action, (Cause(change.address),))
     elif part.startswith(DIRECTORIES):
         yield from _directory_steps(change)
     elif keys.is_ours(change.address, KEYS):
@@ -138,6 +172,10 @@ def _account_steps(change: Change) -> Iterator[Step]:
     fields = tuple(_changed(change))
     if fields:
         yield Step(Account(AccountOp.USERMOD, name, fields), cause)
+    if change.touches("lingers"):
+        yield Step(RemovePath(user_traces.path_of(user_traces.LINGER, name), user_traces.EMPTY), cause)
+    if (change.after or {}).get("state") == State.DISABLED and any(map(change.touches, ("state", "sessions", "lingers"))):
+        yield Step(EndSessions(name, services=False), cause)
 
 
 def _new(user: User, name: str) -> Iterator[tuple[str, str]]:
@@ -225,7 +263,10 @@ def _memberships(change: Change) -> tuple[list[str], list[str]]:
 def _remove_account(change: Change) -> Iterator[Step]:
     """The account goes, after what becomes of its home. One that stays is closed: its number must open nothing."""
     name, before, cause = change.address.name, change.before or {}, (Cause(change.address),)
-    if before.get("uid", 0) < SYSTEM_BELOW and not (change.applied or {}).get("system"):
+    if before.get("uid") == 0:
+        raise Impossible(f"user {name} has uid 0: it is root by another name, which is not managed here")
+    meant = (change.applied or {}).get("system") or (change.declared is not None and _user(change.declared).system)
+    if before.get("uid", 0) < SYSTEM_BELOW and not meant:
         raise Impossible(f"user {name} is a system account that was not declared as one; remove it by hand (userdel)")
     for action in home_fate.steps(change, name):
         yield Step(action, cause)
@@ -265,12 +306,12 @@ def keep(view: HostView, address: Address, vanishing: frozenset[str]) -> str:
     """Data stays."""
     if keys.is_ours(address, KEYS):
         return keys.keep(address)
-    return "data kept" if address.part == "home" or address.part.startswith(DIRECTORIES) else ""
+    return "data kept" if address.part == "home" or address.part.startswith(KEPT) or address.part.startswith(DIRECTORIES) else ""
 
 
 def goes(declared: Declared, address: Address) -> bool:
     """What is in a home goes with it, if it is not kept."""
-    inside = address.part == "home" or address.part.startswith(DIRECTORIES) or keys.is_ours(address, KEYS)
+    inside = address.part == "home" or address.part.startswith((DIRECTORIES, KEPT)) or keys.is_ours(address, KEYS)
     return inside and home_fate.fate_of(declared) != "keep"
 
 
@@ -321,6 +362,8 @@ KIND = Kind(
     requires=requires,
     check=user_checks.check,
     retire=retire,
+    absent=absent,
+    remains=remains,
     goes=goes,
     is_right=lambda address: address.part == user_files.SUDO,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 from reconciler.core.actions import remnant
@@ -12,7 +13,7 @@ from reconciler.core.changes import Document, Observed
 from reconciler.core.host import FileType, HostView, Unreadable, UnsafePath
 from reconciler.formats.accounts import User
 from reconciler.formats.users import DISABLED, Accounts
-from reconciler.kinds import access, keys, user_files
+from reconciler.kinds import access, keys, user_files, user_traces
 from reconciler.kinds.home_fate import others_in
 from reconciler.kinds.user_words import SYSTEM_BELOW, day
 
@@ -20,6 +21,10 @@ DIRECTORIES = "directories:"
 """How the part of a directory below a home begins."""
 KEYS = "ssh_keys"
 SKELETON = "/etc/skel"
+KEPT = "kept:"
+"""How the part of a home begins that was kept when its account went; its path follows."""
+_LOGGED_IN = "/run/systemd/users"
+"""One file for each account that logind knows as logged in or lingering, named by its uid."""
 
 
 def observe(view: HostView, addresses: Sequence[Address]) -> Mapping[Address, Observed]:
@@ -53,14 +58,17 @@ class _Observer:
         self._view = view
         self._accounts = accounts
         self._whole: Accounts | Unreadable | UnsafePath | None = None
+        self._listed: dict[str, frozenset[str]] = {}
+        traces = dict.fromkeys((*user_traces.TRACES, user_traces.MAIL), self._trace)
+        self._parts = {"": self._account, "home": self._home, **traces}
 
     def observe(self, address: Address) -> Observed:
         """One part."""
         try:
-            if not address.part:
-                return self._account(address.name)
-            if address.part == "home":
-                return self._home(address.name)
+            if address.part in self._parts:
+                return self._parts[address.part](address)
+            if address.part.startswith(KEPT):
+                return self._kept(address.name, address.part.removeprefix(KEPT))
             if address.part.startswith(DIRECTORIES):
                 path = f"{self._home_path(address.name)}/{address.part.removeprefix(DIRECTORIES)}"
                 return self._directory(path)
@@ -68,7 +76,8 @@ class _Observer:
         except (Unreadable, UnsafePath) as failed:
             return access.unreadable(failed)
 
-    def _account(self, name: str) -> Observed:
+    def _account(self, address: Address) -> Observed:
+        name = address.name
         user = self._accounts.users.get(name)
         if user is None:
             return Observed(None)
@@ -86,6 +95,8 @@ class _Observer:
             "shell": user.shell,
             "system": user.uid < SYSTEM_BELOW,
             "expires": day(shadow.expires if shadow else None),
+            "lingers": name in self._names(user_traces.LINGERING),
+            "sessions": self._has_sessions(user.uid),
             "groups": dict(sorted(groups.items())),
             "exact_groups": sorted(group if whole else f"{group} (incomplete)" for group, whole in groups.items()),
         }
@@ -101,6 +112,32 @@ class _Observer:
             raise self._whole
         return self._whole
 
+    def _trace(self, address: Address) -> Observed:
+        return self._traces.observe(address)
+
+    @cached_property
+    def _traces(self) -> user_traces.Traces:
+        return user_traces.Traces(self._view, self._accounts.users)
+
+    def _names(self, directory: str) -> frozenset[str]:
+        """What is in a directory of the system, listed once for all accounts; nothing where it may not be looked at."""
+        if directory not in self._listed:
+            try:
+                self._listed[directory] = frozenset(self._view.names(directory))
+            except (Unreadable, UnsafePath):
+                self._listed[directory] = frozenset()
+        return self._listed[directory]
+
+    def _has_sessions(self, uid: int) -> bool:
+        """Whether logind knows somebody as logged in. Its record stays for some seconds after the last session, as `closing`."""
+        if str(uid) not in self._names(_LOGGED_IN):
+            return False
+        try:
+            lines = self._view.read(f"{_LOGGED_IN}/{uid}").decode("utf-8", "replace").splitlines()
+        except (FileNotFoundError, Unreadable, UnsafePath):
+            return False
+        return not any(line in ("STATE=closing", "STATE=offline") for line in lines)
+
     def _about_home(self, user: User) -> dict[str, Any]:
         """What has to be known before the account goes: who owns its home, if it is a directory, and who else lives there.
 
@@ -113,7 +150,8 @@ class _Observer:
             entry, rest = self._view.entry(path), self._view.entry(remnant(path))
         except (Unreadable, UnsafePath) as problem:
             return {"home": "", "not_a_home": str(problem)}
-        found = {"remnant": rest is not None, "others": others_in(path, user.name, self._accounts.users)}
+        mail = f"{user_traces.MAILBOXES}/{user.name}" if user.name in self._names(user_traces.MAILBOXES) else ""
+        found = {"remnant": rest is not None, "others": others_in(path, user.name, self._accounts.users), "mail": mail}
         if entry is None or entry.type is not FileType.DIRECTORY:
             return {**found, "home": "", "not_a_home": "" if entry is None else f"{path} is a {entry.type}"}
         return {**found, "home": entry.owner, "home_mode": entry.mode}
@@ -122,14 +160,22 @@ class _Observer:
         user = self._accounts.users.get(name)
         return user.home if user is not None else f"/home/{name}"
 
-    def _home(self, name: str) -> Observed:
-        path = self._home_path(name)
+    def _home(self, address: Address) -> Observed:
+        path = self._home_path(address.name)
         found = self._directory(path)
         unfinished = False
         if found.document is not None and found.document["type"] == "directory" and found.document["owner"] == "root":
             closed = int(found.document["mode"], 8) & 0o077 == 0
             unfinished = closed and set(self._view.names(path)) <= set(self._view.names(SKELETON))
         return replace(found, private={"unfinished": unfinished})
+
+    def _kept(self, name: str, path: str) -> Observed:
+        """A home without an account: it is as it shall be as long as anything is there."""
+        entry = self._view.entry(path)
+        if entry is None:
+            return Observed(None)
+        about = {"home": entry.owner, "home_mode": entry.mode, "others": others_in(path, name, self._accounts.users)}
+        return Observed({"kept": True}, about)
 
     def _directory(self, path: str) -> Observed:
         entry = self._view.entry(path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from reconciler.core.diagnostic import Diagnostic, Severity, warning
-from reconciler.core.kind import Kinds
+from reconciler.core.kind import Kinds, RequirementType
 from reconciler.core.places import Use
 from reconciler.core.spec import Spec
 from reconciler.policy.given import in_spec
@@ -62,7 +62,25 @@ def _of_its_kind(spec: Spec, kinds: Kinds) -> Iterator[Diagnostic]:
         yield from kind.lint_together(spec)
 
 
-RULES: tuple[Rule, ...] = (_of_its_kind, _secret_environment)
+def _needs_a_leaver(spec: Spec, kinds: Kinds) -> Iterator[Diagnostic]:
+    """What needs an account that the same spec lets go: it would be gone, or fail, from the next apply on."""
+    leavers = {
+        one.address.name: one for one in spec.resources if one.address.kind == "users" and any(True for _ in kinds["users"].absent(one))
+    }
+    for declared in spec.resources if leavers else ():
+        for need in kinds[declared.address.kind].requires(declared):
+            leaver = leavers.get(need.name) if need.type is RequirementType.USER else None
+            if leaver is not None and leaver is not declared:
+                detail = (
+                    f"{declared.address} needs the account {need.name}, and {leaver.address} says `state: absent` ({leaver.source}). "
+                    "Take one of the two out of the spec, or name another account here."
+                )
+                yield Diagnostic(
+                    Severity.ERROR, "the account shall be absent", detail, declared.address, declared.source, rule="needs-absent"
+                )
+
+
+RULES: tuple[Rule, ...] = (_of_its_kind, _needs_a_leaver, _secret_environment)
 PATH_RULES: tuple[PathRule, ...] = (forbidden, claimed_twice, in_spec, _file_as_parent)
 
 

@@ -24,6 +24,8 @@ _ORIGINS = {
     ("conflict", "update"): "changed on the host and in the spec; apply makes it as the spec has it now",
     ("conflict", "delete"): "changed on the host and gone from the spec; apply removes it",
     ("adopt", "update"): "exists already and differs; apply takes it over and keeps the old content",
+    ("adopt", "delete"): "exists already and is not ours; apply takes it away, as the spec says",
+    ("unknown", "delete"): "shall not be there; whether it is ours is not known, because the ledger cannot be read",
     ("adopt", "no-op"): "exists already and differs; apply leaves it alone",
     ("unknown", "update"): "exists already and differs; whether it is ours is not known, because the ledger cannot be read",
     ("tool_upgrade", "update"): "this version of reconciler writes it differently, the spec has not changed",
@@ -100,7 +102,7 @@ def _effect_words(effect: Data) -> str:
 
 def _heading(entry: Data, sign: str, paint: Paint) -> str:
     place = entry["source"]
-    gone = "was " if action_of(entry) in ("delete", "forget") else ""
+    gone = "was " if action_of(entry) in ("delete", "forget") and entry["action_reason"] not in ("adopt", "unknown") else ""
     note = paint(f"  # {gone}{visible(place['file'])}:{place['line']}", "dim") if place else ""
     return f"  {paint(sign, SYMBOL_COLOURS.get(sign, ''))} {paint(visible(entry['address']), 'bold')}{note}"
 

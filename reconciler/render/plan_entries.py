@@ -168,7 +168,8 @@ def _named(address: Address, place: dict[str, Any] | None) -> dict[str, Any]:
 
 def _entry(change: Change, plan: Plan, sight: Sight, effects: list[dict[str, Any]]) -> dict[str, Any]:
     hidden = sight.hides(change.address)
-    place = sight.place(change.part.declared.source) if change.part else _remembered_place(plan, change.address)
+    block = change.part.declared if change.part else change.declared if change.address not in plan.memory.rows else None
+    place = sight.place(block.source) if block else _remembered_place(plan, change.address)
     entry = _named(change.address, place)
     theirs = _theirs(change, plan)
     before = _seen(change.before, hidden=hidden)

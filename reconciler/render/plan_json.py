@@ -140,7 +140,7 @@ def _summary(plan: Plan) -> dict[str, int]:
         if blocked(plan, change.address):
             counts["blocked"] += 1
             continue
-        counts["import"] += change.origin is Origin.ADOPTION
+        counts["import"] += change.origin is Origin.ADOPTION and change.verb is not Verb.DELETE
         if change.verb in _COUNTED:
             counts[_COUNTED[change.verb]] += 1
     return counts

@@ -22,7 +22,7 @@ def counts(result: ApplyResult) -> dict[str, int]:
         if change.address in done and change.verb in _COUNTED:
             # A removal that failed on its way has changed something, and is no removal.
             told["change" if change.verb is Verb.DELETE and change.address in failed else _COUNTED[change.verb]] += 1
-            told["import"] += change.origin is Origin.ADOPTION
+            told["import"] += change.origin is Origin.ADOPTION and change.verb is not Verb.DELETE
     told["failed"] = len(result.having(Status.FAILED))
     told["skipped"] = len(result.having(Status.SKIPPED))
     told["held"] = len(result.having(Status.HELD))

@@ -1,0 +1,108 @@
+"""What an account leaves behind outside of its home: its crontab, its at jobs, its lingering manager, its mail, its keys at other places.
+
+userdel removes none of it (Debian), and whoever gets the name next would have it. Looked for only where the spec says that an account
+shall be absent. Sources: crontab(1), at(1), loginctl(1), sshd_config(5).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+
+from reconciler.core.actions import Cause, RemovePath, RemoveTree, Step
+from reconciler.core.address import Address
+from reconciler.core.changes import Change, Observed
+from reconciler.core.digest import digest
+from reconciler.core.host import FileType, HostView
+from reconciler.formats.accounts import User
+from reconciler.kinds import access
+
+CRONTAB, AT_JOBS, KEY_FILES, LINGER, MAIL = "crontab", "at_jobs", "key_files", "linger", "mail"
+TRACES = (CRONTAB, AT_JOBS, KEY_FILES, LINGER)
+"""What goes in any case; mail is data, and goes with the home."""
+LINGERING = "/var/lib/systemd/linger"
+MAILBOXES = "/var/mail"
+EMPTY = digest(b"")
+"""The `expects` of the file that says that an account lingers."""
+_PLACES = {CRONTAB: "/var/spool/cron/crontabs", LINGER: LINGERING, MAIL: MAILBOXES}
+_AT_SPOOLS = ("/var/spool/cron/atjobs", "/var/spool/at")
+_SSHD = ("/etc/ssh/sshd_config", "/etc/ssh/sshd_config.d")
+_KEYS = re.compile(r"[ \t]*authorizedkeysfile[ \t=]+(.+)", re.IGNORECASE)
+
+
+def path_of(part: str, name: str) -> str:
+    """Where the one file of a part is."""
+    return f"{_PLACES[part]}/{name}"
+
+
+class Traces:
+    """What is there of accounts; each directory of the system is read at most once for all of them."""
+
+    def __init__(self, view: HostView, users: Mapping[str, User]) -> None:
+        self._view = view
+        self._users = users
+
+    def observe(self, address: Address) -> Observed:
+        """One part. Raises Unreadable, UnsafePath."""
+        seen = {path: expects for path in self._paths(address.part, address.name) if (expects := self._expects(path, address.part))}
+        return Observed({"paths": sorted(seen)} if seen else None, {"expects": seen})
+
+    def _paths(self, part: str, name: str) -> Sequence[str]:
+        if part == AT_JOBS:
+            return self._jobs.get(name, ())
+        return self._key_files(name) if part == KEY_FILES else (path_of(part, name),)
+
+    def _expects(self, path: str, part: str) -> str:
+        """The `expects` of what goes; empty where nothing is to go. A mailbox can be large, and is not read."""
+        if part != MAIL:
+            entry, content = access.digest_entry(self._view, path)
+            return "" if entry is None else access.expects_with(entry, content)
+        entry = self._view.entry(path)
+        closed = entry is None or (entry.owner == "root" and entry.type is FileType.FILE)
+        return "" if closed or entry is None else str(entry.type)
+
+    @cached_property
+    def _jobs(self) -> Mapping[str, list[str]]:
+        """The jobs of at by their owner, who is the one in whose name they run."""
+        jobs: dict[str, list[str]] = {}
+        for spool in _AT_SPOOLS:
+            for name in self._view.names(spool):
+                entry = None if name.startswith(".") else self._view.entry(f"{spool}/{name}")
+                if entry is not None and entry.type is FileType.FILE:
+                    jobs.setdefault(entry.owner, []).append(f"{spool}/{name}")
+        return jobs
+
+    def _key_files(self, name: str) -> list[str]:
+        """Where sshd looks for the keys of this account and of no other, outside of its home."""
+        user = self._users.get(name)
+        tokens = {"%%": "%", "%u": name, **({"%U": str(user.uid)} if user else {})}
+        found = []
+        for pattern in self._patterns:
+            path = re.sub("%.", lambda token: tokens.get(token[0], token[0]), pattern)
+            if path != pattern and "%" not in path and "/.." not in path:
+                found.append(path)
+        return found
+
+    @cached_property
+    def _patterns(self) -> list[str]:
+        """All absolute paths that any line of sshd's configuration names for keys, whomever it is about."""
+        main, directory = _SSHD
+        files = [main, *(f"{directory}/{name}" for name in self._view.names(directory) if name.endswith(".conf"))]
+        lines = [line for path in files for line in self._text(path).splitlines()]
+        words = [word.strip('"') for line in lines if (match := _KEYS.match(line)) for word in match[1].split()]
+        return list(dict.fromkeys(word for word in words if word.startswith("/")))
+
+    def _text(self, path: str) -> str:
+        try:
+            return self._view.excerpt(path)[0].decode("utf-8", "replace")
+        except FileNotFoundError:
+            return ""
+
+
+def actions(change: Change) -> Iterator[Step]:
+    """Each file goes. A mailbox goes as a tree does: nothing keeps it, and nothing brings it back."""
+    cause = (Cause(change.address),)
+    expects: Mapping[str, str] = change.observed.private.get("expects", {})
+    for path, seen in sorted(expects.items()):
+        yield Step(RemoveTree(path) if change.address.part == MAIL else RemovePath(path, seen), cause)
