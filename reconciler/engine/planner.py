@@ -181,6 +181,9 @@ def _refuse_adoption(draft: Draft) -> None:
         if change.origin is Origin.ADOPTION and block and not (block.resource.adopt or draft.request.adopt):
             if _impossible(draft, change):
                 continue
+            if change.verb is Verb.DELETE and change.address.resource in draft.blocked and change.address.part:
+                draft.block(change.address, f"goes with {change.address.resource}, which is blocked")
+                continue
             detail = f"{change.address} exists on the host, is not ours and {_ADOPTING[change.verb is Verb.DELETE]}"
             refusal = Diagnostic(
                 Severity.ERROR, "exists and is not ours", detail, change.address, block.source, rule="adoption", refusal=True

@@ -99,7 +99,7 @@ def absent(declared: Declared) -> Iterator[Address]:
     if _user(declared).state is State.ABSENT:
         name = declared.address.name
         mail = (user_traces.MAIL,) if home_fate.fate_of(declared) == "delete" else ()
-        yield from (Address("users", name, part) for part in ("", *user_traces.TRACES, *mail))
+        yield from (Address("users", name, part) for part in ("", user_files.SUDO, *user_traces.TRACES, *mail))
 
 
 def remains(change: Change) -> Iterator[tuple[Address, Document]]:

@@ -64,13 +64,17 @@ def block(entry: Data, removals: Sequence[Data], look: Look, *, sign: str = "") 
 
 
 def removals(steps: Sequence[Data]) -> dict[str, list[Data]]:
-    """The steps of a plan that take away a path, an account or lines of a file, by the address that asked for it."""
+    """The steps of a plan that are shown of what goes, by the address that asked for it: all but those that happen to units."""
     found: dict[str, list[Data]] = {}
     for step in steps:
-        if step["action"] in ("RemovePath", "RemoveTree", "EditLines") or step.get("op") in ("groupdel", "userdel"):
+        if step["action"] not in ("Unit", "Gate"):
             for cause in step["causes"]:
                 found.setdefault(cause["address"], []).append(step)
     return found
+
+
+def _takes_away(step: Data) -> bool:
+    return step["action"] in ("RemovePath", "RemoveTree", "EditLines") or step.get("op") in ("groupdel", "userdel")
 
 
 def effect_lines(effects: Sequence[Data], paint: Paint, *, indent: str = INDENT) -> list[str]:
@@ -148,7 +152,7 @@ def _differences(entry: Data, look: Look) -> list[str]:
 
 def _removed(entry: Data, gone: Sequence[Data], look: Look) -> list[str]:
     """What goes: the paths and accounts that the steps take away; in full also what they were."""
-    lines = [f"{INDENT}{symbol('-', look.paint)} {action_words(step)}" for step in gone]
+    lines = [f"{INDENT}{symbol('-' if _takes_away(step) else '>', look.paint)} {action_words(step)}" for step in gone]
     if not look.verbose:
         return lines
     change = entry["change"]

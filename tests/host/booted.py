@@ -67,7 +67,8 @@ class BootedHost(Truth):
 
     `limit` is the number of seconds after which the host is ended whatever it is doing. `tool` says whether the reconciler is installed
     in it. `binds` maps places outside to places inside, read-only. `network` adds a veth pair (the outer end is `ve-NAME`).
-    `hostname` is what hostnamectl says. `suite` is the Debian.
+    `hostname` is what hostnamectl says. `suite` is the Debian, `packages` what is
+    installed in it besides.
     """
 
     def __init__(
@@ -79,11 +80,12 @@ class BootedHost(Truth):
         network: bool = False,
         hostname: str = rootfs.HOSTNAME,
         suite: str = rootfs.SUITE,
+        packages: Sequence[str] = (),
     ) -> None:
         self.hostname = hostname
         self.leader = 0
         self.name = f"rt{os.getpid()}-{next(_NUMBERS)}"
-        self._layers = rootfs.layers(tool=tool, suite=suite)
+        self._layers = rootfs.layers(tool=tool, suite=suite, packages=packages)
         self._limit = limit
         self._options = [f"--hostname={hostname}", *(f"--bind-ro={outside}:{inside}" for outside, inside in (binds or {}).items())]
         if network:

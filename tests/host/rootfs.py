@@ -133,10 +133,28 @@ def _wheel(base: Path, dependencies: Path) -> Path:
     return made / "tree"
 
 
-def layers(*, tool: bool = True, suite: str = SUITE) -> list[Path]:
-    """The layers of a host with this Debian, lowest first; `tool=False` leaves out ours."""
+def _packages(base: Path, names: Sequence[str]) -> Path:
+    """A layer with more packages of the same Debian, without what they recommend."""
+
+    def build(target: Path) -> None:
+        network = target / "network"
+        network.mkdir()
+        (network / "resolv.conf").write_bytes(Path("/etc/resolv.conf").read_bytes())
+        (network / "policy-rc.d").write_text("#!/bin/sh\nexit 101\n")
+        (network / "policy-rc.d").chmod(0o755)
+        install = f"DEBIAN_FRONTEND=noninteractive apt-get install --yes -qq --no-install-recommends {' '.join(names)}"
+        prepare = "cp /mnt/in/resolv.conf /etc/resolv.conf; cp /mnt/in/policy-rc.d /usr/sbin/policy-rc.d; apt-get update -qq"
+        tidy = "rm -rf /usr/sbin/policy-rc.d /var/lib/apt/lists/* /var/cache/apt/*.bin; : > /etc/resolv.conf"
+        _run_in_layer([base], target, network, "/bin/sh", "-euc", f"{prepare}; {install}; {tidy}")
+
+    return cache.built(f"packages-{cache.key_of(_RECIPE, base.parent.name, *names)}", build) / "tree"
+
+
+def layers(*, tool: bool = True, suite: str = SUITE, packages: Sequence[str] = ()) -> list[Path]:
+    """The layers of a host with this Debian, lowest first; `tool=False` leaves out ours. `packages` are more than every host has."""
     base = root(suite)
+    more = [_packages(base, packages)] if packages else []
     if not tool:
-        return [base]
+        return [base, *more]
     dependencies = _dependencies(base, suite)
-    return [base, dependencies, _wheel(base, dependencies)]
+    return [base, *more, dependencies, _wheel(base, dependencies)]
