@@ -31,7 +31,7 @@ set -e
 touch "/var/lib/systemd/linger/$1"
 systemctl start "user@$(id -u "$1")"
 echo "* * * * * touch /tmp/cron-$1" | crontab -u "$1" -
-runuser -u "$1" -- sh -c "echo touch /tmp/at-$1 | at -M now + 1 minute" 2>/dev/null
+runuser -u "$1" -- sh -c "echo touch /tmp/at-$1 | at -M now + 1 hour" 2>/dev/null
 echo "From somebody" > "/var/mail/$1"
 chown "$1:mail" "/var/mail/$1"
 cp /root/key.pub "/etc/ssh/keys/$1"
