@@ -60,14 +60,14 @@ def lockout(steps: Sequence[Step], view: HostView, name: str, tried: Tried, allo
     if not steps:
         return [], ()
     live = isinstance(view, LiveHost) and view.root == "/"
-    from reconciler.policy.lockout_relevance import may_change_access
+    from reconciler.policy.lockout_relevance import SSHD, may_change_access
 
-    if not may_change_access(steps, view):
+    if not may_change_access(steps, view) and not (tried.host is not None and tried.host.stopped().intersection(SSHD)):
         return [], ()
     from reconciler.policy.lockout import Doors, Question, allowed_accounts
     from reconciler.policy.lockout import lockout as compare
 
-    question = Question(name, now(), allowed_accounts(allow), _applicant() if live else None)
+    question = Question(name, now(), allowed_accounts(allow), _applicant() if live else None, steps)
     try:
         after = tried.after(steps, view)
         tried.doors = Doors(view, question), Doors(after, question)

@@ -58,7 +58,8 @@ DECISIVE = (
     | frozenset(CHOICES)
     | frozenset(
         """authenticationmethods authorizedkeysfile chrootdirectory forcecommand include match pubkeyacceptedalgorithms requiredrsasize
-        refuseconnection revokedkeys trustedusercakeys""".split()  # noqa: SIM905  # as above
+        refuseconnection revokedkeys trustedusercakeys maxsessions maxauthtries persourcemaxstartups logingracetime usedns
+        port listenaddress""".split()  # noqa: SIM905  # as above
     )
 )
 """Those that decide who can log in with a key: what a snapshot keeps of a file."""

@@ -405,16 +405,22 @@ def glob(pattern: str, path: str) -> bool:
 
 def password(policy: Policy, who: Who, command: Command) -> str:
     """Whose password is asked for; empty if none is."""
-    settings: dict[str, str | bool] = {"authenticate": True}
-    for scope in ("", ":@>"):
-        for default in policy.defaults:
-            if (default.scope in scope if scope else not default.scope) and _applies(policy, who, default):
-                settings |= _settings(default.settings)
+    settings = {"authenticate": True, **settings_for(policy, who)}
     asks = command.asks if command.asks is not None else bool(settings["authenticate"])
     exempt = settings.get("exempt_group")
     if not asks or who.uid == 0 or (isinstance(exempt, str) and exempt in who.groups):
         return ""
     return "root" if any(settings.get(name) is True for name in ("rootpw", "targetpw", "runaspw")) else who.name
+
+
+def settings_for(policy: Policy, who: Who) -> dict[str, str | bool]:
+    """The Defaults in force for somebody who becomes root on this host: the text of a value, or whether a flag is on."""
+    settings: dict[str, str | bool] = {}
+    for scope in ("", ":@>"):
+        for default in policy.defaults:
+            if (default.scope in scope if scope else not default.scope) and _applies(policy, who, default):
+                settings |= _settings(default.settings)
+    return settings
 
 
 def _applies(policy: Policy, who: Who, default: _Default) -> bool:
@@ -444,7 +450,7 @@ def without_secrets(text: str) -> str:
             kept += [line] if _INCLUDE.fullmatch(line) else _decisive(line)
             continue
         default = _default(found[1], found[2])
-        about = [item for item in default.settings if item.partition("=")[0].strip().lstrip("!") in _ABOUT_PASSWORDS]
+        about = [item for item in default.settings if item.partition("=")[0].strip().lstrip("!") in _DECISIVE]
         if about:
             kept.append(f"Defaults{default.scope}{','.join(default.names)} {','.join(about)}")
     return "".join(f"{line}\n" for line in kept)
@@ -460,4 +466,11 @@ def _decisive(line: str) -> list[str]:
     return [rule.text for rule in policy.rules[:1] if rule.text]
 
 
-_ABOUT_PASSWORDS = frozenset(("authenticate", "exempt_group", "rootpw", "targetpw", "runaspw"))
+LOGGING = ("log_input", "log_output", "log_stdin", "log_stdout", "log_stderr", "log_ttyin", "log_ttyout")
+"""Flags with which sudo writes down a session, in `iolog_dir`."""
+_DECISIVE = frozenset(
+    (
+        *("authenticate", "exempt_group", "rootpw", "targetpw", "runaspw"),
+        *("runcwd", "runchroot", "iolog_dir", "logfile", "ignore_logfile_errors", "log_servers", "closefrom", "rlimit_as", *LOGGING),
+    )
+)

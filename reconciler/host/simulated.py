@@ -108,6 +108,10 @@ class SimulatedHost:
         """As HostView.conditions: no step changes what is asked there."""
         return self._units.conditions(texts)
 
+    def stopped(self) -> frozenset[str]:
+        """The units that do not run any more after what was done here, by whatever they were taken down."""
+        return self._units.stopped()
+
     def loaded(self, unit: str) -> bytes | None:
         """As SimulatedUnits.loaded."""
         return self._units.loaded(unit)

@@ -55,6 +55,10 @@ class SimulatedUnits:
             below = {name: replace(state, load="loaded", refusal="") if state.refused else state for name, state in below.items()}
         return {name: self._states.get(name) or below.get(name, _NOT_FOUND) for name in names}
 
+    def stopped(self) -> frozenset[str]:
+        """The units that were looked at here and do not run."""
+        return frozenset(name for name, state in self._states.items() if state.active == "inactive")
+
     def loaded(self, name: str) -> bytes | None:
         """The unit file that systemd works with, which is not the one on disk until a daemon-reload; None when it was never loaded here."""
         return self._loaded.get(name)

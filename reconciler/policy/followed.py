@@ -108,6 +108,11 @@ class Followed:
             return None
         return self._view.excerpt(found)[0]
 
+    def digest(self, path: str) -> str:
+        """The digest of a regular file; empty where there is none."""
+        found = self.real(path)
+        return self._view.digest(found) if found is not None and self.is_file(path) else ""
+
     def text(self, path: str) -> str | None:
         """As read, as text."""
         content = self.read(path)

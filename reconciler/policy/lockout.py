@@ -5,21 +5,27 @@ Two hosts are compared, the one that is and the one that the plan leaves behind 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
+from reconciler.core.actions import Step, path_of
 from reconciler.core.diagnostic import Diagnostic, Severity
 from reconciler.core.host import FileType, HostView
 from reconciler.core.values import frozen
+from reconciler.formats.accounts import User
 from reconciler.formats.sshd_config import Origin, problems
 from reconciler.policy.followed import Followed
 from reconciler.policy.guards import LOCK_OUT
 from reconciler.policy.lockout_relevance import SSHD
 from reconciler.policy.people import People
+from reconciler.policy.session_files import closed_by
+from reconciler.policy.session_limits import SessionLimits
 from reconciler.policy.ssh_login import SshLogin, Verdict
+from reconciler.policy.sshd_units import changed_service
 from reconciler.policy.sudo_root import SudoRoot
 
 _SUMMARY = "would lock out"
 _UNITS = "/etc/systemd/system"
+_SECURITY = "/etc/security"
 _NAMED = 10
 """Accounts that are named in one sentence; of more, the rest is counted."""
 
@@ -34,12 +40,22 @@ class Applicant:
 
 @frozen
 class Question:
-    """What is asked of two hosts. `now` is in seconds since the epoch, `host` the host's name; `allowed` are accounts that may lose it."""
+    """What is asked of two hosts. `now` is in seconds since the epoch, `host` the host's name; `allowed` are accounts that may lose it.
+
+    `steps` are what the plan does: what it does not touch need not be looked at.
+    """
 
     host: str
     now: int
     allowed: Collection[str] = ()
     applicant: Applicant | None = None
+    steps: Sequence[Step] = ()
+
+    @property
+    def touched(self) -> Collection[str]:
+        """The paths that the plan writes, changes or removes."""
+        paths = (path_of(step.action) for step in self.steps if not step.held)
+        return tuple(dict.fromkeys(path for path in paths if path is not None))
 
 
 class Doors:
@@ -50,6 +66,8 @@ class Doors:
         self.people = People(files)
         self.ssh = SshLogin(files, self.people, question.now)
         self.sudo = SudoRoot(files, self.people, question.host)
+        limits = any(path.startswith(_SECURITY) for path in question.touched)
+        self._limits = SessionLimits(files, self.people) if limits else None
         self._known: dict[str, tuple[Verdict, Verdict]] = {}
 
     def of(self, name: str) -> tuple[Verdict, Verdict]:
@@ -57,8 +75,14 @@ class Doors:
         if name not in self._known:
             user = self.people.users.get(name)
             login = Verdict("the account is gone") if user is None else self.ssh.verdict(user)
+            limited = self.limited(user) if user is not None and login.can else ""
+            login = Verdict(limited) if limited else login
             self._known[name] = (login, login if user is None or not login.can else self.sudo.verdict(user))
         return self._known[name]
+
+    def limited(self, user: User) -> str:
+        """Why the account gets no session, though it is let in; empty if it does, and where the plan changes nothing about that."""
+        return self._limits.why_not(user) if self._limits is not None else ""
 
     def everybody(self) -> Iterator[str]:
         """All who can do both, in the order of their names. Who cannot become root is not asked for his keys."""
@@ -79,10 +103,12 @@ def lockout(
         return []
     found: list[Diagnostic] = []
     broken = _broken(now, then) if complaint is None else complaint
-    broken = f"sshd would not start again with its configuration: {broken}" if broken else _no_longer_served(before, after)
+    broken = f"sshd would not start again with its configuration: {broken}" if broken else ""
+    broken = broken or changed_service(before, after, question.steps) or _no_longer_served(before, after)
+    broken = broken or closed_by(now.files, then.files, question.touched)
     in_now = list(now.everybody()) if broken or not any(then.everybody()) else []
     if in_now and broken:
-        return _refuse(question, in_now, f"{_now(in_now)}, nobody could after this plan: {broken}.", {})
+        return _refuse(question, in_now, f"{_now(in_now)}, nobody may be after this plan: {broken}.", {})
     if in_now:
         reasons = {name: _reason(then.of(name)) for name in in_now}
         found += _refuse(question, in_now, f"{_now(in_now)}, nobody could after this plan.", reasons)
@@ -129,6 +155,8 @@ def _lost(now: Doors, then: Doors, question: Question) -> tuple[str, str] | None
         login = then.ssh.verdict(later, origin)
         if now.ssh.verdict(user, origin).can and not login.can:
             return user.name, f"it could no longer log in by SSH key{_from(origin)}: {login.why}"
+    if not now.limited(user) and (limited := then.limited(later)):
+        return user.name, f"it would get no session: {limited}"
     root = then.sudo.verdict(later)
     return (user.name, f"it could no longer become root: {root.why}") if now.sudo.verdict(user).can and not root.can else None
 

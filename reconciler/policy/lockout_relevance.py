@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from reconciler.core.actions import Account, AccountOp, Step, Unit, UnitVerb, path_of
+from reconciler.core.actions import Account, AccountOp, Action, Step, Unit, UnitVerb, WriteFile, path_of
 from reconciler.core.host import HostError, HostView
 from reconciler.core.patterns import Late
 from reconciler.formats.accounts import parse_users
 
 _PLACES = Late(
-    r"/etc/(?:ssh|sudoers|sudoers\.d|pam\.d|security|shells|nologin|passwd|shadow|group|debian_version)(?:/.*)?"
-    r"|/run/nologin|/usr/s?bin/(?:sshd|sudo)|/usr/local/s?bin/(?:sshd|sudo)|/etc/alternatives/.*"
+    r"/etc/(?:ssh|sudoers|sudoers\.d|pam\.d|pam\.conf|security|shells|nologin|passwd|shadow|group|debian_version)(?:/.*)?"
+    r"|/etc/(?:nsswitch\.conf|sudo\.conf|hosts\.allow|hosts\.deny|default/sshd?)"
+    r"|/run/nologin|/usr/s?bin/(?:sshd|sudo)|/usr/local/s?bin/(?:sshd|sudo)|/etc/alternatives/.*|/usr/lib(?:exec)?/(?:openssh|sudo)/.*"
 )
 _ELSEWHERE = re.compile(
     rb"^[ \t]*(?:include|authorizedkeysfile|revokedkeys|trustedusercakeys)[ \t=]+(.*)|^[@#]include(?:dir)?[ \t]+(.*)",
@@ -22,7 +23,11 @@ _FILES = ("/etc/ssh/sshd_config", "/etc/sudoers")
 _DIRECTORIES = ("/etc/ssh/sshd_config.d", "/etc/sudoers.d")
 SSHD = ("ssh.service", "sshd.service", "ssh.socket", "sshd.socket")
 """What sshd runs as: Debian's names and everybody else's."""
-_UNIT_FILE = Late(rf"/(?:etc|run)/systemd/.*/(?:{'|'.join(map(re.escape, SSHD))})(?:\.d/.*)?")
+_UNIT_FILE = Late(
+    r"/(?:etc|run|usr/lib|usr/local/lib)/systemd/.*/(?:sshd?(?:@[^/]*)?\.(?:service|socket)(?:\.d/.*)?|(?:service|socket)\.d/.*)"
+    r"|/etc/systemd/system\.conf(?:\.d/.*)?"
+)
+_NAMES_SSHD = re.compile(rb"\bsshd?@?\.(?:service|socket)")
 
 
 def may_change_access(steps: Iterable[Step], view: HostView) -> bool:
@@ -41,12 +46,23 @@ def may_change_access(steps: Iterable[Step], view: HostView) -> bool:
         elif (path := path_of(action)) is not None:
             if (
                 _PLACES.fullmatch(path)
-                or _UNIT_FILE.fullmatch(path)
+                or _is_of_sshd(action, path)
                 or path.endswith(("/.ssh", "/.ssh/authorized_keys", "/.ssh/authorized_keys2"))
             ):
                 return True
             paths.append(path)
     return bool(paths) and _meets(paths, tuple(_others(view)))
+
+
+def changes_what_runs_sshd(steps: Iterable[Step]) -> bool:
+    """Whether any step is about a unit of sshd, what holds for all units, or a unit that names one of sshd's."""
+    return any(_is_of_sshd(step.action, path) for step in steps if not step.held and (path := path_of(step.action)) is not None)
+
+
+def _is_of_sshd(action: Action, path: str) -> bool:
+    if "/systemd/" not in path:
+        return False
+    return bool(_UNIT_FILE.fullmatch(path) or (isinstance(action, WriteFile) and _NAMES_SSHD.search(action.content)))
 
 
 def _meets(paths: Iterable[str], places: tuple[str, ...]) -> bool:

@@ -37,6 +37,8 @@ _EPOCH = 1970
 _ADDRESS = Late(r"[0-9A-Fa-f.:*?/]+(?:%.*)?")
 """A pattern that an address may match."""
 _MISSING = " is not there"
+_LEAST_GRACE = 5
+"""Seconds in which a slow host has somebody logged in."""
 ONE_COMMAND = "it only runs one command"
 
 
@@ -289,7 +291,18 @@ def no_shell(settings: Settings) -> str:
     for keyword in ("forcecommand", "chrootdirectory"):
         if settings.choice(keyword, "none") != "none":
             return settings.said(keyword)
-    return ""
+    return _no_session(settings)
+
+
+def _no_session(settings: Settings) -> str:
+    """The limits of sshd with which nobody gets as far as a session."""
+    none = next(
+        (keyword for keyword in ("maxsessions", "maxauthtries", "persourcemaxstartups") if settings.choice(keyword, "1") == "0"), ""
+    )
+    grace = settings.choice("logingracetime", "120")
+    if not none and grace.rstrip("s").isdecimal() and 0 < int(grace.rstrip("s")) < _LEAST_GRACE:
+        none = "logingracetime"
+    return settings.said(none) if none else ""
 
 
 # ---------------------------------------------------------------------------------------------------- keys

@@ -9,13 +9,14 @@ from reconciler.core.host import Entry, FileType
 from reconciler.formats import sudo_policy
 from reconciler.formats.accounts import User
 from reconciler.formats.sudo_policy import Policy, Who
+from reconciler.policy import sudo_defaults
 from reconciler.policy.followed import Followed
 from reconciler.policy.people import People
 from reconciler.policy.ssh_login import Verdict
 
 SUDOERS = "/etc/sudoers"
 _SUDO = ("/usr/bin/sudo", "/usr/local/bin/sudo")
-_WRITABLE_BY_OTHERS, _WRITABLE_BY_GROUP = 0o002, 0o020
+_SETUID, _WRITABLE_BY_OTHERS, _WRITABLE_BY_GROUP = 0o4000, 0o002, 0o020
 
 
 class SudoRoot:
@@ -29,7 +30,7 @@ class SudoRoot:
     @cached_property
     def _policy(self) -> Policy | None:
         """The rules; None without sudo."""
-        if not any(self._files.is_file(path) for path in _SUDO):
+        if not any(self._is_setuid(path) for path in _SUDO):
             return None
         text = self._include(SUDOERS)
         return None if text is None else sudo_policy.parse(text, self._host, self._include, self._names)
@@ -48,14 +49,20 @@ class SudoRoot:
         if user.uid == 0:
             return Verdict(how="root")
         if self._policy is None:
-            return Verdict("there is no sudo, or no rules for it")
+            return Verdict("there is no sudo that is setuid and root's, or no rules for it")
         grant = sudo_policy.become_root(self._policy, self.who(user))
         if not grant.allowed:
             return Verdict("no rule of sudo lets him become root")
         if grant.password and not self._people.password_works(grant.password):
             whose = "the account" if grant.password == user.name else grant.password
             return Verdict(f"the sudo rule `{grant.rule}` asks for a password, and {whose} has none that works")
-        return Verdict(how=grant.rule)
+        broken = sudo_defaults.why_broken(sudo_policy.settings_for(self._policy, self.who(user)), self._files)
+        return Verdict(broken, how="" if broken else grant.rule)
+
+    def _is_setuid(self, path: str) -> bool:
+        entry = self._files.entry(path)
+        is_roots = entry is not None and entry.type is FileType.FILE and self._people.uid(entry.owner) == 0
+        return is_roots and entry is not None and bool(int(entry.mode, 8) & _SETUID)
 
     def _include(self, path: str) -> str | None:
         entry = self._files.entry(path)

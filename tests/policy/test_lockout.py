@@ -24,9 +24,11 @@ from reconciler.core.host import Unreadable
 from reconciler.formats import sshd_config, sudo_policy
 from reconciler.formats.accounts import parse_users
 from reconciler.formats.sshd_config import Origin, Settings
+from reconciler.policy import session_files, ssh_login, sshd_units, sudo_defaults
 from reconciler.policy.lockout import Applicant, Question, allowed_accounts, lockout
 from reconciler.policy.lockout_relevance import may_change_access
 from reconciler.policy.people import People
+from reconciler.policy.session_limits import SessionLimits
 from reconciler.policy.ssh_login import KeyJudge, SshLogin
 from reconciler.policy.sudo_root import SudoRoot
 from tests import worlds
@@ -43,6 +45,7 @@ from tests.policy.lockout_plans import (
     with_user,
     without_user,
 )
+from tests.policy.other_doors import OPEN, SHUT, all_open
 from tests.test_snapshots import taken
 from tests.worlds import World, prepared
 
@@ -67,9 +70,19 @@ DEBIAN: dict[str, dict[str, str]] = {
         "mode": "0440",
     },
     "/usr/bin/sudo": {"content": "", "mode": "4755"},
-    "/etc/pam.d/sshd": {"content": "@include common-account\n"},
+    "/etc/pam.d/sshd": {"content": "@include common-account\nsession    required     pam_limits.so\n"},
     "/root": {"mode": "0700"},
     "/usr/local/bin": {},
+    "/usr/lib/systemd/system/ssh.service": {
+        "content": "[Unit]\nDescription=OpenBSD Secure Shell server\nAfter=network.target auditd.service\n"
+        "ConditionPathExists=!/etc/ssh/sshd_not_to_be_run\n\n[Service]\nEnvironmentFile=-/etc/default/ssh\n"
+        "ExecStartPre=/usr/sbin/sshd -t\nExecStart=/usr/sbin/sshd -D $SSHD_OPTS\nExecReload=/bin/kill -HUP $MAINPID\n"
+        "KillMode=process\nRestart=on-failure\nType=notify\n\n[Install]\nWantedBy=multi-user.target\nAlias=sshd.service\n"
+    },
+    "/etc/nsswitch.conf": {"content": "passwd: files\ngroup: files\nshadow: files\n"},
+    "/etc/default/ssh": {"content": "# Options to pass to sshd\nSSHD_OPTS=\n"},
+    "/etc/sudo.conf": {"content": "# no plug-ins\n"},
+    "/etc/security/limits.d": {},
     "/etc/systemd/system/multi-user.target.wants/ssh.service": {"target": "/lib/systemd/system/ssh.service"},
 }
 GROUPS = {"sudo": 27, "staff": 50}
@@ -141,6 +154,46 @@ def test_a_plan_that_locks_out_is_refused(plan: LockPlan, running: bool, world_o
     assert f"If it is meant: {' '.join(f'--allow {flag}' for flag in flags)}." in found[0].detail
     assert [] == refusals(planned(plan, world, *flags))
     assert len(refusals(planned(plan, world, "lock-out:bob", *flags[1:]))) == 1
+
+
+@pytest.mark.parametrize("name", [name for name in SHUT if name != "sudo is not setuid"])
+def test_other_doors_are_refused(name: str, world_of: Callable[..., World]) -> None:
+    """What shuts a host by what runs sshd, or decides about sessions, is refused with its reason, also on a tree; the flag overrides it."""
+    door = SHUT[name]
+    plan = LockPlan(name, door.spec, door.why)
+    world = world_of(plan, running=True)
+    (refusal,) = refusals(planned(plan, world))
+
+    assert door.why in refusal.detail
+    assert "--allow lock-out:alice" in refusal.detail
+    assert [] == refusals(planned(plan, world, "lock-out:alice"))
+
+
+_MISTAKES: dict[str, tuple[Any, str, Any, str]] = {
+    "every directive is harmless": (sshd_units, "_is_harmless", lambda *_: True, "hardening basic"),
+    "conflicts are not looked at": (sshd_units, "_taken_down", lambda _: (), "conflict"),
+    "the order of sources is ignored": (session_files, "_hides_files", lambda _: "", "nsswitch"),
+    "what sudo has to do first is ignored": (sudo_defaults, "why_broken", lambda *_: "", "runcwd"),
+    "limits are ignored": (SessionLimits, "_limited", lambda *_: "", "maxlogins"),
+    "limits of sshd are ignored": (ssh_login, "_no_session", lambda _: "", "MaxSessions"),
+}
+
+
+@pytest.mark.parametrize("mistake", _MISTAKES)
+def test_a_planted_mistake_opens_a_door(mistake: str, world_of: Callable[..., World]) -> None:
+    """With each of these mistakes a plan is let through that the test above wants refused."""
+    where, name, instead, caught_by = _MISTAKES[mistake]
+    plan = LockPlan(caught_by, SHUT[caught_by].spec)
+    with mock.patch.object(where, name, instead):
+        assert [] == refusals(planned(plan, world_of(plan, running=True)))
+
+
+@pytest.mark.parametrize("name", [*OPEN, "all at once"])
+def test_other_doors_that_stay_open(name: str, world_of: Callable[..., World]) -> None:
+    """Settings of the same files and units that let alice in and become root are let through."""
+    plan = LockPlan(name, OPEN.get(name) or all_open())
+
+    assert [] == refusals(planned(plan, world_of(plan, running=True)))
 
 
 @everywhere
