@@ -12,7 +12,7 @@ from reconciler.formats.backup_manifest import timestamp
 from reconciler.host import environment
 from reconciler.host.destination import Refused
 from reconciler.host.job_lock import JobBusy
-from reconciler.jobs import accepting, archives, backup, jobfile, pruning
+from reconciler.jobs import accepting, archives, backup, job_health, jobfile, pruning
 
 
 class End(Enum):
@@ -74,9 +74,12 @@ def _list(names: Sequence[str]) -> Report:
     rows: list[dict[str, Any]] = []
     problems: list[str] = []
     for name in names:
-        found = archives.listing(jobfile.load(name))
+        job = jobfile.load(name)
+        found = archives.listing(job)
         rows += [{"job": name, **archives.as_data(copies, found.doubts)} for copies in found.archives]
         problems += found.complaints
+        seen = job_health.condition(job, environment.now())
+        problems += [f"{name}: {reason}" for reason in seen.reasons if seen.known and reason not in found.complaints]
     return Report(End.FAILED if problems and not rows else End.GOOD, problems=tuple(problems), data=rows)
 
 

@@ -263,6 +263,26 @@ def _unit_trouble(unit: str, state: Mapping[str, str]) -> Finding | None:
     return None
 
 
+def _jobs(patient: Patient) -> Iterator[Finding]:
+    if patient.root is not None or not patient.host.running:
+        return
+    from reconciler.app.job_health import jobs, unwell
+    from reconciler.app.job_refusals import refusals
+
+    rows = jobs(patient.memory)
+    for row in unwell(rows):
+        yield Finding("jobs", FINDING, f"{row['address']}: {row['reason']}", row["next"])
+    told = {row["address"] for row in unwell(rows)}
+    for address, why, remedy in refusals():
+        yield Finding("jobs", FINDING, f"{address}: its next run would be refused: {why}", remedy)
+        told.add(address)
+    unknown = [row["address"] for row in rows if row["healthy"] is None]
+    if unknown:
+        yield Finding("jobs", LEFT_OUT, f"only root can look at {', '.join(unknown)}", "sudo reconciler doctor")
+    if rows and not told and not unknown:
+        yield Finding("jobs", FINE, f"{len(rows)}: no last run failed, and the archives are as they should be")
+
+
 QUESTIONS: Mapping[str, Question] = {
     "state": _state,
     "ledger": _ledger,
@@ -273,6 +293,7 @@ QUESTIONS: Mapping[str, Question] = {
     "systemd": _systemd,
     "programs": _programs,
     "timer": _units,
+    "jobs": _jobs,
     "clock": _clock,
 }
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reconciler.app.applying import Applied
+from reconciler.app.job_health import jobs, unwell
 from reconciler.app.journalling import drifting
 from reconciler.core.changes import Change
 from reconciler.core.diagnostic import Diagnostic, errors
@@ -13,8 +14,9 @@ from reconciler.core.host import HostError
 from reconciler.core.result import Status
 from reconciler.formats.reconcile import APPLY, DRIFT, Settings
 from reconciler.host.environment import now
-from reconciler.host.hosts import open_host, state_directory, static_hostname
+from reconciler.host.hosts import machine_id, open_host, state_directory, static_hostname
 from reconciler.host.report_files import publish, read_drift, read_report
+from reconciler.host.state_read import read_memory
 from reconciler.jobs import report
 from reconciler.jobs.report import News, Standing
 from reconciler.render.plan_entries import drifted
@@ -120,9 +122,22 @@ def _report(news: News) -> list[str]:
     try:
         chosen = report.settings()
         problems = _publish(chosen)
-        return [*problems, *report.report(news, chosen, state_directory(None), static_hostname(open_host(None)), now())]
+        return [*problems, *report.report(_with_jobs(news), chosen, state_directory(None), static_hostname(open_host(None)), now())]
     except HostError as problem:
         return [str(problem)]
+
+
+def _with_jobs(news: News) -> News:
+    """With how the jobs of the host are, where there are some, or were. Raises HostError."""
+    directory = state_directory(None)
+    rows = jobs(read_memory(directory, machine_id(open_host(None))))
+    if not rows and report.JOBS not in read_report(directory).get("standings", {}):
+        return news
+    bad = unwell(rows)
+    summary = "; ".join(f"{row['address']}: {row['reason']}" for row in bad) or "all jobs are well"
+    standing = Standing(bool(bad), summary, [row["address"] for row in bad])
+    kept = [{key: row[key] for key in ("address", "healthy", "newest_seconds", "max_age_seconds")} for row in rows]
+    return News({**news.standings, report.JOBS: standing}, {**news.figures, "jobs": kept}, news.changes, news.run)
 
 
 def _publish(chosen: Settings) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from reconciler.app.job_health import jobs, unwell
 from reconciler.app.planning import Planned
 from reconciler.app.showing import public_run
 from reconciler.core.actions import Unit
@@ -32,6 +33,7 @@ def standing(planned: Planned, root: str | None) -> dict[str, Any]:
     changes = [change for change in plan.changes if change.verb is not Verb.NONE and change.address not in plan.held] if plan else []
     drift = [str(change.address) for change in plan.changes if drifted(change)] if plan else []
     problems = [found.summary for found in errors(planned.diagnostics)]
+    failing = unwell(jobs(plan.memory if plan else None)) if root is None else []
     return {
         "host": plan.host if plan else None,
         "managed": None if plan and plan.memory.unreadable else len(plan.memory.rows) if plan else 0,
@@ -51,6 +53,7 @@ def standing(planned: Planned, root: str | None) -> dict[str, Any]:
         "refused": {str(found.address): found.detail for found in planned.diagnostics if found.rule == "refused-unit"},
         "drift": drift,
         "failed_services": [str(change.address) for change in plan.changes if failed(change)] if plan else [],
+        "failing_jobs": failing,
         "holds": [hold_data(row) for row in plan.memory.holds] if plan else [],
         "held": {str(address): why for address, why in plan.held.items()} if plan else {},
         "owed": [_owed(row, plan) for row in plan.owed] if plan else [],
@@ -59,8 +62,14 @@ def standing(planned: Planned, root: str | None) -> dict[str, Any]:
         else [],
         "problems": problems,
         "complete": plan.complete if plan else False,
-        "healthy": bool(plan and plan.empty and plan.complete and not problems and (last is None or last["status"] == "applied")),
+        "healthy": bool(
+            plan and plan.empty and plan.complete and not problems and not failing and (last is None or last["status"] == "applied")
+        ),
     }
+
+
+def _ended_well(last: dict[str, Any] | None) -> bool:
+    return last is None or last["status"] == "applied"
 
 
 def _history(plan: Plan | None, root: str | None) -> History | None:

@@ -13,6 +13,7 @@ from reconciler.core.values import frozen
 if TYPE_CHECKING:
     from reconciler.app.services import Chosen
     from reconciler.core.diagnostic import Diagnostic
+    from reconciler.core.state import Memory
 
 
 @frozen
@@ -58,30 +59,39 @@ def _look(wanted: HealthOptions, chosen: Chosen) -> int:
         if healed.problem is not None:
             return _none(wanted, [healed.problem], ExitCode.BUSY if healed.busy else ExitCode.ERROR)
         healings = {name: one.data for name, one in healed.done.items()}
-    known = look(chosen, remembered())
+    memory = remembered()
+    known = look(chosen, memory)
     rows = asked(known, chosen, [name for name, one in healings.items() if one["outcome"] == "healed"])
     if wanted.heal:
         sick = (row for seen, row in zip(known, rows, strict=True) if seen["healthy"] and row["healthy"] is False)
         healings |= {row["name"]: left_running(row) for row in sick if row["name"] not in healings}
-    return _print(wanted, [{**row, "healing": healings.get(row["name"])} for row in rows])
+    jobs = [] if wanted.names else _jobs(memory)
+    return _print(wanted, [{**row, "healing": healings.get(row["name"])} for row in rows], jobs)
 
 
-def _print(wanted: HealthOptions, rows: Sequence[dict[str, Any]]) -> int:
+def _jobs(memory: Memory) -> list[dict[str, Any]]:
+    """The jobs of the host, where nothing else was asked for. Raises HostError."""
+    from reconciler.app.job_health import jobs
+
+    return jobs(memory)
+
+
+def _print(wanted: HealthOptions, rows: Sequence[dict[str, Any]], jobs: Sequence[dict[str, Any]]) -> int:
     from reconciler.render import service_health
 
     match wanted.form:
         case "nagios":
-            sys.stdout.write(service_health.nagios_text(rows))
-            return service_health.nagios_state(rows)
+            sys.stdout.write(service_health.nagios_text(rows, jobs))
+            return service_health.nagios_state(rows, jobs)
         case "prometheus":
-            sys.stdout.write(service_health.prometheus_text(rows))
+            sys.stdout.write(service_health.prometheus_text(rows, jobs))
         case "json":
-            output.print_json(service_health.health_data(rows))
+            output.print_json(service_health.health_data(rows, jobs))
         case _:
             from reconciler.render.services import health_text
 
-            sys.stdout.write(health_text(rows, colour=output.colour(sys.stdout, wanted.no_color)))
-    return _code(rows)
+            sys.stdout.write(health_text(rows, jobs, colour=output.colour(sys.stdout, wanted.no_color)))
+    return _code([*rows, *jobs])
 
 
 def _code(rows: Sequence[dict[str, Any]]) -> int:

@@ -32,3 +32,19 @@ def seconds(text: str) -> float:
     if not text:
         raise ValueError("an empty text is not a time span")
     return total
+
+
+_WORDS = (("y", 31_557_600), ("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
+
+
+def words(span: float) -> str:
+    """A span as people read it, in its two largest units: 5400 is `1h 30min`."""
+    rest = int(span)
+    parts: list[str] = []
+    for unit, length in _WORDS:
+        if rest >= length or parts:
+            parts.append(f"{rest // length}{unit}")
+            rest %= length
+        if len(parts) == 2:  # two units, as the docstring says
+            break
+    return " ".join(part for part in parts if not part.startswith("0")) or "0s"

@@ -80,6 +80,33 @@ def _all_mounted(job: Job) -> None:
         _must_be_mounted(path)
 
 
+def refusal(job: Job) -> str:
+    """Why a run that began now would be refused, as far as that can be told without running its commands; empty if it would not be."""
+    try:
+        _may_begin(job)
+        if not job.before:  # one of them may be what mounts it
+            _all_mounted(job)
+            for path in job.destinations:
+                _must_be_mounted(path)
+        for path in job.destinations:
+            _is_usable(path)
+    except HostError as problem:
+        return str(problem)
+    return ""
+
+
+def _is_usable(path: str) -> None:
+    """Raises Refused, UnsafePath, Unreadable. The last directory of a path is made by the run."""
+    try:
+        Directory(path).close()
+    except Refused:
+        if look(path) is not None:
+            raise
+        parent = path.rpartition("/")[0] or "/"
+        if look(parent) is None:
+            raise
+
+
 def _must_be_mounted(path: str) -> None:
     """Raises Refused where fstab says that `path` lies on a file system, and that one is not mounted."""
     place = not_mounted(path, named_places(), mount_points())

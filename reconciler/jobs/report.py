@@ -1,6 +1,7 @@
 """Reporting: figures for Prometheus, and telling somebody when the state changes, and only then.
 
-Three things have a state: the apply (fails or not), the drift (there is some or not), the check for drift (fails or not). Each target
+Four things have a state: the apply (fails or not), the drift (there is some or not), the check for drift (fails or not), and the jobs (one
+of them is not well, or none). Each target
 remembers what it was last told of each: one that could not be reached is told at the next report, one that was told is told no second time.
 """
 
@@ -19,18 +20,21 @@ from reconciler.formats.reconcile import Settings
 from reconciler.host.destination import Directory, Refused
 from reconciler.host.notify import deliver
 from reconciler.host.report_files import publish, read_report, report_lock, write_report
+from reconciler.render.service_health import job_metrics
 
 FORMAT = 1
-APPLY, DRIFT, CHECK = "apply", "drift", "drift-check"
+APPLY, DRIFT, CHECK, JOBS = "apply", "drift", "drift-check", "jobs"
 _EVENTS = {
     APPLY: ("failing", "recovered"),
     DRIFT: ("drift", "drift_gone"),
     CHECK: ("drift_check_failing", "drift_check_recovered"),
+    JOBS: ("job_failing", "job_recovered"),
 }
 _HINTS = {
     APPLY: "On the host: journalctl -u reconciler-apply, reconciler status",
     DRIFT: "On the host: reconciler drift. The next apply puts it back, unless the spec says otherwise.",
     CHECK: "On the host: journalctl -u reconciler-drift",
+    JOBS: "On the host: reconciler doctor",
 }
 _MOST = 50
 """Addresses in one message."""
@@ -157,6 +161,7 @@ def _metrics(figures: Mapping[str, Any]) -> list[Metric]:
     found = [_gauge(name, what, figures.get(key)) for name, what, key in gauges]
     found.append(Metric("reconciler_changes_total", "counter", "Changes made, by action.", changes))
     info = [({"commit": str(commit)}, 1)] if commit else []
+    found += job_metrics(figures.get("jobs", ()))
     return [*found, Metric("reconciler_spec_commit_info", "gauge", "The commit of the spec that was applied last.", info)]
 
 

@@ -96,12 +96,19 @@ def _drift(row: Mapping[str, Any]) -> str:
     return "the spec is not applied yet" if row.get("pending") and row["installed"] else ""
 
 
-def health_text(rows: Sequence[Mapping[str, Any]], *, colour: bool) -> str:
-    """What was healed, what is not well and what was done about it, or that all is well."""
+def health_text(rows: Sequence[Mapping[str, Any]], jobs: Sequence[Mapping[str, Any]] = (), *, colour: bool) -> str:
+    """What was healed, what is not well and what was done about it, or that all is well; the same of jobs, if there are any."""
     paint = painter(colour=colour)
     lines = [line for row in rows for line in _health_lines(row, paint)]
+    lines += [line for row in jobs if not row["healthy"] for line in _job_lines(row, paint)]
     well = sum(1 for row in rows if row["healthy"])
-    return "\n".join([*lines, f"{well} of {len(rows)} healthy."]) + "\n"
+    of_jobs = f" {sum(1 for row in jobs if row['healthy'])} of {count(len(jobs), 'job')} healthy." if jobs else ""
+    return "\n".join([*lines, f"{well} of {len(rows)} healthy.{of_jobs}"]) + "\n"
+
+
+def _job_lines(row: Mapping[str, Any], paint: Paint) -> list[str]:
+    sign = paint("x", "red") if row["healthy"] is False else paint("?", "yellow")
+    return [f"{sign} {visible(row['address'])}: {visible(row['reason'])}", f"    next: {visible(row['next'])}"]
 
 
 def _health_lines(row: Mapping[str, Any], paint: Paint) -> list[str]:

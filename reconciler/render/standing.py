@@ -25,6 +25,7 @@ def standing_text(data: Mapping[str, Any]) -> str:
     if data["drift"]:
         lines.append(f"  drift       {count(len(data['drift']), 'object')} changed on the host")
     lines += [f"  failed      {visible(address)}" for address in data["failed_services"]]
+    lines += _jobs(data)
     for title, rows in (("damaged", [data["damaged"]] if data["damaged"] else []), ("problems", data["problems"])):
         lines += [f"  {title:<10}  {visible(row)}" for row in rows]
     if data["pending"]:
@@ -65,6 +66,13 @@ def _last(data: Mapping[str, Any]) -> str:
     return f"run {run['run']}, {status}{undid}{back}, {when}"
 
 
+def _jobs(data: Mapping[str, Any]) -> list[str]:
+    lines: list[str] = []
+    for row in data["failing_jobs"]:
+        lines += [f"  job         {visible(row['address'])}", *paragraphs(row["reason"], "              ", "              ")]
+    return lines
+
+
 _WELL = ("applied", "unchanged", "held")
 _JOURNAL = "; journal: "
 
@@ -103,6 +111,8 @@ def _after_the_last(data: Mapping[str, Any]) -> str:
             f"Next: the next apply brings back what run {last['run']} undid (reconciler show {last['undoes']}). "
             "Revert the commit, or hold it: reconciler hold add ADDRESS."
         )
+    if data["failing_jobs"] and not data["failed_services"] and not data["pending"]:
+        return f"Next: {data['failing_jobs'][0]['next']}"
     if data["failed_services"]:
         return f"Next: {_look(data['failed_services'])} tells why; reconciler apply starts it again."
     return ""

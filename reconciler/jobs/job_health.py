@@ -1,0 +1,87 @@
+"""Whether the archives of a backup job are as somebody relies on: recent enough, good, and as large as they were."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from reconciler.core.host import HostError
+from reconciler.core.values import frozen
+from reconciler.formats import backup_manifest as manifests
+from reconciler.formats import timespan
+from reconciler.formats.backup_job import Job, path_of
+from reconciler.host import environment
+from reconciler.host.destination import Directory, look
+from reconciler.jobs import store
+from reconciler.jobs.store import Found
+
+_SKEW = 86_400
+"""Seconds by which an archive may be newer than the clock before that is told."""
+
+
+@frozen
+class Condition:
+    """`reasons` say what is not well; `known` is false where we may not look.
+
+    `newest` is when the newest archive that is not bad was begun, in seconds since the epoch.
+    """
+
+    known: bool
+    reasons: tuple[str, ...] = ()
+    newest: int | None = None
+
+
+def condition(job: Job, now: int) -> Condition:
+    """How the archives of a job are in all its destinations. The oldest of the newest counts: each destination is to have one."""
+    reasons: list[str] = []
+    newest: list[int] = []
+    for path in job.destinations:
+        try:
+            with Directory(path) as directory:
+                found = store.scan(directory, job.name)
+        except HostError as problem:
+            if not environment.is_root():
+                return Condition(known=False, reasons=(str(problem),))
+            found = Found()
+            reasons += [str(problem)] if _is_there(path) else []
+        usable = [entry.manifest.started for entry in found.entries if not entry.problem and entry.manifest.verified is not False]
+        newest += usable[-1:]
+        reasons += _of_destination(job, path, found, usable[-1] if usable else None, now)
+    return Condition(known=True, reasons=tuple(dict.fromkeys(reasons)), newest=min(newest, default=None))
+
+
+def _is_there(path: str) -> bool:
+    """Whether something is at a path, a link included."""
+    try:
+        return look(path) is not None
+    except HostError:
+        return True
+
+
+def _of_destination(job: Job, path: str, found: Found, newest: int | None, now: int) -> Iterator[str]:
+    last = found.entries[-1] if found.entries else None
+    strange = max(found.strange, key=lambda one: one.id, default=None)
+    if strange is not None and (last is None or strange.id > last.manifest.id):
+        yield strange.problem
+    elif last is not None and (last.problem or last.manifest.verified is False):
+        yield f"{path}: the newest archive, {last.manifest.id}, is bad: {last.problem or 'it did not pass its last verification'}"
+    elif last is not None and last.manifest.id in found.doubts:
+        why = found.doubts[last.manifest.id]
+        yield f"{path}: the newest archive shrank: {why}; if that is meant: reconciler backup accept {job.name}"
+    if newest is None:
+        if _is_overdue(job, now):
+            yield f"{path}: there is no good archive, and max_age is {timespan.words(job.max_age)}"
+    elif newest > now + _SKEW:
+        yield f"{path}: the newest archive is of {manifests.timestamp(newest)}: the clock was wrong then, or is now"
+    elif job.max_age and now - newest > job.max_age:
+        yield f"{path}: the newest good archive is {timespan.words(now - newest)} old, and max_age is {timespan.words(job.max_age)}"
+
+
+def _is_overdue(job: Job, now: int) -> bool:
+    """Whether a job that has no archive at all should have one by now: it is declared for longer than `max_age`."""
+    if not job.max_age:
+        return False
+    try:
+        facts = look(path_of(job.name))
+    except HostError:
+        return False
+    return facts is not None and now - facts.st_mtime > job.max_age
