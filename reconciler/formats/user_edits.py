@@ -1,4 +1,4 @@
-"""What useradd, usermod and userdel do to the account files, as edits of their text.
+"""What useradd, usermod, userdel, groupadd and groupdel do to the account files, as edits of their tables.
 
 Sources: passwd(5), shadow(5), subuid(5), login.defs(5), and what shadow-utils 4.13 writes (the tests compare them). Passwords are not
 handled: a new account has none that works.
@@ -6,14 +6,15 @@ handled: a new account has none that works.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from itertools import chain
 
 from reconciler.core.values import frozen
-from reconciler.formats.account_lines import edit_line, with_administrators, without
-from reconciler.formats.accounts import AccountConflict, Group, User, add_group, append_line
-from reconciler.formats.users import NO_PASSWORD, SHADOW_WIDTH, Accounts, parse_ranges
+from reconciler.formats.account_tables import AccountTables, Numbers, Table
+from reconciler.formats.accounts import AccountConflict, Group, GroupShadow, User
+from reconciler.formats.users import NO_PASSWORD, SHADOW_WIDTH, Range
 
 
 @frozen
@@ -38,144 +39,179 @@ class Wanted:
     avoid: frozenset[int] = frozenset()
 
 
-def add_user(accounts: Accounts, name: str, wanted: Wanted, today: int) -> Accounts:
-    """The files with the user added, as useradd writes them. Raises AccountConflict. `today` is in days since 1970."""
-    uid = uid_of(accounts, wanted) if name not in accounts.users else accounts.users[name].uid
+def add_user(tables: AccountTables, name: str, wanted: Wanted, today: int) -> None:
+    """Add the user, as useradd does. Raises AccountConflict. `today` is in days since 1970."""
+    there = tables.passwd.row(name)
+    uid = uid_of(tables, wanted) if there is None else there.uid
     if wanted.uid not in (None, uid):
         raise AccountConflict(f"user '{name}' already exists with uid {uid}")
-    other = next((user.name for user in accounts.users.values() if user.uid == uid and user.name != name), None)
+    other = next((user.name for user in tables.passwd.numbered("uid", uid) if user.name != name), None)
     if other is not None:
         raise AccountConflict(f"uid {uid} is taken by user '{other}'")
-    if name not in accounts.users:
-        gid, accounts = _primary_group(accounts, wanted.group or name, uid, private=not wanted.group, system=wanted.system)
+    if there is None:
+        gid = _primary_group(tables, wanted.group or name, uid, private=not wanted.group, system=wanted.system)
         user = User(name, uid, gid, wanted.comment or "", wanted.home or f"/home/{name}", wanted.shell or "/bin/sh")
-        accounts = replace(accounts, passwd=append_line(accounts.passwd, user.render()))
-    return modify_user(complete(accounts, name, today), name, wanted)
+        tables.passwd.append(user.render())
+    complete(tables, name, today)
+    modify_user(tables, name, wanted)
 
 
-def modify_user(accounts: Accounts, name: str, wanted: Wanted) -> Accounts:
-    """The files with the user changed, as usermod does it. Raises AccountConflict."""
-    if name not in accounts.users:
+def modify_user(tables: AccountTables, name: str, wanted: Wanted) -> None:
+    """Change the user, as usermod does. Raises AccountConflict."""
+    user = before = tables.passwd.row(name)
+    if user is None:
         raise AccountConflict(f"user '{name}' does not exist")
-    if accounts.shadow is None and (wanted.lock or (wanted.expires or 0) > 0):
+    if tables.shadow is None and (wanted.lock or (wanted.expires or 0) > 0):
         raise AccountConflict("there is no /etc/shadow, which would hold that an account is locked or expires")
-    user = accounts.users[name]
     if wanted.group:
-        user = replace(user, gid=_existing(accounts, wanted.group).gid)
+        user = replace(user, gid=_existing(tables, wanted.group).gid)
     user = replace(user, comment=user.comment if wanted.comment is None else wanted.comment, shell=wanted.shell or user.shell)
-    if user != accounts.users[name]:
-        accounts = replace(accounts, passwd=edit_line(accounts.passwd, name, 7, lambda row: [name, row[1], *user.render().split(":")[2:]]))
-    if accounts.shadow is not None:
-        accounts = replace(accounts, shadow=edit_line(accounts.shadow, name, 2, lambda row: _edit_shadow(row, wanted)))
-    return _join_and_leave(accounts, name, wanted)
+    if user != before:
+        rendered = user.render().split(":")[2:]
+        tables.passwd.edit(name, 7, lambda row: [name, row[1], *rendered])
+    if tables.shadow is not None:
+        tables.shadow.edit(name, 2, lambda row: _edit_shadow(row, wanted))
+    _join_and_leave(tables, name, wanted)
 
 
-def remove_user(accounts: Accounts, name: str) -> Accounts:
-    """The files without the user, and without the group of that name if nobody else is in it, as userdel does it."""
-    user = accounts.users.get(name)
-    own = accounts.groups.get(name)
-    accounts = modify_user(accounts, name, Wanted(leave=tuple(accounts.groups))) if user else accounts
-    accounts = Accounts(
-        without(accounts.passwd, name),
-        accounts.group,
-        without(accounts.shadow, name),
-        accounts.gshadow,
-        without(accounts.subuid, name),
-        without(accounts.subgid, name),
-        accounts.login_defs,
-    )
-    accounts = _without_administrator(accounts, name)
-    used = {other.gid for other in accounts.users.values()}
-    if user is None or own is None or own.gid != user.gid or own.gid in used or set(own.members) - {name}:
-        return accounts
-    return replace(accounts, group=without(accounts.group, name), gshadow=without(accounts.gshadow, name))
+def remove_user(tables: AccountTables, name: str) -> None:
+    """Remove the user, and the group of that name if nobody else is in it, as userdel does."""
+    user, own = tables.passwd.row(name), tables.group.row(name)
+    if user is not None:
+        groups = (*tables.group.listing(name), *(tables.gshadow.listing(name) if tables.gshadow is not None else ()))
+        _join_and_leave(tables, name, Wanted(leave=tuple(dict.fromkeys(group.name for group in groups))))
+    for table in (tables.passwd, tables.shadow, tables.subuid, tables.subgid):
+        if table is not None:
+            table.remove(name)
+    tables.reached.clear()
+    _without_administrator(tables, name)
+    used = own is not None and next(tables.passwd.numbered("gid", own.gid), None) is not None
+    if user is None or own is None or own.gid != user.gid or used or set(own.members) - {name}:
+        return
+    for groups_table in (tables.group, tables.gshadow):
+        if groups_table is not None:
+            groups_table.remove(name)
 
 
-def _without_administrator(accounts: Accounts, name: str) -> Accounts:
-    for group in accounts.group_shadows.values():
-        if name in group.administrators and accounts.gshadow is not None:
-            text = with_administrators(accounts.gshadow, group.name, [one for one in group.administrators if one != name])
-            accounts = replace(accounts, gshadow=text)
-    return accounts
+def _without_administrator(tables: AccountTables, name: str) -> None:
+    if tables.gshadow is None:
+        return
+    for group in [group for group in tables.gshadow.listing(name) if name in group.administrators]:
+        names = ",".join(other for other in group.administrators if other != name)
+        tables.gshadow.edit(group.name, 4, lambda row, names=names: [*row[:2], names, row[3]])  # type: ignore[misc]  # bound now
 
 
-def complete(accounts: Accounts, name: str, today: int) -> Accounts:
-    """The files with what a killed useradd left out. Raises AccountConflict."""
-    user = accounts.users[name]
-    missing = accounts.missing(name)
+def add_group(tables: AccountTables, name: str, gid: int) -> None:
+    """Add the group, as groupadd does. One that is there already with this gid gets what it lacks. Raises AccountConflict."""
+    there = tables.group.row(name)
+    if there is not None and there.gid != gid:
+        raise AccountConflict(f"group '{name}' already exists with gid {there.gid}")
+    owner = next((group.name for group in tables.group.numbered("gid", gid) if group.name != name), None)
+    if owner is not None:
+        raise AccountConflict(f"gid {gid} is taken by group '{owner}'")
+    if there is None:
+        tables.group.append(Group(name, gid).render())
+    if tables.gshadow is not None and tables.gshadow.row(name) is None:
+        tables.gshadow.append(GroupShadow(name).render())
+
+
+def remove_group(tables: AccountTables, name: str) -> None:
+    """Remove the group, as groupdel does. Raises AccountConflict when it is the primary group of a user."""
+    group = tables.group.row(name)
+    user = next(tables.passwd.numbered("gid", group.gid), None) if group is not None else None
+    if user is not None:
+        raise AccountConflict(f"cannot remove the primary group of user '{user.name}'")
+    for table in (tables.group, tables.gshadow):
+        if table is not None:
+            table.remove(name)
+
+
+def complete(tables: AccountTables, name: str, today: int) -> None:
+    """Add what a killed useradd left out. Raises AccountConflict."""
+    missing, user = tables.missing(name), tables.passwd.row(name)
+    if user is None:
+        return
     if "group" in missing or "gshadow" in missing:
-        group, gshadow = add_group(accounts.group, accounts.gshadow, name, user.gid)
-        accounts = replace(accounts, group=group, gshadow=gshadow)
-    if "shadow" in missing:
-        accounts = replace(accounts, shadow=append_line(accounts.shadow or "", _new_shadow(accounts, user, today)))
+        add_group(tables, name, user.gid)
+    if "shadow" in missing and tables.shadow is not None:
+        tables.shadow.append(_new_shadow(tables, user, today))
     for file in ("subuid", "subgid"):
-        if file in missing:
-            count = accounts.numbers.get(f"SUB_{file[3:].upper()}_COUNT", 65536)
-            line = f"{name}:{free_range(accounts, file)}:{count}"
-            accounts = replace(accounts, **{file: append_line(getattr(accounts, file), line)})
-    return accounts
+        table: Table[Range] | None = getattr(tables, file)
+        if file in missing and table is not None:
+            count = tables.numbers.get(f"SUB_{file[3:].upper()}_COUNT", 65536)
+            table.append(f"{name}:{free_range(tables, file)}:{count}")
 
 
-def free_range(accounts: Accounts, file: str) -> int:
+def free_range(tables: AccountTables, file: str) -> int:
     """The first of SUB_UID_COUNT subordinate ids that nobody has. `file`: subuid or subgid. Raises AccountConflict when none is left."""
     prefix = f"SUB_{file[3:].upper()}"
-    low, most = accounts.numbers.get(f"{prefix}_MIN", 100_000), accounts.numbers.get(f"{prefix}_MAX", 600_100_000)
-    count = accounts.numbers.get(f"{prefix}_COUNT", 65_536)
-    for row in sorted(parse_ranges(getattr(accounts, file) or ""), key=lambda row: row.first):
-        if row.first - low >= count:
+    table: Table[Range] | None = getattr(tables, file)
+    low, most = tables.numbers.get(f"{prefix}_MIN", 100_000), tables.numbers.get(f"{prefix}_MAX", 600_100_000)
+    count = tables.numbers.get(f"{prefix}_COUNT", 65_536)
+    taken = table.numbers.taken if table is not None else []
+    # Up to where no range was free the last time: the search goes on from there.
+    low = max(low, tables.reached.get(file, low))
+    for first in taken[bisect_left(taken, low) if file in tables.reached else 0 :]:
+        if first - low >= count:
             break
-        low = max(low, row.first + row.count)
+        low = max(low, *(row.first + row.count for row in table.numbered("first", first))) if table is not None else low
     if low + count - 1 > most:
         raise AccountConflict(f"no free range of {count} ids is left in /etc/{file}")
+    tables.reached[file] = low
     return low
 
 
 # ---------------------------------------------------------------------------------------------------- parts of edits
 
 
-def uid_of(accounts: Accounts, wanted: Wanted) -> int:
+def uid_of(tables: AccountTables, wanted: Wanted) -> int:
     """The uid that a new account gets. Raises AccountConflict."""
     if wanted.uid is not None:
         return wanted.uid
-    used = {user.uid for user in accounts.users.values()} | wanted.avoid
-    return _free(accounts, used, "UID", system=wanted.system)
+    return _free(tables, tables.passwd.numbers.avoiding(wanted.avoid), "UID", system=wanted.system)
 
 
-def _free(accounts: Accounts, used: set[int], prefix: str, *, system: bool) -> int:
+def gid_of(tables: AccountTables, name: str, *, system: bool, avoid: Collection[int] = ()) -> int:
+    """The gid that a new group gets, or has. Raises AccountConflict."""
+    there = tables.group.row(name)
+    return there.gid if there is not None else _free(tables, tables.group.numbers.avoiding(avoid), "GID", system=system)
+
+
+def _free(tables: AccountTables, used: Numbers, prefix: str, *, system: bool) -> int:
     """The id that useradd would take: the highest used plus one, for system accounts the first free one from above."""
-    least, most = accounts.numbers.get(f"{prefix}_MIN", 1000), accounts.numbers.get(f"{prefix}_MAX", 60000)
+    least, most = tables.numbers.get(f"{prefix}_MIN", 1000), tables.numbers.get(f"{prefix}_MAX", 60000)
     if system:
-        most, least = accounts.numbers.get(f"SYS_{prefix}_MAX", least - 1), accounts.numbers.get(f"SYS_{prefix}_MIN", 101)
+        most, least = tables.numbers.get(f"SYS_{prefix}_MAX", least - 1), tables.numbers.get(f"SYS_{prefix}_MIN", 101)
         candidates: Iterable[int] = range(most, least - 1, -1)
     else:
-        above = max((one for one in used if least <= one <= most), default=least - 1) + 1
+        highest = used.highest(least, most)
+        above = least if highest is None else highest + 1
         candidates = chain(range(above, min(above, most) + 1), range(least, most + 1))
-    found = next((one for one in candidates if one not in used), None)
-    if found is None:
+    number = next((number for number in candidates if number not in used), None)
+    if number is None:
         raise AccountConflict(f"no free {prefix.lower()} is left in the range of /etc/login.defs")
-    return found
+    return number
 
 
-def _existing(accounts: Accounts, name: str) -> Group:
-    found = accounts.groups.get(name)
-    if found is None:
+def _existing(tables: AccountTables, name: str) -> Group:
+    group = tables.group.row(name)
+    if group is None:
         raise AccountConflict(f"group '{name}' does not exist")
-    return found
+    return group
 
 
-def _primary_group(accounts: Accounts, name: str, uid: int, *, private: bool, system: bool) -> tuple[int, Accounts]:
-    if not private or name in accounts.groups:
-        return _existing(accounts, name).gid, accounts
-    used = set(accounts.group_names)
-    gid = uid if uid not in used else _free(accounts, used, "GID", system=system)
-    group, gshadow = add_group(accounts.group, accounts.gshadow, name, gid)
-    return gid, replace(accounts, group=group, gshadow=gshadow)
+def _primary_group(tables: AccountTables, name: str, uid: int, *, private: bool, system: bool) -> int:
+    if not private or tables.group.row(name) is not None:
+        return _existing(tables, name).gid
+    gid = uid if uid not in tables.group.numbers else _free(tables, tables.group.numbers, "GID", system=system)
+    add_group(tables, name, gid)
+    return gid
 
 
-def _new_shadow(accounts: Accounts, user: User, today: int) -> str:
-    aging = ("", "", "")
-    if not accounts.is_system(user.uid):
-        aging = tuple(str(accounts.numbers.get(key, "")) for key in ("PASS_MIN_DAYS", "PASS_MAX_DAYS", "PASS_WARN_AGE"))  # type: ignore[assignment]  # three of three
+def _new_shadow(tables: AccountTables, user: User, today: int) -> str:
+    keys = ("PASS_MIN_DAYS", "PASS_MAX_DAYS", "PASS_WARN_AGE")
+    is_system = user.uid < tables.numbers.get("UID_MIN", 1000)
+    aging = ["" if is_system else str(tables.numbers.get(key, "")) for key in keys]
     return ":".join((user.name, NO_PASSWORD, str(today), *aging, "", "", ""))
 
 
@@ -190,9 +226,9 @@ def _edit_shadow(row: list[str], wanted: Wanted) -> list[str]:
     return row
 
 
-def _join_and_leave(accounts: Accounts, name: str, wanted: Wanted) -> Accounts:
+def _join_and_leave(tables: AccountTables, name: str, wanted: Wanted) -> None:
     for group in wanted.groups:
-        _existing(accounts, group)
+        _existing(tables, group)
 
     def members(said: str, group: str) -> str:
         names = [one for one in said.split(",") if one]
@@ -202,9 +238,6 @@ def _join_and_leave(accounts: Accounts, name: str, wanted: Wanted) -> Accounts:
             names = [one for one in names if one != name]
         return ",".join(names)
 
-    group, gshadow = accounts.group, accounts.gshadow
-    for one in (*wanted.groups, *wanted.leave):
-        group = edit_line(group, one, 4, lambda row, one=one: [*row[:3], members(row[3], one)])  # type: ignore[misc]  # bound now
-        if gshadow is not None:
-            gshadow = edit_line(gshadow, one, 4, lambda row, one=one: [*row[:3], members(row[3], one)])  # type: ignore[misc]  # bound now
-    return replace(accounts, group=group, gshadow=gshadow)
+    for table in (tables.group, tables.gshadow):
+        for group in (*wanted.groups, *wanted.leave) if table is not None else ():
+            table.edit(group, 4, lambda row: [*row[:3], members(row[3], row[0])])  # type: ignore[union-attr]  # not None here

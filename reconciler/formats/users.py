@@ -26,7 +26,7 @@ DISABLED = 1
 NO_PASSWORD = "!"  # noqa: S105  # the mark for "no password works"
 _NUMBER_LINE = re.compile(r"\s*(?P<name>[A-Z_]+)\s+(?P<value>0|[1-9][0-9]*)\s*(?:#.*)?")
 SHADOW_WIDTH = 9
-_LINES = 4096
+_LINES = 1 << 15
 """Lines of which it is kept what they say: each account that is made changes one, the others are not parsed again."""
 
 
@@ -114,7 +114,7 @@ class Accounts:
     @cached_property
     def numbers(self) -> Mapping[str, int]:
         """The numeric settings of login.defs(5)."""
-        return _numbers(self.login_defs)
+        return numbers_of(self.login_defs)
 
     @cached_property
     def subordinate(self) -> Mapping[str, frozenset[str]]:
@@ -151,15 +151,15 @@ class Accounts:
 
 
 @lru_cache(maxsize=2)
-def _numbers(login_defs: str) -> Mapping[str, int]:
-    """Kept, for each account that is added is another `Accounts` with the same text in it."""
+def numbers_of(login_defs: str) -> Mapping[str, int]:
+    """The numeric settings of login.defs(5). Kept, for each account that is added is another `Accounts` with the same text in it."""
     found = (_NUMBER_LINE.fullmatch(line) for line in login_defs.split("\n"))
     return {match["name"]: int(match["value"]) for match in found if match}
 
 
 def parse_shadows(text: str) -> tuple[Shadow, ...]:
     """The entries of /etc/shadow in order."""
-    return tuple(_shadow(line) for line in text.split("\n") if ":" in line and line[0] not in "#+-:")
+    return tuple(found for line in text.split("\n") if (found := parse_shadow(line)) is not None)
 
 
 def parse_ranges(text: str) -> tuple[Range, ...]:
@@ -184,7 +184,10 @@ def parse_range(line: str) -> Range | None:
 
 
 @lru_cache(_LINES)
-def _shadow(line: str) -> Shadow:
+def parse_shadow(line: str) -> Shadow | None:
+    """One entry of /etc/shadow; None of a line that is none."""
+    if ":" not in line or line[0] in "#+-:":
+        return None
     row = line.split(":")
     row += [""] * (SHADOW_WIDTH - len(row))
     password, expires = row[1], row[7]

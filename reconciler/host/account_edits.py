@@ -10,15 +10,14 @@ from typing import Protocol
 from reconciler.core.actions import Account, AccountOp
 from reconciler.core.host import ActionFailed, FileType, Saved, Unreadable
 from reconciler.formats.account_belongings import belongings, give_back, group_belongings
-from reconciler.formats.accounts import AccountConflict, add_group, free_gid, parse_gid_range, parse_groups, remove_group
-from reconciler.formats.user_edits import Wanted, add_user, complete, modify_user, remove_user
+from reconciler.formats.account_tables import FILES, AccountTables
+from reconciler.formats.accounts import AccountConflict
+from reconciler.formats.user_edits import Wanted, add_group, add_user, complete, gid_of, modify_user, remove_group, remove_user
 from reconciler.formats.users import Accounts
 
 _TEXT = ("utf-8", "surrogateescape")
 _YES = frozenset({"", "true", "yes"})
 _MOST_ID = 2**32 - 2
-_FILES = ("subuid", "subgid", "shadow", "gshadow", "group", "passwd")
-"""In the order in which they are written. The last one says that the account is there, or gone: killed before, it is done again."""
 AVOID = "avoid"
 """The option of useradd and groupadd for numbers that are free and must not be given away: files on disk still carry them."""
 _OPTIONS = {
@@ -60,7 +59,7 @@ def wanted_of(action: Account) -> Wanted:
 
 def accounts_of(view: _Reader) -> Accounts:
     """The account files of a host, as text. Raises HostError."""
-    texts = {name: _text(view, f"/etc/{name}") for name in _FILES}
+    texts = {name: _text(view, f"/etc/{name}") for name in FILES}
     optional = {name: texts[name] for name in ("shadow", "gshadow", "subuid", "subgid")}
     return Accounts(texts["passwd"] or "", texts["group"] or "", **optional, login_defs=_text(view, "/etc/login.defs") or "")
 
@@ -94,48 +93,73 @@ def today() -> int:
     return int(time.time()) // _SECONDS_A_DAY
 
 
-def account_edits(view: _Reader, action: Account, *, simulated: bool = False) -> Iterator[tuple[str, bytes, bytes]]:
-    """Path, old and new content of each account file that changes, in the order in which to write them. Raises ActionFailed, HostError.
-
-    `simulated`: shadow and gshadow, which an ordinary user's plan cannot read, may be left out.
-    """
+def edit_tables(tables: AccountTables, action: Account) -> None:
+    """Do an account action to the files' tables; whole, or not at all. Raises ActionFailed."""
     try:
-        edits = list(_edits(_Lenient(view) if simulated else view, action))
+        with tables.all_or_nothing():
+            _edit(tables, action)
     except AccountConflict as error:
         raise ActionFailed(f"{action.op.value} failed", str(error)) from error
-    for path, old, new in edits:
-        if new is not None and new != (old or ""):
-            yield path, (old or "").encode(*_TEXT), new.encode(*_TEXT)
 
 
-def _edits(view: _Reader, action: Account) -> Iterator[tuple[str, str | None, str | None]]:
-    if action.op in (AccountOp.GROUPADD, AccountOp.GROUPDEL):
-        groups, shadow = _text(view, "/etc/group"), _text(view, "/etc/gshadow")
-        edited = _edit_groups(view, action, groups or "", shadow)
-        yield from (("/etc/gshadow", shadow, edited[1]), ("/etc/group", groups, edited[0]))
-        return
-    before = accounts_of(view)
-    after = _edit_users(before, action)
-    for name in _FILES:
-        yield f"/etc/{name}", getattr(before, name), getattr(after, name)
+def tables_of(view: _Reader, *, simulated: bool = False) -> AccountTables:
+    """The tables of a host. `simulated`: shadow and gshadow, which an ordinary user's plan cannot read, may be left out."""
+    reader = _Lenient(view) if simulated else view
+    return AccountTables(lambda name: _text(reader, f"/etc/{name}"))
 
 
-def _edit_users(accounts: Accounts, action: Account) -> Accounts:
-    if action.op is AccountOp.USERDEL:
-        return remove_user(accounts, action.name)
-    if action.op is AccountOp.RESTORE:
-        return give_back(accounts, action.name, kept_of(action))
-    if action.op is AccountOp.USERADD:
-        return add_user(accounts, action.name, wanted_of(action), today())
-    if action.name in accounts.users:
-        accounts = complete(accounts, action.name, today())
-    return modify_user(accounts, action.name, wanted_of(action))
+class AccountEdits:
+    """Account actions on a host that others may change in between: the files are only read anew if they are not as they were left."""
+
+    def __init__(self, view: _Reader) -> None:
+        self._view = view
+        self._texts: dict[str, str | None] = {}
+        self._tables: AccountTables | None = None
+
+    def edit(self, action: Account) -> Iterator[tuple[str, bytes, bytes]]:
+        """Path, old and new content of each file that changes, in the order in which to write them. Raises ActionFailed, HostError.
+
+        Each has to be written before the next is asked for.
+        """
+        before = {name: _text(self._view, f"/etc/{name}") for name in (*FILES, "login.defs")}
+        if self._tables is None or before != self._texts:
+            self._tables = AccountTables(before.get)
+        self._texts = {}
+        edit_tables(self._tables, action)
+        after = {**before, **self._tables.texts()}
+        for name in FILES:
+            old, new = before[name], after[name]
+            if new is not None and new != (old or ""):
+                yield f"/etc/{name}", (old or "").encode(*_TEXT), new.encode(*_TEXT)
+        self._texts = {**before, **{name: text for name, text in after.items() if text or before[name] is not None}}
 
 
-def _edit_groups(view: _Reader, action: Account, groups: str, shadow: str | None) -> tuple[str, str | None]:
-    if action.op is AccountOp.GROUPDEL:
-        return remove_group(groups, shadow, _text(view, "/etc/passwd") or "", action.name)
-    return add_group(groups, shadow, action.name, gid_of(view, action, groups))
+def _edit(tables: AccountTables, action: Account) -> None:
+    match action.op:
+        case AccountOp.GROUPADD:
+            gid, system = fields_of(action)
+            add_group(tables, action.name, gid_of(tables, action.name, system=system, avoid=_numbers(action)) if gid is None else gid)
+        case AccountOp.GROUPDEL:
+            remove_group(tables, action.name)
+        case AccountOp.USERDEL:
+            remove_user(tables, action.name)
+        case AccountOp.RESTORE:
+            _give_back(tables, action)
+        case AccountOp.USERADD:
+            add_user(tables, action.name, wanted_of(action), today())
+        case AccountOp.USERMOD:
+            complete(tables, action.name, today())
+            modify_user(tables, action.name, wanted_of(action))
+
+
+def _give_back(tables: AccountTables, action: Account) -> None:
+    accounts = Accounts(**tables.texts())
+    given = give_back(accounts, action.name, kept_of(action))
+    for name in ("shadow", "gshadow", "subuid", "subgid"):
+        table, text = getattr(tables, name), getattr(given, name)
+        if table is not None and text != getattr(accounts, name):
+            table.replace(text)
+    tables.reached.clear()
 
 
 def _said(action: Account) -> dict[str, str]:
@@ -161,16 +185,10 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(name for name in text.split(",") if name)
 
 
-def gid_of(view: _Reader, action: Account, groups: str) -> int:
-    """The number that groupadd gives, of which `groups` is the text of /etc/group. Raises AccountConflict, ActionFailed."""
+def new_gid(view: _Reader, action: Account) -> int:
+    """The number that groupadd gives. Raises AccountConflict, ActionFailed."""
     asked, system = fields_of(action)
-    if asked is not None:
-        return asked
-    parsed = parse_groups(groups)
-    there = next((group.gid for group in parsed if group.name == action.name), None)
-    if there is not None:
-        return there
-    return free_gid(parsed, parse_gid_range(_text(view, "/etc/login.defs") or ""), system=system, avoid=_numbers(action))
+    return gid_of(tables_of(view), action.name, system=system, avoid=_numbers(action)) if asked is None else asked
 
 
 def _text(view: _Reader, path: str) -> str | None:

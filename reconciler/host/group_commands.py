@@ -12,7 +12,7 @@ from reconciler.core.actions import Account
 from reconciler.core.host import ActionFailed, HostView, Receipt
 from reconciler.formats.accounts import AccountConflict, Group, parse_group_shadows, parse_groups
 from reconciler.formats.users import NO_PASSWORD
-from reconciler.host.account_edits import AVOID, fields_of, gid_of
+from reconciler.host.account_edits import AVOID, fields_of, new_gid
 from reconciler.host.shadow_utils import check, options_of, run_unlocked
 
 _TEXT = ("utf-8", "surrogateescape")
@@ -44,7 +44,7 @@ def _spelled_out(view: HostView, action: Account, gid: int | None) -> int | None
     if gid is not None or AVOID not in dict(action.fields):
         return gid
     try:
-        return gid_of(view, action, _text(view, "/etc/group") or "")
+        return new_gid(view, action)
     except AccountConflict as error:
         raise ActionFailed("groupadd failed", str(error)) from error
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from reconciler.core.actions import EditLines, MakeDirectory, SetAccess, WriteFile
 from reconciler.core.host import ActionFailed, Entry, FileType, UnsafePath
@@ -33,6 +33,14 @@ class Home:
 def home_of(name: str, users: tuple[User, ...], groups: tuple[Group, ...]) -> Home:
     """The account by its name. Raises ActionFailed when there is none, or none with a home."""
     user = next((user for user in users if user.name == name), None)
+    gid = None if user is None else user.gid
+    return home_from(
+        name, user, next((group for group in groups if group.gid == gid), None), (group for group in groups if name in group.members)
+    )
+
+
+def home_from(name: str, user: User | None, group: Group | None, joined: Iterable[Group]) -> Home:
+    """The home of a user with its primary group and the groups that list the user. Raises ActionFailed when there is no such thing."""
     if user is None:
         raise ActionFailed("no such user", f"user '{name}' is not in /etc/passwd; declare it or create it first")
     home = user.home.rstrip("/")
@@ -42,9 +50,8 @@ def home_of(name: str, users: tuple[User, ...], groups: tuple[Group, ...]) -> Ho
         check_plain(home)
     except UnsafePath as error:
         raise ActionFailed("the user has no home", f"the home of {name} is {user.home!r}, which is no plain absolute path") from error
-    group = next((group.name for group in groups if group.gid == user.gid), str(user.gid))
-    member = frozenset(group.gid for group in groups if name in group.members)
-    return Home(name, user.uid, user.gid, group, home, member | {user.gid})
+    gids = frozenset((user.gid, *(other.gid for other in joined)))
+    return Home(name, user.uid, user.gid, str(user.gid) if group is None else group.name, home, gids)
 
 
 def check_below(path: str, home: Home) -> None:

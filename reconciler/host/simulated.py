@@ -21,9 +21,9 @@ from reconciler.core.actions import (
 )
 from reconciler.core.digest import digest
 from reconciler.core.host import ActionFailed, Entry, FileType, HostView, Receipt, Saved, UnitNode, UnitState
-from reconciler.formats.accounts import parse_groups, parse_users
-from reconciler.host.account_edits import account_edits, captured
-from reconciler.host.homes import HomeAction, check_below, check_entry, home_of, is_a_directory
+from reconciler.formats.account_tables import FILES, AccountTables
+from reconciler.host.account_edits import captured, edit_tables, tables_of
+from reconciler.host.homes import HomeAction, check_below, check_entry, home_from, is_a_directory
 from reconciler.host.overlay import Node, Overlay
 from reconciler.host.safe_path import check_plain
 from reconciler.host.simulated_units import SimulatedUnits
@@ -31,6 +31,7 @@ from reconciler.host.simulated_units import SimulatedUnits
 Said = str | bytes | Mapping[str, str] | None
 """A path of `SimulatedHost.of`: text of a file, None for a directory, or a mapping of `content`, `target`, `mode`, `owner`, `group`."""
 
+_ACCOUNTS = frozenset(f"/etc/{name}" for name in (*FILES, "login.defs"))
 _BASE: Mapping[str, Said] = {
     "/etc/systemd/system": None,
     "/run/systemd/system": None,
@@ -56,7 +57,8 @@ class SimulatedHost:
         self._mounts = base.mounts
         self._files = Overlay(base)
         self._units = SimulatedUnits(base, self._files, self)
-        self._names: tuple[frozenset[str], frozenset[str]] | None = None
+        self._accounts: AccountTables | None = None
+        self._edited = False
 
     @classmethod
     def of(
@@ -70,26 +72,32 @@ class SimulatedHost:
 
     def entry(self, path: str) -> Entry | None:
         """As HostView.entry."""
+        self._write_accounts(path)
         return self._files.entry(path)
 
     def read(self, path: str) -> bytes:
         """As HostView.read."""
+        self._write_accounts(path)
         return self._files.read(path)
 
     def excerpt(self, path: str) -> tuple[bytes, str]:
         """As HostView.excerpt."""
+        self._write_accounts(path)
         return self._files.excerpt(path)
 
     def digest(self, path: str) -> str:
         """As HostView.digest."""
+        self._write_accounts(path)
         return self._files.digest(path)
 
     def names(self, path: str) -> tuple[str, ...]:
         """As HostView.names."""
+        self._write_accounts(path)
         return self._files.names(path)
 
     def attributes(self, path: str) -> Attributes:
         """As HostView.attributes."""
+        self._write_accounts(path)
         return self._files.attributes(path)
 
     def mounts(self) -> frozenset[str]:
@@ -146,8 +154,9 @@ class SimulatedHost:
                     action = self._in_home(action) if action.as_user else action
                 if isinstance(action, WriteFile | EditLines | MakeDirectory | SetAccess | RestoreTree):
                     self._check_owner(action)
+                self._write_accounts(action.path)
                 self._files.execute(action)
-                self._names = None if path_of(action) in ("/etc/passwd", "/etc/group") else self._names
+                self._accounts = None if action.path in _ACCOUNTS else self._accounts
         return Receipt()
 
     def prepare(self, actions: Sequence[Action]) -> None:
@@ -168,22 +177,44 @@ class SimulatedHost:
     def forget(self) -> None:
         """As LiveHost.forget. What is simulated is nowhere else."""
 
+    @property
+    def _tables(self) -> AccountTables:
+        """The account files, as they are by now."""
+        if self._accounts is None:
+            self._accounts = tables_of(self, simulated=True)
+        return self._accounts
+
     def _edit_accounts(self, action: Account) -> None:
-        for path, _old, new in account_edits(self, action, simulated=True):
-            entry = self.entry(path) or Entry(FileType.FILE, "0644", "root", "root")
-            self._files.put(path, Node(replace(entry, size=len(new), digest=""), new))
-        self._names = None
+        edit_tables(self._tables, action)
+        self._edited = True
+
+    def _write_accounts(self, path: str) -> None:
+        """Make files of the edits before one of them is looked at: thousands of accounts are not written after each of them."""
+        if not self._edited or (path not in _ACCOUNTS and path != "/etc"):
+            return
+        self._edited = False
+        for name, text in self._tables.texts().items():
+            content = text.encode("utf-8", "surrogateescape")
+            entry = self._files.entry(f"/etc/{name}")
+            if content == (b"" if entry is None else self._files.read(f"/etc/{name}")):
+                continue
+            entry = entry or Entry(FileType.FILE, "0644", "root", "root")
+            self._files.put(f"/etc/{name}", Node(replace(entry, size=len(content), digest=""), content))
 
     def _end_sessions(self, name: str) -> None:
         """Nobody is logged in, and nothing lingers."""
-        uid = next((user.uid for user in parse_users(self._text("/etc/passwd")) if user.name == name), None)
+        user = self._tables.passwd.row(name)
+        uid = None if user is None else user.uid
         for path in (f"/run/systemd/users/{uid}", f"/var/lib/systemd/linger/{name}"):
             if self.entry(path) is not None:
                 self._files.put(path, None)
 
     def _in_home(self, action: HomeAction) -> HomeAction:
         """The action with its group, if everything on its way is the user's or root's."""
-        home = home_of(action.as_user, parse_users(self._text("/etc/passwd")), parse_groups(self._text("/etc/group")))
+        tables, name = self._tables, action.as_user
+        user = tables.passwd.row(name)
+        group = None if user is None else next(tables.group.numbered("gid", user.gid), None)
+        home = home_from(name, user, group, tables.group.listing(name))
         check_below(action.path, home)
         at = action.path
         while at != home.path:
@@ -197,19 +228,10 @@ class SimulatedHost:
         return replace(action, group=action.group or home.group)
 
     def _check_owner(self, action: HomeAction | RestoreTree) -> None:
-        if self._names is None:
-            users = parse_users(self._text("/etc/passwd"))
-            groups = parse_groups(self._text("/etc/group"))
-            self._names = frozenset(user.name for user in users) | {"root"}, frozenset(group.name for group in groups) | {"root"}
-        for what, name, known in (("user", action.owner, self._names[0]), ("group", action.group, self._names[1])):
-            if name not in known and not (name.isascii() and name.isdecimal()):
+        tables = self._tables
+        for what, name, table in (("user", action.owner, tables.passwd), ("group", action.group, tables.group)):
+            if name != "root" and table.row(name) is None and not (name.isascii() and name.isdecimal()):
                 raise ActionFailed(f"no such {what}", f"{what} '{name}' is not on the host; declare it or create it first")
-
-    def _text(self, path: str) -> str:
-        try:
-            return self.read(path).decode("utf-8", "surrogateescape")
-        except FileNotFoundError:
-            return ""
 
     def _add(self, path: str, said: Said) -> None:
         parent = path.rpartition("/")[0] or "/"

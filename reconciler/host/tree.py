@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from reconciler.core.actions import ABSENT, Account, Action, Attributes, EndSessions, Gate, Unit, WriteFile, path_of
 from reconciler.core.digest import digest
 from reconciler.core.host import ActionFailed, Entry, HostError, Receipt, Saved, UnitNode, UnitState
-from reconciler.host.account_edits import account_edits, captured
+from reconciler.host.account_edits import AccountEdits, captured
 from reconciler.host.files import Files
 from reconciler.host.owners import Ids, KernelOwnership, Ownership, RecordedOwnership
 from reconciler.host.safe_path import SafeRoot
@@ -35,6 +35,7 @@ class TreeHost:
         self.root = root
         self._paths = SafeRoot(root)
         self._ids = Ids(self._paths)
+        self._accounts = AccountEdits(self)
         ownership: Ownership = KernelOwnership(self._ids)
         if os.geteuid() != 0:
             ownership = RecordedOwnership(self._ids, self._paths, f"{state}/{OWNERS}")
@@ -131,7 +132,7 @@ class TreeHost:
 
     def _edit_accounts(self, action: Account) -> None:
         try:
-            for path, old, new in account_edits(self, action):
+            for path, old, new in self._accounts.edit(action):
                 self._files.execute(self._rewrite(path, old, new))
         finally:
             self._ids.forget()

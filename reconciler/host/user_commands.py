@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from reconciler.core.actions import Account
 from reconciler.core.host import ActionFailed, HostView, Receipt
+from reconciler.formats.account_tables import AccountTables
 from reconciler.formats.accounts import AccountConflict
 from reconciler.formats.user_edits import Wanted, free_range, uid_of
 from reconciler.formats.users import NO_PASSWORD, Accounts
@@ -76,7 +77,7 @@ def _numbered(accounts: Accounts, wanted: Wanted) -> Wanted:
     if wanted.uid is not None or not wanted.avoid:
         return wanted
     try:
-        return replace(wanted, uid=uid_of(accounts, wanted))
+        return replace(wanted, uid=uid_of(AccountTables.of(accounts), wanted))
     except AccountConflict as error:
         raise ActionFailed("useradd failed", str(error)) from error
 
@@ -123,7 +124,7 @@ def _complete(command: _Command) -> None:
 
 def _first_free(accounts: Accounts, file: str) -> int:
     try:
-        return free_range(accounts, file)
+        return free_range(AccountTables.of(accounts), file)
     except AccountConflict as error:
         raise ActionFailed("usermod failed", str(error)) from error
 

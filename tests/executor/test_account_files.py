@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.formats.accounts import (
-    AccountConflict,
-    GidRange,
-    Group,
-    GroupShadow,
-    User,
-    add_group,
-    free_gid,
-    parse_gid_range,
-    parse_group_shadows,
-    parse_groups,
-    parse_users,
-    remove_group,
-)
+from reconciler.formats.account_tables import FILES, AccountTables
+from reconciler.formats.accounts import AccountConflict, Group, GroupShadow, User, parse_group_shadows, parse_groups, parse_users
+from reconciler.formats.user_edits import Wanted, add_user, gid_of, remove_user
+from reconciler.formats.user_edits import add_group as add_group_to
+from reconciler.formats.user_edits import remove_group as remove_group_from
+from reconciler.formats.users import Accounts
 
 STRANGE = "root:x:0:\n\n# comment\nbroken\nno:x:number:\nhuge:x:99999999999:\nml:x:100:a,b\n+@team:::\n-gone:::"
+SMALL = "GID_MIN 10\nGID_MAX 12\nSYS_GID_MIN 5\nSYS_GID_MAX 6\n"
+
+
+def add_group(group: str, gshadow: str | None, name: str, gid: int) -> tuple[str, str | None]:
+    """Both files with the group added."""
+    tables = AccountTables.of(Accounts(group=group, gshadow=gshadow))
+    add_group_to(tables, name, gid)
+    return tables.group.text, None if tables.gshadow is None else tables.gshadow.text
+
+
+def remove_group(group: str, gshadow: str | None, passwd: str, name: str) -> tuple[str, str | None]:
+    """Both files without the group."""
+    tables = AccountTables.of(Accounts(passwd, group, gshadow=gshadow))
+    remove_group_from(tables, name)
+    return tables.group.text, None if tables.gshadow is None else tables.gshadow.text
 
 
 def test_strange_lines_are_no_entries() -> None:
@@ -80,21 +87,81 @@ def test_a_primary_group_is_not_removed() -> None:
         remove_group("ml:x:1:\n", None, "alice:x:5:1::/:/bin/sh\n", "ml")
 
 
-def test_gid_range_of_login_defs() -> None:
+@pytest.mark.parametrize(
+    ("text", "system", "gid"),
+    [
+        ("#SYS_GID_MIN 100\nGID_MIN\t\t 1000\nGID_MAX 0x10\n", False, 1000),
+        ("GID_MIN 500\n  GID_MAX\t600 \n", False, 500),
+        ("GID_MIN 500\n", True, 499),
+        ("SYS_GID_MAX 200\nGID_MIN 500\nSYS_GID_MIN 100\n", True, 200),
+    ],
+)
+def test_gid_range_of_login_defs(text: str, system: bool, gid: int) -> None:
     """Commented, odd and missing settings have groupadd's defaults."""
-    assert GidRange() == parse_gid_range("#SYS_GID_MIN 100\nGID_MIN\t\t 1000\nGID_MAX 0x10\n")
-    assert GidRange(500, 600, 101, 499) == parse_gid_range("GID_MIN 500\n  GID_MAX\t600 \n")
-    assert GidRange(500, 60000, 100, 200) == parse_gid_range("SYS_GID_MAX 200\nGID_MIN 500\nSYS_GID_MIN 100\n")
+    assert gid == gid_of(AccountTables.of(Accounts(login_defs=text)), "new", system=system)
 
 
-def test_free_gids() -> None:
-    """Above the highest in use, then in gaps; for system groups from above; full ranges are refused."""
-    small = GidRange(10, 12, 5, 6)
+@pytest.mark.parametrize(
+    ("groups", "system", "avoid", "gid"),
+    [
+        ("", False, (), 10),
+        ("a:x:11:\n", False, (), 12),
+        ("a:x:12:\n", False, (), 10),
+        ("a:x:11:\n", False, (12,), 10),
+        ("", True, (), 6),
+        ("a:x:6:\n", True, (), 5),
+        ("", True, (6,), 5),
+    ],
+)
+def test_free_gids(groups: str, system: bool, avoid: tuple[int, ...], gid: int) -> None:
+    """Above the highest in use, then in gaps; for system groups from above; what is to be avoided counts as used."""
+    tables = AccountTables.of(Accounts(group=groups, login_defs=SMALL))
 
-    assert free_gid([], small, system=False) == 10
-    assert free_gid([Group("a", 11)], small, system=False) == 12
-    assert free_gid([Group("a", 12)], small, system=False) == 10
-    assert free_gid([], small, system=True) == 6
-    assert free_gid([Group("a", 6)], small, system=True) == 5
+    assert gid == gid_of(tables, "new", system=system, avoid=avoid)
+
+
+def test_a_full_range_is_refused() -> None:
+    """No number is given twice."""
     with pytest.raises(AccountConflict):
-        free_gid([Group("a", 5), Group("b", 6)], small, system=True)
+        gid_of(AccountTables.of(Accounts(group="a:x:5:\nb:x:6:\n", login_defs=SMALL)), "new", system=True)
+
+
+def test_an_edit_that_cannot_be_made_leaves_nothing_behind() -> None:
+    """Every file is to the byte what it was, and the next edit counts from there."""
+    before = Accounts("root:x:0:0::/:/bin/sh", "root:x:0:\nml:x:7:a,,b", "root:*:1::::::\n", "root:*::\nml:!::a,b\n", "", "a:1:2\n")
+    tables = AccountTables.of(before)
+    for file in FILES:
+        getattr(tables, file)
+    with pytest.raises(AccountConflict), tables.all_or_nothing():
+        add_user(tables, "new", Wanted(groups=("ml", "none")), 3)
+
+    assert {file: getattr(before, file) for file in FILES} == tables.texts()
+    with tables.all_or_nothing():
+        add_user(tables, "new", Wanted(groups=("ml",)), 3)
+    assert ["new"] == [user.name for user in tables.passwd.rows() if user.uid == 1000]
+    assert ("a", "b", "new") == getattr(tables.group.row("ml"), "members", None)
+
+
+def test_an_edit_costs_the_same_however_many_accounts_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hundred accounts that come and go make no more lines to be read among ten thousand than among ten."""
+    counts = []
+    for many in (10, 10_000):
+        reads: list[str] = []
+        texts = Accounts(
+            "".join(f"u{number}:x:{number + 10}:{number + 10}::/home/u{number}:/bin/sh\n" for number in range(many)),
+            "".join(f"u{number}:x:{number + 10}:\n" for number in range(many)) + "all:x:5:" + ",".join(f"u{n}" for n in range(many)),
+            "", "", "", "", "UID_MIN 20000\nGID_MIN 20000\n",
+        )  # fmt: skip
+        tables = AccountTables.of(texts)
+        for file in FILES:
+            table = getattr(tables, file)
+            parse = table._parse
+            monkeypatch.setattr(table, "_parse", lambda line, parse=parse, reads=reads: reads.append(line) or parse(line))
+        for number in range(100):
+            add_user(tables, f"new{number}", Wanted(groups=("all",)), 3)
+        for number in range(100):
+            remove_user(tables, f"new{number}")
+        assert texts.passwd == tables.passwd.text
+        counts.append(len(reads))
+
+    assert counts[0] == counts[1]

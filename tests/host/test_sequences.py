@@ -293,7 +293,9 @@ def test_the_simulated_host_is_the_real_one(seed: int, booted: BootedHost) -> No
 def test_a_simulated_host_that_counts_otherwise_is_found(booted: BootedHost, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a mistake planted in the simulation (another number for a new account) the comparison fails."""
     free = user_edits._free
-    monkeypatch.setattr(user_edits, "_free", lambda accounts, used, prefix, *, system: free(accounts, {*used, 1502}, prefix, system=system))
+    monkeypatch.setattr(
+        user_edits, "_free", lambda tables, used, prefix, *, system: free(tables, used.avoiding({1502}), prefix, system=system)
+    )
     with a_place() as place:
         pair = Pair.begin(booted, place)
         with pytest.raises(AssertionError, match="alice"):
