@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from reconciler.core.diagnostic import Diagnostic, error, errors
 from reconciler.core.spec import SourceError, SourceReader, Spec
@@ -11,6 +12,9 @@ from reconciler.core.values import frozen
 from reconciler.host.git import GitReader
 from reconciler.host.readers import absolute, open_reader
 from reconciler.kinds import discover
+
+if TYPE_CHECKING:
+    from reconciler.spec.secrecy import Lines
 
 DEFAULT_SPEC = "/etc/reconciler/host.yaml"
 
@@ -54,7 +58,7 @@ def load_spec(choice: SpecChoice, stdin: Callable[[], bytes]) -> Loaded:
     except SourceError as problem:
         return Loaded(None, (error("cannot read the spec", f"{problem}{_unnamed(choice, path)}"),))
     if spec is not None:
-        found = [*found, *(_with_snippet(item, reader) for item in lint(spec, discover()))]
+        found = [*found, *_with_snippets(lint(spec, discover()), reader)]
     if isinstance(reader, GitReader):  # its git must not live as long as the apply
         reader.close()
     return Loaded(spec, tuple(_why_this(item, choice, path) for item in found), reader, "" if path == "-" else absolute(path))
@@ -81,18 +85,29 @@ def _why_this(diagnostic: Diagnostic, choice: SpecChoice, path: str) -> Diagnost
     return replace(diagnostic, detail=f"{diagnostic.detail.removesuffix('.')}{_unnamed(choice, path)}.")
 
 
-def _with_snippet(diagnostic: Diagnostic, reader: SourceReader) -> Diagnostic:
-    """The source line for a diagnostic that was found after loading, unless that may hold a secret."""
-    from reconciler.spec.secrecy import withheld
+def _with_snippets(diagnostics: Iterable[Diagnostic], reader: SourceReader) -> list[Diagnostic]:
+    """With the source lines of diagnostics that were found after loading, unless these may hold a secret."""
+    files: dict[str, Lines | None] = {}
+    return [_with_snippet(diagnostic, reader, files) for diagnostic in diagnostics]
 
+
+def _with_snippet(diagnostic: Diagnostic, reader: SourceReader, files: dict[str, Lines | None]) -> Diagnostic:
     place = diagnostic.source
     if place is None or diagnostic.snippet is not None:
         return diagnostic
-    name = next((name for name in (reader.entry, place.file) if reader.display(name) == place.file), None)
+    if place.file not in files:
+        files[place.file] = _lines(place.file, reader)
+    lines = files[place.file]
+    if lines is None or place.line > len(lines.lines) or lines.withheld(place.line - 1, place.line - 1):
+        return diagnostic
+    return replace(diagnostic, snippet=lines.line(place.line - 1))
+
+
+def _lines(file: str, reader: SourceReader) -> Lines | None:
+    from reconciler.spec.secrecy import Lines
+
+    name = next((name for name in (reader.entry, file) if reader.display(name) == file), None)
     try:
-        lines = reader.read(name).decode("utf-8", "replace").split("\n") if name else []
+        return None if name is None else Lines(reader.read(name))
     except SourceError:
-        return diagnostic
-    if place.line > len(lines) or withheld(lines, place.line - 1, place.line - 1):
-        return diagnostic
-    return replace(diagnostic, snippet=lines[place.line - 1])
+        return None

@@ -40,7 +40,7 @@ class Host:
     def __init__(self, view: HostView, spec: Spec) -> None:
         self._view = view
         self._declared = {declared.address for declared in spec.resources}
-        self._homes = [f"{_home(declared)}/" for declared in spec.resources if declared.address.kind == "users"]
+        self._homes = {_home(declared).rstrip("/") for declared in spec.resources if declared.address.kind == "users"}
         self._places: dict[str, bool] = {}
 
     @cached_property
@@ -65,7 +65,7 @@ class Host:
             return need.name in self._users
         if need.type is RequirementType.GROUP:
             return need.name in self._groups
-        if need.type in _MAY_BE_HOME and any(f"{need.name}/".startswith(home) for home in self._homes):
+        if need.type in _MAY_BE_HOME and any(place in self._homes for place in _upwards(need.name)):
             return True
         if need.name not in self._places:
             types = (FileType.DIRECTORY,) if need.type is RequirementType.DIRECTORY else None
@@ -86,6 +86,13 @@ class Host:
             else:
                 return entry is not None and (types is None or entry.type in (*types, FileType.LINK))
         return True
+
+
+def _upwards(path: str) -> Iterator[str]:
+    """A path and every directory above it."""
+    while path:
+        yield path
+        path = path.rpartition("/")[0]
 
 
 def _home(user: Declared) -> str:

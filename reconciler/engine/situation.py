@@ -136,14 +136,14 @@ def _retired(
 
 def look_again(situation: Situation, addresses: Collection[Address], kinds: Kinds, view: HostView, key: bytes) -> dict[Address, Observed]:
     """Observe some addresses afresh. A kind is asked for whole resources: what one part is may depend on which others there are."""
-    resources = {address.resource for address in addresses}
+    asked, resources = frozenset(addresses), {address.resource for address in addresses}
     observed: dict[Address, Observed] = {}
     for name in kinds:
-        wanted = sorted(address for address in {*addresses, *situation.siblings} if address.kind == name and address.resource in resources)
+        wanted = sorted(address for address in {*asked, *situation.siblings} if address.kind == name and address.resource in resources)
         if wanted:
             seen = kinds[name].observe(view, wanted)
             parts = situation.parts
-            observed.update((address, _as_far_as_it_goes(seen[address], parts.get(address))) for address in wanted if address in addresses)
+            observed.update((address, _as_far_as_it_goes(seen[address], parts.get(address))) for address in wanted if address in asked)
     return {
         address: _concealed_observed(seen, key) if _is_sensitive(address, situation.parts, situation.rows) else seen
         for address, seen in observed.items()

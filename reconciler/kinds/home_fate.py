@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping
+from itertools import islice, takewhile
 from typing import Any
 
 from reconciler.core.actions import Account, AccountOp, Action, ArchiveTree, EndSessions, RemoveTree, SetAccess
@@ -29,11 +31,24 @@ def fate_of(declared: Declared | None) -> str:
     return said if said in FATES else "keep"
 
 
-def others_in(home: str, name: str, users: Mapping[str, Line]) -> list[str]:
-    """The accounts whose home is this one, in it, or around it."""
-    here = f"{home.rstrip('/')}/"
-    homes = {user.name: f"{user.home.rstrip('/')}/" for user in users.values() if user.name != name and user.home.count("/") >= _SHALLOW}
-    return sorted(other for other, there in homes.items() if there.startswith(here) or here.startswith(there))
+class Homes:
+    """Where the accounts of a host live."""
+
+    def __init__(self, users: Mapping[str, Line]) -> None:
+        self._names: dict[str, list[str]] = {}
+        for user in users.values():
+            if user.home.count("/") >= _SHALLOW:
+                self._names.setdefault(f"{user.home.rstrip('/')}/", []).append(user.name)
+        self._sorted = sorted(self._names)
+
+    def shared_with(self, home: str, name: str) -> list[str]:
+        """The other accounts whose home is this one, in it, or around it."""
+        here = f"{home.rstrip('/')}/"
+        first = bisect_left(self._sorted, here)
+        inside = takewhile(lambda there: there.startswith(here), islice(self._sorted, first, None))
+        around = (here[: at + 1] for at, letter in enumerate(here[:-1]) if letter == "/")
+        homes = (*around, *inside)
+        return sorted(other for there in homes for other in self._names.get(there, ()) if other != name)
 
 
 def why_not(home: str, name: str, private: Mapping[str, Any], applied_home: str) -> str:

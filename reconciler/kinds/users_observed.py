@@ -14,7 +14,7 @@ from reconciler.core.host import FileType, HostView, Unreadable, UnsafePath
 from reconciler.formats.accounts import User
 from reconciler.formats.users import DISABLED, Accounts
 from reconciler.kinds import access, keys, user_files, user_traces
-from reconciler.kinds.home_fate import others_in
+from reconciler.kinds.home_fate import Homes
 from reconciler.kinds.user_words import SYSTEM_BELOW, day
 
 DIRECTORIES = "directories:"
@@ -61,6 +61,10 @@ class _Observer:
         self._listed: dict[str, frozenset[str]] = {}
         traces = dict.fromkeys((*user_traces.TRACES, user_traces.MAIL), self._trace)
         self._parts = {"": self._account, "home": self._home, **traces}
+
+    @cached_property
+    def _homes(self) -> Homes:
+        return Homes(self._accounts.users)
 
     def observe(self, address: Address) -> Observed:
         """One part."""
@@ -151,7 +155,7 @@ class _Observer:
         except (Unreadable, UnsafePath) as problem:
             return {"home": "", "not_a_home": str(problem)}
         mail = f"{user_traces.MAILBOXES}/{user.name}" if user.name in self._names(user_traces.MAILBOXES) else ""
-        found = {"remnant": rest is not None, "others": others_in(path, user.name, self._accounts.users), "mail": mail}
+        found = {"remnant": rest is not None, "others": self._homes.shared_with(path, user.name), "mail": mail}
         if entry is None or entry.type is not FileType.DIRECTORY:
             return {**found, "home": "", "not_a_home": "" if entry is None else f"{path} is a {entry.type}"}
         return {**found, "home": entry.owner, "home_mode": entry.mode}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from itertools import islice
 
 from reconciler.core.patterns import Late
@@ -18,25 +19,67 @@ def secret(names: Iterable[object]) -> bool:
     return any(isinstance(name, str) and SECRET.search(name) for name in names)
 
 
-def withheld(lines: Sequence[str], first: int, last: int) -> bool:
-    """Whether lines `first` to `last` (from 0), or any key they stand below, look like a secret, or the resource says `sensitive: true`."""
-    last = min(last, len(lines) - 1)
-    shown = [line for line in lines[first : last + 1] if line.strip()]
-    if any(SECRET.search(line) for line in shown):
-        return True
-    indent = min(map(_indent, shown), default=0)
-    parent, outer = first, min(map(_leading, shown), default=0)
-    while indent:
-        if outer and _says_sensitive(lines, parent, outer):
+class Lines:
+    """The lines of one file, and which of them may be quoted. How they are nested is worked out once for all that is asked."""
+
+    def __init__(self, data: bytes) -> None:
+        self.lines = data.decode(errors="replace").removeprefix("\ufeff").split("\n")
+
+    def line(self, number: int) -> str:
+        """A line by its number (from 0); empty when there is none."""
+        return self.lines[number] if number < len(self.lines) else ""
+
+    def withheld(self, first: int, last: int) -> bool:
+        """Whether lines `first` to `last` (from 0), or a key that they stand below, look like a secret or say `sensitive: true`."""
+        lines = self.lines
+        shown = [line for line in lines[first : last + 1] if line.strip()]
+        if any(SECRET.search(line) for line in shown):
             return True
-        above = next((at for at in range(parent - 1, -1, -1) if lines[at].strip() and _indent(lines[at]) < indent), None)
-        if above is None:
-            return False
-        if SECRET.search(lines[above]):
-            return True
-        parent = above
-        indent = outer = _leading(lines[above])
-    return False
+        indent = min(map(_indent, shown), default=0)
+        parent, outer = min(first, len(lines) - 1), min(map(_leading, shown), default=0)
+        while indent:
+            if outer and _says_sensitive(lines, parent, outer):
+                return True
+            above = self._above(parent, indent)
+            if above is None:
+                return False
+            if SECRET.search(lines[above]):
+                return True
+            parent = above
+            indent = outer = _leading(lines[above])
+        return False
+
+    def _above(self, at: int, indent: int) -> int | None:
+        """The nearest line before this one that is indented less."""
+        above = self._before[at]
+        while above is not None and self._indents[above] >= indent:
+            above = self._parents[above]
+        return above
+
+    @cached_property
+    def _indents(self) -> list[int]:
+        return [_indent(line) if line.strip() else -1 for line in self.lines]
+
+    @cached_property
+    def _before(self) -> list[int | None]:
+        """For each line the nearest one before it that is not blank."""
+        before: list[int | None] = []
+        nearest = None
+        for at, indent in enumerate(self._indents):
+            before.append(nearest)
+            nearest = at if indent >= 0 else nearest
+        return before
+
+    @cached_property
+    def _parents(self) -> list[int | None]:
+        """For each line that is not blank the nearest one before it that is indented less."""
+        parents: list[int | None] = []
+        for at, indent in enumerate(self._indents):
+            above = self._before[at]
+            while indent >= 0 and above is not None and self._indents[above] >= indent:
+                above = parents[above]
+            parents.append(above)
+        return parents
 
 
 def _says_sensitive(lines: Sequence[str], start: int, outer: int) -> bool:

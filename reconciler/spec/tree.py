@@ -11,7 +11,7 @@ from reconciler.core.spec import SourceError, SourceReader
 from reconciler.spec.characters import FORBIDDEN, clean
 from reconciler.spec.events import Problem
 from reconciler.spec.marks import Mark, unpack
-from reconciler.spec.secrecy import withheld
+from reconciler.spec.secrecy import Lines
 
 MAX_SOURCE = 8 * 1024 * 1024
 MAX_SOURCES = 128 * 1024 * 1024
@@ -24,7 +24,7 @@ class File:
     name: str
     display: str
     data: bytes
-    lines: list[str] | None = None
+    lines: Lines | None = None
 
 
 @dataclass(slots=True)
@@ -71,13 +71,12 @@ class Tree:
 
     def line(self, mark: Mark) -> str:
         """The text of a mark's line; empty when there is none."""
-        lines, number = self._lines(mark), unpack(mark).line
-        return lines[number] if number < len(lines) else ""
+        return self._lines(mark).line(unpack(mark).line)
 
-    def _lines(self, mark: Mark) -> list[str]:
+    def _lines(self, mark: Mark) -> Lines:
         file = self.files[unpack(mark).file]
         if file.lines is None:
-            file.lines = file.data.decode(errors="replace").removeprefix("\ufeff").split("\n")
+            file.lines = Lines(file.data)
         return file.lines
 
     def place(self, mark: Mark, length: int = 1) -> Source:
@@ -97,7 +96,7 @@ class Tree:
     ) -> Diagnostic:
         """An error at a place, with its line unless that may hold a secret (`hide` says so beforehand)."""
         first, last = unpack(mark if since is None else since).line, unpack(mark).line
-        hidden = hide or withheld(self._lines(mark), first, last)
+        hidden = hide or self._lines(mark).withheld(first, last)
         snippet = None if hidden else clean(self.line(mark).removesuffix("\r")) or None
         return Diagnostic(
             Severity.ERROR, summary, clean(detail).replace("\n", " ").replace("\t", " "), address, self.place(mark, length), snippet
