@@ -178,7 +178,7 @@ class _Observer:
         entry = self._view.entry(path)
         if entry is None:
             return Observed(None)
-        about = {"home": entry.owner, "home_mode": entry.mode, "others": others_in(path, name, self._accounts.users)}
+        about = {"home": entry.owner, "home_mode": entry.mode, "others": self._homes.shared_with(path, name)}
         return Observed({"kept": True}, about)
 
     def _directory(self, path: str) -> Observed:
