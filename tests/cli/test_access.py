@@ -47,7 +47,7 @@ def made(base: Path) -> Tree:
         tree.path(path).parent.mkdir(parents=True, exist_ok=True)
         tree.path(path).unlink(missing_ok=True)
         tree.path(path).write_text(text)
-        tree.path(path).chmod(0o755)
+        tree.path(path).chmod(0o4755 if path == "/usr/bin/sudo" else 0o755)
     for path in ("/etc/sudoers.d", "/home/bob"):
         tree.path(path).mkdir(parents=True, exist_ok=True)
     return tree

