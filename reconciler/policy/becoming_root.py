@@ -7,7 +7,6 @@ PAM refuses becomes nothing. What root reads or runs is asked in `policy.root_re
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from functools import cached_property
 
 from reconciler.core.values import frozen
@@ -56,15 +55,37 @@ class BecomingRoot:
         self._writers = writers
         self._sudo = sudo
         self._today = now // _SECONDS_A_DAY
-        self._known: dict[str, tuple[Way, ...]] = {}
+        self._own: dict[str, tuple[tuple[Way, bool], ...]] = {}
+        self._known: dict[tuple[str, bool], tuple[Way, ...]] = {}
 
     def of(self, user: User) -> tuple[Way, ...]:
         """The ways of an account, the most dangerous first; none of root himself."""
-        if user.name not in self._known:
-            self._known[user.name] = ()  # two accounts that can be each other come to an end
-            found = {} if self._people.why_closed(user, today=self._today) else {way.by: way for way in self._ways(user)}
-            self._known[user.name] = tuple(sorted(found.values(), key=lambda way: (way.rank, way.by)))
-        return self._known[user.name]
+        return self._found(user, asking=True)
+
+    def free(self, user: User) -> tuple[Way, ...]:
+        """Those for which nobody has to know a password: they are open to whoever can be the account in any way."""
+        return self._found(user, asking=False)
+
+    def _found(self, user: User, *, asking: bool) -> tuple[Way, ...]:
+        if (user.name, asking) not in self._known:
+            ways = [way for way, asks in self._direct(user) if asking or not asks]
+            self._known[user.name, asking] = _sorted((*ways, *self._by_others(user, asking=asking)))
+        return self._known[user.name, asking]
+
+    def _by_others(self, user: User, *, asking: bool) -> Iterator[Way]:
+        """Through accounts that somebody can be, one after the other; a password is only known of the first."""
+        seen, todo = {user.name}, [(step, "", Rank.UID) for step, asks in self._steps(user) if asking or not asks]
+        for step, before, rank in todo:
+            other = self._people.users.get(step.account)
+            if other is None or other.name in seen:
+                continue
+            seen.add(other.name)
+            how = f"{before}{step.how}: "
+            best = next((way for way, asks in sorted(self._direct(other), key=lambda item: item[0].rank) if not asks), None)
+            if best is not None or other.uid == 0:
+                by, worst = (best.by, best.rank) if best is not None else ("its number is 0", Rank.UID)
+                yield Way(user.name, f"{how}{by}", rank=max(worst, rank, step.rank))
+            todo += [(further, how, max(rank, step.rank)) for further, asks in self._steps(other) if not asks]
 
     @cached_property
     def everybody(self) -> tuple[Way, ...]:
@@ -72,7 +93,7 @@ class BecomingRoot:
         found = []
         for user in self._people.users.values():
             if self.is_open(user):
-                best = "root" if user.uid == 0 else next((way.by for way in self.of(user)), "")
+                best = "root" if user.uid == 0 else next((way.by for way in self.free(user)), "")
                 if best:
                     found.append(Way(EVERYBODY, f"su {user.name}, whose password is empty: {best}", rank=Rank.UID))
         return tuple(found)
@@ -93,27 +114,31 @@ class BecomingRoot:
 
     # ------------------------------------------------------------------------------------------------ ways
 
-    def _ways(self, user: User) -> Iterator[Way]:
+    def _direct(self, user: User) -> tuple[tuple[Way, bool], ...]:
+        """The ways of the account itself, and whether its password has to be known for them."""
+        if user.name not in self._own:
+            closed = self._people.why_closed(user, today=self._today)
+            self._own[user.name] = () if closed else tuple(self._ways(user))
+        return self._own[user.name]
+
+    def _ways(self, user: User) -> Iterator[tuple[Way, bool]]:
         if user.uid == 0:
             if user.name != "root":
-                yield Way(user.name, "its number is 0", rank=Rank.UID)
+                yield Way(user.name, "its number is 0", rank=Rank.UID), False
             return
-        yield from self._by_sudo(user)
+        yield from self._by_sudo(user, _ROOT)
         groups = self._people.groups_of(user)
-        yield from (Way(user.name, words, rank=Rank.GROUP) for group, words in ROOT_GROUPS.items() if group in groups)
-        for step in self._steps(user):
-            other = self._people.users.get(step.account)
-            best = next(iter(self.of(other)), None) if other is not None and other.name != user.name else None
-            if best is not None:
-                yield replace(best, account=user.name, by=f"{step.how}: {best.by}", rank=max(best.rank, step.rank))
+        yield from ((Way(user.name, words, rank=Rank.GROUP), False) for group, words in ROOT_GROUPS.items() if group in groups)
 
-    def _by_sudo(self, user: User) -> Iterator[Way]:
-        for program, asked in self._usable(user, _ROOT):
+    def _by_sudo(self, user: User, target: Who) -> Iterator[tuple[Way, bool]]:
+        """The ways by sudo, and whether a password has to be known for them."""
+        for program, asked, knows in self._usable(user, target):
             step = self._root_by(user, program)
             if step is not None:
                 rank = Rank.SUDO_PROGRAM if step else Rank.SUDO_ALL
                 # Never the arguments: the rule may stand in a file whose content is a secret.
-                yield Way(user.name, f"sudo: {program.path} {asked}{step}", path="" if program.run == ALL else program.path, rank=rank)
+                path = "" if program.run == ALL else program.path
+                yield Way(user.name, f"sudo: {program.path} {asked}{step}", path=path, rank=rank), knows
 
     def _root_by(self, user: User, program: Program) -> str | None:
         step = _shell(program)
@@ -123,33 +148,31 @@ class BecomingRoot:
         written = root_by(program.path, arguments, user.name, self._writers)
         return f", {written}" if written else None
 
-    def _steps(self, user: User) -> Iterator[_Step]:
-        """The accounts that sudo lets somebody be."""
+    def _steps(self, user: User) -> Iterator[tuple[_Step, bool]]:
+        """The accounts that sudo lets somebody be, and whether only with a password."""
         policy = self._sudo.policy
-        if policy is None:
+        if policy is None or self._people.why_closed(user, today=self._today):
             return
         for name in dict.fromkeys(sudo_programs.targets(policy, self._sudo.who(user))):
             other = self._people.users.get(name)
-            if other is not None and any(_shell(program) is not None for program, _ in self._usable(user, self._sudo.who(other))):
-                yield _Step(name, f"sudo as {name}", Rank.SUDO_PROGRAM)
-
-    def _usable(self, user: User, target: Who) -> Iterable[tuple[Program, str]]:
-        """What sudo lets an account run, as far as the password that it asks for is one that can be given, and in words what is asked."""
-        policy = self._sudo.policy
-        if policy is None:
-            return
-        for program in sudo_programs.programs(policy, self._sudo.who(user), target):
-            asked = self._asked(user, program.password)
+            asked = [asks for _, asks in self._by_sudo(user, self._sudo.who(other))] if other is not None else []
             if asked:
-                yield program, asked
+                yield _Step(name, f"sudo as {name}", Rank.SUDO_PROGRAM), all(asked)
 
-    def _asked(self, user: User, asks: str) -> str:
-        if not asks:
-            return "without a password"
-        if self._people.password_is_empty(asks):
-            return "with a password that is empty"
-        whose = "a password" if asks == user.name else f"the password of {asks}"
-        return f"with {whose}" if self._people.password_works(asks) else ""
+    def _usable(self, user: User, target: Who) -> Iterator[tuple[Program, str, bool]]:
+        """What sudo lets an account run, as far as the password that it asks for is one that can be given: in words, and whether one is."""
+        policy = self._sudo.policy
+        for program in sudo_programs.programs(policy, self._sudo.who(user), target) if policy is not None else ():
+            if not program.password:
+                yield program, "without a password", False
+            elif self._people.password_is_empty(program.password):
+                yield program, "with a password that is empty", False
+            elif self._people.password_works(program.password):
+                yield program, f"with {'a password' if program.password == user.name else f'the password of {program.password}'}", True
+
+
+def _sorted(ways: Iterable[Way]) -> tuple[Way, ...]:
+    return tuple(sorted({way.by: way for way in ways}.values(), key=lambda way: (way.rank, way.by)))
 
 
 def _shell(program: Program) -> str | None:

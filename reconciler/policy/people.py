@@ -176,9 +176,14 @@ class People:
             return f"the account expired on {_day(shadow.expires)}"
         if not pam:
             return "the password is locked, which sshd without PAM takes for a locked account" if shadow.locked else ""
-        if shadow.changed == 0:
+        return self.why_aged(user.name, today=today)
+
+    def why_aged(self, name: str, *, today: int) -> str:
+        """Why a password has to be changed before anything else; empty if it has not. `today` counts days since 1970."""
+        shadow = self._shadows.get(name)
+        if shadow is not None and shadow.changed == 0:
             return "the password must be changed at the next login"
-        if shadow.changed is not None and shadow.most is not None and shadow.changed + shadow.most < today:
+        if shadow is not None and shadow.changed is not None and shadow.most is not None and shadow.changed + shadow.most < today:
             return "the password is too old and must be changed at the next login"
         return ""
 

@@ -182,6 +182,10 @@ class SshLogin:
         pam = self.settings(user, Origin()).choice("usepam", "no") == "yes"
         return self._people.why_not(user, pam=pam, today=self._now // _SECONDS_A_DAY)
 
+    def aged(self, user: User) -> str:
+        """Why a login with a password only lets the account change it; without PAM sshd looks at the age itself (auth-passwd.c)."""
+        return self._people.why_aged(user.name, today=self._now // _SECONDS_A_DAY)
+
     def _authority(self, path: str) -> bool:
         entry = self._files.entry(path) if path.startswith("/") else None
         return entry is not None and entry.type is FileType.FILE and entry.size > 0

@@ -56,7 +56,7 @@ class SshWays:
         """Whether the account logs in with a password alone, from anywhere."""
         if self._ssh.config is None:
             return Verdict("sshd has no configuration")
-        why = self._ssh.closed(user)
+        why = self._ssh.closed(user) or self._ssh.aged(user)
         if why:
             return Verdict(why)
         found = [self._password_from(user, origin) for origin in sshd_config.origins(self._ssh.config)]
