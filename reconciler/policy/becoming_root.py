@@ -162,7 +162,9 @@ class BecomingRoot:
     def _usable(self, user: User, target: Who) -> Iterator[tuple[Program, str, bool]]:
         """What sudo lets an account run, as far as the password that it asks for is one that can be given: in words, and whether one is."""
         policy = self._sudo.policy
-        for program in sudo_programs.programs(policy, self._sudo.who(user), target) if policy is not None else ():
+        if policy is None or self._sudo.why_broken(user):
+            return
+        for program in sudo_programs.programs(policy, self._sudo.who(user), target):
             if not program.password:
                 yield program, "without a password", False
             elif self._people.password_is_empty(program.password):

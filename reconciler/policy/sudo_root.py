@@ -56,8 +56,14 @@ class SudoRoot:
         if grant.password and not self._people.password_works(grant.password):
             whose = "the account" if grant.password == user.name else grant.password
             return Verdict(f"the sudo rule `{grant.rule}` asks for a password, and {whose} has none that works")
-        broken = sudo_defaults.why_broken(sudo_policy.settings_for(self._policy, self.who(user)), self._files)
+        broken = self.why_broken(user)
         return Verdict(broken, how="" if broken else grant.rule)
+
+    def why_broken(self, user: User) -> str:
+        """Why sudo starts nothing for an account, whatever the rules allow; empty if it does."""
+        if self._policy is None:
+            return "there is no sudo that is setuid and root's, or no rules for it"
+        return sudo_defaults.why_broken(sudo_policy.settings_for(self._policy, self.who(user)), self._files)
 
     def _is_setuid(self, path: str) -> bool:
         entry = self._files.entry(path)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -208,7 +208,7 @@ def spec_of(dice: random.Random, keys: dict[str, str]) -> dict[str, Any]:
 
 def _user(dice: random.Random, keys: dict[str, str]) -> Iterator[tuple[str, Any]]:
     yield "adopt", True
-    said = (
+    said: tuple[tuple[str, float, Callable[[], Any]], ...] = (
         ("ssh_keys", 0.4, lambda: _keys(dice, keys)),
         ("sudo", 0.5, lambda: [_rule(dice) for _ in range(dice.randint(1, 2))]),
         ("groups", 0.3, lambda: dice.choice((["ops"], ["staff"], {"exactly": []}, {"exactly": ["sudo"]}))),
