@@ -18,11 +18,20 @@ _MODULES = Late(r"python[\d.]*|pypy[\d.]*")
 """Interpreters that import modules from the working directory with `-m`."""
 _INTERPRETERS = Late(r"python[\d.]*|pypy[\d.]*|perl|ruby|node|nodejs|php[\d.]*|lua[\d.]*|tclsh|wish|Rscript|expect|guile|deno|bun")
 _ARGUMENTS_RUN = frozenset(
-    "ansible-playbook apt apt-get at awk batch composer containerd crontab depmod docker docker-compose dpkg dpkg-deb gawk gdb "  # noqa: SIM905
-    "git insmod java kexec ld.so logrotate make mawk modprobe mount nawk npm pip pip3 podman rpm run-parts sed source start-stop-daemon "
-    "supervisord systemd-nspawn systemd-sysusers systemd-tmpfiles tar visudo .".split()
+    "ansible-playbook apt apt-get at batch composer crontab depmod dpkg dpkg-deb gdb insmod java kexec ld.so logrotate make "  # noqa: SIM905
+    "modprobe pip pip3 rpm run-parts source supervisord systemd-nspawn systemd-sysusers systemd-tmpfiles visudo .".split()
 )
 """Programs for which a file that an argument names is as good as a program: a script, a package, a module, a configuration that runs."""
+_OPTIONS_RUN: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(("awk", "gawk", "mawk", "nawk", "sed"), ("-f", "--file")),
+    **dict.fromkeys(("docker", "docker-compose", "podman"), ("-f", "--file", "--env-file")),
+    "git": ("-C", "--git-dir", "--exec-path", "-c"),
+    "npm": ("--prefix", "-C"),
+    "rsync": ("-e", "--rsh"),
+    "start-stop-daemon": ("-x", "--exec", "-a", "--startas"),
+    "tar": ("-I", "--use-compress-program", "--to-command", "--checkpoint-action", "--rsh-command", "-F", "--info-script"),
+}
+"""Programs of which only the value of such an option is run."""
 WRAPPERS: Mapping[str, tuple[str, int]] = {
     "chronic": ("", 0),
     "chroot": ("", 1),
@@ -175,6 +184,8 @@ def _run_in_turn(name: str, rest: list[str], directory: str, depth: int) -> Iter
             yield from run_files(rest[at + 1 :], directory, depth + 1)
     elif name in _ARGUMENTS_RUN:
         yield from _paths(rest, directory)
+    elif name in _OPTIONS_RUN:
+        yield from _paths(_values(rest, _OPTIONS_RUN[name]), directory)
 
 
 def text_files(text: str, directory: str = "", depth: int = 0, variables: Mapping[str, str] | None = None) -> Iterator[str]:
@@ -279,6 +290,12 @@ def _interpreted(name: str, rest: list[str], directory: str) -> Iterator[str]:
         script = _joined(word, directory)
         yield from [script] if script.startswith("/") else ()
         return
+
+
+def _values(rest: Sequence[str], options: Sequence[str]) -> list[str]:
+    """The values of these options, in the next word or behind `=`."""
+    following = [rest[at + 1] for at, word in enumerate(rest[:-1]) if word in options]
+    return following + [word.partition("=")[2] for word in rest if "=" in word and word.partition("=")[0] in options]
 
 
 def _paths(rest: Sequence[str], directory: str) -> Iterator[str]:

@@ -1,0 +1,270 @@
+"""Who is said to become root by what root reads or runs does: each does it, on a booted Debian, and `id -u` is the judge."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from tests.host.booted import BootedHost
+
+SPEC = "/root/host.yaml"
+PEOPLE = ("alice", "eve", "mallory", "carol")
+PROOF = "/run/proof"
+Data = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Attack:
+    """What somebody writes as himself, and what root does then in the ordinary course of things.
+
+    `path` stands in the words of the plan. The script that is written leaves a proof in a directory where only root can write; `instead`
+    is another thing to do for it, whose output is the proof.
+    """
+
+    who: str
+    path: str
+    spec: Data
+    trigger: str = ""
+    writes: str = ""
+    instead: str = ""
+    before: str = ""
+    content: str = ""
+
+
+def unit(name: str, **fields: Any) -> Data:
+    """A service that does one thing and ends."""
+    return {"services": {name: {"type": "oneshot", "state": "stopped", **fields}}}
+
+
+def file(path: str, content: str, mode: str = "0644") -> Data:
+    """A file of root's."""
+    return {"files": {path: {"content": content, "mode": mode}}}
+
+
+def rule(name: str, *run: str) -> Data:
+    """A rule of sudo's for an account that is there."""
+    return {"users": {name: {"adopt": True, "sudo": [{"run": list(run), "password": False}]}}}
+
+
+ATTACKS: dict[str, Attack] = {
+    "given": Attack(
+        "alice",
+        "/srv/given/run",
+        {"directories": {"/srv/given": {"owner": "alice", "mode": "0755", "adopt": True}}, **unit("given", exec_start=["/srv/given/run"])},
+        "systemctl start given.service",
+        before="mkdir -p /srv/given; install -m 0755 /bin/true /srv/given/run",
+    ),
+    "member": Attack(
+        "carol",
+        "/srv/member/run",
+        {"users": {"carol": {"groups": ["dev"], "adopt": True}}, **unit("member", exec_start=["/srv/member/run"])},
+        "systemctl start member.service",
+        before="mkdir -p /srv/member; install -m 0775 -g dev /bin/true /srv/member/run",
+    ),
+    "acl": Attack(
+        "alice",
+        "/srv/acl",
+        unit("acl", exec_start=["/srv/acl/run"]),
+        "systemctl start acl.service",
+        writes="/srv/acl/run",
+        before="mkdir -p /srv/acl; setfacl -m u:alice:rwx /srv/acl",
+    ),
+    "environment": Attack(
+        "eve",
+        "/srv/eve.env",
+        unit("environment", exec_start=["/bin/bash", "/opt/root.sh"], environment_file=["-/srv/eve.env"]),
+        "systemctl start environment.service",
+        writes="/home/eve/environment",
+        before="install -o eve -m 0644 /dev/null /srv/eve.env; install -m 0755 /dev/null /opt/root.sh",
+        instead="echo BASH_ENV=/home/eve/environment > /srv/eve.env",
+    ),
+    "plus": Attack(
+        "alice",
+        "/home/alice/plus",
+        {
+            "directories": {"/etc/systemd/system/plus.service.d": {"mode": "0755"}},
+            **file("/etc/systemd/system/plus.service.d/site.conf", "[Service]\nExecStartPre=+/home/alice/plus\n"),
+        },
+        "systemctl daemon-reload; systemctl start plus.service",
+        writes="/home/alice/plus",
+        before="printf '[Service]\\nType=oneshot\\nUser=alice\\nExecStart=/bin/true\\n' > /usr/lib/systemd/system/plus.service",
+    ),
+    "capability": Attack(
+        "alice",
+        "CAP_DAC_OVERRIDE",
+        unit(
+            "capability",
+            exec_start=["/home/alice/capability"],
+            user="alice",
+            directives={"Service": {"AmbientCapabilities": "CAP_DAC_OVERRIDE"}},
+        ),
+        "systemctl start capability.service; su alice -c 'sudo -n /bin/sh -c \"id -u > /run/proof/capability\"'",
+        writes="/home/alice/capability",
+        content="echo 'alice ALL=(ALL) NOPASSWD: ALL' >> /etc/sudoers.d/README",
+    ),
+    "timer": Attack(
+        "mallory",
+        "/home/mallory/timer",
+        {"timers": {"tidy": {"exec_start": ["/home/mallory/timer"], "schedule": "daily"}}},
+        "systemctl start tidy.service",
+        writes="/home/mallory/timer",
+    ),
+    "daily": Attack(
+        "eve",
+        "/etc/cron.daily/site",
+        file("/etc/cron.daily/site", "#!/bin/sh\nusermod -aG sudo eve\n", "0755"),
+        "echo '%sudo ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/all; run-parts /etc/cron.daily",
+        instead="sudo -n id -u",
+    ),
+    "profile": Attack(
+        "eve",
+        "/home/eve/profile",
+        file("/etc/profile.d/site.sh", "[ -r /home/eve/profile ] && . /home/eve/profile\n"),
+        "bash -lc true",
+        writes="/home/eve/profile",
+    ),
+    "path": Attack(
+        "mallory",
+        "/home/mallory/bin",
+        file("/etc/cron.d/path", "PATH=/home/mallory/bin:/usr/bin:/bin\n* * * * * root path-of-root\n"),
+        "PATH=/home/mallory/bin:/usr/bin:/bin path-of-root",
+        writes="/home/mallory/bin/path-of-root",
+        before="install -d -o mallory /home/mallory/bin",
+    ),
+    "rotated": Attack(
+        "alice",
+        "/home/alice/rotated",
+        {"logrotate": {"site": {"paths": ["/var/log/site.log"], "frequency": "daily", "postrotate": {"run": ["/home/alice/rotated"]}}}},
+        "echo x > /var/log/site.log; logrotate -f /etc/logrotate.conf",
+        writes="/home/alice/rotated",
+    ),
+    "backup": Attack(
+        "alice",
+        "/home/alice/dump",
+        {
+            "backups": {
+                "site": {
+                    "sources": ["/srv"],
+                    "destinations": ["/var/backups/site"],
+                    "schedule": "daily",
+                    "keep": {"last": 3},
+                    "before": [["/home/alice/dump"]],
+                }
+            }
+        },
+        "/usr/local/bin/reconciler backup run site",
+        writes="/home/alice/dump",
+        before="mkdir -p /var/backups/site",
+    ),
+    "tmpfiles": Attack(
+        "mallory",
+        "/etc/tmpfiles.d/site.conf",
+        file("/etc/tmpfiles.d/site.conf", "f+ /etc/sudoers.d/tmpfiles 0440 root root - mallory ALL=(ALL) NOPASSWD: ALL\n"),
+        "systemd-tmpfiles --create /etc/tmpfiles.d/site.conf",
+        instead="sudo -n id -u",
+    ),
+    "generator": Attack(
+        "alice",
+        "/home/alice/generator",
+        {
+            "directories": {"/etc/systemd/system-generators": {"mode": "0755", "adopt": True}},
+            **file("/etc/systemd/system-generators/site", "#!/bin/sh\nexec /home/alice/generator\n", "0755"),
+        },
+        "systemctl daemon-reload",
+        writes="/home/alice/generator",
+    ),
+    "apt": Attack(
+        "alice",
+        "/home/alice/apt",
+        file("/etc/apt/apt.conf.d/99site", 'APT::Update::Pre-Invoke {"/home/alice/apt || true";};\n'),
+        "timeout 20 apt-get update -o Dir::Etc::sourcelist=/dev/null -o Dir::Etc::sourceparts=/dev/null || true",
+        writes="/home/alice/apt",
+    ),
+    "alias": Attack(
+        "eve",
+        "/home/eve/alias",
+        {"users": {"alice": {"adopt": True, "aliases": {"sudo": "/home/eve/alias"}}}},
+        "su - alice -s /bin/bash -c \"bash -ic 'sudo id'\" </dev/null",
+        writes="/home/eve/alias",
+        before="echo 'alice ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/zz-alice; chmod 0440 /etc/sudoers.d/zz-alice",
+        content="sudo -n /bin/sh -c 'id -u > /run/proof/alias'",
+    ),
+    "own": Attack(
+        "mallory",
+        "/srv/mallory/run.sh",
+        rule("mallory", "/srv/mallory/run.sh"),
+        writes="/srv/mallory/run.sh",
+        before="install -d -o mallory /srv/mallory; install -o mallory -m 0755 /bin/true /srv/mallory/run.sh",
+        instead="sudo -n /srv/mallory/run.sh; cat /run/proof/own",
+    ),
+    "env": Attack(
+        "eve", "/usr/bin/env", file("/etc/sudoers.d/site", "eve ALL=(root) NOPASSWD: /usr/bin/env\n", "0440"), instead="sudo -n env id -u"
+    ),
+}
+
+
+def merged() -> Data:
+    """One spec of all."""
+    spec: Data = {"version": 1, "host": "testhost"}
+    for attack in ATTACKS.values():
+        for section, resources in attack.spec.items():
+            for name, said in resources.items():
+                spec.setdefault(section, {}).setdefault(name, {}).update(said)
+    return spec
+
+
+def script(name: str, attack: Attack) -> str:
+    """What somebody writes: run as root it leaves a proof."""
+    return f"#!/bin/sh\n{attack.content or f'id -u > {PROOF}/{name}'}\n"
+
+
+def proof(host: BootedHost, name: str, attack: Attack) -> str:
+    """The number as which the thing that somebody wrote, or does himself, ran in the end."""
+    target = attack.writes or attack.path
+    if not attack.instead.startswith("sudo") or attack.writes:
+        host.run(
+            "su",
+            attack.who,
+            "-s",
+            "/bin/sh",
+            "-c",
+            f"rm -f {target} 2>/dev/null; cat > {target} && chmod 0755 {target} || true",
+            input=script(name, attack),
+        )
+    done = ""
+    if attack.instead and not attack.instead.startswith("sudo"):
+        host.run("su", attack.who, "-s", "/bin/sh", "-c", attack.instead)
+    if attack.trigger:
+        host.run("sh", "-c", attack.trigger, check=False)
+    if attack.instead.startswith("sudo"):
+        done = host.run("su", attack.who, "-s", "/bin/sh", "-c", attack.instead, check=False).stdout.strip()
+    return done or host.run("cat", f"{PROOF}/{name}", check=False).stdout.strip()
+
+
+@pytest.mark.parametrize("suite", ["bookworm", "trixie"])
+def test_who_is_said_to_become_root_does(suite: str) -> None:
+    """Each of them is named by the plan with the path in question, and after the apply does what makes him root: `id -u` says 0."""
+    with BootedHost(suite=suite) as host:
+        host.run("groupadd", "dev")
+        for name in PEOPLE:
+            host.run("useradd", "--create-home", "--shell", "/bin/bash", name)
+            host.run("chmod", "0755", f"/home/{name}")
+        host.run("mkdir", "-m", "0755", PROOF)
+        for attack in ATTACKS.values():
+            host.run("sh", "-euc", attack.before or "true")
+        host.write(SPEC, json.dumps(merged()))
+        plan = host.reconciler("plan", SPEC, "--format", "json", check=False)
+        rows = [row for row in json.loads(plan.stdout)["access"] if (row["effect"], row["what"]) == ("gains", "root")]
+        told = {name: any(attack.path in row["detail"] for row in rows if row["account"] == attack.who) for name, attack in ATTACKS.items()}
+
+        assert dict.fromkeys(ATTACKS, True) == told, [(row["account"], row["detail"]) for row in rows] or plan.stdout + plan.stderr
+
+        done = host.reconciler("apply", SPEC, "--auto-approve", check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        became = {name: proof(host, name, attack) for name, attack in ATTACKS.items()}
+
+        assert dict.fromkeys(ATTACKS, "0") == {name: re.sub(r"\s+", " ", said) for name, said in became.items()}
