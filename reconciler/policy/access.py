@@ -17,6 +17,7 @@ from reconciler.core.values import frozen
 from reconciler.formats.authorized_keys import read
 from reconciler.kinds.home_fate import fate_of
 from reconciler.policy.host_access import HostAccess
+from reconciler.policy.root_places import place_of
 from reconciler.policy.ways import EVERYBODY
 
 POWERFUL = frozenset(
@@ -28,7 +29,7 @@ POWERFUL = frozenset(
 _NO_LOGIN = ("/usr/sbin/nologin", "/sbin/nologin", "/bin/false", "/usr/bin/false")
 _FINGERPRINT = "SHA256:"
 KEY = "ssh key"
-_FILES = ("/etc/sudoers.d/", "/etc/ssh/", "/root/.ssh/")
+_KEY_FILES = ("/.ssh/authorized_keys", "/.ssh/authorized_keys2")
 
 Texts = Mapping[Address, tuple[str | None, str | None]]
 
@@ -287,10 +288,14 @@ def _rule_lines(text: str | None) -> list[str]:
 
 
 def _file(change: Change, texts: tuple[str | None, str | None]) -> Found:
-    """A file that decides who comes in."""
+    """A file that decides who comes in, or that root reads or runs."""
     path = change.address.name
-    if path.startswith(_FILES) or path.endswith(("/.ssh/authorized_keys", "/.ssh/authorized_keys2")):
-        yield "changes", "file", f"{path} is {'created' if change.before is None else 'removed' if change.after is None else 'changed'}"
+    place = place_of(path)
+    verb = "created" if change.before is None else "removed" if change.after is None else "changed"
+    if place is not None:
+        yield "changes", "file", f"{path} is {verb}; root {place.use} it"
+    elif path.endswith(_KEY_FILES):
+        yield "changes", "file", f"{path} is {verb}"
 
 
 _TELLERS: Mapping[str, Callable[[Change, tuple[str | None, str | None]], Found]] = {"users": _user, "ssh_keys": _keys, "files": _file}

@@ -45,7 +45,7 @@ _SCRIPTS = tuple(
     )
 )
 _SHELL_FILES = tuple(
-    Place(base, "reads when it logs in", "shell")
+    Place(base, "runs what is in", "shell")
     for base in (
         *("/etc/profile", "/etc/profile.d/", "/etc/bash.bashrc", "/etc/bash_completion", "/etc/bash_completion.d/", "/etc/zsh/"),
         *("/etc/csh.cshrc", "/etc/csh.login", "/etc/fish/", "/root/.bashrc", "/root/.profile", "/root/.bash_profile", "/root/.bash_login"),
@@ -55,9 +55,9 @@ _SHELL_FILES = tuple(
 _UNITS = tuple(
     Place(f"{base}/systemd/system/", "runs the units in", "unit") for base in ("/etc", "/run", "/usr/lib", "/usr/local/lib", "/lib")
 )
-_PROGRAMS = tuple(Place(base, "runs programs from") for base in ("/usr/local/bin/", "/usr/local/sbin/", "/usr/bin/", "/usr/sbin/"))
+_PROGRAMS = tuple(Place(base, "runs what is in") for base in ("/usr/local/bin/", "/usr/local/sbin/", "/usr/bin/", "/usr/sbin/"))
 _LIBRARIES = tuple(
-    Place(base, "loads libraries from") for base in ("/usr/lib/", "/usr/local/lib/", "/usr/libexec/", "/usr/lib64/", "/usr/lib32/")
+    Place(base, "loads what is in") for base in ("/usr/lib/", "/usr/local/lib/", "/usr/libexec/", "/usr/lib64/", "/usr/lib32/")
 )
 
 PLACES: tuple[Place, ...] = (
@@ -75,13 +75,13 @@ PLACES: tuple[Place, ...] = (
     Place("/etc/systemd/system.conf", "reads", "manager"),
     Place("/etc/systemd/system.conf.d/", "reads what is in", "manager"),
     Place("/etc/systemd/user/", "runs the user units in"),
-    Place("/etc/environment", "reads when it logs in", "environment"),
-    Place("/etc/default/", "reads for its services what is in", "environment"),
+    Place("/etc/environment", "reads the variables in", "environment"),
+    Place("/etc/default/", "reads the variables in", "environment"),
     Place("/etc/login.defs", "reads", "login_defs"),
     Place("/root/.", "reads"),
-    Place("/root/.ssh/authorized_keys", "lets in by", "authorized_keys", strict=True),
-    Place("/root/.ssh/authorized_keys2", "lets in by", "authorized_keys", strict=True),
-    Place("/etc/ssh/authorized_keys.d/root", "lets in by", "authorized_keys", strict=True),
+    Place("/root/.ssh/authorized_keys", "is logged in to by the keys in", "authorized_keys", strict=True),
+    Place("/root/.ssh/authorized_keys2", "is logged in to by the keys in", "authorized_keys", strict=True),
+    Place("/etc/ssh/authorized_keys.d/root", "is logged in to by the keys in", "authorized_keys", strict=True),
     Place("/etc/passwd", "reads"),
     Place("/etc/shadow", "reads"),
     Place("/etc/group", "reads"),
@@ -94,10 +94,10 @@ PLACES: tuple[Place, ...] = (
     Place("/etc/pam.conf", "reads", "pam"),
     Place("/etc/security/", "reads for PAM what is in", "security"),
     Place("/etc/nsswitch.conf", "reads", "nsswitch"),
-    Place("/etc/ld.so.conf", "loads libraries by", "ld_so"),
-    Place("/etc/ld.so.conf.d/", "loads libraries by what is in", "ld_so"),
+    Place("/etc/ld.so.conf", "loads what is named in", "ld_so"),
+    Place("/etc/ld.so.conf.d/", "loads what is named in", "ld_so"),
     Place("/etc/ld.so.preload", "loads what is named in", "ld_so"),
-    Place("/etc/ld.so.cache", "loads libraries by"),
+    Place("/etc/ld.so.cache", "loads what is named in"),
     Place("/etc/polkit-1/", "reads the polkit rules in", "polkit"),
     Place("/usr/share/polkit-1/", "reads the polkit rules in", "polkit"),
     Place("/etc/dbus-1/", "reads the D-Bus rules in", "dbus"),
@@ -125,13 +125,13 @@ PLACES: tuple[Place, ...] = (
     Place("/etc/ssh/", "runs sshd by what is in", "sshd", strict=True),
     Place("/etc/logrotate.conf", "runs the scripts in", "logrotate", strict=True),
     Place("/etc/logrotate.d/", "runs the scripts in", "logrotate", strict=True),
-    Place("/etc/docker/daemon.json", "runs docker by", "docker"),
-    Place("/etc/reconciler/profile/", "reads when its account logs in", "profile"),
+    Place("/etc/docker/daemon.json", "runs docker by what is in", "docker"),
+    Place("/etc/reconciler/profile/", "reads", "profile"),
     Place("/etc/reconciler/backups/", "runs the hooks in", "backup"),
     Place("/etc/reconciler/", "runs Reconciler by what is in"),
-    Place("/opt/reconciler/", "runs Reconciler from"),
+    Place("/opt/reconciler/", "runs Reconciler from what is in"),
     Place("/var/lib/reconciler/", "keeps Reconciler's state in"),
-    Place("/boot/", "boots from"),
+    Place("/boot/", "boots from what is in"),
 )
 _LINKS = {"/bin": "/usr/bin", "/sbin": "/usr/sbin", "/lib": "/usr/lib", "/lib64": "/usr/lib64"}
 """Directories of a merged /usr (hier(7))."""

@@ -99,7 +99,12 @@ ALICE: dict[str, tuple[dict[str, Any] | None, dict[str, Any], Told]] = {
     "a file of sudo": (
         None,
         {"files": {"/etc/sudoers.d/x": {"content": "x ALL=(ALL) ALL\n", "mode": "0440"}}},
-        [("", "changes", "file", "/etc/sudoers.d/x is created")],
+        [("", "changes", "file", "/etc/sudoers.d/x is created; root reads the sudo rules in it")],
+    ),
+    "a sensitive file of every login": (
+        None,
+        {"files": {"/etc/profile.d/x.sh": {"content": "umask 022\n", "mode": "0644", "sensitive": True}}},
+        [("", "changes", "file", "/etc/profile.d/x.sh is created; root runs what is in it")],
     ),
     "a file": (None, {"files": {"/etc/motd": {"content": "x\n", "mode": "0644"}}}, []),
     "nothing": (users(alice={"groups": ["sudo"]}), users(alice={"groups": ["sudo"]}), []),
