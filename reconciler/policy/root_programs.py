@@ -1,7 +1,7 @@
 """Programs that amount to root for whoever may run them as root: from each of them a shell of root's is one step.
 
 The tables follow what the programs' own manuals offer: a shell escape, a command that they run, a file that they write anywhere. A rule of
-sudo may fix the arguments; then only what those arguments leave open counts (docs/decisions/2026-11-30-root-programs.md).
+sudo may fix the arguments; then only what those arguments leave open counts (docs/decisions/2026-11-30-root-reads-or-runs.md).
 """
 
 from __future__ import annotations
