@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from reconciler.app.job_health import jobs, unwell
 from reconciler.app.planning import Planned
 from reconciler.app.showing import public_run
 from reconciler.core.actions import Unit
@@ -33,7 +32,7 @@ def standing(planned: Planned, root: str | None) -> dict[str, Any]:
     changes = [change for change in plan.changes if change.verb is not Verb.NONE and change.address not in plan.held] if plan else []
     drift = [str(change.address) for change in plan.changes if drifted(change)] if plan else []
     problems = [found.summary for found in errors(planned.diagnostics)]
-    failing = unwell(jobs(plan.memory if plan else None)) if root is None else []
+    failing = _failing_jobs(plan) if root is None else []
     return {
         "host": plan.host if plan else None,
         "managed": None if plan and plan.memory.unreadable else len(plan.memory.rows) if plan else 0,
@@ -66,6 +65,13 @@ def standing(planned: Planned, root: str | None) -> dict[str, Any]:
             plan and plan.empty and plan.complete and not problems and not failing and (last is None or last["status"] == "applied")
         ),
     }
+
+
+def _failing_jobs(plan: Plan | None) -> list[dict[str, Any]]:
+    """Raises HostError when systemd cannot be asked."""
+    from reconciler.app.job_health import jobs, unwell  # what reads archives is not for every plan
+
+    return unwell(jobs(plan.memory if plan else None))
 
 
 def _ended_well(last: dict[str, Any] | None) -> bool:

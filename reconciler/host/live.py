@@ -11,7 +11,6 @@ from reconciler.core.digest import digest
 from reconciler.core.host import ActionFailed, Entry, Receipt, Saved, UnitNode, UnitState
 from reconciler.host import failpoints
 from reconciler.host.files import Files
-from reconciler.host.mounts import mount_points
 from reconciler.host.owners import Ids, KernelOwnership
 from reconciler.host.safe_path import SafeRoot
 
@@ -68,7 +67,11 @@ class LiveHost:
 
     def mounts(self) -> frozenset[str]:
         """As HostView.mounts."""
-        return mount_points() if self.running else frozenset()
+        if not self.running:
+            return frozenset()
+        from reconciler.host.mounts import mount_points  # few plans ask
+
+        return mount_points()
 
     def units(self, names: Sequence[str]) -> Mapping[str, UnitState]:
         """As HostView.units. Raises Unreadable."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import stat
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from reconciler.host.descriptors import descriptor
 from reconciler.host.destination import Refused
 from reconciler.host.safe_path import SafeRoot
 
@@ -36,6 +38,24 @@ def restore_target(path: str) -> Iterator[int]:
                 raise
         finally:
             os.close(fd)
+
+
+def as_on_the_host(target: int, directories: Sequence[str]) -> None:
+    """Give directories below an open target, which stands for `/`, the mode and owner that they have on this host, where they are there.
+
+    The nearest to the root come first. For archives that have not recorded them: made by tar they would be 0700.
+    """
+    for path in sorted(directories):
+        try:
+            facts = os.lstat(path)
+            fd = os.open(f".{path}", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=target)
+        except OSError:
+            continue
+        with descriptor(fd):
+            if stat.S_ISDIR(facts.st_mode):
+                if os.geteuid() == 0:
+                    os.fchown(fd, facts.st_uid, facts.st_gid)
+                os.fchmod(fd, stat.S_IMODE(facts.st_mode))
 
 
 def _make(parent: int, name: str) -> bool:

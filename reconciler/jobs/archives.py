@@ -10,14 +10,14 @@ from reconciler.core.host import HostError
 from reconciler.core.values import frozen
 from reconciler.formats import backup_manifest as manifests
 from reconciler.formats import fstab
-from reconciler.formats.backup_job import Job
+from reconciler.formats.backup_job import Job, above
 from reconciler.formats.backup_manifest import Manifest
 from reconciler.host import archive, environment
 from reconciler.host.archive import ArchiveError
 from reconciler.host.descriptors import descriptor
 from reconciler.host.destination import Directory, Refused
 from reconciler.host.job_lock import RUN, job_lock
-from reconciler.host.restore_target import restore_target
+from reconciler.host.restore_target import as_on_the_host, restore_target
 from reconciler.jobs import store
 from reconciler.jobs.backup import look_into
 from reconciler.jobs.store import Entry, Strange
@@ -208,6 +208,8 @@ def restore(job: Job, at: str, to: str, paths: Sequence[str]) -> Restored:
             with restore_target(to) as target:
                 leading = _leading(manifest, paths)
                 warnings = archive.extract(fd, manifest.compress, target, paths, leading, as_root=environment.is_root())
+                if not manifest.above:
+                    as_on_the_host(target, above(manifest.sources))
             return Restored(manifest, path, warnings, (*problems, *wrong), tuple(passed))
         passed.append((ident, "; ".join(wrong)))
     raise ArchiveError("no copy of the archive is sound", "; ".join(why for _, why in passed))

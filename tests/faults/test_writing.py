@@ -26,7 +26,7 @@ BENEATH = {
     "host.trees": "_write _archives _take_apart _lift restore_tree",
     # Archives: the destination is walked by safe_path, and refused when others may write to it.
     "host.destination": "Directory.create Directory.replace Directory.remove _open",
-    "host.restore_target": "restore_target _make",
+    "host.restore_target": "restore_target _make as_on_the_host",
     # Reads: its flags are O_RDONLY, put together by the function.
     "host.source": "_directory",
     # By path in BY_PATH; here what they do to the file they have open.

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -66,6 +69,27 @@ def test_a_part_comes_back_with_what_leads_to_it(place: Place) -> None:
     assert ["ro"] == [path.name for path in back.iterdir()]
     assert place.top.stat().st_mode == back.parent.stat().st_mode
     assert Path("/").stat().st_mode == target.stat().st_mode
+
+
+def test_archives_without_the_directories_above(place: Place) -> None:
+    """What an older version made: they are as on the host now, and not closed."""
+    manifest = place.run().manifest
+    path = place.destination / f"datasets-{manifest.id}.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "above": []}))
+    (archive,) = place.destination.glob("*.tar.gz")
+    bare = ["tar", "-C", "/", "--exclude=*.tmp", "-czf", str(archive), str(place.source).removeprefix("/")]
+    subprocess.run(bare, check=True)
+    facts = {"bytes": archive.stat().st_size, "sha256": hashlib.sha256(archive.read_bytes()).hexdigest()}
+    path.write_text(json.dumps({**json.loads(path.read_text()), **facts}))
+    place.top.chmod(0o711)
+    archives.restore(place.job, "", str(place.top / "back"), [])
+    archives.restore(place.job, "", str(place.top / "part"), [f"{place.source}/sparse"])
+
+    for target in ("back", "part"):
+        found = modes(place.top / target)
+        for parent in place.source.parents:
+            facts_now = parent.stat()
+            assert (facts_now.st_mode, facts_now.st_uid, facts_now.st_gid) == found[str(parent).removeprefix("/") or "."]
 
 
 def test_names_that_look_like_options(place: Place) -> None:
