@@ -43,7 +43,8 @@ def taken_over(view: HostView, kind: str, field: str, changes: Sequence[Change])
         advice = _rename(kind, old, new, change, leaver)
         detail = (
             f"{change.address} takes {field} {wanted}, which {leaver.address} has, and {leaver.address} goes in the same plan. "
-            f"If {old} is called {new} from now on, rename it by hand and apply again: {advice}. If they are two, write another {field}."
+            f"If {old} is called {new} from now on, rename it by hand and apply again with --adopt: {advice}. "
+            f"If they are two, write another {field}."
         )
         where = change.part.declared.source
         yield Diagnostic(Severity.ERROR, "one number for two accounts", detail, change.address, where, rule="taken-over", refusal=True)

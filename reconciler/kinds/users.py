@@ -142,7 +142,8 @@ def _leaver(address: Address, row: LedgerRow, *, system: bool) -> Declared:
 def actions(change: Change) -> Iterator[Step]:
     """What to do about one part."""
     part = change.address.part
-    if change.verb is Verb.DELETE and change.declared is not None and goes(change.declared, change.address):
+    with_home = change.verb is Verb.DELETE and not part.startswith(KEPT)
+    if with_home and change.declared is not None and goes(change.declared, change.address):
         return  # with the home, which the account has a step for
     if not part:
         yield from _remove_account(change) if change.verb is Verb.DELETE else _account_steps(change)

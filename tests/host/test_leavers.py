@@ -147,3 +147,123 @@ def test_a_person_who_was_never_ours_is_deleted_when_asked_for(debian: BootedHos
 def test_the_same_on_debian_13(trixie: BootedHost) -> None:
     """As on Debian 12."""
     check_leavers(trixie)
+
+
+def test_one_of_ours_is_shut_before_anything_else(debian: BootedHost) -> None:
+    """A service of his keeps the account there, shut; then it goes, and its kept home goes when the spec says so later."""
+    others = "  bob: {}\n  carl: {}\n"
+    apply(debian, "users:\n  foo: {shell: /bin/bash, sudo: [{run: ALL, password: false}]}\n" + others)
+    debian.run("sh", "-c", 'echo "foo:secret" | chpasswd')
+    furnish(debian, "foo")
+    log_in(debian, "foo")
+    debian.run("systemd-run", "--unit=foos", "--property=User=foo", "sleep", "1000000")
+    told = apply(debian, "users:\n  foo: {state: absent, home: keep}\n" + others, code=6)
+
+    assert "foo still runs" in told
+    assert not can_log_in(debian, "foo")
+    assert "L" == debian.run("passwd", "--status", "foo").stdout.split()[1]
+    assert "Jan 02, 1970" in debian.run("chage", "-l", "foo").stdout
+    assert "foo" not in debian.run("loginctl", "list-sessions").stdout
+    debian.run("systemctl", "stop", "foos.service")
+    apply(debian, "users:\n  foo: {state: absent, home: keep}\n" + others)
+
+    assert [] == debian.getent("passwd", "foo")
+    assert ("700", "root") == (debian.stat("/home/foo").mode, debian.stat("/home/foo").owner)
+    assert "No changes" in plan(debian)
+    apply(debian, "users:\n  foo: {state: absent, home: delete}\n" + others, "--adopt")
+
+    assert not debian.exists("/home/foo")
+    assert "No changes" in plan(debian)
+
+
+def test_a_disabled_account_runs_nothing(debian: BootedHost) -> None:
+    """Its sessions end, with a shell by sudo among them, and do not come back; a service is left and named; it is state, not an event."""
+    others = "  bob: {}\n  carl: {}\n"
+    there = "users:\n  dora: {shell: /bin/bash, sudo: [{run: ALL, password: false}]}\n" + others
+    shut = "users:\n  dora: {state: disabled, shell: /bin/bash, sudo: [{run: ALL, password: false}]}\n" + others
+    apply(debian, there)
+    furnish(debian, "dora")
+    log_in(debian, "dora")
+    debian.popen(*SSH, "-tt", "dora@127.0.0.1", "exec sudo -n -i sleep 200000")
+    debian.run("sh", "-c", "until pgrep -u root -f 'sleep 200000'; do sleep 0.05; done")
+    debian.run("systemd-run", "--unit=doras", "--property=User=dora", "sleep", "300000")
+    apply(debian, shut)
+
+    assert not can_log_in(debian, "dora")
+    left = debian.run("pgrep", "-af", "sleep [123]00000", check=False).stdout.splitlines()
+    assert ["sleep 300000"] == [line.split(" ", 1)[1].removeprefix("/usr/bin/") for line in left]
+    assert "dora" not in debian.run("loginctl", "list-sessions").stdout
+    assert "No changes" in plan(debian)
+    debian.run("touch", "/var/lib/systemd/linger/dora")
+
+    assert "lingers: true -> false" in plan(debian, 2)
+    apply(debian, shut)
+    assert not debian.exists("/var/lib/systemd/linger/dora")
+    assert debian.run("crontab", "-l", "-u", "dora").stdout, "a crontab is data, and cron runs nothing of an expired account"
+    debian.run("systemctl", "stop", "doras.service")
+    apply(debian, there)
+    assert can_log_in(debian, "dora")
+
+
+def test_a_person_leaves_together_with_the_own_group(debian: BootedHost) -> None:
+    """Of the same name or another: the account is disabled, its group stays and is forgotten, the counts of plan and apply are equal."""
+    rest = "users:\n  bob: {}\n  carl: {}\n  dora: {}\n"
+    apply(debian, "groups: {ml: {}, gina: {}}\n" + rest + "  hans: {group: ml}\n  gina: {group: gina}\n")
+    debian.write(SPEC, HEAD + rest)
+    counted = next(line for line in debian.reconciler("plan", SPEC).stdout.splitlines() if line.startswith("Plan:"))
+    told = apply(debian, rest)
+
+    assert "0 to add, 2 to change, 0 to destroy" in counted
+    assert "0 added, 2 changed, 0 destroyed" in told
+    for name, group in (("hans", "ml"), ("gina", "gina")):
+        assert "Jan 02, 1970" in debian.run("chage", "-l", name).stdout
+        assert debian.getent("group", group)
+        assert f"still the primary group of {name}" in told
+    assert "No changes" in plan(debian)
+    assert "" == debian.run("grpck", "-r", check=False).stderr
+
+
+def test_one_number_for_two_accounts_is_a_rename(debian: BootedHost) -> None:
+    """Nothing is done of it, and what the message says to type makes it so; the new name has the files of the old one."""
+    rest = "users:\n  bob: {}\n  carl: {}\n  dora: {}\n"
+    apply(debian, rest + "  old: {uid: 2001, sudo: [{run: [/usr/bin/id], password: false}]}\n")
+    debian.write("/home/old/mine", "x\n")
+    debian.run("chown", "old:old", "/home/old/mine")
+    renamed = rest + "  new: {uid: 2001, sudo: [{run: [/usr/bin/id], password: false}]}\n"
+    told = apply(debian, renamed, code=3)
+
+    assert "users.new takes uid 2001, which users.old has" in told
+    assert "never" in debian.run("chage", "-l", "old").stdout
+    assert debian.exists("/etc/sudoers.d/old")
+    for command in told.split("with --adopt: ", 1)[1].split(". If they", 1)[0].split("; "):
+        debian.run(*command.split())
+    apply(debian, renamed, "--adopt")
+
+    assert "new" == debian.stat("/home/new/mine").owner
+    assert not debian.exists("/etc/sudoers.d/old")
+    assert "No changes" in plan(debian)
+    apply(debian, "groups: {one: {gid: 3001}, g1: {}, g2: {}, g3: {}}\n" + renamed)
+    told = apply(debian, "groups: {two: {gid: 3001}, g1: {}, g2: {}, g3: {}}\n" + renamed, code=3)
+
+    debian.run(*told.split("with --adopt: ", 1)[1].split(". If they", 1)[0].split())
+    apply(debian, "groups: {two: {gid: 3001}, g1: {}, g2: {}, g3: {}}\n" + renamed)
+
+    assert debian.getent("group", "two")
+    assert not debian.getent("group", "one")
+
+
+def test_what_needs_an_account_that_is_to_go_is_refused(debian: BootedHost) -> None:
+    """Keys, a file, a service and a job of an account that the same spec lets go: both places are named, and nothing is done."""
+    key = debian.read("/root/key.pub").strip()
+    for section in (
+        f"ssh_keys: {{gone: ['{key}']}}\n",
+        "files: {/etc/gone.conf: {mode: '0600', owner: gone, content: x}}\n",
+        "services: {gone: {exec_start: [/bin/sleep, inf], user: gone}}\n",
+        "timers: {gone: {exec_start: [/bin/true], user: gone, schedule: daily}}\n",
+    ):
+        debian.write(SPEC, HEAD + "users:\n  gone: {state: absent, home: keep}\n" + section)
+        done = debian.reconciler("validate", SPEC, check=False)
+        told = " ".join((done.stdout + done.stderr).split())
+
+        assert 1 == done.returncode, section
+        assert "says `state: absent` (root/host.yaml:4)" in told.replace("(/root/", "(root/"), told
