@@ -40,7 +40,8 @@ class Host:
     def __init__(self, view: HostView, spec: Spec) -> None:
         self._view = view
         self._declared = {declared.address for declared in spec.resources}
-        self._homes = {_home(declared).rstrip("/") for declared in spec.resources if declared.address.kind == "users"}
+        users = (declared for declared in spec.resources if declared.address.kind == "users")
+        self._homes = {_home(declared).rstrip("/") for declared in users if isinstance(_said(declared), str | None)}
         self._places: dict[str, bool] = {}
 
     @cached_property
@@ -95,8 +96,13 @@ def _upwards(path: str) -> Iterator[str]:
         path = path.rpartition("/")[0]
 
 
+def _said(user: Declared) -> object:
+    """What the spec says of the home: nothing, a path, or that it is somebody else's, who has to see that it is there."""
+    return getattr(user.resource, "home", None)
+
+
 def _home(user: Declared) -> str:
-    return str(getattr(user.resource, "home", None) or f"/home/{user.address.name}")
+    return str(_said(user) or f"/home/{user.address.name}")
 
 
 def missing(change: Change, kinds: Kinds, host: Host) -> Iterator[Diagnostic]:

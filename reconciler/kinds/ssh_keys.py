@@ -78,7 +78,7 @@ def actions(change: Change) -> Iterator[Step]:
 
 def _home(declared: Declared) -> str:
     """Where the home of the user will be, if the spec says so; empty: the usual place."""
-    said = getattr(declared.beside.get("users"), "home", None) or ""
+    said = str(getattr(declared.beside.get("users"), "home", None) or "")
     return said if said.startswith("/") else ""
 
 

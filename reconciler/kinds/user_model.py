@@ -92,6 +92,18 @@ class ExactKeys(_Block):
     """The keys; every other line that lets somebody in is removed. Comments stay."""
 
 
+class ForeignHome(_Block):
+    """A home that belongs to somebody else by design: /var/www of www-data, the top of an sftp chroot, /usr/sbin of daemon."""
+
+    path: Annotated[AbsolutePath, Field(pattern=r"^/[^:]*\z"), NamesPath(Use.READS)]
+    """What the account says where its home is. Nothing is made there, and nobody is given anything."""
+    manage: Literal[False]
+    """Always false: a home that is managed is written as its path alone."""
+
+    def __str__(self) -> str:
+        return self.path
+
+
 class Environment(_Block):
     """Variables for login shells and interactive shells (sh and bash), in a file that only root can change."""
 
@@ -130,8 +142,9 @@ class User(Resource):
     """The primary group; when left out one of the user's own name, which is made."""
     shell: Shell | None = None
     """The login shell. When left out, a new account gets /bin/bash (nologin if `system`); later it is the user's own business (chsh)."""
-    home: HomePath | HomeFate | None = None
-    """The home; /home/NAME when left out, none if `system`. With `state: absent` what becomes of it: keep, archive or delete."""
+    home: HomePath | HomeFate | ForeignHome | None = None
+    """The home; /home/NAME when left out, none if `system`; `{path: ..., manage: false}` where it is not the user's own. With
+    `state: absent` what becomes of it: keep, archive or delete."""
     home_mode: Mode | None = None
     """Permissions of the home. When left out, it is made with 0700, and later it is the user's own business."""
     uid: Annotated[int | None, Field(ge=1, le=4_294_967_294, strict=True)] = None
@@ -160,6 +173,8 @@ class User(Resource):
             raise ValueError("say what becomes of the home: `state: absent` needs `home: keep`, `home: archive` or `home: delete`")
         if self.state is not State.ABSENT and fate:
             raise ValueError(f"`home: {self.home}` belongs to `state: absent`; otherwise `home` is a path")
+        if isinstance(self.home, ForeignHome) and (self.directories or self.home_mode):
+            raise ValueError("`directories` and `home_mode` belong to a home that is managed; declare such places under `directories:`")
         if (self.directories or self.ssh_keys is not None) and self.system and self.home is None:
             raise ValueError("`directories` and `ssh_keys` are below the home, and a system account has none: give `home` a path")
         return self
@@ -167,14 +182,16 @@ class User(Resource):
 
 def home_of(user: User, name: str) -> str:
     """The path of the home."""
+    if isinstance(user.home, ForeignHome):
+        return user.home.path
     if user.home is not None and user.home.startswith("/"):
         return user.home
     return NO_HOME if user.system else f"/home/{name}"
 
 
 def has_home(user: User, name: str) -> bool:
-    """Whether there is a home to be made."""
-    return home_of(user, name) != NO_HOME
+    """Whether there is a home to be made, and to be the user's own."""
+    return home_of(user, name) != NO_HOME and not isinstance(user.home, ForeignHome)
 
 
 def shell_of(user: User) -> str:

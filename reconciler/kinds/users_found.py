@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from reconciler.core.host import HostView, Unreadable, UnsafePath
+from reconciler.core.host import FileType, HostView, Unreadable, UnsafePath
 from reconciler.formats import authorized_keys
 from reconciler.formats.accounts import User
 from reconciler.formats.users import DISABLED, Accounts
@@ -52,10 +52,10 @@ def users(view: HostView, *, system: bool) -> Iterator[Found]:
     open_ = {row[0] for row in rows if row[1:2] == [""]}
     for user in chosen(accounts, system=system):
         empty = (_EMPTY.format(user.name),) if user.name in open_ else ()
-        yield Found("users", user.name, dict(_fields(accounts, user)), partly=empty)
+        yield Found("users", user.name, dict(_fields(view, accounts, user)), partly=empty)
 
 
-def _fields(accounts: Accounts, user: User) -> Iterator[tuple[str, Any]]:
+def _fields(view: HostView, accounts: Accounts, user: User) -> Iterator[tuple[str, Any]]:
     shadow, group = accounts.shadows.get(user.name), accounts.group_of(user)
     system = user.uid < SYSTEM_BELOW
     yield "uid", user.uid
@@ -70,12 +70,23 @@ def _fields(accounts: Accounts, user: User) -> Iterator[tuple[str, Any]]:
         yield "groups", groups
     if user.shell:
         yield "shell", user.shell
-    if user.home != (NO_HOME if system else f"/home/{user.name}"):
+    if not _is_own(view, user) and user.home != NO_HOME:
+        yield "home", {"path": user.home, "manage": False}
+    elif user.home != (NO_HOME if system else f"/home/{user.name}"):
         yield "home", user.home
     if shadow is not None and shadow.expires == DISABLED:
         yield "state", "disabled"
     elif shadow is not None and shadow.expires is not None:
         yield "expires", day(shadow.expires)
+
+
+def _is_own(view: HostView, user: User) -> bool:
+    """Whether the home is a directory of the user's own; what cannot be looked at is taken for it."""
+    try:
+        entry = view.entry(user.home)
+    except (Unreadable, UnsafePath):
+        return True
+    return entry is not None and entry.type is FileType.DIRECTORY and entry.owner == user.name
 
 
 def keys(view: HostView, *, system: bool) -> Iterator[Found]:
