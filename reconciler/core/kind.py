@@ -90,7 +90,8 @@ class Kind:
     """One kind of resource.
 
     `name_type` is the annotated type of the keys under the kind's section. `expand` turns a declaration into parts (`running`: a systemd
-    answers for the host). `observe` is asked once for all addresses. `actions` turns one Change into steps and may not look at anything
+    answers for the host). `observe` is asked once for all addresses, `locate` then for what is
+    to be observed elsewhere: where only the declaration tells the place. `actions` turns one Change into steps and may not look at anything
     else. `references` lists addresses that come first if they are declared. `watches` lists paths whose content is this resource's
     configuration, `watched` says what a change of them means, `catch_up` what an effect still owed means under today's declaration. `runs`
     says which process a part is to keep running, `settings` what of an observed document only a start puts into force. `whole`: the object
@@ -122,6 +123,7 @@ class Kind:
     observe: Callable[[HostView, Sequence[Address]], Mapping[Address, Observed]]
     actions: Callable[[Change], Iterable[Step]]
     carries: tuple[str, ...]
+    locate: Callable[[HostView, Mapping[Address, Part], Mapping[Address, Observed]], Mapping[Address, Observed]] | None = None
     order: int = 50
     whole: bool = True
     prunes_adopted: bool = True

@@ -44,6 +44,7 @@ class Place:
     """One path with its use. `owner`, `group` and `mode` are what it will have; an empty `mode` is one that nobody else can write by.
 
     `named`: the spec has the path itself, as the name or in a field. `shared`: resources with the same word here agree about the path.
+    `part` is the part of the resource that makes it, where that is not the resource itself.
     """
 
     path: str
@@ -53,6 +54,7 @@ class Place:
     mode: str = ""
     named: bool = False
     shared: str = ""
+    part: str = ""
 
 
 Texts = Callable[[Any], Iterator[str]]
@@ -62,6 +64,14 @@ _PREFIXES = ("-", "file:", "append:", "truncate:")
 
 def places(kind: Kind, declared: Declared) -> Iterator[Place]:
     """Every path that a resource stands for or names."""
+    seen: set[tuple[str, Use]] = set()
+    for place in _places(kind, declared):
+        if (place.path, place.use) not in seen:  # what a field names, a kind may know more of
+            seen.add((place.path, place.use))
+            yield place
+
+
+def _places(kind: Kind, declared: Declared) -> Iterator[Place]:
     name, resource = declared.address.name, declared.resource
     if name.startswith("/"):
         owner, group, mode = (getattr(resource, field, default) for field, default in _ACCESS)

@@ -16,6 +16,7 @@ from reconciler.core.plan import Plan, UnitEffect
 from reconciler.core.state import OwedRow
 from reconciler.engine import compare, gates, inside, order, owed, reloading, stale, unread
 from reconciler.engine.draft import Draft
+from reconciler.engine.makers import above, makers
 from reconciler.engine.situation import Request, Situation, survey
 
 if TYPE_CHECKING:
@@ -146,8 +147,10 @@ def _needs(situation: Situation, changes: Iterable[Change], request: Request) ->
     if not moving:
         return {}
     needs: dict[Address, frozenset[Address]] = {}
+    made = makers(situation.parts, moving, request.kinds)
     for address, part in situation.parts.items():
-        needed = moving.intersection((*request.kinds[address.kind].references(part.declared), *part.needs)) - {address}
+        around = above(address, made, situation.parts, request.kinds) if made else ()
+        needed = moving.intersection((*request.kinds[address.kind].references(part.declared), *part.needs, *around)) - {address}
         # An unchanged part is not drawn into what happens to another part of the same resource.
         if address in moving or any(need.resource != address.resource for need in needed):
             needs[address] = frozenset(needed)
@@ -184,13 +187,19 @@ def _refuse_adoption(draft: Draft) -> None:
             if change.verb is Verb.DELETE and change.address.resource in draft.blocked and change.address.part:
                 draft.block(change.address, f"goes with {change.address.resource}, which is blocked")
                 continue
-            detail = f"{change.address} exists on the host, is not ours and {_ADOPTING[change.verb is Verb.DELETE]}"
+            detail = f"{change.address}{_at(change)} exists on the host, is not ours and {_ADOPTING[change.verb is Verb.DELETE]}"
             refusal = Diagnostic(
                 Severity.ERROR, "exists and is not ours", detail, change.address, block.source, rule="adoption", refusal=True
             )
             draft.diagnostics.append(refusal)
             does = "takes it away" if change.verb is Verb.DELETE else "takes it over"
             draft.block(change.address, f"exists and is not ours; --adopt {does}")
+
+
+def _at(change: Change) -> str:
+    """The path of what is there, in brackets, where the address does not tell it."""
+    at = change.observed.private.get("at", "")
+    return f" ({at})" if at else ""
 
 
 def _require(draft: Draft) -> None:

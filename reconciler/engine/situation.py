@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import field, replace
 from typing import Any
 
@@ -10,7 +10,7 @@ from reconciler.core.address import Address
 from reconciler.core.changes import Document, Observed, Part
 from reconciler.core.digest import keyed_digest
 from reconciler.core.host import HostView
-from reconciler.core.kind import Kinds
+from reconciler.core.kind import Kind, Kinds
 from reconciler.core.spec import Declared, Spec, nothing
 from reconciler.core.state import LedgerRow, Memory, Started
 from reconciler.core.values import frozen
@@ -93,7 +93,7 @@ def survey(request: Request) -> Situation:
     for name in kinds:
         wanted = sorted(address for address in siblings if address.kind == name)
         if wanted:
-            seen = kinds[name].observe(request.view, wanted)
+            seen = _looked_at(kinds[name], request.view, wanted, parts)
             seen = {address: _as_far_as_it_goes(found, parts.get(address)) for address, found in seen.items()}
             chosen_ones = (
                 (address, found) for address, found in seen.items() if address in parts or address in rows or address in unwanted
@@ -111,6 +111,12 @@ def survey(request: Request) -> Situation:
         every.keys() | known.keys(),
         unwanted,
     )
+
+
+def _looked_at(kind: Kind, view: HostView, wanted: Sequence[Address], parts: Mapping[Address, Part]) -> Mapping[Address, Observed]:
+    """What the host says, each thing at the place where the spec means it."""
+    seen = kind.observe(view, wanted)
+    return seen if kind.locate is None else {**seen, **kind.locate(view, parts, seen)}
 
 
 def _as_far_as_it_goes(seen: Observed, part: Part | None) -> Observed:
@@ -141,8 +147,8 @@ def look_again(situation: Situation, addresses: Collection[Address], kinds: Kind
     for name in kinds:
         wanted = sorted(address for address in {*asked, *situation.siblings} if address.kind == name and address.resource in resources)
         if wanted:
-            seen = kinds[name].observe(view, wanted)
             parts = situation.parts
+            seen = _looked_at(kinds[name], view, wanted, parts)
             observed.update((address, _as_far_as_it_goes(seen[address], parts.get(address))) for address in wanted if address in asked)
     return {
         address: _concealed_observed(seen, key) if _is_sensitive(address, situation.parts, situation.rows) else seen

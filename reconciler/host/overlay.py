@@ -285,10 +285,20 @@ class Overlay:
         entry = self.entry(parent)
         if entry is None:
             raise missing_directory(wanted or path, parent)
+        if entry.type is FileType.LINK and parent not in self._nodes and self._is_led(path):
+            return
         if entry.type is FileType.LINK:
             raise UnsafePath("the path leads through a symbolic link", f"{parent} is a link; write {entry.target} instead of {parent}")
         if entry.type is not FileType.DIRECTORY:
             raise missing_directory(wanted or path, parent, "is not a directory")
+
+    def _is_led(self, path: str) -> bool:
+        """Whether the tree below follows the link that the path is behind (`safe_path.HOMES`)."""
+        try:
+            self._base.entry(path)
+        except UnsafePath:
+            return False
+        return True
 
     def _reachable(self, path: str) -> bool:
         """Whether every directory on the way that was changed here is one. Raises UnsafePath for a link."""

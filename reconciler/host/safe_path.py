@@ -23,6 +23,8 @@ _DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _REGULAR = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _PLAIN = re.compile(r"/|(?:/(?!\.{1,2}(?:/|\Z))[^/\x00-\x1f\x7f-\x9f]+)+")
 _CACHED = 256
+HOMES = "/home"
+"""The one name that may be a link on the way: many a host has its homes on another disk."""
 _MOST_LINKS = 40
 """As many links as the kernel itself follows before it says ELOOP."""
 
@@ -40,7 +42,7 @@ def unreadable(path: str, error: OSError) -> Unreadable:
 
 
 class SafeRoot:
-    """A directory tree in which paths are absolute and links are never followed on the way.
+    """A directory tree in which paths are absolute and links are never followed on the way, but for HOMES where that is root's alone.
 
     Keeps descriptors of directories that were walked (at most 256, plus one walk), so that reading many files costs one step each.
     They go stale when a directory is renamed: call `forget` before and after every change. Not for several threads.
@@ -159,10 +161,31 @@ class SafeRoot:
         except NotADirectoryError as error:
             found = os.stat(component, dir_fd=directory, follow_symlinks=False)
             if stat.S_ISLNK(found.st_mode):
+                led = self._led(directory, found, at)
+                if led is not None:
+                    return led
                 raise self._through_link(at, head) from error
             raise FileNotFoundError(error.errno, "is not a directory", at) from error
         except OSError as error:
             raise unreadable(at, error) from error
+
+    def _led(self, directory: int, link: os.stat_result, at: str) -> int | None:
+        """An fd of where HOMES leads, if only root decides that: it is root's link, and so is every directory on the way. None if not."""
+        if at != HOMES or not _roots(link) or not _closed(os.fstat(directory)):
+            return None
+        target = f"/{os.readlink(HOMES[1:], dir_fd=directory).lstrip('/')}"
+        if not _PLAIN.fullmatch(target) or target == "/":
+            return None
+        place = ""
+        for name in target[1:].split("/"):
+            place = f"{place}/{name}"
+            try:
+                fd = self._known[place] if place in self._known else self._walk(place)
+            except (FileNotFoundError, UnsafePath):
+                return None
+            if not _closed(os.fstat(fd)):
+                return None
+        return os.dup(fd)
 
     def _through_link(self, link: str, path: str) -> UnsafePath:
         return through_link(link, path, self._readlink)
@@ -172,6 +195,17 @@ class SafeRoot:
             return os.readlink(f"{self.root}{path}")
         except OSError:
             return None
+
+
+def _roots(found: os.stat_result) -> bool:
+    """Whether it is root's, or in a tree of one's own one's own."""
+    return found.st_uid in (0, os.geteuid())
+
+
+def _closed(found: os.stat_result) -> bool:
+    """Whether nobody but root can put something else into this directory."""
+    shared = found.st_mode & (stat.S_IWOTH | (0 if found.st_gid in (0, os.getegid()) else stat.S_IWGRP))
+    return stat.S_ISDIR(found.st_mode) and _roots(found) and not shared
 
 
 def through_link(link: str, path: str, readlink: Callable[[str], str | None]) -> UnsafePath:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from reconciler.core.actions import ABSENT, Cause, EditLines, MakeDirectory, SetAccess, Step
@@ -137,23 +138,32 @@ class _Seen:
     unreadable: Unreadable | UnsafePath | None = None
 
 
-def observe(view: HostView, users: Mapping[Address, str]) -> Mapping[Address, Observed]:
-    """One read of /etc/passwd, and one of each file of each user."""
+def is_roots_directory(view: HostView, path: str) -> bool:
+    """Whether a directory of root's is at a path. What cannot be looked at is none."""
+    try:
+        entry = view.entry(path)
+    except (Unreadable, UnsafePath):
+        return False
+    return entry is not None and entry.type is FileType.DIRECTORY and entry.owner == "root"
+
+
+def observe(view: HostView, users: Mapping[Address, str], new: Mapping[str, str] = MappingProxyType({})) -> Mapping[Address, Observed]:
+    """One read of /etc/passwd, and one of each file of each user. `new` has the homes that accounts will have that are not there yet."""
     try:
         homes = {user.name: user.home for user in accounts.parse_users(view.read("/etc/passwd").decode("utf-8", "replace"))}
     except FileNotFoundError:
         homes = {}
     except (Unreadable, UnsafePath) as error:
         return {address: access.unreadable(error) for address in users}
-    seen = {user: _look(view, user, homes.get(user)) for user in dict.fromkeys(users.values())}
+    seen = {user: _look(view, user, homes.get(user), new.get(user, "")) for user in dict.fromkeys(users.values())}
     asked: dict[str, set[str]] = {}
     for address, user in users.items():
         asked.setdefault(user, set()).add(fingerprint_of(address))
     return {address: _observed(address, seen[user], asked[user]) for address, user in users.items()}
 
 
-def _look(view: HostView, user: str, home: str | None) -> _Seen:
-    seen = _Seen((home or "").rstrip("/"), home is not None)
+def _look(view: HostView, user: str, home: str | None, instead: str) -> _Seen:
+    seen = _Seen((home or instead).rstrip("/"), home is not None)
     if not seen.home:
         return seen
     try:

@@ -10,12 +10,13 @@ from reconciler.formats import profile
 from reconciler.kinds import keys, user_files
 from reconciler.kinds.user_model import User, has_home, home_of
 from reconciler.kinds.user_words import State
+from reconciler.kinds.users_observed import DIRECTORIES
 
 _HOOKS = (profile.HOOK, profile.LOGIN_HOOK, profile.BASHRC)
 
 
 def places(declared: Declared) -> Iterator[Place]:
-    """What `home` itself names is not among them: that field is marked."""
+    """Those of an account that shall be there."""
     user, name = declared.resource, declared.address.name
     assert isinstance(user, User)
     if user.state is State.ABSENT:
@@ -29,9 +30,8 @@ def places(declared: Declared) -> Iterator[Place]:
 
 
 def _in_home(user: User, name: str, home: str) -> Iterator[Place]:
-    if user.home is None:
-        yield Place(home, Use.GIVES, name, user.group or name)
+    yield Place(home, Use.GIVES, name, user.group or name, named=user.home is not None, part="home")
     for path in user.directories:
-        yield Place(f"{home}/{path}", Use.MANAGES, name, name)
+        yield Place(f"{home}/{path}", Use.MANAGES, name, name, part=f"{DIRECTORIES}{path}")
     if user.ssh_keys is not None and user.state is State.PRESENT:
         yield from (Place(path, Use.MANAGES, name, name, shared=keys.shared(name)) for path in keys.paths(name, home))

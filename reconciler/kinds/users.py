@@ -18,7 +18,7 @@ from reconciler.core.kind import Impossible, Kind, Requirement, RequirementType
 from reconciler.core.spec import Declared
 from reconciler.core.state import LedgerRow
 from reconciler.formats.users import DISABLED
-from reconciler.kinds import access, home_fate, keys, user_checks, user_files, user_places, user_traces
+from reconciler.kinds import access, home_fate, keys, user_checks, user_files, user_located, user_places, user_traces
 from reconciler.kinds.key_entries import keys_of
 from reconciler.kinds.user_model import ExactGroups, ExactKeys, User, UserName, has_home, home_of, shell_of
 from reconciler.kinds.user_words import NEVER, SYSTEM_BELOW, State, day, days
@@ -351,6 +351,7 @@ KIND = Kind(
     name_type=UserName,
     expand=expand,
     observe=observe,
+    locate=user_located.locate,
     actions=actions,
     carries=("content",),
     order=20,

@@ -165,13 +165,7 @@ class _Observer:
         return user.home if user is not None else f"/home/{name}"
 
     def _home(self, address: Address) -> Observed:
-        path = self._home_path(address.name)
-        found = self._directory(path)
-        unfinished = False
-        if found.document is not None and found.document["type"] == "directory" and found.document["owner"] == "root":
-            closed = int(found.document["mode"], 8) & 0o077 == 0
-            unfinished = closed and set(self._view.names(path)) <= set(self._view.names(SKELETON))
-        return replace(found, private={"unfinished": unfinished})
+        return home_at(self._view, self._home_path(address.name))
 
     def _kept(self, name: str, path: str) -> Observed:
         """A home without an account: it is as it shall be as long as anything is there."""
@@ -182,5 +176,20 @@ class _Observer:
         return Observed({"kept": True}, about)
 
     def _directory(self, path: str) -> Observed:
-        entry = self._view.entry(path)
-        return Observed(None) if entry is None else Observed(access.path_document(entry))
+        return directory_at(self._view, path)
+
+
+def home_at(view: HostView, path: str) -> Observed:
+    """A home by its path. `unfinished`: it is one that a killed run was making. Raises Unreadable, UnsafePath."""
+    found = directory_at(view, path)
+    unfinished = False
+    if found.document is not None and found.document["type"] == "directory" and found.document["owner"] == "root":
+        closed = int(found.document["mode"], 8) & 0o077 == 0
+        unfinished = closed and set(view.names(path)) <= set(view.names(SKELETON))
+    return replace(found, private={"unfinished": unfinished, "at": path})
+
+
+def directory_at(view: HostView, path: str) -> Observed:
+    """A directory by its path. Raises Unreadable, UnsafePath."""
+    entry = view.entry(path)
+    return Observed(None) if entry is None else Observed(access.path_document(entry))

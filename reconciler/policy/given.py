@@ -5,7 +5,8 @@ Who owns a directory can put anything in the place of what is in it. What the sp
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import replace
 
 from reconciler.core.changes import Change
 from reconciler.core.diagnostic import Diagnostic, Severity
@@ -18,6 +19,7 @@ from reconciler.formats import accounts
 from reconciler.policy.paths import Table, reason, table
 from reconciler.policy.system_trees import AS_SHIPPED, PROGRAM, TOPS, system_tree
 
+_HOMES = "/home"
 _PERSONS = range(1000, 65534)
 _GROUP_WRITES, _OTHERS_WRITE, _STICKY = 0o020, 0o002, 0o1000
 
@@ -31,6 +33,8 @@ class _Gift:
     owner: str
     who: str
     home: bool
+    real: str
+    """The path without links, as far as they are known."""
 
     @property
     def name(self) -> str:
@@ -51,6 +55,7 @@ class _Home:
     name: str
     path: str
     service: bool
+    real: str
 
 
 def _gifts(named: Table) -> Iterator[_Gift]:
@@ -60,7 +65,7 @@ def _gifts(named: Table) -> Iterator[_Gift]:
         for place in found:
             who = _who(place)
             if who:
-                yield _Gift(declared, place.path, place.owner, who, place.use is Use.GIVES)
+                yield _Gift(declared, place.path, place.owner, who, place.use is Use.GIVES, place.path)
 
 
 def _who(place: Place) -> str:
@@ -117,7 +122,7 @@ def _declared_homes(named: Table) -> Iterator[_Home]:
     for declared, found in named:
         for place in found:
             if place.use is Use.GIVES:
-                yield _Home(declared.address.name, place.path, bool(getattr(declared.resource, "system", False)))
+                yield _Home(declared.address.name, place.path, bool(getattr(declared.resource, "system", False)), place.path)
 
 
 class _Homes:
@@ -127,8 +132,8 @@ class _Homes:
         self._at: dict[str, list[_Home]] = {}
         self._in: dict[str, list[_Home]] = {}
         for home in homes:
-            self._at.setdefault(home.path, []).append(home)
-            for parent in _above(home.path):
+            self._at.setdefault(home.real, []).append(home)
+            for parent in _above(home.real):
                 # Two are enough to find one of another account.
                 known = self._in.setdefault(parent, [])
                 if len(known) < 2 and all(home.name != other.name for other in known):
@@ -136,16 +141,16 @@ class _Homes:
 
     def same(self, gift: _Gift) -> Iterator[Diagnostic]:
         """The home itself. In a spec this is one path with two resources, which is refused as such."""
-        for home in self._others(self._at.get(gift.path, ()), gift):
+        for home in self._others(self._at.get(gift.real, ()), gift):
             yield gift.refused("anothers-home", f"it is the home of {home.name}", "Two accounts cannot have one home: write another path.")
 
     def around(self, gift: _Gift) -> Iterator[Diagnostic]:
         """Each home of another account that it lies in, or that lies in it."""
-        for parent in _above(gift.path):
+        for parent in _above(gift.real):
             for home in self._others(self._at.get(parent, ()), gift):
-                if gift.home or not home.service or gift.path[len(parent) + 1 :].startswith("."):
-                    yield gift.refused("anothers-home", f"it is in {parent}, the home of {home.name}", "Write a path outside of it.")
-        for home in self._others(self._in.get(gift.path, ()), gift):
+                if gift.home or not home.service or gift.real[len(parent) + 1 :].startswith("."):
+                    yield gift.refused("anothers-home", f"it is in {home.path}, the home of {home.name}", "Write a path outside of it.")
+        for home in self._others(self._in.get(gift.real, ()), gift):
             why = f"{home.path}, the home of {home.name}, is in it, and could be replaced"
             yield gift.refused("anothers-home", why, "Leave this directory to root, or move the home.")
 
@@ -168,7 +173,9 @@ def on_host(changes: Collection[Change], spec: Spec, kinds: Kinds, view: HostVie
     gifts = list(_gifts(table([declared for declared in spec.resources if declared.address in changing], kinds)))
     if not gifts:
         return
-    homes = _Homes(_homes_of_host(view, gifts))
+    led = _homes_elsewhere(view)
+    gifts = [replace(gift, real=led(gift.path)) for gift in gifts]
+    homes = _Homes(_homes_of_host(view, gifts, led))
     systems = {**dict.fromkeys(_roots_path(view), "root looks there for programs"), **dict.fromkeys(program, "Reconciler itself is there")}
     for gift in gifts:
         if not _is_his_already(view, gift):
@@ -190,22 +197,32 @@ def _is_his_already(view: HostView, gift: _Gift) -> bool:
     return entry is not None and entry.type is FileType.DIRECTORY and gift.name == entry.owner
 
 
-def _homes_of_host(view: HostView, gifts: Collection[_Gift]) -> Iterator[_Home]:
+def _homes_elsewhere(view: HostView) -> Callable[[str], str]:
+    """Where a path leads on a host whose /home is a link to another disk."""
+    try:
+        entry = view.entry(_HOMES)
+    except HostError:
+        entry = None
+    target = f"/{entry.target.strip('/')}" if entry is not None and entry.type is FileType.LINK else _HOMES
+    return lambda path: f"{target}{path.removeprefix(_HOMES)}" if path.startswith(f"{_HOMES}/") else path
+
+
+def _homes_of_host(view: HostView, gifts: Collection[_Gift], led: Callable[[str], str]) -> Iterator[_Home]:
     """Those of persons; of a service's account only one that it really owns (daemon's is /usr/sbin)."""
     try:
         users = accounts.parse_users(view.read("/etc/passwd").decode("utf-8", "replace"))
     except (HostError, FileNotFoundError):
         return
-    paths = {gift.path for gift in gifts} | {parent for gift in gifts for parent in _above(gift.path)}
-    around = [f"{gift.path}/" for gift in gifts]
+    paths = {gift.real for gift in gifts} | {parent for gift in gifts for parent in _above(gift.real)}
+    reals = {gift.real for gift in gifts}
     for user in users:
         path = user.home.rstrip("/")
         if not path.startswith("/") or path == "/nonexistent":
             continue
         person = user.uid in _PERSONS
-        near = path in paths or any(path.startswith(top) for top in around)
+        near = led(path) in paths or any(parent in reals for parent in _above(led(path)))
         if near and (person or _owner(view, path) == user.name):
-            yield _Home(user.name, path, service=not person)
+            yield _Home(user.name, path, not person, led(path))
 
 
 def _owner(view: HostView, path: str) -> str:

@@ -282,3 +282,64 @@ def test_what_may_not_be_read_is_unreadable() -> None:
         answers = as_ordinary_user(ask, place)
 
     assert [*["cannot be read"] * 4, "0600"] == answers
+
+
+def homes(tmp_path: Path, target: str) -> SafeRoot:
+    """A tree whose /home is a link, with two places where it may lead."""
+    (tmp_path / "disk/home").mkdir(parents=True)
+    (tmp_path / "open/home").mkdir(parents=True)
+    (tmp_path / "open").chmod(0o777)
+    for place in ("disk", "open"):
+        (tmp_path / place / "home/notes").write_text(place)
+    (tmp_path / "turn").symlink_to("disk")
+    (tmp_path / "home").symlink_to(target)
+    return SafeRoot(str(tmp_path))
+
+
+@pytest.mark.parametrize("target", ["/disk/home", "disk/home"])
+def test_homes_may_be_on_another_disk(target: str, tmp_path: Path) -> None:
+    """The link at /home is followed inside the tree, for reading and for what is made there; the link itself is still one."""
+    with homes(tmp_path, target) as root:
+        assert b"disk" == root.read("/home/notes")
+        assert ["notes"] == root.names("/disk/home")
+        assert stat.S_ISLNK(root.stat("/home").st_mode)  # type: ignore[union-attr]  # it is there
+        assert root.stat("/home/none") is None
+        with pytest.raises(UnsafePath, match="/home is a link"):
+            root.names("/home")
+
+
+@pytest.mark.parametrize("target", ["/open/home", "/turn/home", "../disk/home", "/disk/../disk/home", "/none", "/", "/disk/home/notes"])
+def test_homes_that_somebody_else_could_turn(target: str, tmp_path: Path) -> None:
+    """Where others can write on the way, or another link is on it, or it leads nowhere or out of the tree, it is a link like any other."""
+    with homes(tmp_path, target) as root, pytest.raises(UnsafePath, match="/home is a link"):
+        root.read("/home/notes")
+
+
+@pytest.mark.parametrize("where", ["", "disk", "disk/home"])
+def test_homes_need_every_directory_closed(where: str, tmp_path: Path) -> None:
+    """The directory of the link, and each one on the way to the homes."""
+    with homes(tmp_path, "/disk/home") as root:
+        (tmp_path / where).chmod(0o1777)
+        with pytest.raises(UnsafePath, match="/home is a link"):
+            root.read("/home/notes")
+
+
+@root_only
+@pytest.mark.parametrize("where", ["home", "disk", "disk/home"])
+def test_homes_are_roots_alone(where: str, tmp_path: Path) -> None:
+    """A link, or a directory on the way, that belongs to somebody else is not trusted."""
+    with homes(tmp_path, "/disk/home") as root:
+        os.chown(tmp_path / where, 12345, 12345, follow_symlinks=False)
+        with pytest.raises(UnsafePath, match="/home is a link"):
+            root.read("/home/notes")
+
+
+def test_only_homes_are_followed(tmp_path: Path) -> None:
+    """Not /srv, and not a link of that name further down."""
+    with homes(tmp_path, "/disk/home") as root:
+        (tmp_path / "srv").symlink_to("disk")
+        (tmp_path / "disk/deep").mkdir()
+        (tmp_path / "disk/deep/home").symlink_to("/disk/home")
+        for path in ("/srv/home/notes", "/disk/deep/home/notes"):
+            with pytest.raises(UnsafePath, match="is a link"):
+                root.read(path)

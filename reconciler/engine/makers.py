@@ -1,0 +1,34 @@
+"""Who makes the directory that something is put into, where that is a part of a resource of another name: the home of a user."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
+
+from reconciler.core.address import Address
+from reconciler.core.changes import Part
+from reconciler.core.kind import Kinds
+from reconciler.core.places import places
+
+
+def makers(parts: Mapping[Address, Part], moving: Collection[Address], kinds: Kinds) -> Mapping[str, Address]:
+    """The directories that parts make which change, each with its part."""
+    resources = {
+        address.resource: parts[address].declared for address in moving if address in parts and kinds[address.kind].places is not None
+    }
+    return {
+        place.path: maker
+        for resource, declared in resources.items()
+        for place in places(kinds[resource.kind], declared)
+        if place.part and (maker := replace(resource, part=place.part)) in moving
+    }
+
+
+def above(address: Address, made: Mapping[str, Address], parts: Mapping[Address, Part], kinds: Kinds) -> Iterator[Address]:
+    """Who makes the directories that a path is in, but for who needs that path first (a shell in the user's own home)."""
+    path = address.name
+    while path.startswith("/"):
+        path = path.rpartition("/")[0]
+        maker = made.get(path)
+        if maker is not None and address not in kinds[maker.kind].references(parts[maker].declared):
+            yield maker
