@@ -94,7 +94,7 @@ def answer(planned: Planned, who: Sequence[str] = (), to: str = "") -> dict[str,
     from reconciler.render.masking import mask
 
     assert planned.plan is not None and planned.request is not None
-    sides = planned.sides or _unchanged(planned.request.view, planned.plan.host)
+    sides = _of_everything(planned.sides or _unchanged(planned.request.view, planned.plan.host), planned.request)
     found = matrix(sides, who, to)
     told = {line.account for line in found.lines}
     missing = tuple(getattr(planned.request.view, "unknown", {}).values())
@@ -124,6 +124,15 @@ def _unchanged(view: HostView, name: str) -> Sides:
     moment = now()
     host = HostAccess(Doors(view, Question(name, moment)), moment)
     return Sides(host, host, tuple(host.people.users))
+
+
+def _of_everything(sides: Sides, request: Request) -> Sides:
+    """The sides with what hangs on anything that is declared, where the plan has only asked about what it touches."""
+    from reconciler.policy.root_looks import declared_looks
+
+    hosts = (sides.before,) if sides.before is sides.after else (sides.before, sides.after)
+    _by_reach([host.doors for host in hosts], hosts, list(declared_looks(request.spec, request.kinds)))
+    return sides
 
 
 def rows(plan: Plan, shown: Texts, sides: Sides | None) -> list[dict[str, Any]]:

@@ -37,7 +37,7 @@ class HostAccess:
         self.sudo = doors.sudo
         self.becoming = BecomingRoot(doors.people, doors.sudo, Writers(doors.files, doors.people), now)
         self.has_sshd = doors.ssh.config is not None
-        self._doors = doors
+        self.doors = doors
         self._further: dict[str, list[Way]] = {}
         for way in further:
             self._further.setdefault(way.account, []).append(way)
@@ -46,7 +46,9 @@ class HostAccess:
     def add(self, ways: Iterable[Way]) -> None:
         """Ways that other rules have found, before anybody has asked."""
         for way in ways:
-            self._further.setdefault(way.account, []).append(way)
+            known = self._further.setdefault(way.account, [])
+            if all(way.by != other.by for other in known):
+                known.append(way)
         self._known.clear()
 
     def becomes_root(self, name: str) -> bool:
@@ -77,7 +79,7 @@ class HostAccess:
     def _login(self, name: str) -> Verdict:
         """By a key, or else by a password; why not is said of the key."""
         user = self.people.users[name]
-        by_key = self._doors.ssh.verdict(user)
+        by_key = self.doors.ssh.verdict(user)
         by_password = self.ssh.by_password(user)
         if by_key.can and by_password.can:
             return Verdict(how=f"{by_key.how}; {by_password.how}")

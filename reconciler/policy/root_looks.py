@@ -39,12 +39,13 @@ def looked_at(steps: Iterable[Step], spec: Spec, kinds: Kinds) -> list[Look]:
         if path is not None and not isinstance(step.action, MakeLink) and (is_relevant(path) or _is_setuid(step)):
             looks.setdefault(path, Look(path, step.causes[0].address))
     if gives:
-        for look in _declared(spec, kinds):
+        for look in declared_looks(spec, kinds):
             looks.setdefault(look.path, look)
     return list(looks.values())
 
 
-def _declared(spec: Spec, kinds: Kinds) -> Iterator[Look]:
+def declared_looks(spec: Spec, kinds: Kinds) -> Iterator[Look]:
+    """Every path that the spec declares and root reads or runs."""
     for declared in spec.resources:
         address = declared.address
         paths = kinds[address.kind].paths(address)

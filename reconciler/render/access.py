@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from reconciler.render.markdown_text import code
+from reconciler.render.markdown_text import capped, code, size
 from reconciler.render.term import visible
 
 Row = Mapping[str, Any]
@@ -19,13 +19,20 @@ _SAID: Mapping[tuple[str, str], tuple[str, str]] = {
     ("loses", "login"): ("loses", "login ({})"),
 }
 """The verb and the words of a row that tells of the whole host; all others are told as they are."""
+_DANGER = ("becomes root", "can log in")
+_ROOM = 12_000
+"""Bytes of Markdown up to which it is told by what each of them does so."""
+_LONGEST = 10_000
+"""Characters of one sentence with all who become root by the same ways."""
+_MOST = 15_000
+"""Bytes of the names of a comment: no forge takes more of it."""
 
 
 def root_words(rows: Sequence[Row]) -> list[str]:
     """`alice becomes root (sudo: ALL without a password).`, one for all who do so by the same ways; the most dangerous first."""
     ways: dict[str, list[str]] = {}
     for row in rows:
-        if _is_root(row):
+        if _verb(row) == "becomes root":
             ways.setdefault(_who(row), []).append(visible(row["detail"]))
     alike: dict[str, list[str]] = {}
     for who, by in ways.items():
@@ -44,21 +51,33 @@ def access_words(rows: Sequence[Row]) -> dict[str, list[str]]:
 
 
 def markdown_root(rows: Sequence[Row]) -> list[str]:
-    """The same as a heading, with every text from outside in code."""
-    told = root_words(rows)
-    return ["### :warning: Becomes root", "", *(f"* {_coded(words)}" for words in told)] if told else []
+    """The same as a heading, with every text from outside in code. All of them, as far as a forge takes so many bytes at all."""
+    told = [f"* {code(words, _LONGEST)}" for words in root_words(rows)]
+    return ["### :warning: Becomes root", "", *capped(told, _MOST, "* … and {} more, all in the plan's text")] if told else []
 
 
 def markdown_rows(rows: Sequence[Row]) -> tuple[list[str], list[str]]:
-    """A list item for each account: first those who become root or can log in now, all of them; then the others."""
+    """A list item for each account: first those who become root or can log in now, then the others.
+
+    The first are never left out. Where there are very many, only who they are is told; by what is in the plan's text.
+    """
     ranked: dict[bool, dict[str, dict[str, list[str]]]] = {True: {}, False: {}}
-    dangerous = {_who(row) for row in rows if (row["effect"], row["what"]) in (("gains", "root"), ("gains", "login"))}
+    dangerous = {_who(row) for row in rows if _verb(row) in _DANGER}
     for row in rows:
         effects = ranked[_who(row) in dangerous].setdefault(_who(row), {effect: [] for effect in _EFFECTS})
         verb, words = _words(row)
         effects.setdefault(verb, []).append(code(words, 1_500) + (" (put back)" if row.get("drift") else ""))
     danger, rest = (_items(found) for found in (ranked[True], ranked[False]))
-    return danger, rest
+    return danger if size("\n".join(danger)) <= _ROOM else _only_names(rows), rest
+
+
+def _only_names(rows: Sequence[Row]) -> list[str]:
+    by_verb = {verb: dict.fromkeys(_who(row) for row in rows if _verb(row) == verb) for verb in _DANGER}
+    return [
+        f"* **{verb}** ({len(names):,}): {', '.join(capped([code(name) for name in names], _MOST, 'and {} more'))}"
+        for verb, names in by_verb.items()
+        if names
+    ]
 
 
 def _items(found: Mapping[str, Mapping[str, Sequence[str]]]) -> list[str]:
@@ -76,19 +95,17 @@ def _words(row: Row) -> tuple[str, str]:
     return said[0], said[1].format(visible(row["detail"]))
 
 
+def _verb(row: Row) -> str:
+    """`becomes root` or `can log in` of a row that says so; else its effect."""
+    said = _SAID.get((row["effect"], row["what"]))
+    return said[0] if said is not None else str(row["effect"])
+
+
 def _who(row: Row) -> str:
     everybody = "everybody" if row["what"] in ("root", "way to root") else "anybody:"
     return visible(row["account"]) or everybody
 
 
-def _is_root(row: Row) -> bool:
-    return (row["effect"], row["what"]) == ("gains", "root")
-
-
 def _listed(names: Iterable[str]) -> str:
     found = list(names)
     return found[0] if len(found) == 1 else f"{', '.join(found[:-1])} and {found[-1]}"
-
-
-def _coded(words: str) -> str:
-    return code(words, len(words))

@@ -137,3 +137,18 @@ def test_the_first_line_names_who_becomes_root(name: str, plan_of: Callable[[Tur
     else:
         assert "become" not in text
         assert [] == [row for row in rows if row["what"] == "root"]
+
+
+@pytest.mark.parametrize("number", [40, 300])
+def test_nobody_who_becomes_root_is_cut(number: int, plan_of: Callable[[Turn], Planned]) -> None:
+    """Behind many new accounts with a key each, the one who becomes root stands first, and everybody who can log in is named."""
+    many = {f"u{at:03}": {"ssh_keys": ["KEY:carol"]} for at in range(number)}
+    spec = {**BASE, "users": {**BASE["users"], **many, "zed": {"groups": ["sudo"], "sudo": FREE}}}
+    text, markdown, rows = told(planned := plan_of(Turn(spec, "")))
+    comment = plan_markdown(plan_data(planned))
+
+    assert text.startswith("zed becomes root (sudo: ALL without a password).")
+    assert "* `zed becomes root (sudo: ALL without a password).`" == markdown
+    assert ("zed", "root") == (rows[0]["account"], rows[0]["what"])
+    assert [name for name in many if f"`{name}`" not in comment.split("**Restarts**")[0].split("**Access**")[1]] == []
+    assert len(comment.encode()) < 60_000
