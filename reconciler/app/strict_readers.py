@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reconciler.core.actions import Check, Step, WriteFile
-from reconciler.core.diagnostic import Diagnostic, error
+from reconciler.core.diagnostic import Diagnostic, error, warning
 from reconciler.core.host import HostView
 from reconciler.host.environment import is_root
 from reconciler.host.live import LiveHost
@@ -14,17 +14,38 @@ _CHECKS = (Check.SUDOERS, Check.LOGROTATE_FILE, Check.TMPFILES)
 
 
 def refused_files(steps: Sequence[Step], view: HostView) -> list[Diagnostic]:
-    """One refusal for each file that its reader's program does not take. Asked on the running host only, and as root."""
+    """One refusal for each file that its reader's program does not take: asked on the running host only, and as root.
+
+    Elsewhere what is read here stands in for the program, and a line that cannot be read is a warning.
+    """
     actions = [step.action for step in steps if not step.held]
     if not any(isinstance(action, WriteFile) and action.check in _CHECKS for action in actions):
         return []
+    causes = {step.action: step.causes[0].address for step in steps}
     if not (isinstance(view, LiveHost) and view.root == "/" and is_root()):
-        return []
+        return [
+            warning("its reader may not accept the file", f"{action.path}: {why}", address=causes.get(action), rule="reader")
+            for action in actions
+            if isinstance(action, WriteFile) and (why := _unread(action))
+        ]
     from reconciler.host.strict_readers import refusals  # starts programs
 
-    causes = {step.action: step.causes[0].address for step in steps}
     return [
         error("its reader does not accept the file", f"{action.path}: {why}.", address=causes.get(action), rule="reader", refusal=True)
         for action, why in refusals(actions).items()
         if why
     ]
+
+
+def _unread(action: WriteFile) -> str:
+    """The lines that cannot be read here, in a sentence; empty if there are none."""
+    from reconciler.formats import logrotate, sudo_policy  # most files are for no such reader
+
+    text, lines = action.content.decode("utf-8", "replace"), []
+    if action.check is Check.SUDOERS:
+        lines = sudo_policy.unreadable(text)
+    elif action.check is Check.LOGROTATE_FILE:
+        lines = [problem.line for problem in logrotate.parse(text).problems]
+    program = {Check.SUDOERS: "visudo --check", Check.LOGROTATE_FILE: "logrotate -d"}.get(action.check, "")
+    numbers = ", ".join(map(str, dict.fromkeys(lines)))
+    return f"line {numbers} cannot be read, and the host's own program was not asked: try `{program}`." if lines else ""

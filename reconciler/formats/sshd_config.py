@@ -112,6 +112,16 @@ def problems(lines: Sequence[Line]) -> Iterator[tuple[str, str]]:
             yield from problems(file)
 
 
+def all_said(lines: Sequence[Line], keyword: str) -> list[str]:
+    """The arguments of every line with a keyword that stands outside of Match blocks, in order, those of included files in their place."""
+    found: list[str] = []
+    for line in lines:
+        found += [" ".join(line.arguments)] if line.keyword == keyword else []
+        for file in line.included:
+            found += all_said(file, keyword)
+    return found
+
+
 def _lines(path: str, text: str, include: Include, depth: int) -> Iterator[Line]:
     in_match = False
     for number, raw in enumerate(text.split("\n"), 1):

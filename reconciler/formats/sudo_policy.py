@@ -144,6 +144,28 @@ def include_of(line: str) -> tuple[str, str] | None:
     return found[1], path if path.startswith("/") else f"/etc/{path}"
 
 
+def unreadable(text: str) -> list[int]:
+    """The numbers of the lines that are no rule, alias, Defaults or include, or not to their end; of a continued one the first."""
+    found, said, first = [], "", 0
+    for number, raw in enumerate(text.split("\n"), 1):
+        said, first = said + raw, first or number
+        if raw.endswith("\\"):
+            said = f"{said[:-1]} "
+            continue
+        if any(not _is_readable(line) for line in logical_lines(said)):
+            found.append(first)
+        said, first = "", 0
+    return found
+
+
+def _is_readable(line: str) -> bool:
+    if _INCLUDE.fullmatch(line):
+        return True
+    policy = Policy()
+    _take(line, policy)
+    return bool(policy.defaults or policy.aliases or any(rule.text for rule in policy.rules))
+
+
 def is_ignored(name: str) -> bool:
     """Whether sudo passes over a file of this name in an included directory, without a word."""
     return "." in name or name.endswith("~")

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from reconciler.core.actions import Cause, RemovePath, SetAccess, Step, UnitVerb, WriteFile
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Part, Verb
-from reconciler.core.diagnostic import Diagnostic, error
+from reconciler.core.diagnostic import Diagnostic, error, warning
 from reconciler.core.digest import digest
 from reconciler.core.fields import AbsolutePath, AccountName, Flag, Mode, TextBlock
 from reconciler.core.kind import Impossible, Kind, Requirement, RequirementType
@@ -123,11 +123,13 @@ def _cron_users(declared: Declared) -> tuple[str, ...]:
 def lint(declared: Declared) -> Iterator[Diagnostic]:
     """What the reader of a directory such as /etc/sudoers.d would refuse or pass over."""
     path = declared.address.name
-    if not path.startswith("/etc/") or strict_readers.reader_of(path) is None:
+    reader = strict_readers.reader_of(path) if path.startswith("/etc/") else None
+    if reader is None:
         return
-    file, content = _file(declared), _content(declared)
-    for why in strict_readers.complaints(path, content, file.mode, file.owner, file.group):
-        yield error("its reader would not take the file", f"{path}: {why}", address=declared.address, source=declared.source, rule="reader")
+    file, content, say = _file(declared), _content(declared), error if reader.sure else warning
+    access_of = {"mode": file.mode, "owner": file.owner, "group": file.group}
+    for why in strict_readers.complaints(path, content, **access_of, sensitive=file.sensitive):
+        yield say("its reader would not take the file", f"{path}: {why}", address=declared.address, source=declared.source, rule="reader")
 
 
 KIND = Kind(

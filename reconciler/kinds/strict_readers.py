@@ -30,6 +30,8 @@ class Reader:
     misnamed: Callable[[str], str]
     trust: Trust
     flaws: Callable[[str], Iterator[Flaw]]
+    sure: bool = True
+    """Whether a host cannot have it otherwise."""
 
 
 def _nothing(_: str) -> Iterator[Flaw]:
@@ -71,6 +73,7 @@ READERS = {
     "/etc/cron.d": Reader("cron", Check.NONE, _cron_name, "root", _cron_flaws),
     "/etc/logrotate.d": Reader("logrotate", Check.LOGROTATE_FILE, _logrotate_name, "root", _nothing),
     "/etc/tmpfiles.d": Reader("systemd-tmpfiles", Check.TMPFILES, _conf_name, "", _tmpfiles_flaws),
+    "/etc/ssh/sshd_config.d": Reader("sshd", Check.NONE, _conf_name, "", _nothing, sure=False),
 }
 
 
@@ -86,8 +89,11 @@ def check_of(path: str) -> Check:
     return reader.check if reader is not None else Check.NONE
 
 
-def complaints(path: str, content: bytes, mode: str, owner: str, group: str) -> Iterator[str]:
-    """Why the reader would not take the file, in sentences with what to do; none where nobody strict reads it."""
+def complaints(path: str, content: bytes, *, mode: str, owner: str, group: str, sensitive: bool) -> Iterator[str]:
+    """Why the reader would not take the file, in sentences with what to do; none where nobody strict reads it.
+
+    What is wrong with a line of a sensitive file would quote it: only its number is told.
+    """
     reader = reader_of(path)
     if reader is None:
         return
@@ -97,7 +103,8 @@ def complaints(path: str, content: bytes, mode: str, owner: str, group: str) -> 
     yield from _untrusted(reader, mode, owner, group)
     for flaw in reader.flaws(content.decode("utf-8", "replace")):
         where = f" (line {flaw.line})" if flaw.line else ""
-        yield f"{reader.program} would pass over it: {flaw.why}{where}."
+        why = "a line cannot be read" if sensitive and flaw.line else flaw.why
+        yield f"{reader.program} would pass over it: {why}{where}."
 
 
 def _untrusted(reader: Reader, mode: str, owner: str, group: str) -> Iterator[str]:

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from reconciler.core.actions import Step, path_of
-from reconciler.core.diagnostic import Diagnostic, Severity
+from reconciler.core.diagnostic import Diagnostic, Severity, errors
 from reconciler.core.host import FileType, HostView
 from reconciler.core.values import frozen
 from reconciler.formats.accounts import User
-from reconciler.formats.sshd_config import Origin, problems
+from reconciler.formats.sshd_config import Origin, all_said, problems
 from reconciler.policy.followed import Followed
 from reconciler.policy.guards import LOCK_OUT
 from reconciler.policy.lockout_relevance import SSHD
@@ -101,22 +101,32 @@ def lockout(
     now, then = doors or (Doors(before, question), Doors(after, question))
     if now.ssh.config is None:
         return []
-    found: list[Diagnostic] = []
+    found = list(_listens_elsewhere(now, then))
     broken = _broken(now, then) if complaint is None else complaint
     broken = f"sshd would not start again with its configuration: {broken}" if broken else ""
     broken = broken or changed_service(before, after, question.steps) or _no_longer_served(before, after)
     broken = broken or closed_by(now.files, then.files, question.touched)
     in_now = list(now.everybody()) if broken or not any(then.everybody()) else []
     if in_now and broken:
-        return _refuse(question, in_now, f"{_now(in_now)}, nobody may be after this plan: {broken}.", {})
+        return found + _refuse(question, in_now, f"{_now(in_now)}, nobody may be after this plan: {broken}.", {})
     if in_now:
         reasons = {name: _reason(then.of(name)) for name in in_now}
         found += _refuse(question, in_now, f"{_now(in_now)}, nobody could after this plan.", reasons)
     lost = _lost(now, then, question)
-    if lost is not None and not (found and lost[0] in in_now):
+    if lost is not None and not (errors(found) and lost[0] in in_now):
         what = f"{lost[0]} is the account that applies this, and it would lose its access: {lost[1]}."
         found += _refuse(question, [lost[0]], what, {})
     return found
+
+
+def _listens_elsewhere(now: Doors, then: Doors) -> Iterator[Diagnostic]:
+    """A warning where sshd would listen elsewhere than now: whether anybody reaches it there, only the network knows."""
+    for keyword in ("port", "listenaddress") if then.ssh.config is not None else ():
+        was, will = (all_said(doors.ssh.config or (), keyword) for doors in (now, then))
+        if was != will:
+            detail = f"{keyword} is {' '.join(was) or 'the default'} now and would be {' '.join(will) or 'the default'}. "
+            detail += "Keep a session open, and see with a second one that clients and firewalls let you in there."
+            yield Diagnostic(Severity.WARNING, "sshd would listen elsewhere", detail, rule="sshd-listens")
 
 
 def _refuse(question: Question, names: Collection[str], what: str, reasons: Mapping[str, str]) -> list[Diagnostic]:

@@ -14,6 +14,7 @@ _PLACES = Late(
     r"/etc/(?:ssh|sudoers|sudoers\.d|pam\.d|pam\.conf|security|shells|nologin|passwd|shadow|group|debian_version)(?:/.*)?"
     r"|/etc/(?:nsswitch\.conf|sudo\.conf|hosts\.allow|hosts\.deny|default/sshd?)"
     r"|/run/nologin|/usr/s?bin/(?:sshd|sudo)|/usr/local/s?bin/(?:sshd|sudo)|/etc/alternatives/.*|/usr/lib(?:exec)?/(?:openssh|sudo)/.*"
+    r"|/(?:usr/)?lib(?:64|/[^/]+-linux-gnu)?/(?:security/pam_|libnss_|libpam)[^/]+"
 )
 _ELSEWHERE = re.compile(
     rb"^[ \t]*(?:include|authorizedkeysfile|revokedkeys|trustedusercakeys)[ \t=]+(.*)|^[@#]include(?:dir)?[ \t]+(.*)",

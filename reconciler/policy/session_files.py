@@ -19,7 +19,10 @@ _RETURNS = Late(r"\[[^\]]*\b(?:NOTFOUND|UNAVAIL|TRYAGAIN)\s*=\s*return[^\]]*\]|\
 _GOES_ON = Late(r"\[[^\]]*\bSUCCESS\s*=\s*continue[^\]]*\]", re.IGNORECASE)
 _OPTIONS = Late(r"-4|-6|-e|-u\d*|-oLogLevel=\w+")
 """Options with which sshd lets in whom it lets in without."""
-_PROGRAMS = Late(r"/usr/(?:local/)?s?bin/(?:sshd|sudo)|/usr/lib(?:exec)?/(?:openssh|sudo)/[^/]+")
+_PROGRAMS = Late(
+    r"/usr/(?:local/)?s?bin/(?:sshd|sudo)|/usr/lib(?:exec)?/(?:openssh|sudo)/[^/]+"
+    r"|/(?:usr/)?lib(?:64|/[^/]+-linux-gnu)?/(?:security/pam_|libnss_|libpam)[^/]+"
+)
 _EXECUTABLE, _SETUID = 0o111, 0o4000
 
 
@@ -151,6 +154,11 @@ def _pam(now: Followed, then: Followed, path: str) -> str:
     return "a mistake in it locks everybody out, and there is no /etc/pam.d in its place"
 
 
+def _not_to_be_run(now: Followed, then: Followed, path: str) -> str:
+    """Debian's unit has `ConditionPathExists=!` of it."""
+    return "while it is there sshd does not start" if now.entry(path) is None and then.entry(path) is not None else ""
+
+
 _JUDGES: Mapping[str, Callable[[Followed, Followed, str], str]] = {
     "/etc/nsswitch.conf": _nsswitch,
     "/etc/sudo.conf": _sudo_conf,
@@ -159,4 +167,5 @@ _JUDGES: Mapping[str, Callable[[Followed, Followed, str], str]] = {
     _ALLOW: _hosts,
     _DENY: _hosts,
     "/etc/pam.conf": _pam,
+    "/etc/ssh/sshd_not_to_be_run": _not_to_be_run,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.formats import cron_lines, tmpfiles
+from reconciler.formats import cron_lines, sudo_policy, tmpfiles
 
 JOBS = """
 # comment
@@ -58,3 +58,20 @@ def test_lines_of_tmpfiles() -> None:
 
     assert [] == list(tmpfiles.flaws(good))
     assert [1, 2, 3, 4] == [flaw.line for flaw in tmpfiles.flaws(bad)]
+
+
+def test_lines_of_sudoers() -> None:
+    """A line that is no rule, or not to its end, is told by its number, and every form of the manual page is read."""
+    good = """# comment
+Defaults:alice !authenticate
+User_Alias OPS = alice, \\
+    bob : OTHERS = carol
+%group ALL = (ALL : ALL) NOPASSWD: /usr/bin/id, !/usr/bin/su
+alice ALL = (root) /bin/a : h1 = /bin/b
+#1000 ALL=(ALL) ALL
+@includedir /etc/sudoers.d
+"""
+    bad = "garbage here\nalice ALL=(ALL \\\n  NOPASSWD ALL\nalice ALL=(ALL) ALL\nfoo\n"
+
+    assert [] == sudo_policy.unreadable(good.replace("\\\\", "\\"))
+    assert [1, 2, 5] == sudo_policy.unreadable(bad)

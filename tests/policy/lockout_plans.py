@@ -160,6 +160,18 @@ REFUSED: tuple[LockPlan, ...] = (
     LockPlan("account leaves the spec", without_user("alice"), "expired on 1970-01-02", live=True),
     LockPlan("account renamed", with_user("alicia", without_user("alice"), shell="/bin/bash", sudo=RULE), "expired on 1970-01-02"),
     LockPlan("nobody may log in", with_file("/etc/nologin", "maintenance\n"), "/etc/nologin is there", live=True),
+    LockPlan(
+        "access list refuses",
+        with_file("/etc/security/access.conf", "+ : root : LOCAL\n- : ALL EXCEPT root : ALL\n", adopt=True),
+        "refuses the session",
+        meanwhile={
+            "/etc/pam.d/sshd": {
+                "content": "@include common-auth\naccount required pam_access.so\n@include common-account\n@include common-session\n",
+                "mode": "0644",
+            }
+        },
+        live=True,
+    ),
     # ------------------------------------------------------------------------------------------------ the home
     LockPlan("home writable for all", with_user(home_mode="0777"), "has mode 0777", live=True),
     LockPlan("home closed to its user", with_user(home_mode="0600"), "/home/alice is closed to alice"),

@@ -76,6 +76,7 @@ SHUT: Mapping[str, Door] = {
     "MaxAuthTries": Door(with_file(DROP_IN, "MaxAuthTries 0\n"), "maxauthtries 0", live=False),
     "PerSourceMaxStartups": Door(with_file(DROP_IN, "PerSourceMaxStartups 0\n"), "persourcemaxstartups 0"),
     "hosts.deny": Door(_file("/etc/hosts.deny", "ALL: ALL\n"), "/etc/hosts.deny: `ALL: ALL` keeps"),
+    "sshd_not_to_be_run": Door(with_file("/etc/ssh/sshd_not_to_be_run", "\n"), "sshd does not start"),
     # ------------------------------------------------------------------------------------------------ who is known, with which limits
     "nsswitch": Door(_file("/etc/nsswitch.conf", "passwd: sss\ngroup: files\nshadow: files\n"), "`passwd: sss`", both=True),
     "nsswitch that ends": Door(

@@ -169,6 +169,15 @@ def test_other_doors_are_refused(name: str, world_of: Callable[..., World]) -> N
     assert [] == refusals(planned(plan, world, "lock-out:alice"))
 
 
+@pytest.mark.parametrize(("text", "words"), [("Port 2222\n", "port is the default now"), ("ListenAddress 127.0.0.1\n", "be 127.0.0.1.")])
+def test_another_place_to_listen_is_warned_of(text: str, words: str, world_of: Callable[..., World]) -> None:
+    """Whether anybody reaches sshd there cannot be known: that is said, and nothing is refused."""
+    plan = LockPlan("listens", sshd(text))
+    told = [item for item in planned(plan, world_of(plan, running=True)).diagnostics if item.rule == "sshd-listens"]
+
+    assert [("warning", True)] == [(item.severity, words in item.detail) for item in told]
+
+
 _MISTAKES: dict[str, tuple[Any, str, Any, str]] = {
     "every directive is harmless": (sshd_units, "_is_harmless", lambda *_: True, "hardening basic"),
     "conflicts are not looked at": (sshd_units, "_taken_down", lambda _: (), "conflict"),
