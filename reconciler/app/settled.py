@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from reconciler.app.planning import Planned, PlanOptions
@@ -18,6 +19,7 @@ from reconciler.app.processes import runs_as_started
 from reconciler.app.revisions import order_of, revision
 from reconciler.app.specs import Loaded, SpecChoice, default_spec
 from reconciler.core.address import Address
+from reconciler.core.diagnostic import Diagnostic, Severity, Source, errors
 from reconciler.core.host import HostError, HostView
 from reconciler.core.plan import Plan
 from reconciler.core.revision import commit_of
@@ -41,7 +43,7 @@ _KEYS = frozenset({"format", "program", "lineage", "serial", "host", "spec", "co
 
 
 def settled_plan(choice: SpecChoice, options: PlanOptions) -> Planned | None:
-    """The empty plan, if it is certain that the long way would end with it and have nothing to say; None otherwise."""
+    """The empty plan, if it is certain that the long way would end with it and warn of the same; None otherwise."""
     path = choice.path or default_spec(choice.root)
     if path == "-" or options != PlanOptions(options.root):
         return None
@@ -59,6 +61,8 @@ def _planned(record: Mapping[str, Any], path: str, choice: SpecChoice, options: 
     try:
         if reader.entry != record["files"][0] or record["spec"] != _digest(reader, record["files"]):
             return None
+        if record["warnings"] and record["shown"] != _shown(reader, record["files"]):
+            return None  # they name places of the spec, in the words of where they were told
     finally:
         close = getattr(reader, "close", None)
         if close is not None:  # a git process
@@ -77,7 +81,31 @@ def _planned(record: Mapping[str, Any], path: str, choice: SpecChoice, options: 
         return None
     # Whether a commit holds these bytes is asked once, not at each plan.
     name = record["commit"] if commit_of(record["commit"]) == reader.commit else revision(reader)
-    return Planned((), Plan(record["host"], record["spec"], name, memory=memory), host=host)
+    warnings = tuple(_warning(row) for row in record["warnings"])
+    return Planned(warnings, Plan(record["host"], record["spec"], name, memory=memory, diagnostics=warnings), host=host)
+
+
+def _shown(reader: SourceReader, names: Iterable[str]) -> list[str]:
+    """How the files of a spec are called where they are told of."""
+    return [reader.display(name) for name in names]
+
+
+def _warning(row: Mapping[str, Any]) -> Diagnostic:
+    address, source = row["address"], row["source"]
+    return Diagnostic(
+        Severity.WARNING,
+        row["summary"],
+        row["detail"],
+        None if address is None else Address.parse(address),
+        None if source is None else Source(**source),
+        row["snippet"],
+        row["rule"],
+    )
+
+
+def _row(warning: Diagnostic) -> dict[str, Any]:
+    address = None if warning.address is None else str(warning.address)
+    return asdict(warning) | {"severity": warning.severity.value, "address": address}
 
 
 def _record(root: str | None) -> Mapping[str, Any] | None:
@@ -147,7 +175,9 @@ def _covers(seen: Any, wanted: Any) -> bool:
 def note_settled(loaded: Loaded, options: PlanOptions, planned: Planned) -> None:
     """After an apply: write down that the ledger is all that this spec means, if it is so. Raises StateError."""
     request, situation, spec = planned.request, planned.situation, loaded.spec
-    if request is None or situation is None or spec is None or loaded.diagnostics or not loaded.path:
+    if request is None or situation is None or spec is None or loaded.reader is None or not loaded.path:
+        return
+    if errors(loaded.diagnostics):
         return
     if options.targets or options.excludes or options.kinds is not None:
         return
@@ -166,6 +196,8 @@ def note_settled(loaded: Loaded, options: PlanOptions, planned: Planned) -> None
         "files": list(spec.files),
         "running": request.view.running,
         "unwanted": [[address.kind, address.name, address.part] for address in situation.unwanted],
+        "warnings": [_row(warning) for warning in loaded.diagnostics],
+        "shown": _shown(loaded.reader, spec.files),
         "whole": {name: request.kinds[name].whole for name in sorted({address.kind for address in memory.rows})},
     }
     remember(directory, SETTLED, json.dumps(record, sort_keys=True).encode())

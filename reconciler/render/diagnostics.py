@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from reconciler.core.diagnostic import Diagnostic, Severity
@@ -14,6 +14,10 @@ _COLOURS = {"error": "red", "warning": "yellow"}
 _CODE_WIDTH = 110
 """Characters of a source line that are shown; of a longer one, those around the place."""
 _BEFORE_PLACE = 40
+_LEAST_GROUP = 3
+"""Warnings that say the same are told once from this number on: two can be read one by one."""
+_NAMED = 10
+"""Resources that a grouped warning names; of more, the rest is counted."""
 
 _ESCAPED_MESSAGE = {"%": "%25", "\r": "%0D", "\n": "%0A"}
 _ESCAPED_PROPERTY = _ESCAPED_MESSAGE | {":": "%3A", ",": "%2C"}
@@ -68,7 +72,41 @@ def diagnostics_text(found: Iterable[Diagnostic], *, colour: bool) -> str:
 
 def diagnostics_from_data(rows: Iterable[Mapping[str, Any]], paint: Paint) -> str:
     """The same from the JSON form."""
-    return "\n".join("\n".join(_block(row, paint)) + "\n" for row in rows)
+    return "\n".join(f"{block}\n" for block in diagnostic_blocks(rows, paint))
+
+
+def diagnostic_blocks(rows: Iterable[Mapping[str, Any]], paint: Paint) -> list[str]:
+    """Each by itself. A warning that is the same on other resources as well is told once, and names them."""
+    return ["\n".join([*_block(row, paint), *_same(others, row, paint)]) for row, *others in _grouped(rows)]
+
+
+def _grouped(rows: Iterable[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
+    """Equal warnings together, at the place of the first; everything else by itself."""
+    groups: dict[object, list[Mapping[str, Any]]] = {}
+    for number, row in enumerate(rows):
+        groups.setdefault(_likeness(row) or number, []).append(row)
+    for group in groups.values():
+        yield from [group] if len(group) >= _LEAST_GROUP else ([row] for row in group)
+
+
+def _likeness(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """What two warnings have in common that say the same of two resources of one kind; empty for what is told by itself."""
+    address = row.get("address") or ""
+    kind, _, name = address.partition(".")
+    if row["severity"] != Severity.WARNING.value or not name or row.get("refusal"):
+        return ()
+    texts = (row["summary"], row["detail"] or "")
+    return kind, row.get("rule") or "", *(text.replace(address, kind) for text in texts)
+
+
+def _same(others: Sequence[Mapping[str, Any]], row: Mapping[str, Any], paint: Paint) -> list[str]:
+    if not others:
+        return []
+    gutter = " " * (len(str(row["range"]["start"]["line"])) if row.get("range") else 1)
+    named = ", ".join(visible(str(other["address"])) for other in others[:_NAMED])
+    rest = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
+    kind = visible(str(row["address"])).partition(".")[0]
+    return _note(f"The same on {len(others)} other {kind}: {named}{rest}.", gutter, paint)
 
 
 def diagnostics_count(found: Iterable[Diagnostic]) -> str:

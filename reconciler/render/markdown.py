@@ -8,7 +8,7 @@ from typing import Any
 from reconciler.core.revision import short_of
 from reconciler.render.access import markdown_root, markdown_rows
 from reconciler.render.blocks import action_of, block, is_drift, removals
-from reconciler.render.diagnostics import diagnostics_from_data
+from reconciler.render.diagnostics import diagnostic_blocks
 from reconciler.render.markdown_text import capped, code, cut, fenced, folded, host_name, link, marker, size
 from reconciler.render.term import SYMBOL_COLOURS, Look, count, painter
 from reconciler.render.text import final_line, partial_words
@@ -327,7 +327,7 @@ def _diagnostics(rows: Sequence[Data]) -> list[list[str]]:
     """Errors, then warnings, as the text has them."""
     found = []
     for severity, title in (("error", "## :x: Errors"), ("warning", "## :warning: Warnings")):
-        texts = [diagnostics_from_data([row], painter(colour=False)).rstrip("\n") for row in rows if row["severity"] == severity]
+        texts = diagnostic_blocks([row for row in rows if row["severity"] == severity], painter(colour=False))
         if texts:
             shown = capped([cut(text, _DIAGNOSTIC) for text in texts], _TROUBLE, "… and {} more")
             found.append([title, "", *fenced("\n\n".join(shown).split("\n"))])

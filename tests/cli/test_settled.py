@@ -149,13 +149,30 @@ def test_an_apply_of_a_part_notes_nothing(tree: Tree) -> None:
     assert not (tree.state / "settled").exists()
 
 
-def test_a_spec_with_a_warning_is_not_noted(tree: Tree) -> None:
-    """The linter's warnings are told by every plan."""
-    path = tree.spec('services: {a: {exec_start: [/usr/bin/true], environment: {API_TOKEN: "x"}}}\n')
+WARNED = 'services: {a: {exec_start: [/usr/bin/true], environment: {API_TOKEN: "x"}}}\n'
+
+
+def test_the_short_way_repeats_warnings(tree: Tree) -> None:
+    """What the linter warns of is told by every plan, in the same words, the short way as well as the long."""
+    path = tree.spec(WARNED)
+    tree.apply(path)
+    said = tree.plan(path)
+    with mock.patch.object(settled, "recall", return_value=b"null"):
+        long = tree.plan(path)
+
+    assert short(tree, path)
+    assert "secret in the environment" in said.out
+    assert long.out == said.out
+
+
+def test_warnings_that_would_name_another_place_go_the_long_way(tree: Tree, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """From another directory the files of the spec are called otherwise."""
+    path = tree.spec(WARNED)
     tree.apply(path)
 
-    assert not (tree.state / "settled").exists()
-    assert "secret in the environment" in tree.plan(path).out
+    assert short(tree, path)
+    monkeypatch.chdir(tmp_path)
+    assert not short(tree, path)
 
 
 def test_standard_input_is_left_to_the_long_way(tree: Tree, spec: Path) -> None:

@@ -91,3 +91,30 @@ def test_annotation_cannot_be_broken_out_of() -> None:
 def test_annotation_without_a_place() -> None:
     """A problem of the whole has a title only."""
     assert github_annotation(NOWHERE) == "::warning title=State is old::State is old"
+
+
+def _warned(name: str, rule: str = "r", severity: Severity = Severity.WARNING) -> Diagnostic:
+    address = Address("services", name)
+    return Diagnostic(severity, "odd", f"{address} sets A.", address, Source("h.yaml", 3, 1, 1), rule=rule)
+
+
+def test_equal_warnings_are_told_once() -> None:
+    """Fifty services with one and the same warning are one block that counts and names them; JSON has each."""
+    found = [_warned(f"s{number}") for number in range(50)]
+    text = diagnostics_text([*found[:20], _warned("other", rule="x"), *found[20:]], colour=False)
+
+    assert 1 == text.count("services.s0 sets A.")
+    assert "The same on 49 other services: services.s1, services.s2," in text
+    assert "services.s10 and 39 more." in " ".join(text.split())
+    assert 2 == text.count("warning: odd")
+    assert 50 == len(diagnostics_json(found)["diagnostics"])
+
+
+def test_few_warnings_and_errors_are_told_one_by_one() -> None:
+    """Two equal warnings, and any number of errors, each have their place in the spec."""
+    warnings = [_warned("a"), _warned("b")]
+    errors = [_warned(name, severity=Severity.ERROR) for name in "cdef"]
+    text = diagnostics_text([*warnings, *errors], colour=False)
+
+    assert all(f"services.{name} sets A." in text for name in "abcdef")
+    assert "The same" not in text
