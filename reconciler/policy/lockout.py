@@ -109,6 +109,9 @@ def lockout(
     in_now = list(now.everybody()) if broken or not any(then.everybody()) else []
     if in_now and broken:
         return found + _refuse(question, in_now, f"{_now(in_now)}, nobody may be after this plan: {broken}.", {})
+    if broken and (name := _came_by_ssh(now, question)):
+        what = f"{name} is the account that applies this, over SSH, and it may lose its access: {broken}."
+        return found + _refuse(question, [name], what, {})
     if in_now:
         reasons = {name: _reason(then.of(name)) for name in in_now}
         found += _refuse(question, in_now, f"{_now(in_now)}, nobody could after this plan.", reasons)
@@ -117,6 +120,15 @@ def lockout(
         what = f"{lost[0]} is the account that applies this, and it would lose its access: {lost[1]}."
         found += _refuse(question, [lost[0]], what, {})
     return found
+
+
+def _came_by_ssh(now: Doors, question: Question) -> str:
+    """The account that applies and becomes root, if it has logged in over SSH: with a password, where nobody has a key."""
+    applicant = question.applicant
+    if applicant is None or applicant.origin is None:
+        return ""
+    users = (user for user in now.people.users.values() if user.uid == applicant.uid)
+    return next((user.name for user in users if now.sudo.verdict(user).can), "")
 
 
 def _listens_elsewhere(now: Doors, then: Doors) -> Iterator[Diagnostic]:

@@ -69,11 +69,18 @@ SHUT: Mapping[str, Door] = {
         "ssh.service would have PrivateUsers=yes",
         live=False,
     ),
+    "system.conf": Door(
+        {**_file("/etc/systemd/system.conf.d/x.conf", "[Manager]\nNoNewPrivileges=yes\n")}
+        | {"directories": {"/etc/systemd/system.conf.d": {"mode": "0755"}}},
+        "/etc/systemd/system.conf would say for every service NoNewPrivileges=yes",
+        live=False,
+    ),
     "limit of processes": Door(_ssh(limit_nproc=0), "LimitNPROC=0", live=False),
     # ------------------------------------------------------------------------------------------------ what sshd reads
     "SSHD_OPTS": Door(_file("/etc/default/ssh", "SSHD_OPTS='-o AllowUsers=nobody'\n"), "/etc/default/ssh: `SSHD_OPTS", both=True),
     "MaxSessions": Door(with_file(DROP_IN, "MaxSessions 0\n"), "maxsessions 0"),
     "MaxAuthTries": Door(with_file(DROP_IN, "MaxAuthTries 0\n"), "maxauthtries 0", live=False),
+    "LoginGraceTime": Door(with_file(DROP_IN, "LoginGraceTime 1\n"), "logingracetime 1", live=False),
     "PerSourceMaxStartups": Door(with_file(DROP_IN, "PerSourceMaxStartups 0\n"), "persourcemaxstartups 0"),
     "hosts.deny": Door(_file("/etc/hosts.deny", "ALL: ALL\n"), "/etc/hosts.deny: `ALL: ALL` keeps"),
     "sshd_not_to_be_run": Door(with_file("/etc/ssh/sshd_not_to_be_run", "\n"), "sshd does not start"),

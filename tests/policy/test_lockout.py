@@ -226,7 +226,7 @@ def asked(plan: LockPlan, world: World, applicant: Applicant | None, *allow: str
     steps = planned(plan, world, *allow).plan
     assert steps is not None
     after = Tried().after(steps.steps, world.host())
-    question = Question("testhost", int(time.time()), allowed_accounts(allow), applicant)
+    question = Question("testhost", int(time.time()), allowed_accounts(allow), applicant, steps.steps)
     return [found.detail for found in lockout(world.host(), after, question)]
 
 
@@ -269,6 +269,17 @@ def test_what_is_told_of_a_lost_host_is_told_once(world_of: Callable[..., World]
     uid = next(user.uid for user in parse_users(world.host().read("/etc/passwd").decode()) if user.name == "alice")
 
     assert len(asked(plan, world, Applicant(uid))) == 1
+
+
+def test_who_came_by_ssh_with_a_password_is_not_shut_out(world_of: Callable[..., World]) -> None:
+    """Nobody has a key, and root applies: over SSH the session's own door is kept open, on a console there is another one."""
+    plan = LockPlan("applying", {**SHUT["hardening basic"].spec, "users": {}}, base={"users": {}})
+    world = world_of(plan, running=True)
+    said = asked(plan, world, Applicant(0, HOME_NET))
+
+    assert [True] == [text.startswith("root is the account that applies this, over SSH") for text in said]
+    assert [] == asked(plan, world, Applicant(0))
+    assert [] == asked(plan, world, Applicant(0, HOME_NET), "lock-out:root")
 
 
 # ---------------------------------------------------------------------------------------------------- what it costs
