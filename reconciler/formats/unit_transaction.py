@@ -207,14 +207,24 @@ class Transaction:
         return job is self.anchor or state not in _REDUNDANT[job.type] or self._contradicts_installed(job)
 
     def _collect(self) -> None:
-        """Drop what no other job asks for any more."""
-        waiting = [job for jobs in self.jobs.values() for job in jobs]
+        """Drop what no other job asks for any more.
+
+        Of several jobs for a unit systemd looks only at the one that came last: the others stay until that one goes, and then it hangs on
+        the order of the units which of the contradictions that they are part of is solved first.
+        """
+        waiting = [jobs[0] for jobs in self.jobs.values()]
         while waiting:
             job = waiting.pop()
-            if job is self.anchor or job.asked_by or job not in self.jobs.get(job.unit, ()):
+            if job is self.anchor or job.asked_by or job is not self._last(job.unit):
                 continue
-            waiting += [link.object for link in job.asks]
+            asked = {job.unit, *(link.object.unit for link in job.asks)}
             self._unlink(job)
+            waiting += [last for unit in sorted(asked) if (last := self._last(unit)) is not None]
+
+    def _last(self, unit: str) -> Job | None:
+        """Of the jobs for a unit the one that came last."""
+        jobs = self.jobs.get(unit)
+        return jobs[0] if jobs else None
 
     def _delete(self, jobs: Iterable[Job]) -> None:
         """Drop jobs, and those that cannot do without them."""
@@ -282,7 +292,7 @@ class Transaction:
 
     def _drop_one_contradiction(self) -> bool:
         """Drop one of two jobs that contradict each other; False: there are none. Raises Refused."""
-        for unit in self._by_weight():
+        for unit in self.order(self.jobs):
             jobs = self.jobs[unit]
             type_: JobType | None = jobs[0].type
             for job in jobs[1:]:
@@ -292,13 +302,6 @@ class Transaction:
                     return True
                 type_ = both
         return False
-
-    def _by_weight(self) -> list[str]:
-        """Newer releases look first at what the request cannot do without."""
-        units = [unit for unit in self.order(self.jobs) if len(self.jobs[unit]) > 1]
-        if self.release < GRACEFUL:
-            return units
-        return sorted(units, key=lambda unit: not any(job.matters for job in self.jobs[unit]))
 
     def _drop_one_of(self, unit: str, jobs: Sequence[Job], one: JobType, other: JobType) -> None:
         for place, first in enumerate(jobs):
