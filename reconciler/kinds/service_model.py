@@ -17,9 +17,12 @@ from reconciler.formats import unit
 from reconciler.kinds.health_model import Health
 
 _OTHER_TYPES = ("timer", "socket", "path", "target", "mount", "automount", "swap", "slice", "scope", "device")
-_BY_HAND = "leave it out; `systemctl enable`, `disable` and `mask` by hand stay in force"
+_BY_HAND = (
+    "leave it out; `systemctl enable`, `disable` and `mask` by hand stay in force, and its settings go in a drop-in under `files:`, "
+    "`/etc/systemd/system/{name}.d/local.conf`"
+)
 _INSTEAD = {
-    "timer": f"a job of your own goes under `timers:` as `{{stem}}`. Of a package's timer: {_BY_HAND}",
+    "timer": f"a job of your own goes under `timers:` as `{{stem}}`. A package's timer: {_BY_HAND}",
     "mount": f"{_BY_HAND}, and so does a line in /etc/fstab",
 }
 """What to do about units that are no services, by their type."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import pytest
 
@@ -69,6 +69,20 @@ def test_refusals_are_in_systemds_words() -> None:
     assert "Transaction contains conflicting jobs" in take_along(contradiction, UnitVerb.START, ["a"]).refused["a"]
     assert {"a": "A dependency job for a failed."} == take_along(verified, UnitVerb.START, ["a"]).refused
     assert {} == take_along(missing, UnitVerb.START, ["b"]).done
+
+
+def backwards(names: Iterable[str]) -> list[str]:
+    """The order that is not the usual one."""
+    return sorted(names, reverse=True)
+
+
+@pytest.mark.parametrize("release", [252, 257])
+def test_two_contradictions_of_which_either_may_be_solved_first(release: int) -> None:
+    """systemd solves them in an order of its own: what is upheld either stops for the conflict, or runs on beside it."""
+    graph = units({"a": {"Wants": ["b"]}, "b": {"Upholds": ["c"]}, "c": {"Conflicts": ["a"]}}, "b", "c")
+    ends = [take_along(graph, UnitVerb.RESTART, ["a"], release=release, order=order).done for order in (sorted, backwards)]
+
+    assert [{"a": UnitVerb.START, "c": UnitVerb.STOP}, {"a": UnitVerb.START}] == ends
 
 
 def test_nothing_happens_to_what_nothing_is_known_of() -> None:

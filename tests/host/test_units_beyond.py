@@ -146,3 +146,28 @@ def test_where_no_systemd_runs(booted: BootedHost) -> None:
     apply(booted)
 
     assert "active" == booted.active("own.service")
+
+
+def test_timers_and_sockets_of_packages(booted: BootedHost) -> None:
+    """Refused with what to do instead, and that done to the letter: a mask by hand stays, a drop-in among files is in force."""
+    names = ("logrotate.timer", "apt-daily.timer", "systemd-initctl.socket")
+    services = {name: {"unit": "vendor", "enabled": False} for name in names}
+    booted.write(SPEC, json.dumps({"version": 1, "host": "testhost", "services": services}))
+    refused = booted.reconciler("validate", SPEC, check=False)
+    said = " ".join((refused.stdout + refused.stderr).split())
+    assert 1 == refused.returncode
+    for name in names:
+        assert f"{name} is a {name.rpartition('.')[2]}, and only services are declared here" in said
+        assert f"`/etc/systemd/system/{name}.d/local.conf`" in said
+
+    files = {
+        "/etc/systemd/system/logrotate.timer.d/local.conf": {"content": "[Timer]\nOnCalendar=\nOnCalendar=*:17\n", "mode": "0644"},
+        "/etc/systemd/system/systemd-initctl.socket.d/local.conf": {"content": "[Socket]\nBacklog=17\n", "mode": "0644"},
+    }
+    booted.run("systemctl", "mask", "--now", "apt-daily.timer")
+    booted.write(SPEC, json.dumps({"version": 1, "host": "testhost", "files": files}))
+    booted.reconciler("apply", SPEC, "--auto-approve")
+    assert "*-*-* *:17:00" in booted.show("logrotate.timer", "TimersCalendar")["TimersCalendar"]
+    assert "17" == booted.show("systemd-initctl.socket", "Backlog")["Backlog"]
+    assert "masked" == booted.run("systemctl", "is-enabled", "apt-daily.timer", check=False).stdout.strip()
+    assert "No changes." in booted.reconciler("plan", SPEC).stdout
