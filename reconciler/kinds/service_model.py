@@ -19,7 +19,7 @@ from reconciler.kinds.health_model import Health
 _OTHER_TYPES = ("timer", "socket", "path", "target", "mount", "automount", "swap", "slice", "scope", "device")
 _BY_HAND = (
     "leave it out; `systemctl enable`, `disable` and `mask` by hand stay in force, and its settings go in a drop-in under `files:`, "
-    "`/etc/systemd/system/{name}.d/local.conf`"
+    "`/etc/systemd/system/{name}.d/local.conf`, its directory under `directories:`"
 )
 _INSTEAD = {
     "timer": f"a job of your own goes under `timers:` as `{{stem}}`. A package's timer: {_BY_HAND}",

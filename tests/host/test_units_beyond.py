@@ -158,14 +158,15 @@ def test_timers_and_sockets_of_packages(booted: BootedHost) -> None:
     assert 1 == refused.returncode
     for name in names:
         assert f"{name} is a {name.rpartition('.')[2]}, and only services are declared here" in said
-        assert f"`/etc/systemd/system/{name}.d/local.conf`" in said
+        assert f"`/etc/systemd/system/{name}.d/local.conf`, its directory under `directories:`" in said
 
     files = {
         "/etc/systemd/system/logrotate.timer.d/local.conf": {"content": "[Timer]\nOnCalendar=\nOnCalendar=*:17\n", "mode": "0644"},
         "/etc/systemd/system/systemd-initctl.socket.d/local.conf": {"content": "[Socket]\nBacklog=17\n", "mode": "0644"},
     }
     booted.run("systemctl", "mask", "--now", "apt-daily.timer")
-    booted.write(SPEC, json.dumps({"version": 1, "host": "testhost", "files": files}))
+    directories = {path.rpartition("/")[0]: {"mode": "0755"} for path in files}
+    booted.write(SPEC, json.dumps({"version": 1, "host": "testhost", "directories": directories, "files": files}))
     booted.reconciler("apply", SPEC, "--auto-approve")
     assert "*-*-* *:17:00" in booted.show("logrotate.timer", "TimersCalendar")["TimersCalendar"]
     assert "17" == booted.show("systemd-initctl.socket", "Backlog")["Backlog"]
