@@ -6,6 +6,7 @@ Two hosts are compared, the one that is and the one that the plan leaves behind 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from reconciler.core.actions import Step, path_of
 from reconciler.core.diagnostic import Diagnostic, Severity, errors
@@ -15,13 +16,14 @@ from reconciler.formats.accounts import User
 from reconciler.formats.sshd_config import Origin, all_said, problems
 from reconciler.policy.followed import Followed
 from reconciler.policy.guards import LOCK_OUT
-from reconciler.policy.lockout_relevance import SSHD
+from reconciler.policy.lockout_relevance import SSHD, changes_what_runs_sshd
 from reconciler.policy.people import People
 from reconciler.policy.session_files import closed_by
-from reconciler.policy.session_limits import SessionLimits
 from reconciler.policy.ssh_login import SshLogin, Verdict
-from reconciler.policy.sshd_units import changed_service
 from reconciler.policy.sudo_root import SudoRoot
+
+if TYPE_CHECKING:
+    from reconciler.policy.session_limits import SessionLimits
 
 _SUMMARY = "would lock out"
 _UNITS = "/etc/systemd/system"
@@ -67,7 +69,7 @@ class Doors:
         self.ssh = SshLogin(files, self.people, question.now)
         self.sudo = SudoRoot(files, self.people, question.host)
         limits = any(path.startswith(_SECURITY) for path in question.touched)
-        self._limits = SessionLimits(files, self.people) if limits else None
+        self._limits = _limits(files, self.people) if limits else None
         self._known: dict[str, tuple[Verdict, Verdict]] = {}
 
     def of(self, name: str) -> tuple[Verdict, Verdict]:
@@ -104,7 +106,7 @@ def lockout(
     found = list(_listens_elsewhere(now, then))
     broken = _broken(now, then) if complaint is None else complaint
     broken = f"sshd would not start again with its configuration: {broken}" if broken else ""
-    broken = broken or changed_service(before, after, question.steps) or _no_longer_served(before, after)
+    broken = broken or _changed_service(before, after, question.steps) or _no_longer_served(before, after)
     broken = broken or closed_by(now.files, then.files, question.touched)
     in_now = list(now.everybody()) if broken or not any(then.everybody()) else []
     if in_now and broken:
@@ -120,6 +122,20 @@ def lockout(
         what = f"{lost[0]} is the account that applies this, and it would lose its access: {lost[1]}."
         found += _refuse(question, [lost[0]], what, {})
     return found
+
+
+def _changed_service(before: HostView, after: HostView, steps: Sequence[Step]) -> str:
+    if not changes_what_runs_sshd(steps):
+        return ""
+    from reconciler.policy.sshd_units import changed_service  # few plans have to do with it
+
+    return changed_service(before, after, steps)
+
+
+def _limits(files: Followed, people: People) -> SessionLimits:
+    from reconciler.policy.session_limits import SessionLimits  # likewise
+
+    return SessionLimits(files, people)
 
 
 def _came_by_ssh(now: Doors, question: Question) -> str:

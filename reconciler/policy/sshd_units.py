@@ -13,7 +13,7 @@ from reconciler.core.actions import Step, WriteFile
 from reconciler.core.host import FileType, HostView
 from reconciler.formats import unit
 from reconciler.kinds import drop_ins, vendor_host
-from reconciler.policy.lockout_relevance import SSHD, changes_what_runs_sshd
+from reconciler.policy.lockout_relevance import SSHD
 
 _UNITS = (*SSHD, "ssh@.service", "sshd@.service")
 _PACKAGED = ("/usr/lib/systemd/system", "/lib/systemd/system")
@@ -119,8 +119,6 @@ _WHY = {
 
 def changed_service(before: HostView, after: HostView, steps: Sequence[Step]) -> str:
     """Why nobody may get in, or become root there, once the units are as the plan leaves them; empty where nothing says so."""
-    if not changes_what_runs_sshd(steps):
-        return ""
     written = [step.action for step in steps if isinstance(step.action, WriteFile) and not step.held]
     conflict = next(filter(None, (_conflict(before, action) for action in written)), "")
     if conflict:
