@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from reconciler.formats.cron_lines import Flaw
 
 _CRON_NAME = Late(r"[A-Za-z0-9_-]+")
-_WRITABLE = 0o022
-Trust = Literal["root", "visudo", ""]
-"""Whose a file has to be for the reader to take it: root's and nobody else's to write, as visudo wants it, or it does not look."""
+_WRITABLE, _EXECUTABLE = 0o022, 0o111
+Trust = Literal["root", "visudo", "executable", ""]
+"""How a file has to be for the reader to take it: root's and nobody else's to write, as visudo wants it, a program; or it does not look."""
 
 
 @frozen
@@ -73,6 +73,14 @@ READERS = {
     "/etc/cron.d": Reader("cron", Check.NONE, _cron_name, "root", _cron_flaws),
     "/etc/logrotate.d": Reader("logrotate", Check.LOGROTATE_FILE, _logrotate_name, "root", _nothing),
     "/etc/tmpfiles.d": Reader("systemd-tmpfiles", Check.TMPFILES, _conf_name, "", _tmpfiles_flaws),
+    **dict.fromkeys(
+        (f"/etc/cron.{often}" for often in ("hourly", "daily", "weekly", "monthly")),
+        Reader("run-parts", Check.NONE, _cron_name, "executable", _nothing),
+    ),
+    **dict.fromkeys(
+        (f"/etc/{name}.d" for name in ("sysctl", "modprobe", "modules-load", "sysusers", "binfmt", "security/limits")),
+        Reader("its reader", Check.NONE, _conf_name, "", _nothing, sure=False),
+    ),
     "/etc/ssh/sshd_config.d": Reader("sshd", Check.NONE, _conf_name, "", _nothing, sure=False),
 }
 
@@ -113,7 +121,9 @@ def _untrusted(reader: Reader, mode: str, owner: str, group: str) -> Iterator[st
         if (mode, owner, group) != ("0440", "root", "root"):
             yield f'visudo asks for mode 0440 and root:root, and this would be {mode} {owner}:{group}. Write `mode: "0440"`, and no owner.'
         return
-    if not reader.trust:
+    if reader.trust == "executable" and not bits & _EXECUTABLE:
+        yield f'{reader.program} runs only what may be run, and this would have mode {mode}. Write `mode: "0755"`.'
+    if reader.trust != "root":
         return
     if owner != "root":
         yield f"{reader.program} takes only files of root's, and this would be {owner}'s. Leave `owner` out."

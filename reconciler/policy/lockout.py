@@ -110,7 +110,7 @@ def lockout(
     broken = broken or closed_by(now.files, then.files, question.touched)
     in_now = list(now.everybody()) if broken or not any(then.everybody()) else []
     if in_now and broken:
-        return found + _refuse(question, in_now, f"{_now(in_now)}, nobody may be after this plan: {broken}.", {})
+        return found + _refuse(question, in_now, f"{_now(in_now)}, and after this plan perhaps nobody: {broken}.", {})
     if broken and (name := _came_by_ssh(now, question)):
         what = f"{name} is the account that applies this, over SSH, and it may lose its access: {broken}."
         return found + _refuse(question, [name], what, {})

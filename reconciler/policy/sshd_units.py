@@ -180,7 +180,7 @@ def _text(view: HostView, path: str) -> str:
 
 
 def _harm(before: unit.Sections, after: unit.Sections, packaged: unit.Sections) -> list[str]:
-    """Directives that are neither as they were nor as the package has them, and not known to be harmless."""
+    """Directives that are neither as they were nor as the package has them, and not known to be harmless; those known for harm first."""
     found = []
     for section in dict.fromkeys((*before, *after)):
         if section == "Install" or section.startswith("X-"):
@@ -191,7 +191,7 @@ def _harm(before: unit.Sections, after: unit.Sections, packaged: unit.Sections) 
             if value in (was.get(name), theirs.get(name)) or name.startswith("X-") or _is_harmless(f"{section}.{name}", value):
                 continue
             found.append(_worded(name, value))
-    return found
+    return sorted(found, key=lambda text: not text.endswith(")"))
 
 
 def _is_harmless(directive: str, value: Value) -> bool:
@@ -202,12 +202,13 @@ def _is_harmless(directive: str, value: Value) -> bool:
 def _worded(name: str, value: Value) -> str:
     said = value if isinstance(value, str) or value is None else value[-1]
     setting = f"no {name} any more" if said is None else f"{name}={said}"
-    return f"{setting} ({_WHY.get(name, 'whether sessions bear that is not known')})"
+    return f"{setting} ({_WHY[name]})" if name in _WHY else setting
 
 
 def _named(harm: Sequence[str]) -> str:
     more = f" and {len(harm) - _NAMED} more" if len(harm) > _NAMED else ""
-    return f"{', '.join(harm[:_NAMED])}{more}"
+    unknown = "" if harm[0].endswith(")") else ", and whether sessions bear that is not known"
+    return f"{', '.join(harm[:_NAMED])}{more}{unknown}"
 
 
 def _conflict(before: HostView, action: WriteFile) -> str:

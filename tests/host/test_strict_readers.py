@@ -29,6 +29,8 @@ IN_VALIDATE: Mapping[str, tuple[dict[str, Any], str]] = {
     "/etc/cron.d/late": ({"content": "61 * * * * root true\n", "mode": "0644"}, "no minute"),
     "/etc/cron.d/nickname": ({"content": "@fortnightly root true\n", "mode": "0644"}, "@fortnightly is none"),
     "/etc/cron.d/named": ({"content": "0 0 * january * root true\n", "mode": "0644"}, "no month"),
+    "/etc/cron.daily/job.sh": ({"content": "#!/bin/sh\n", "mode": "0755"}, "letters, digits"),
+    "/etc/cron.daily/plain": ({"content": "#!/bin/sh\n", "mode": "0644"}, "runs only what may be run"),
     "/etc/logrotate.d/z.bak": ({"content": "/var/log/z {\n missingok\n}\n", "mode": "0644"}, "passed over"),
     "/etc/logrotate.d/shared": ({"content": "/var/log/s {\n missingok\n}\n", "mode": "0664"}, "others can write"),
     "/etc/tmpfiles.d/ml": ({"content": "d /run/ml 0755\n", "mode": "0644"}, "end in .conf"),
@@ -55,6 +57,7 @@ GOOD: Mapping[str, dict[str, Any]] = {
         "content": 'MAILTO=""\nPATH = /bin\n\n# x\n*/5 0-6/2 1,15 jan-mar Mon-fri ann true\n@reboot ann true\n0 0 * * 7 ann true\n',
         "mode": "0644",
     },
+    "/etc/cron.daily/job": {"content": "#!/bin/sh\n", "mode": "0755"},
     "/etc/cron.d/.placeholder": {"content": "meant to be passed over\n", "mode": "0644", "adopt": True},
     "/etc/logrotate.d/ml": {"content": "/var/log/ml.log {\n missingok\n create 0640 ann ops\n}\n", "mode": "0644"},
     "/etc/tmpfiles.d/ml.conf": {"content": "# ours\nd /run/ml 0750 ann ops 10d\nL+ /run/x - - - - /etc/motd\n", "mode": "0644"},
@@ -138,6 +141,8 @@ def test_what_readers_refuse_is_refused(host: BootedHost) -> None:
         if f"/etc/logrotate.d/{name}" not in logrotate and name not in logrotate
     ]
     assert "/var/log/z " not in logrotate
+    runs = host.run("run-parts", "--test", "/etc/cron.daily").stdout
+    assert [] == [name for name in ("job.sh", "plain") if f"/etc/cron.daily/{name}" in runs]
     assert [] == [name for name in ("relative", "mode", "letters", "specifier") if f"/etc/tmpfiles.d/{name}.conf" not in tmpfiles], tmpfiles
 
 
@@ -148,6 +153,7 @@ def test_what_readers_take_is_applied(host: BootedHost) -> None:
     cron = cron_says(host)
 
     assert code == 0, said
+    assert "/etc/cron.daily/job\n" in host.run("run-parts", "--test", "/etc/cron.daily").stdout
     assert host.run("visudo", "--check").returncode == 0
     assert "/usr/bin/id" in host.run("sudo", "-l", "-U", "ann").stdout
     assert "rror" not in cron
