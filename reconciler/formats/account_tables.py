@@ -200,11 +200,12 @@ _RANGES: Keys[Range] = Keys(("first",))
 class AccountTables:
     """All account files. `read` gives the text of one by its name in /etc (`passwd`), None where the system has no such file.
 
-    A file is read when it is first asked for.
+    A file is read when it is first asked for. `hidden` are files that are there and may not be read: what they keep is left out.
     """
 
-    def __init__(self, read: Callable[[str], str | None]) -> None:
+    def __init__(self, read: Callable[[str], str | None], hidden: Collection[str] = ()) -> None:
         self._read = read
+        self.hidden = hidden
         self.reached: dict[str, int] = {}
         """By file (`subuid`), up to which number no range of subordinate ids is free, since ranges were only added."""
 

@@ -61,7 +61,7 @@ def modify_user(tables: AccountTables, name: str, wanted: Wanted) -> None:
     user = before = tables.passwd.row(name)
     if user is None:
         raise AccountConflict(f"user '{name}' does not exist")
-    if tables.shadow is None and (wanted.lock or (wanted.expires or 0) > 0):
+    if tables.shadow is None and "shadow" not in tables.hidden and (wanted.lock or (wanted.expires or 0) > 0):
         raise AccountConflict("there is no /etc/shadow, which would hold that an account is locked or expires")
     if wanted.group:
         user = replace(user, gid=_existing(tables, wanted.group).gid)

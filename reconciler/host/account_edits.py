@@ -104,8 +104,10 @@ def edit_tables(tables: AccountTables, action: Account) -> None:
 
 def tables_of(view: _Reader, *, simulated: bool = False) -> AccountTables:
     """The tables of a host. `simulated`: shadow and gshadow, which an ordinary user's plan cannot read, may be left out."""
-    reader = _Lenient(view) if simulated else view
-    return AccountTables(lambda name: _text(reader, f"/etc/{name}"))
+    if not simulated:
+        return AccountTables(lambda name: _text(view, f"/etc/{name}"))
+    reader = _Lenient(view)
+    return AccountTables(lambda name: _text(reader, f"/etc/{name}"), reader.hidden)
 
 
 class AccountEdits:
@@ -210,10 +212,13 @@ class _Lenient:
 
     def __init__(self, view: _Reader) -> None:
         self._view = view
+        self.hidden: set[str] = set()
+        """The names of the files that were asked for and may not be read."""
 
     def read(self, path: str) -> bytes:
         """As HostView.read; of what may not be read, as of what is missing."""
         try:
             return self._view.read(path)
         except Unreadable as hidden:
+            self.hidden.add(path.rpartition("/")[2])
             raise FileNotFoundError(path) from hidden
