@@ -36,7 +36,7 @@ _NOT_FOR_ALL = ("files/adoption", "files/adoption-of-mode", "services/adoption",
                 "backups/adoption-is-refused")  # fmt: skip
 _SECRET = ("files/no-longer-sensitive", "files/sensitive-changed",
            "files/sensitive-from-now-on", "files/sensitive-from-now-on-and-changed", "files/sensitive-no-longer",
-           "services/credential", "files/shadow")  # fmt: skip
+           "services/credential", "services/watched-no-longer-sensitive", "files/shadow")  # fmt: skip
 _KEYS = ("ssh_keys/adoption-of-modes", "ssh_keys/at-least", "ssh_keys/exactly")
 _INCOMPLETE = frozenset((*_NOT_FOR_ALL, *_SECRET, *_KEYS))
 """Cases in which the snapshot lacks something for the sake of secrets: what is in somebody else's file that not everybody can read, the

@@ -227,7 +227,9 @@ def _seen(request: Request, one: Process, reloaded: bool, secret: Collection[str
     done = {path for path in one.older if not _still(request, one, path, reloaded)}
     marks = {path: mark(view, path, key) for path in one.runs.files if path not in one.marks} | dict(one.marks)
     now = {path: found for path, found in marks.items() if found is not None and (path not in one.older or path in done)}
-    now = {path: to_remember(view, path, found, key, secret) for path, found in now.items()}
+    # What could not be told when the process read it stays so: a second look must not write it down otherwise.
+    untold = {path for path, found in now.items() if before.get(path, found) != found and before[path] == keyed(found, key)}
+    now = {path: before[path] if path in untold else to_remember(view, path, found, key, secret) for path, found in now.items()}
     kept = {path: before[path] for path in one.older if path not in done and path in before}
     kept |= {path: keyed(found, key) for path, found in kept.items() if path in secret}
     return Started(one.invocation, {**kept, **now}, stamps(view, one.runs))
