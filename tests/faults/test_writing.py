@@ -23,7 +23,7 @@ BENEATH = {
     "host.job_lock": "job_lock",
     "host.report_files": "report_lock _publish",
     # Homes that go: taken apart from their own descriptor downwards; their archives are in a directory of ours, 0700.
-    "host.trees": "_write _archives _take_apart _lift restore_tree",
+    "host.trees": "remove_tree _write _archives _take_apart _lift restore_tree",
     # Archives: the destination is walked by safe_path, and refused when others may write to it.
     "host.destination": "Directory.create Directory.replace Directory.remove _open",
     "host.restore_target": "restore_target _make as_on_the_host",
@@ -34,6 +34,8 @@ BENEATH = {
     "host.spec_file": "rewrite",
     "host.logrotate": "_put",
     "host.unit_verify": "_stage",
+    # A file without a name, in memory.
+    "host.strict_readers": "_logrotate",
 }
 """Functions that change a file beneath a directory that is open, or one that is open itself."""
 
