@@ -93,6 +93,7 @@ def _summary(data: Data, meant: Sequence[Data], ci: str) -> list[list[str]]:
         [" · ".join(_basis(data, ci))],
         [f"### :warning: Partial plan: {code(partial_words(data))}; it is no approval"] if data.get("partial") else [],
         [heading, "", *_rows(deleted)] if deleted else [],
+        _archives(data["diagnostics"]),
         [f"<pre><code>{final_line(data)}</code></pre>"],
         _policy(meant),
         _lists(meant),
@@ -106,6 +107,14 @@ def _summary(data: Data, meant: Sequence[Data], ci: str) -> list[list[str]]:
         _blocked(data["resource_changes"]),
         _unreadable([*data["unreadable"], *({"address": _lacking(data), "reason": what} for what in data.get("unknown", ()))]),
     ]
+
+
+def _archives(diagnostics: Sequence[Data]) -> list[str]:
+    """Archives of backups that the plan lets go: they are no resources, and nothing brings them back."""
+    rows = [row for row in diagnostics if row.get("rule") == "archives-go"]
+    lines = [f"* {code(str(row['address']))}: {code(row['summary'])}. {code(row['detail'], _LINE)}" for row in rows[:_NAMES]]
+    more = [_MORE.format(len(rows) - _NAMES)] if len(rows) > _NAMES else []
+    return ["### :warning: Archives will be let go", "", *lines, *more] if rows else []
 
 
 def _lacking(data: Data) -> str:

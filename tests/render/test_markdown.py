@@ -141,6 +141,19 @@ def test_who_gains_access() -> None:
     assert "* `bob`: **loses** `ssh key SHA256:x bob@home` (put back)" in said
 
 
+def test_archives_that_go_are_above_the_counts() -> None:
+    """What nobody brings back is said where deletions are, with the ids; however long the list, the comment fits."""
+    row = {"severity": "warning", "summary": "4 archives would be deleted", "detail": "`x` <b>20260528T202640Z-000000000</b>"}
+    rows = [{**row, "address": "backups.d", "rule": "archives-go", "refusal": False, "range": None}] * 12
+    said = plan_markdown(plans.ALL["update"]() | {"diagnostics": rows})
+    heading = said.index("### :warning: Archives will be let go")
+
+    assert heading < said.index("<pre>")
+    assert "* `backups.d`: `4 archives would be deleted`. `` `x` <b>20260528T202640Z-000000000</b> ``" in said
+    assert "and 4 more" in said
+    assert "Archives will be let go" not in plan_markdown(plans.ALL["update"]())
+
+
 def test_a_context_line_is_no_removal() -> None:
     """A line of a file that begins with a dash, and stays, is not moved to column 0."""
     texts = {plans.CONFIG: ("- a\n- b\n", "- a\n- c\n")}
