@@ -62,16 +62,16 @@ _PREFIXES = ("-", "file:", "append:", "truncate:")
 """What systemd takes in front of a path."""
 
 
-def places(kind: Kind, declared: Declared) -> Iterator[Place]:
-    """Every path that a resource stands for or names."""
+def places(kind: Kind, declared: Declared, *, reads: bool = True) -> Iterator[Place]:
+    """Every path that a resource stands for or names; `reads`: also what it only reads."""
     seen: set[tuple[str, Use]] = set()
-    for place in _places(kind, declared):
+    for place in _places(kind, declared, reads):
         if (place.path, place.use) not in seen:  # what a field names, a kind may know more of
             seen.add((place.path, place.use))
             yield place
 
 
-def _places(kind: Kind, declared: Declared) -> Iterator[Place]:
+def _places(kind: Kind, declared: Declared, reads: bool) -> Iterator[Place]:
     name, resource = declared.address.name, declared.resource
     if name.startswith("/"):
         owner, group, mode = (getattr(resource, field, default) for field, default in _ACCESS)
@@ -81,6 +81,8 @@ def _places(kind: Kind, declared: Declared) -> Iterator[Place]:
     else:
         yield from (Place(path, Use.MANAGES) for path in kind.paths(declared.address) if path != name)
     for field, use, texts in fields(type(resource)):
+        if use is Use.READS and not reads:
+            continue
         for text in texts(getattr(resource, field)):
             if path := _path(text):
                 yield Place(path, use, name if use is Use.GIVES else "root", name if use is Use.GIVES else "root", named=True)

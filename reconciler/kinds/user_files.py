@@ -39,14 +39,21 @@ def paths(address: Address) -> Iterator[str]:
         yield path_of(address)
 
 
+def wanted(user: User) -> Iterator[str]:
+    """The parts that are files. A disabled account has no sudo rules."""
+    if user.environment.set or user.environment.prepend or user.aliases:
+        yield PROFILE
+    if user.sudo and user.state is State.PRESENT:
+        yield SUDO
+
+
 def parts(declared: Declared, user: User) -> Iterator[Part]:
-    """The files that are wanted. A disabled account has no sudo rules."""
-    name = declared.address.name
-    environment = user.environment
-    if environment.set or environment.prepend or user.aliases:
+    """The files that are wanted."""
+    name, environment, files = declared.address.name, user.environment, tuple(wanted(user))
+    if PROFILE in files:
         text = profile.render(environment.set, environment.prepend, user.aliases, str(declared.address))
         yield _part(declared, PROFILE, text, sourced=True)
-    if user.sudo and user.state is State.PRESENT:
+    if SUDO in files:
         rules = [sudoers.Rule(None if rule.run == sudoers.ALL else tuple(rule.run), rule.as_, rule.password) for rule in user.sudo]
         yield _part(declared, SUDO, sudoers.render(name, rules, str(declared.address)))
 

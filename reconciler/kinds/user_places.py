@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from reconciler.core.address import Address
 from reconciler.core.places import Place, Use
 from reconciler.core.spec import Declared
 from reconciler.formats import profile
@@ -21,11 +22,14 @@ def places(declared: Declared) -> Iterator[Place]:
     assert isinstance(user, User)
     if user.state is State.ABSENT:
         return
+    home = home_of(user, name)
     if has_home(user, name):
-        yield from _in_home(user, name, home_of(user, name))
-    for part in user_files.parts(declared, user):
-        yield Place(user_files.path_of(part.address), Use.MANAGES)
-        if part.address.part == user_files.PROFILE:
+        yield from _in_home(user, name, home)
+    if user.ssh_keys is not None and user.state is State.PRESENT:
+        yield from (Place(path, Use.MANAGES, name, name, shared=keys.shared(name)) for path in keys.paths(name, home))
+    for part in user_files.wanted(user):
+        yield Place(user_files.path_of(Address("users", name, part)), Use.MANAGES)
+        if part == user_files.PROFILE:
             yield from (Place(path, Use.MANAGES, shared=user_files.PROFILE) for path in _HOOKS)
 
 
@@ -33,5 +37,3 @@ def _in_home(user: User, name: str, home: str) -> Iterator[Place]:
     yield Place(home, Use.GIVES, name, user.group or name, named=user.home is not None, part="home")
     for path in user.directories:
         yield Place(f"{home}/{path}", Use.MANAGES, name, name, part=f"{DIRECTORIES}{path}")
-    if user.ssh_keys is not None and user.state is State.PRESENT:
-        yield from (Place(path, Use.MANAGES, name, name, shared=keys.shared(name)) for path in keys.paths(name, home))

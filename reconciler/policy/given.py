@@ -17,7 +17,7 @@ from reconciler.core.spec import Declared, Spec
 from reconciler.core.values import frozen
 from reconciler.formats import accounts
 from reconciler.policy.paths import Table, reason, table
-from reconciler.policy.system_trees import AS_SHIPPED, PROGRAM, TOPS, system_tree
+from reconciler.policy.system_trees import AS_SHIPPED, PROGRAM, TOPS, root_runs, system_tree
 
 _HOMES = "/home"
 _PERSONS = range(1000, 65534)
@@ -93,7 +93,7 @@ def in_spec(spec: Spec, named: Table) -> Iterator[Diagnostic]:
     gifts = [gift for gift in _gifts(named) if not reason(gift.path, command)]
     homes = _Homes(_declared_homes(named) if gifts else iter(()))
     for gift in gifts:
-        yield from _first(_of_the_system(gift), homes.around(gift))
+        yield from _first(_of_the_system(gift), _around(gift, {command: "Reconciler's own command"}), homes.around(gift))
 
 
 def _first(*found: Iterator[Diagnostic]) -> Iterator[Diagnostic]:
@@ -109,13 +109,19 @@ _ROOTS_INSTEAD = "Leave it to root, with a mode by which nobody else can write."
 
 
 def _of_the_system(gift: _Gift) -> Iterator[Diagnostic]:
-    tree = system_tree(gift.path)
+    tree = system_tree(gift.path) or root_runs(gift.path)
     if not tree and gift.path not in TOPS:
         return
     why = "it is a directory of the system" if tree in ("", gift.path) else f"it is in {tree}, and what is there is the system's"
     if tree == PROGRAM:
         why = "it is where Reconciler itself is installed"
     yield gift.refused("system-directory", why, _INSTEAD if gift.name else _ROOTS_INSTEAD)
+
+
+def _around(gift: _Gift, paths: Mapping[str, str]) -> Iterator[Diagnostic]:
+    for path, what in paths.items():
+        if path.startswith(f"{gift.path}/"):
+            yield gift.refused("system-directory", f"{what}, {path}, is in it", _INSTEAD if gift.name else _ROOTS_INSTEAD)
 
 
 def _declared_homes(named: Table) -> Iterator[_Home]:
@@ -175,11 +181,16 @@ def on_host(changes: Collection[Change], spec: Spec, kinds: Kinds, view: HostVie
         return
     led = _homes_elsewhere(view)
     gifts = [replace(gift, real=led(gift.path)) for gift in gifts]
-    homes = _Homes(_homes_of_host(view, gifts, led))
+    leaving = {one.address.name for one in spec.resources if one.address.kind == "users" and _leaves(one)}
+    homes = _Homes(home for home in _homes_of_host(view, gifts, led) if home.name not in leaving)
     systems = {**dict.fromkeys(_roots_path(view), "root looks there for programs"), **dict.fromkeys(program, "Reconciler itself is there")}
     for gift in gifts:
         if not _is_his_already(view, gift):
             yield from _first(_on_the_way(gift, systems), homes.same(gift), homes.around(gift))
+
+
+def _leaves(declared: Declared) -> bool:
+    return str(getattr(declared.resource, "state", "")) == "absent"
 
 
 def _on_the_way(gift: _Gift, systems: Mapping[str, str]) -> Iterator[Diagnostic]:

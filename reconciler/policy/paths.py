@@ -37,6 +37,7 @@ _BELOW = {
     "/etc/pam.d": _PAM,
     "/etc/systemd/system": "unit files and enablement are declared under `services:`",
     "/run/systemd": "it is systemd's own",
+    STATE: _OURS,
 }
 _DEVICE = Late(r"/dev/(?:null|full|console|kmsg|tty\w*|pts/\d+)")
 """What a service may write to."""
@@ -50,12 +51,12 @@ _OUR_FILES = Late(rf"/etc/(?:systemd/system|cron\.d)/(?:{'|'.join(OUR_UNITS)})(?
 
 
 Table = tuple[tuple[Declared, tuple[Place, ...]], ...]
-"""Every resource of a spec with the paths that it stands for or names."""
+"""Every resource of a spec with the paths that it stands for or names, but for what it only reads: no rule is about that."""
 
 
 def table(resources: Iterable[Declared], kinds: Kinds) -> Table:
     """Made once for all rules."""
-    return tuple((declared, tuple(places(kinds[declared.address.kind], declared))) for declared in resources)
+    return tuple((declared, tuple(places(kinds[declared.address.kind], declared, reads=False))) for declared in resources)
 
 
 def reason(path: str, command: str) -> str:
@@ -68,25 +69,33 @@ def reason(path: str, command: str) -> str:
         return "it is what `reconciler install` writes"
     if path in _WHOLE_SYSTEM:
         return "it is a directory of the system itself"
-    for base, why in {**_BELOW, STATE: _OURS}.items():
-        if path == base or path.startswith(base + "/"):
-            if _DROP_IN.fullmatch(path):
-                continue
+    for base, why in _BELOW.items():
+        if path.startswith(base) and path[len(base) : len(base) + 1] in ("", "/") and not _DROP_IN.fullmatch(path):
             return why
     return next((why for prefix, why in _PREFIXES.items() if path.startswith(prefix)), "")
 
 
 def reason_to_write(path: str, command: str) -> str:
     """Why root's programs may not be made to write, rename or remove there; empty if they may. A path may be a pattern of names."""
+    if _is_private(path):
+        return "it is what somebody logs in by, or what a login of root's reads"
     if not globs.is_pattern(path):
         return reason(path, command) or _of_the_system(path)
     for name in (*_EXACT, *_WHOLE_SYSTEM, command, PATH):
         if name and globs.common(path, name):
             return f"it matches {name}, and {reason(name, command)}"
-    for base in (STATE, *_BELOW, *TREES):
+    for base in dict.fromkeys((*_BELOW, *sorted(TREES))):
         if _may_lie_below(path, base) and not of_usr_local(path):
             return f"it can match what is in {base}, {reason(base, command) or _of_the_system(base)}"
     return ""
+
+
+def _is_private(path: str) -> bool:
+    """Whether it can be in a `.ssh`, or is a hidden file of root's own, such as /root/.profile."""
+    parts = path.split("/")
+    return any(globs.segment_matches(part, ".ssh") for part in parts) or (
+        parts[:2] == ["", "root"] and parts[-1][:1] == "." and len(parts) == 3
+    )
 
 
 def _of_the_system(path: str) -> str:
@@ -145,5 +154,7 @@ def claimed_twice(spec: Spec, named: Table) -> Iterator[Diagnostic]:
 
 def _twice(declared: Declared, path: str, other: str) -> Diagnostic:
     detail = f"{path} is declared by {other} and by {declared.address}. Remove one of them."
+    if {other.partition(".")[0], declared.address.kind} >= {"users"} and "directories" in (other.partition("[")[0], declared.address.kind):
+        detail = f"{detail} A user makes the home, with `home_mode` as its mode, and what is under the user's own `directories`."
     where = (declared.address, declared.source)
     return Diagnostic(Severity.ERROR, "two resources on one path", detail, *where, rule="one-path", refusal=True)

@@ -8,12 +8,45 @@ STATE = "/var/lib/reconciler"
 PROGRAM = "/opt/reconciler"
 """Where README has it installed."""
 
-TREES = (
-    *("/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/proc", "/root", "/run/systemd", "/sbin", "/sys", "/usr"),
-    *("/var/cache/apt", "/var/cache/private", "/var/lib/apt", "/var/lib/dpkg", "/var/lib/private", "/var/lib/systemd", "/var/spool/cron"),
-    *("/snap/bin", PROGRAM, STATE),
+TREES = frozenset(
+    (
+        *(
+            "/bin",
+            "/boot",
+            "/dev",
+            "/etc",
+            "/lib",
+            "/lib32",
+            "/lib64",
+            "/libx32",
+            "/proc",
+            "/root",
+            "/run/systemd",
+            "/sbin",
+            "/sys",
+            "/usr",
+        ),
+        *(
+            "/var/cache/apt",
+            "/var/cache/private",
+            "/var/lib/apt",
+            "/var/lib/dpkg",
+            "/var/lib/private",
+            "/var/lib/systemd",
+            "/var/spool/cron",
+        ),
+        *("/snap/bin", PROGRAM, STATE),
+    )
 )
 """With all that is in them."""
+_DEEPEST = 3
+"""Components that one of them has at most."""
+
+_ROOT_RUNS = (
+    *("AccountsService", "NetworkManager", "cloud", "containerd", "dbus", "dkms", "docker", "extensions", "flatpak", "initramfs-tools"),
+    *("kubelet", "libvirt", "lxc", "machines", "misc", "pam", "polkit-1", "portables", "snapd", "sudo", "ucf"),
+)
+"""In /var/lib: what root runs, or goes by, is there; logs may be there, too."""
 
 TOPS = frozenset(
     (
@@ -43,8 +76,16 @@ def of_usr_local(path: str) -> bool:
     return path.startswith(_LOCAL) and name not in _LOCAL_SYSTEM and not globs.is_pattern(name)
 
 
+def root_runs(path: str) -> str:
+    """The directory of /var/lib that a path is in and that root runs things from; empty if it is in none."""
+    name = path.removeprefix("/var/lib/").partition("/")[0]
+    return f"/var/lib/{name}" if path.startswith("/var/lib/") and name in _ROOT_RUNS else ""
+
+
 def system_tree(path: str) -> str:
     """The tree of the system that a path is in; empty if it is in none."""
     if of_usr_local(path):
         return ""
-    return next((base for base in TREES if path == base or path.startswith(f"{base}/")), "")
+    parts = path.split("/", _DEEPEST + 1)
+    ways = ("/".join(parts[:length]) for length in range(2, min(len(parts), _DEEPEST + 1) + 1))
+    return next((base for base in ways if base in TREES), "")

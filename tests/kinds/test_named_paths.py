@@ -121,22 +121,23 @@ def test_a_new_kind_is_in_the_table_without_asking() -> None:
 
 def test_what_kinds_say_of_their_fields() -> None:
     """The table as it is: another use for a field is a decision."""
-    said = {f"{name}.{field}": str(use) for name, kind in discover().items() for field, use, _ in fields(kind.model)}
+    said = {(f"{name}.{field}", str(use)) for name, kind in discover().items() for field, use, _ in fields(kind.model)}
 
     assert {
-        "users.shell": "reads",
-        "users.home": "gives",
-        "users.environment": "reads",
-        "services.working_directory": "reads",
-        "services.environment_file": "reads",
-        "services.load_credential": "reads",
-        "services.standard_output": "writes into",
-        "services.standard_error": "writes into",
-        "services.watch": "reads",
-        "timers.working_directory": "reads",
-        "logrotate.paths": "writes into",
-        "logrotate.olddir": "writes into",
-        "backups.sources": "reads",
-        "backups.destinations": "writes into",
-        "backups.require_mount": "reads",
+        ("users.shell", "reads"),
+        ("users.home", "gives"),
+        ("users.home", "reads"),  # one that is not managed
+        ("users.environment", "reads"),
+        ("services.working_directory", "reads"),
+        ("services.environment_file", "reads"),
+        ("services.load_credential", "reads"),
+        ("services.standard_output", "writes into"),
+        ("services.standard_error", "writes into"),
+        ("services.watch", "reads"),
+        ("timers.working_directory", "reads"),
+        ("logrotate.paths", "writes into"),
+        ("logrotate.olddir", "writes into"),
+        ("backups.sources", "reads"),
+        ("backups.destinations", "writes into"),
+        ("backups.require_mount", "reads"),
     } == said

@@ -48,6 +48,7 @@ def backup(**said: Any) -> dict[str, Any]:
             "/proc/1",
             "/snap/bin",
         ),
+        *("/var/lib/docker", "/var/lib/cloud/scripts", "/var/lib/polkit-1"),
     ],
 )
 def test_nobody_is_given_a_directory_of_the_system(path: str) -> None:
@@ -107,6 +108,16 @@ def test_a_mode_gives_too(path: str, mode: str, group: str) -> None:
 def test_modes_that_give_nothing_of_the_system(path: str, mode: str, group: str) -> None:
     """What a distribution ships, what only root's group may write to, and places of one's own."""
     assert [] == refused(directories={path: {"mode": mode, "group": group}})
+
+
+def test_what_our_command_is_in() -> None:
+    """Who owns a directory above the program that applies can put another one there."""
+    settings = {"command": "/srv/tools/bin/reconciler"}
+    for path in ("/srv/tools/bin", "/srv/tools"):
+        (said,) = refused(settings=settings, users={"ann": {"home": path}})
+
+        assert "/srv/tools/bin/reconciler" in said.detail
+    assert [] == refused(settings=settings, users={"ann": {"home": "/srv/tool"}})
 
 
 def test_homes_of_others() -> None:
@@ -173,6 +184,17 @@ def test_one_path_has_one_resource(path: str, spec: dict[str, Any], first: str, 
     assert all(name in said[0].detail for name in (path, first, second))
 
 
+def test_a_home_that_is_somebody_elses_by_design() -> None:
+    """It gives nothing and claims nothing, wherever it is; keys below it still have one resource."""
+    foreign = {"cust": {"home": {"path": "/srv/sftp/cust", "manage": False}}, "www-data": {"home": {"path": "/usr/sbin", "manage": False}}}
+    chroot = {"/srv/sftp/cust": {"mode": "0755"}, "/srv/sftp/cust/up": {"mode": "0755", "owner": "cust"}}
+
+    assert [] == refused(users=foreign, directories=chroot)
+    keyed = {"cust": {"home": {"path": "/srv/sftp/cust", "manage": False}, "ssh_keys": [KEY]}}
+    (said,) = refused(users=keyed, directories={"/srv/sftp/cust/.ssh": {"mode": "0755"}})
+    assert "one-path" == said.rule
+
+
 def test_what_two_may_share() -> None:
     """The hooks of all users' profiles, and what is around a user's files; two lists of keys for one account have a rule of their own."""
     alias = {"aliases": {"x": "ls"}}
@@ -189,6 +211,7 @@ def test_what_two_may_share() -> None:
         *("/etc/shadow", "/etc/passwd", "/e?c/shadow", "/usr/bin/su", "/bin/su", "/var/lib/reconciler/*", "/etc/sudoers.d/*", "/"),
         *("/*", "/etc/*", "/[e]tc/sudoers", "/*/cron.d/*", "/var/lib/r*/state.db", "/var/lib/*/*", "/usr/local/*/su", "/*/*.log"),
         *("/usr/local/bin/reconciler", "/usr/local/bin/*", "/var/spool/cron/crontabs/root", "/var/lib/dpkg/status", "/etc/ssh/ssh_host_x"),
+        *("/root/.ssh/authorized_keys", "/home/*/.ssh/*", "/home/ann/.s*/authorized_keys", "/root/.profile", "/root/.*"),
     ],
 )
 def test_logs_are_held_against_the_deny_list(path: str) -> None:
@@ -216,6 +239,9 @@ def test_logs_are_held_against_the_deny_list(path: str) -> None:
             "/var/lib/docker/containers/*/*.log",
             "/var/log/[a-z]*/*.log",
             "/data/x",
+            "/root/.pm2/logs/*.log",
+            "/home/*/.pm2/logs/*.log",
+            "/root/*.log",
         ),
     ],
 )
