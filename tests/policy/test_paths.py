@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from reconciler.core.changes import Change, Origin, Verb
 from reconciler.core.diagnostic import Diagnostic
 from reconciler.kinds import discover
+from reconciler.policy.given import on_host
 from reconciler.policy.lint import lint
-from tests.engine.workbench import spec_of
+from tests.engine.workbench import host_of, spec_of
 
 FILE = {"content": "x", "mode": "0644"}
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGuGsnP/NPzhnWuATv9aP1dHraTqoi8dScAeUt23h1tL alice@laptop"
@@ -276,3 +278,67 @@ def test_what_is_only_read_may_be_anywhere() -> None:
     }
 
     assert [] == refused(**spec)
+
+
+ACCOUNTS = {
+    "/etc/passwd": "root:x:0:0::/root:/bin/sh\ndaemon:x:1:1::/usr/sbin:/bin/sh\ndb:x:105:105::/srv/db:/bin/sh\n"
+    "www:x:33:33::/var/www:/bin/sh\n"
+    "hand:x:1001:1001::/home/hand:/bin/sh\nold:x:1002:1002::/srv/people/old:/bin/sh\n",
+    "/etc/login.defs": "ENV_SUPATH  PATH=/usr/sbin:/opt/admin/bin:/\nENV_PATH PATH=/opt/all/bin\n",
+    "/srv/db": {"owner": "db"},
+    "/home/hand": {"owner": "hand"},
+    "/var/www": {},
+    "/srv/his": {"owner": "ann"},
+}
+
+
+def on(paths: Mapping[str, Any], program: tuple[str, ...] = ("/opt/tools/ours",), **resources: Mapping[str, Any]) -> list[str]:
+    """What a host with these paths besides refuses of a spec in which everything changes: the rules."""
+    spec = spec_of(resources)
+    changes = [Change(declared.address, Verb.CREATE, Origin.INTENT) for declared in spec.resources]
+    return [item.rule for item in on_host(changes, spec, discover(), host_of({**ACCOUNTS, **paths}), program)]
+
+
+@pytest.mark.parametrize(
+    "path", ["/opt/admin/bin", "/opt/admin", "/opt/admin/bin/x", "/opt/tools", "/opt/tools/ours", "/opt/tools/ours/lib"]
+)
+def test_what_only_the_host_shows(path: str) -> None:
+    """What root has on PATH, and where our program is: itself, above and below."""
+    assert ["system-directory"] == on({}, users={"ann": {"home": path}})
+    assert ["system-directory"] == on({}, directories={path: {"mode": "0777"}})
+    assert [] == on({}, directories={path: {"mode": "0755"}})
+
+
+@pytest.mark.parametrize(
+    ("path", "refused_too"),
+    [
+        *(("/home/hand", True), ("/home/hand/x", True), ("/srv/people", True), ("/srv/people/old", True), ("/srv/db", True)),
+        *(("/srv/db/x", False), ("/srv/db/.ssh", True)),
+    ],
+)
+def test_homes_of_accounts_that_only_the_host_knows(path: str, *, refused_too: bool) -> None:
+    """Persons' homes, and those that a service really owns; below the latter a directory may be another's, a home may not."""
+    assert ["anothers-home"] == on({}, users={"ann": {"home": path}})
+    assert (["anothers-home"] if refused_too else []) == on({}, directories={path: {"mode": "0755", "owner": "ann"}})
+
+
+def test_what_a_host_lets_through() -> None:
+    """A home that only the account file says, what is one's own already, PATH of others, a home whose account leaves in the same spec."""
+    leaving = {"hand": {"state": "absent", "home": "keep"}, "ann": {"home": "/home/hand"}}
+
+    assert [] == on({}, users={"ann": {"home": "/var/www"}})
+    assert [] == on({}, ("/srv/his/venv",), users={"ann": {"home": "/srv/his"}})
+    assert [] == on({}, users={"ann": {"home": "/opt/all/bin"}})
+    assert [] == on({}, users=leaving)
+    assert [] == on({}, users={"hand": {}, "ann": {"home": "/srv/people2"}})
+
+
+def test_two_names_of_one_home() -> None:
+    """Where /home is a link, a home by its real path is the same home."""
+    linked = {"/home": {"target": "/data/home"}, "/home/hand": None}
+    paths = {path: said for path, said in {**ACCOUNTS, **linked}.items() if path != "/home/hand"}
+    spec = spec_of({"users": {"ann": {"home": "/data/home/hand/x"}}})
+    change = Change(spec.resources[0].address, Verb.CREATE, Origin.INTENT)
+    (said,) = on_host([change], spec, discover(), host_of(paths), ())
+
+    assert "it is in /home/hand, the home of hand" in said.detail
