@@ -280,7 +280,7 @@ def test_what_is_only_read_may_be_anywhere() -> None:
     assert [] == refused(**spec)
 
 
-ACCOUNTS = {
+ACCOUNTS: dict[str, Any] = {
     "/etc/passwd": "root:x:0:0::/root:/bin/sh\ndaemon:x:1:1::/usr/sbin:/bin/sh\ndb:x:105:105::/srv/db:/bin/sh\n"
     "www:x:33:33::/var/www:/bin/sh\n"
     "hand:x:1001:1001::/home/hand:/bin/sh\nold:x:1002:1002::/srv/people/old:/bin/sh\n",
@@ -333,12 +333,13 @@ def test_what_a_host_lets_through() -> None:
     assert [] == on({}, users={"hand": {}, "ann": {"home": "/srv/people2"}})
 
 
-def test_two_names_of_one_home() -> None:
-    """Where /home is a link, a home by its real path is the same home."""
-    linked = {"/home": {"target": "/data/home"}, "/home/hand": None}
-    paths = {path: said for path, said in {**ACCOUNTS, **linked}.items() if path != "/home/hand"}
-    spec = spec_of({"users": {"ann": {"home": "/data/home/hand/x"}}})
+@pytest.mark.parametrize(("his", "given"), [("/home/hand", "/data/home/hand/x"), ("/data/home/hand", "/home/hand/x")])
+def test_two_names_of_one_home(his: str, given: str) -> None:
+    """Where /home is a link, a home by its real path is the same home, whichever of both has which name."""
+    passwd = {"/etc/passwd": ACCOUNTS["/etc/passwd"].replace("/home/hand", his)}
+    paths = {path: said for path, said in {**ACCOUNTS, **passwd, "/home": {"target": "/data/home"}}.items() if path != "/home/hand"}
+    spec = spec_of({"users": {"ann": {"home": given}}})
     change = Change(spec.resources[0].address, Verb.CREATE, Origin.INTENT)
     (said,) = on_host([change], spec, discover(), host_of(paths), ())
 
-    assert "it is in /home/hand, the home of hand" in said.detail
+    assert f"it is in {his}, the home of hand" in said.detail
