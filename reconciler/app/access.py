@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from reconciler.core.actions import Step
@@ -46,7 +47,7 @@ def sides_of(plan: Plan, request: Request, tried: Tried, name: str) -> Sides | N
     before, after = (HostAccess(doors, moment) for doors in both)
     names = concerned(plan.steps, request.view) if tried.doors is not None else frozenset()
     everybody = (*before.people.users, *after.people.users) if names is None else sorted(names)
-    return Sides(before, after, tuple(dict.fromkeys((*everybody, *_by_reach(both, (before, after), looks)))))
+    return Sides(before, after, tuple(dict.fromkeys((*everybody, *_by_reach(both, (before, after), looks, request.view)))))
 
 
 def _doors(steps: Sequence[Step], view: HostView, tried: Tried, name: str) -> tuple[Doors, Doors]:
@@ -57,18 +58,30 @@ def _doors(steps: Sequence[Step], view: HostView, tried: Tried, name: str) -> tu
     return Doors(view, question), Doors(tried.after(steps, view), question)
 
 
-def _by_reach(both: Sequence[Doors], sides: Sequence[HostAccess], looks: Sequence[Look]) -> list[str]:
+def _by_reach(both: Sequence[Doors], sides: Sequence[HostAccess], looks: Sequence[Look], view: HostView) -> list[str]:
     """The accounts that become root by what root reads or runs, before or after; the sides know their ways from then on."""
     if not looks:
         return []
     from reconciler.policy.root_reach import RootReach
 
     names: list[str] = []
-    for doors, side in zip(both, sides, strict=True):
-        ways = RootReach(doors.files, doors.people, side.becomes_root).ways(looks)
-        side.add(ways)
-        names += [way.account for way in ways if way.account]
+    with _in_vain(view):
+        for doors, side in zip(both, sides, strict=True):
+            ways = RootReach(doors.files, doors.people, side.becomes_root).ways(looks)
+            side.add(ways)
+            names += [way.account for way in ways if way.account]
     return names
+
+
+@contextmanager
+def _in_vain(view: HostView) -> Iterator[None]:
+    """A snapshot has no content of files that are not ours: what is asked of it in vain here makes no plan incomplete."""
+    told = getattr(view, "unknown", None)
+    known = dict(told) if isinstance(told, dict) else {}
+    yield
+    if isinstance(told, dict):
+        told.clear()
+        told.update(known)
 
 
 def warnings(plan: Plan, parts: Mapping[Address, Part], view: HostView, sides: Sides | None, allowed: Collection[str]) -> list[Diagnostic]:
@@ -127,11 +140,14 @@ def _unchanged(view: HostView, name: str) -> Sides:
 
 
 def _of_everything(sides: Sides, request: Request) -> Sides:
-    """The sides with what hangs on anything that is declared, where the plan has only asked about what it touches."""
-    from reconciler.policy.root_looks import declared_looks
+    """The sides with all that root reads or runs, declared or not, where the plan has only asked about what it touches."""
+    from reconciler.policy.root_looks import declared_looks, host_looks
 
     hosts = (sides.before,) if sides.before is sides.after else (sides.before, sides.after)
-    _by_reach([host.doors for host in hosts], hosts, list(declared_looks(request.spec, request.kinds)))
+    with _in_vain(request.view):
+        looks = {look.path: look for host in hosts for look in host_looks(host.doors.files)}
+    looks |= {look.path: look for look in declared_looks(request.spec, request.kinds)}
+    _by_reach([host.doors for host in hosts], hosts, list(looks.values()), request.view)
     return sides
 
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from reconciler.core.actions import Account, AccountOp, MakeLink, RemovePath, Step, path_of
 from reconciler.core.address import Address
+from reconciler.core.host import FileType, HostError
 from reconciler.core.kind import Kinds
 from reconciler.core.spec import Spec
 from reconciler.core.values import frozen
 from reconciler.formats import profile
-from reconciler.policy.root_places import is_relevant
+from reconciler.policy.root_places import PLACES, is_relevant
+
+if TYPE_CHECKING:
+    from reconciler.policy.followed import Followed
 
 _SETUID, _OTHERS_WRITE, _GROUP_WRITES = 0o4000, 0o002, 0o020
 _MEMBERSHIPS = frozenset((AccountOp.USERADD, AccountOp.USERMOD, AccountOp.RESTORE))
@@ -54,6 +59,23 @@ def declared_looks(spec: Spec, kinds: Kinds) -> Iterator[Look]:
         for path in paths:
             if is_relevant(path):
                 yield Look(path, address)
+
+
+def host_looks(files: Followed) -> Iterator[Look]:
+    """Everything that root reads or runs on a host, whoever has put it there: all places, and what is in them.
+
+    A place that cannot be read is left out.
+    """
+    for place in PLACES:
+        try:
+            entry = files.entry(place.path)
+            is_directory = entry is not None and entry.type is FileType.DIRECTORY
+            names = files.names(place.path) if is_directory and place.base.endswith("/") else ()
+        except HostError:
+            continue
+        if entry is not None:
+            yield Look(place.path)
+            yield from (Look(f"{place.path}/{name}") for name in names)
 
 
 def _gives(step: Step) -> bool:

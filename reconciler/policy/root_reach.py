@@ -70,8 +70,10 @@ class RootReach:
         is_file = entry is not None and entry.type is FileType.FILE
         yield from self._written(look, look.path, f"root {place.use} {look.path}", only_above=place.strict and is_file)
         if is_file and place.reader and entry is not None and entry.size <= _LARGEST:
+            packaged = look.address is None and look.path.startswith("/usr/")
             for reading in self._readings(look.path, place.reader):
-                yield from self._by_reading(look, reading)
+                if isinstance(reading, Use) or not packaged:  # a package's accounts and units that nobody has enabled make nobody root
+                    yield from self._by_reading(look, reading)
 
     def _readings(self, path: str, reader: str) -> Iterator[Reading]:
         if reader == "unit":
@@ -98,8 +100,8 @@ class RootReach:
 
     def _setuid(self, look: Look, entry: Entry) -> Iterator[Way]:
         mode = int(entry.mode, 8)
-        if not mode & _SETUID or self._people.uid(entry.owner) != 0:
-            return
+        if look.address is None or not mode & _SETUID or self._people.uid(entry.owner) != 0:
+            return  # the host's own are known: su, sudo, passwd
         words = f"{look.path} runs as root for whoever starts it"
         if mode & _OTHERS_RUN:
             yield Way(EVERYBODY, words, look.path, Rank.SETUID, look.address)

@@ -15,8 +15,14 @@ from reconciler.policy.ways import EVERYBODY, Rank
 
 _PAM_TYPES = ("auth", "account", "session", "password")
 _PAM_LIBRARIES = Late(r"/(?:usr/)?lib(?:/[^/]+)?/security/.*")
-_DISKS = Late(r'\bKERNEL\s*==\s*"(?:sd|hd|vd|xvd|nvme|dm-|md|mem|kmem|port|mmcblk|loop|\*)|SUBSYSTEM\s*==\s*"(?:block|mem)"')
+_KERNEL = Late(r'\bKERNELS?\s*==\s*"([^"]*)"')
+_DISK_NAMES = Late(r"(?:sd|hd|vd|xvd|nvme|dm-|md|mem|kmem|port|mmcblk|loop|\*).*")
+_DISK_SYSTEMS = Late(r'\bSUBSYSTEMS?\s*==\s*"(?:block|mem)"')
 _DEVICE = Late(r'\b(OWNER|GROUP|MODE)\s*:?=\s*"([^"]+)"')
+_ROOT_ACTIONS = Late(
+    r"systemd1|policykit\.exec|\.pkexec|udisks|packagekit|accounts|machine1|portable1|import1|libvirt|snapd|flatpak|cockpit|\.$|\*$|^org\.[a-z]+$"
+)
+"""Actions of polkit that hand out root, or a beginning of names that may be any."""
 _ROOT_NAMES = ("", "-", "root", "0")
 
 
@@ -71,9 +77,13 @@ def security(text: str) -> Iterator[Reading]:
 def polkit(text: str) -> Iterator[Reading]:
     """Rules in JavaScript and the older keyed files (polkit(8)): whom they let do something without asking."""
     yield from (Use(path) for path in re.findall(r"polkit\.spawn\(\s*\[\s*[\"'](/[^\"']*)", text))
-    lets = re.search(r"Result\.YES|[\"']yes[\"']|Result(?:Any|Active|Inactive)\s*=\s*yes|<allow_(?:any|active|inactive)>yes", text)
+    lets = re.search(r"Result\.YES|[\"']yes[\"']|Result(?:Any|Active|Inactive)\s*=\s*yes", text)
     admins = re.search(r"addAdminRule|AdminIdentities", text)
     if lets is None and admins is None:
+        return
+    actions = re.findall(r"action\.id\.?\w*\(?\s*(?:={2,3}\s*)?[\"']([^\"']+)|^Action\s*=\s*(\S+)", text, re.MULTILINE)
+    named = [first or second for first, second in actions]
+    if lets is not None and admins is None and named and not any(_ROOT_ACTIONS.search(action) for action in named):
         return
     users = re.findall(r"\.user\s*={2,3}\s*[\"']([^\"']+)|unix-user:([\w.-]+)", text)
     groups = re.findall(r"isInGroup\(\s*[\"']([^\"']+)|unix-group:([\w.-]+)", text)
@@ -142,7 +152,8 @@ def _given(path: str, mode: str, owner: str, group: str) -> Iterator[Grant]:
 
 def devices(line: str) -> Iterator[Grant]:
     """A rule of udev about disks or memory that gives them to somebody."""
-    if _DISKS.search(line) is None:
+    kernel = _KERNEL.search(line)
+    if _DISK_SYSTEMS.search(line) is None if kernel is None else not any(map(_DISK_NAMES.fullmatch, kernel[1].split("|"))):
         return
     said = {found[1]: found[2] for found in _DEVICE.finditer(line)}
     if said.get("OWNER", "root") not in _ROOT_NAMES:
