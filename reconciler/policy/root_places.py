@@ -40,7 +40,7 @@ _SCRIPTS = tuple(
         *("/etc/initramfs-tools/", "/etc/grub.d/", "/etc/acpi/", "/etc/apm/", "/etc/smartmontools/run.d/", "/etc/needrestart/"),
         *("/etc/letsencrypt/renewal-hooks/", "/etc/resolvconf/update.d/", "/etc/X11/Xsession.d/", "/etc/security/namespace.init"),
         *("/usr/lib/systemd/system-generators/", "/etc/systemd/system-generators/", "/usr/lib/systemd/system-sleep/"),
-        *("/usr/lib/systemd/system-shutdown/", "/usr/lib/systemd/system-environment-generators/", "/var/lib/dpkg/info/"),
+        *("/usr/lib/systemd/system-shutdown/", "/usr/lib/systemd/system-environment-generators/"),
         *("/etc/systemd/system-sleep/", "/etc/systemd/system-shutdown/", "/etc/default/grub", "/root/bin/", "/root/.local/bin/"),
     )
 )
@@ -52,9 +52,7 @@ _SHELL_FILES = tuple(
         *("/root/.bash_logout", "/root/.bash_aliases", "/root/.zshrc", "/root/.zshenv", "/root/.kshrc"),
     )
 )
-_UNITS = tuple(
-    Place(f"{base}/systemd/system/", "runs the units in", "unit") for base in ("/etc", "/run", "/usr/lib", "/usr/local/lib", "/lib")
-)
+_UNITS = tuple(Place(f"{base}/systemd/system/", "runs the units in", "unit") for base in ("/etc", "/run", "/usr/lib", "/usr/local/lib"))
 _PROGRAMS = tuple(Place(base, "runs what is in") for base in ("/usr/local/bin/", "/usr/local/sbin/", "/usr/bin/", "/usr/sbin/"))
 _LIBRARIES = tuple(
     Place(base, "loads what is in") for base in ("/usr/lib/", "/usr/local/lib/", "/usr/libexec/", "/usr/lib64/", "/usr/lib32/")
@@ -93,7 +91,7 @@ PLACES: tuple[Place, ...] = (
     Place("/etc/pam.d/", "reads the PAM rules in", "pam"),
     Place("/etc/pam.conf", "reads", "pam"),
     Place("/etc/security/", "reads for PAM what is in", "security"),
-    Place("/etc/nsswitch.conf", "reads", "nsswitch"),
+    Place("/etc/nsswitch.conf", "reads"),
     Place("/etc/ld.so.conf", "loads what is named in", "ld_so"),
     Place("/etc/ld.so.conf.d/", "loads what is named in", "ld_so"),
     Place("/etc/ld.so.preload", "loads what is named in", "ld_so"),
@@ -108,6 +106,7 @@ PLACES: tuple[Place, ...] = (
     Place("/etc/apt/apt.conf.d/", "runs the hooks in", "apt"),
     Place("/etc/apt/", "installs packages by what is in"),
     Place("/etc/dpkg/", "runs the hooks in", "dpkg"),
+    Place("/var/lib/dpkg/info/", "runs the scripts in"),
     Place("/etc/alternatives/", "runs the programs that are named in"),
     Place("/etc/tmpfiles.d/", "makes files by what is in", "tmpfiles"),
     Place("/run/tmpfiles.d/", "makes files by what is in", "tmpfiles"),

@@ -83,6 +83,8 @@ class RootReach:
 
     def _by_reading(self, look: Look, reading: Reading) -> Iterator[Way]:
         match reading:
+            case Use() if _is_place(reading.path):
+                return  # whoever can write there is told of the place itself
             case Use():
                 words = f"root {reading.verb} {reading.path}"
                 yield from self._written(look, reading.path, words if _is_ours(look) else f"{words} because of {look.path}")
@@ -171,6 +173,11 @@ _PREPENDED = Late(r"case .*? in .*?\) ;; \*\) (\w+=[^$\s]+)\S* ;; esac")
 def _prepended(text: str) -> str:
     """The lines of a profile file of ours with the assignments that are made once only."""
     return _PREPENDED.sub(r"export \1", text)
+
+
+def _is_place(path: str) -> bool:
+    place = place_of(path)
+    return place is not None and place.path == path
 
 
 def _is_ours(look: Look) -> bool:

@@ -245,15 +245,31 @@ def proof(host: BootedHost, name: str, attack: Attack) -> str:
     return done or host.run("cat", f"{PROOF}/{name}", check=False).stdout.strip()
 
 
+def access(host: BootedHost) -> list[tuple[str, str]]:
+    """Who is root on the host by what, as `access` has it."""
+    said = host.reconciler("access", SPEC, "--to", "root", "--json")
+    return sorted((row["account"], row["by"]) for row in json.loads(said.stdout)["access"])
+
+
 @pytest.mark.parametrize("suite", ["bookworm", "trixie"])
 def test_who_is_said_to_become_root_does(suite: str) -> None:
     """Each of them is named by the plan with the path in question, and after the apply does what makes him root: `id -u` says 0."""
     with BootedHost(suite=suite) as host:
+        host.write(SPEC, json.dumps({"version": 1, "host": "testhost", "groups": {"dev": {}}}))
+        assert [] == access(host), "a fresh Debian makes nobody root"
         host.run("groupadd", "dev")
         for name in PEOPLE:
             host.run("useradd", "--create-home", "--shell", "/bin/bash", name)
             host.run("chmod", "0755", f"/home/{name}")
         host.run("mkdir", "-m", "0755", PROOF)
+        host.run("sh", "-euc", "install -o mallory -m 0755 /bin/true /opt/theirs; chmod 0777 /usr/local/sbin")
+        host.write("/etc/systemd/system/theirs.service", "[Service]\nExecStart=/opt/theirs\n")
+        theirs = [
+            ("", "root runs what is in /usr/local/sbin; everybody may write /usr/local/sbin"),
+            ("mallory", "root runs /opt/theirs because of /etc/systemd/system/theirs.service; mallory owns /opt/theirs"),
+        ]
+        assert theirs == access(host)
+        host.run("chmod", "0755", "/usr/local/sbin")
         for attack in ATTACKS.values():
             host.run("sh", "-euc", attack.before or "true")
         host.write(SPEC, json.dumps(merged()))

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 
 from reconciler.core.patterns import Late
+from reconciler.formats.shell_commands import text_files
 from reconciler.policy.root_places import is_relevant, place_of
 from reconciler.policy.root_programs import shell_from
 from reconciler.policy.root_texts.scripts import lines_of
@@ -184,6 +185,19 @@ def sshd(text: str) -> Iterator[Reading]:
             yield from (
                 Use(value.strip('"').partition("*")[0].rstrip("/"), "reads") for value in values if value.strip('"').startswith("/")
             )
+
+
+def authorized_keys(text: str) -> Iterator[Reading]:
+    """The keys with which root logs in, by their comments; one that only runs a fixed command hands out no more than that."""
+    from reconciler.formats.authorized_keys import read
+
+    for key in filter(None, map(read, lines_of(text))):
+        forced = dict(key.options).get("command")
+        if forced is not None:
+            yield from (Use(path) for path in text_files(forced))
+            continue
+        name = re.match(r"[a-z_][a-z0-9_-]*", key.comment)
+        yield Grant(name[0] if name else f"the holder of {key.fingerprint}", "a key with which root logs in", Rank.SUDO_ALL)
 
 
 def docker(text: str) -> Iterator[Reading]:
