@@ -33,7 +33,7 @@ from tests.worlds import World
 __all__ = ["place"]
 
 _NOT_FOR_ALL = ("files/adoption", "files/adoption-of-mode", "services/adoption", "services/adoption-mode-of-the-unit-file",
-                "backups/adoption-is-refused")  # fmt: skip
+                "backups/adoption-is-refused", "users/absent-and-adopted")  # fmt: skip
 _SECRET = ("files/no-longer-sensitive", "files/sensitive-changed",
            "files/sensitive-from-now-on", "files/sensitive-from-now-on-and-changed", "files/sensitive-no-longer",
            "services/credential", "services/watched-no-longer-sensitive", "files/shadow")  # fmt: skip

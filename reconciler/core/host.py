@@ -227,6 +227,12 @@ class HostView(Protocol):
     def units(self, names: Sequence[str]) -> Mapping[str, UnitState]:
         """The state of all these units in one question."""
 
+    def named(self, name: str, *, group: bool = False) -> int | None:
+        """The number of a user or group that no file of the host has, where its name service asks elsewhere too (nsswitch.conf(5)).
+
+        None: there is none of that name, or nobody else is asked. Raises Unreadable.
+        """
+
     def relations(self, names: Sequence[str]) -> Mapping[str, UnitNode]:
         """These units, and those that may be taken along with one of them, as systemd has them loaded. Raises Unreadable."""
 

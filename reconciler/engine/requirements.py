@@ -63,15 +63,21 @@ class Host:
         if any(Address(kind, need.name) in self._declared for kind in _DECLARED_AS[need.type]):
             return True
         if need.type is RequirementType.USER:
-            return need.name in self._users
+            return need.name in self._users or self._elsewhere(need.name, group=False)
         if need.type is RequirementType.GROUP:
-            return need.name in self._groups
+            return need.name in self._groups or self._elsewhere(need.name, group=True)
         if need.type in _MAY_BE_HOME and any(place in self._homes for place in _upwards(need.name)):
             return True
         if need.name not in self._places:
             types = (FileType.DIRECTORY,) if need.type is RequirementType.DIRECTORY else None
             self._places[need.name] = self._is(need.name, types)
         return self._places[need.name]
+
+    def _elsewhere(self, name: str, *, group: bool) -> bool:
+        try:
+            return self._view.named(name, group=group) is not None
+        except Unreadable:
+            return True
 
     def _is(self, path: str, types: tuple[FileType, ...] | None) -> bool:
         for _ in range(_MOST_LINKS):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 from reconciler.core.masking import holds_secret
-from reconciler.formats import authorized_keys, fstab, logrotate, profile, sshd_config, sudo_policy, unit
+from reconciler.formats import authorized_keys, fstab, logrotate, nsswitch, profile, sshd_config, sudo_policy, unit
 from reconciler.formats.unit_refusals import COMMANDS, DECIDING, NAMED, commands
 from reconciler.formats.users import parse_ranges
 
@@ -183,6 +183,8 @@ _EXCERPTS: tuple[tuple[re.Pattern[str], Callable[[str], str | None]], ...] = (
     (re.compile(r"/etc/ssh/sshd_config(?:\.d/[^/]+)?"), sshd_config.decisive),
     (re.compile(r"/etc/sudoers(?:\.d/[^/]+)?"), sudo_policy.without_secrets),
     (re.compile(re.escape(fstab.PATH)), fstab.outline),
+    (re.compile(re.escape(nsswitch.PATH)), nsswitch.outline),
+    (re.compile(r"/run/systemd/users/[0-9]+"), with_module("STATE=")),
     (re.compile(r"/etc/pam\.d/(?:sshd|common-account|common-auth)"), with_module("pam_shells.so")),
 )
 

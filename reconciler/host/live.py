@@ -11,6 +11,7 @@ from reconciler.core.digest import digest
 from reconciler.core.host import ActionFailed, Entry, Receipt, Saved, UnitNode, UnitState
 from reconciler.host import failpoints
 from reconciler.host.files import Files
+from reconciler.host.name_service import NameService
 from reconciler.host.owners import Ids, KernelOwnership
 from reconciler.host.safe_path import SafeRoot
 
@@ -35,7 +36,8 @@ class LiveHost:
         self.root = root
         self.running = root == "/" and os.path.isdir(_BOOTED)
         self._paths = SafeRoot(root)
-        self._ids = Ids(self._paths)
+        self._service = NameService(self._paths.read) if root == "/" else None
+        self._ids = Ids(self._paths, self._service)
         self._files = Files(self._paths, KernelOwnership(self._ids), self._ids, f"{root.rstrip('/')}{_ARCHIVES}")
         self._asked: Systemd | None = None
         self._judged: dict[WriteFile, ActionFailed | None] = {}
@@ -76,6 +78,10 @@ class LiveHost:
     def units(self, names: Sequence[str]) -> Mapping[str, UnitState]:
         """As HostView.units. Raises Unreadable."""
         return self._systemd().units(names) if self.running else {name: UnitState() for name in names}
+
+    def named(self, name: str, *, group: bool = False) -> int | None:
+        """As HostView.named."""
+        return self._ids.elsewhere(name, group=group)
 
     def relations(self, names: Sequence[str]) -> Mapping[str, UnitNode]:
         """As HostView.relations. Raises Unreadable."""
@@ -199,6 +205,8 @@ class LiveHost:
         """Look at everything afresh."""
         self._paths.forget()
         self._ids.forget()
+        if self._service:
+            self._service.forget()
         if self._asked:
             self._asked.forget()
 

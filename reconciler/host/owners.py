@@ -13,19 +13,22 @@ from reconciler.core.host import ActionFailed, HostError
 from reconciler.core.values import frozen
 from reconciler.formats.accounts import Group, User, parse_groups, parse_users
 from reconciler.host import failpoints
+from reconciler.host.name_service import NameService
 from reconciler.host.safe_path import SafeRoot
 
 _TEXT = ("utf-8", "surrogateescape")
 
 
 class Ids:
-    """Names and numbers of the accounts in a tree's own /etc/passwd and /etc/group; the name service of this machine is never asked.
+    """Names and numbers of the accounts in a tree's own /etc/passwd and /etc/group.
 
+    The name service of this machine is asked only for what is in neither, and only where `service` is given: of the running host itself.
     An id without a name is its number as text. Read once; `forget` after the files changed.
     """
 
-    def __init__(self, root: SafeRoot) -> None:
+    def __init__(self, root: SafeRoot, service: NameService | None = None) -> None:
         self._root = root
+        self._service = service
         self._users: _Names | None = None
         self._groups: _Names | None = None
         self._accounts: tuple[tuple[User, ...], tuple[Group, ...]] | None = None
@@ -36,19 +39,34 @@ class Ids:
 
     def user(self, uid: int) -> str:
         """The name of a uid."""
-        return self._user_names().name(uid)
+        return self._named(self._user_names().name(uid), uid, group=False)
 
     def group(self, gid: int) -> str:
         """The name of a gid."""
-        return self._group_names().name(gid)
+        return self._named(self._group_names().name(gid), gid, group=True)
 
     def uid(self, name: str) -> int:
         """The uid of a name, or of a number as text. Raises ActionFailed."""
-        return self._user_names().number(name, "user", "/etc/passwd")
+        return self._number(self._user_names(), name, "user", "/etc/passwd")
 
     def gid(self, name: str) -> int:
         """The gid of a name, or of a number as text. Raises ActionFailed."""
-        return self._group_names().number(name, "group", "/etc/group")
+        return self._number(self._group_names(), name, "group", "/etc/group")
+
+    def elsewhere(self, name: str, *, group: bool) -> int | None:
+        """The number of a name that is in no file of this host."""
+        return None if self._service is None else self._service.number(name, group=group)
+
+    def _named(self, known: str | None, number: int, *, group: bool) -> str:
+        return known or (self._service and self._service.name(number, group=group)) or str(number)
+
+    def _number(self, known: _Names, name: str, what: str, file: str) -> int:
+        """Raises ActionFailed."""
+        found = known.number(name)
+        found = self.elsewhere(name, group=what == "group") if found is None else found
+        if found is None:
+            raise ActionFailed(f"no such {what}", f"{what} '{name}' is not in {file}; declare it or create it first")
+        return found
 
     def accounts(self) -> tuple[tuple[User, ...], tuple[Group, ...]]:
         """All users and all groups."""
@@ -83,16 +101,14 @@ class _Names:
             self._by_number.setdefault(number, name)
             self._by_name.setdefault(name, number)
 
-    def name(self, number: int) -> str:
-        return self._by_number.get(number) or str(number)
+    def name(self, number: int) -> str | None:
+        return self._by_number.get(number)
 
-    def number(self, name: str, what: str, file: str) -> int:
+    def number(self, name: str) -> int | None:
         found = self._by_name.get(name)
-        if found is not None:
-            return found
-        if name.isascii() and name.isdecimal() and int(name) < 2**32 - 1:
+        if found is None and name.isascii() and name.isdecimal() and int(name) < 2**32 - 1:
             return int(name)
-        raise ActionFailed(f"no such {what}", f"{what} '{name}' is not in {file}; declare it or create it first")
+        return found
 
 
 class Ownership(Protocol):

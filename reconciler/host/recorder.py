@@ -7,6 +7,7 @@ from typing import Any
 
 from reconciler.core.actions import Attributes
 from reconciler.core.host import Entry, FileType, HostError, HostView, UnitNode, UnitState
+from reconciler.formats import nsswitch
 
 MOST_NAMES = 2000
 """A directory with more is not listed: what is in it is then unknown."""
@@ -64,6 +65,11 @@ class Recorder:
     def units(self, names: Sequence[str]) -> Mapping[str, UnitState]:
         """As HostView.units."""
         return self._host.units(names)
+
+    def named(self, name: str, *, group: bool = False) -> int | None:
+        """As HostView.named."""
+        self.note(nsswitch.PATH)
+        return self._host.named(name, group=group)
 
     def relations(self, names: Sequence[str]) -> Mapping[str, UnitNode]:
         """As HostView.relations."""

@@ -55,6 +55,7 @@ class SimulatedHost:
         self.running = base.running
         self.done: list[Action] = []
         self._mounts = base.mounts
+        self._base = base
         self._files = Overlay(base)
         self._units = SimulatedUnits(base, self._files, self)
         self._accounts: AccountTables | None = None
@@ -107,6 +108,10 @@ class SimulatedHost:
     def units(self, names: Sequence[str]) -> Mapping[str, UnitState]:
         """As HostView.units."""
         return self._units.units(names)
+
+    def named(self, name: str, *, group: bool = False) -> int | None:
+        """As HostView.named."""
+        return self._base.named(name, group=group)
 
     def relations(self, names: Sequence[str]) -> Mapping[str, UnitNode]:
         """As HostView.relations."""
@@ -230,7 +235,8 @@ class SimulatedHost:
     def _check_owner(self, action: HomeAction | RestoreTree) -> None:
         tables = self._tables
         for what, name, table in (("user", action.owner, tables.passwd), ("group", action.group, tables.group)):
-            if name != "root" and table.row(name) is None and not (name.isascii() and name.isdecimal()):
+            known = name == "root" or table.row(name) is not None or (name.isascii() and name.isdecimal())
+            if not known and self.named(name, group=what == "group") is None:
                 raise ActionFailed(f"no such {what}", f"{what} '{name}' is not on the host; declare it or create it first")
 
     def _add(self, path: str, said: Said) -> None:
@@ -287,6 +293,10 @@ class EmptyView:
     def units(self, names: Sequence[str]) -> Mapping[str, UnitState]:
         """As HostView.units."""
         return {name: self._units.get(name, UnitState()) for name in names}
+
+    def named(self, name: str, *, group: bool = False) -> int | None:  # as HostView has it
+        """As HostView.named."""
+        return None
 
     def relations(self, names: Sequence[str]) -> Mapping[str, UnitNode]:
         """As HostView.relations: these units have no file that says any."""

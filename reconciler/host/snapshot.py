@@ -10,6 +10,8 @@ from reconciler.core.actions import Attributes
 from reconciler.core.digest import digest
 from reconciler.core.host import Entry, FileType, NotInSnapshot, UnitNode, UnitState, UnsafePath
 from reconciler.core.state import Started
+from reconciler.formats.nsswitch import PATH as NSSWITCH
+from reconciler.formats.nsswitch import asks_elsewhere
 from reconciler.host.safe_path import check_plain, through_link
 from reconciler.host.unit_relations import closure
 
@@ -98,6 +100,16 @@ class SnapshotView:
             raise self._not_known(strange[0], f"the state of {strange[0]}")
         known = self._units or {}
         return {name: UnitState(**known[name]) if name in known else UnitState() for name in names}
+
+    def named(self, name: str, *, group: bool = False) -> int | None:
+        """As HostView.named. Raises NotInSnapshot where a directory service would have to be asked."""
+        try:
+            elsewhere = asks_elsewhere(self.excerpt(NSSWITCH)[0].decode("utf-8", "replace"))
+        except (FileNotFoundError, UnsafePath, NotInSnapshot):
+            return None
+        if elsewhere:
+            raise self._not_known(f"nss:{name}", f"the {'group' if group else 'account'} {name} of a directory service")
+        return None
 
     def relations(self, names: Sequence[str]) -> Mapping[str, UnitNode]:
         """As HostView.relations. Raises NotInSnapshot."""

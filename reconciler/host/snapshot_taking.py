@@ -59,7 +59,11 @@ _SCANS: tuple[tuple[str, int, int], ...] = (
     *((path, 1, _EVERYTHING) for path in (*_PROGRAMS, *_PLACES)),
     *((path, 2, _EVERYTHING) for path in _UNIT_FILES),
     ("/var/log", 4, _SOME),
+    ("/var/spool", 1, _SOME),
     ("/var/spool/cron", 2, _SOME),
+    ("/var/mail", 1, _SOME),
+    ("/var/lib/systemd/linger", 1, _SOME),
+    ("/run/systemd/users", 1, _SOME),
     *((path, 3, _SOME) for path in ("/opt", "/srv", "/data", "/backup")),
 )
 """Directories that are listed, how deep, and how many names one of them may have."""

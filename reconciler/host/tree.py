@@ -74,6 +74,10 @@ class TreeHost:
         """Nothing runs here."""
         return {name: UnitState() for name in names}
 
+    def named(self, name: str, *, group: bool = False) -> int | None:  # as HostView has it
+        """As HostView.named: the name service of this machine is not that of the tree."""
+        return None
+
     def relations(self, names: Sequence[str]) -> Mapping[str, UnitNode]:
         """Nothing runs here."""
         return {}

@@ -14,7 +14,7 @@ from reconciler.core.actions import Cause, RemovePath, RemoveTree, Step
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Observed
 from reconciler.core.digest import digest
-from reconciler.core.host import FileType, HostView
+from reconciler.core.host import FileType, HostView, Unreadable, UnsafePath
 from reconciler.formats.accounts import User
 from reconciler.kinds import access
 
@@ -37,7 +37,7 @@ def path_of(part: str, name: str) -> str:
 
 
 class Traces:
-    """What is there of accounts; each directory of the system is read at most once for all of them."""
+    """What is there of accounts that go; each directory of the system is read at most once for all of them."""
 
     def __init__(self, view: HostView, users: Mapping[str, User]) -> None:
         self._view = view
@@ -47,6 +47,13 @@ class Traces:
         """One part. Raises Unreadable, UnsafePath."""
         seen = {path: expects for path in self._paths(address.part, address.name) if (expects := self._expects(path, address.part))}
         return Observed({"paths": sorted(seen)} if seen else None, {"expects": seen})
+
+    def mail_of(self, name: str) -> str:
+        """The mailbox of an account that goes, where it is a file that is not closed yet; empty otherwise."""
+        try:
+            return path_of(MAIL, name) if self._expects(path_of(MAIL, name), MAIL) == FileType.FILE else ""
+        except (Unreadable, UnsafePath):
+            return ""
 
     def _paths(self, part: str, name: str) -> Sequence[str]:
         if part == AT_JOBS:

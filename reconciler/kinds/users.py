@@ -22,7 +22,7 @@ from reconciler.kinds import access, home_fate, keys, user_checks, user_files, u
 from reconciler.kinds.key_entries import keys_of
 from reconciler.kinds.user_model import ExactGroups, ExactKeys, User, UserName, has_home, home_of, shell_of
 from reconciler.kinds.user_words import NEVER, SYSTEM_BELOW, State, day, days
-from reconciler.kinds.users_observed import DIRECTORIES, KEPT, KEYS, SKELETON, observe
+from reconciler.kinds.users_observed import DIRECTORIES, ELSEWHERE, KEPT, KEYS, SKELETON, observe
 
 HOME_MODE = "0700"
 DIRECTORY_MODE = "0750"
@@ -99,7 +99,7 @@ def absent(declared: Declared) -> Iterator[Address]:
     if _user(declared).state is State.ABSENT:
         name = declared.address.name
         mail = (user_traces.MAIL,) if home_fate.fate_of(declared) == "delete" else ()
-        yield from (Address("users", name, part) for part in ("", user_files.SUDO, *user_traces.TRACES, *mail))
+        yield from (Address("users", name, part) for part in ("", ELSEWHERE, user_files.SUDO, *user_traces.TRACES, *mail))
 
 
 def remains(change: Change) -> Iterator[tuple[Address, Document]]:
@@ -147,6 +147,9 @@ def actions(change: Change) -> Iterator[Step]:
         return  # with the home, which the account has a step for
     if not part:
         yield from _remove_account(change) if change.verb is Verb.DELETE else _account_steps(change)
+    elif part == ELSEWHERE:
+        name = change.address.name
+        raise Impossible(f"user {name} is not of this host: a directory service has it (getent passwd {name}). Take it away there")
     elif part == "home":
         yield from _home_steps(change)
     elif part in (*user_traces.TRACES, user_traces.MAIL):

@@ -21,6 +21,8 @@ DIRECTORIES = "directories:"
 """How the part of a directory below a home begins."""
 KEYS = "ssh_keys"
 SKELETON = "/etc/skel"
+ELSEWHERE = "directory_service"
+"""The part that stands for an account which shall be absent, and which is not of this host."""
 KEPT = "kept:"
 """How the part of a home begins that was kept when its account went; its path follows."""
 _LOGGED_IN = "/run/systemd/users"
@@ -33,7 +35,8 @@ def observe(view: HostView, addresses: Sequence[Address]) -> Mapping[Address, Ob
         accounts = _accounts(view)
     except (Unreadable, UnsafePath) as failed:
         return {address: access.unreadable(failed) for address in addresses}
-    observer = _Observer(view, accounts)
+    leaving = frozenset(address.name for address in addresses if address.part == user_traces.LINGER)
+    observer = _Observer(view, accounts, leaving)
     of_keys = {address: address.name for address in addresses if keys.is_ours(address, KEYS)}
     found = {address: observer.observe(address) for address in addresses if address not in of_keys}
     return {**found, **(keys.observe(view, of_keys) if of_keys else {})}
@@ -54,13 +57,14 @@ def _text(view: HostView, name: str) -> str | None:
 class _Observer:
     """Looks at the parts of users. The shadow files, which an ordinary user cannot read, are read for accounts only."""
 
-    def __init__(self, view: HostView, accounts: Accounts) -> None:
+    def __init__(self, view: HostView, accounts: Accounts, leaving: frozenset[str]) -> None:
         self._view = view
         self._accounts = accounts
         self._whole: Accounts | Unreadable | UnsafePath | None = None
         self._listed: dict[str, frozenset[str]] = {}
+        self._leaving = leaving
         traces = dict.fromkeys((*user_traces.TRACES, user_traces.MAIL), self._trace)
-        self._parts = {"": self._account, "home": self._home, **traces}
+        self._parts = {"": self._account, "home": self._home, ELSEWHERE: self._elsewhere, **traces}
 
     @cached_property
     def _homes(self) -> Homes:
@@ -116,6 +120,10 @@ class _Observer:
             raise self._whole
         return self._whole
 
+    def _elsewhere(self, address: Address) -> Observed:
+        number = None if address.name in self._accounts.users else self._view.named(address.name)
+        return Observed(None if number is None else {"uid": number})
+
     def _trace(self, address: Address) -> Observed:
         return self._traces.observe(address)
 
@@ -137,7 +145,7 @@ class _Observer:
         if str(uid) not in self._names(_LOGGED_IN):
             return False
         try:
-            lines = self._view.read(f"{_LOGGED_IN}/{uid}").decode("utf-8", "replace").splitlines()
+            lines = self._view.excerpt(f"{_LOGGED_IN}/{uid}")[0].decode("utf-8", "replace").splitlines()
         except (FileNotFoundError, Unreadable, UnsafePath):
             return False
         return not any(line in ("STATE=closing", "STATE=offline") for line in lines)
@@ -154,7 +162,7 @@ class _Observer:
             entry, rest = self._view.entry(path), self._view.entry(remnant(path))
         except (Unreadable, UnsafePath) as problem:
             return {"home": "", "not_a_home": str(problem)}
-        mail = f"{user_traces.MAILBOXES}/{user.name}" if user.name in self._names(user_traces.MAILBOXES) else ""
+        mail = self._traces.mail_of(user.name) if user.name in self._leaving else ""
         found = {"remnant": rest is not None, "others": self._homes.shared_with(path, user.name), "mail": mail}
         if entry is None or entry.type is not FileType.DIRECTORY:
             return {**found, "home": "", "not_a_home": "" if entry is None else f"{path} is a {entry.type}"}

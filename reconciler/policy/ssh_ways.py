@@ -91,9 +91,10 @@ class SshWays:
         why = not_listed(settings, Login(user.name, self._people.groups_of(user), origin)) or no_shell(settings)
         if not why and user.uid == 0 and settings.choice("permitrootlogin", "prohibit-password") != "yes":
             why = settings.said("permitrootlogin")
-        if why or not _takes_passwords(settings):
+        is_empty = self._people.password_is_empty(user.name)
+        if why or not _takes_passwords(settings, is_empty=is_empty):
             return Verdict(why or "sshd takes no password alone")
-        if self._people.password_is_empty(user.name):
+        if is_empty:
             is_taken = settings.choice("permitemptypasswords", "no") == "yes"
             return Verdict(how="a password that is empty") if is_taken else Verdict("the password is empty, which sshd does not take")
         works = self._people.password_works(user.name)
@@ -106,12 +107,16 @@ def _limit(key: Key, *, shell: bool) -> str:
     return "" if shell else ", without a shell"
 
 
-def _takes_passwords(settings: Settings) -> bool:
-    """Whether one method that asks for a password is allowed, and enough."""
+def _takes_passwords(settings: Settings, *, is_empty: bool) -> bool:
+    """Whether one method that asks for a password is allowed, and enough.
+
+    Where empty passwords are tried first, sshd 9.2 drops who then answers PAM's questions: pam_setcred(3) remembers the first failure.
+    """
     pam = settings.choice("usepam", "no") == "yes"
+    questions = pam and (is_empty or settings.choice("permitemptypasswords", "no") != "yes")
     ways = {way.partition(":")[0].lower() for way in settings.words("authenticationmethods", ("any",))}
     return any(
         settings.choice(keyword, "yes") == "yes" and bool(ways & {"any", method})
         for method, keyword in _PASSWORDS
-        if pam or method == "password"
+        if questions or method == "password"
     )
