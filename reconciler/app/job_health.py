@@ -12,7 +12,7 @@ from reconciler.formats.backup_manifest import timestamp
 from reconciler.host import environment
 from reconciler.jobs import jobfile
 
-_BACKUPS, _TIMERS = "backups", "timers"
+_BACKUPS, _TIMERS, _LOGROTATE = "backups", "timers", "logrotate"
 
 
 @frozen
@@ -29,11 +29,12 @@ class _Job:
 
 
 def jobs(memory: Memory | None) -> list[dict[str, Any]]:
-    """One row for each backup job of this host and each timer that the ledger has, JSON-able. None of it is read from the spec.
+    """One row for each backup job of this host, each timer that the ledger has, and logrotate if it has policies; JSON-able.
 
+    None of it is read from the spec.
     `healthy` is None where that cannot be told. Raises HostError when systemd cannot be asked.
     """
-    found = [*map(_backup, _names()), *map(_timer, _timers(memory))]
+    found = [*map(_backup, _names()), *map(_timer, _timers(memory)), *_rotation(memory)]
     if not found:
         return []
     from reconciler.host.services import ask
@@ -74,6 +75,12 @@ def _backup(name: str) -> _Job:
 def _timer(name: str) -> _Job:
     unit = f"{name}.service"
     return _Job(f"{_TIMERS}.{name}", unit, known=True, reasons=(), next=f"journalctl -u {unit} -n 50")
+
+
+def _rotation(memory: Memory | None) -> list[_Job]:
+    """The host's own logrotate, where policies of ours depend on it: one file that it refuses makes each of its runs fail."""
+    declares = memory is not None and any(address.kind == _LOGROTATE for address in memory.rows)
+    return [_Job(_LOGROTATE, f"{_LOGROTATE}.service", known=True, reasons=(), next="")] if declares else []
 
 
 def _failure(facts: Any) -> str:

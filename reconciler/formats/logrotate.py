@@ -19,13 +19,13 @@ MARK = "# Managed by Reconciler as logrotate."
 SCRIPTS = ("prerotate", "postrotate", "firstaction", "lastaction", "preremove")
 FREQUENCIES = ("hourly", "daily", "weekly", "monthly", "yearly")
 FLAGS = frozenset((
-    *FREQUENCIES,
+    *(frequency for frequency in FREQUENCIES if frequency != "weekly"),
     *("compress", "nocompress", "delaycompress", "nodelaycompress", "missingok", "nomissingok", "notifempty", "ifempty"),
     *("copytruncate", "nocopytruncate", "copy", "nocopy", "renamecopy", "norenamecopy", "nocreate", "dateext", "nodateext"),
     *("dateyesterday", "datehourago", "sharedscripts", "nosharedscripts", "noolddir", "createolddir", "nocreateolddir", "nomail"),
     *("mailfirst", "maillast", "shred", "noshred", "ignoreduplicates", "allowhardlink", "noallowhardlink"),
 ))  # fmt: skip
-"""Directives without a value."""
+"""Directives without a value. `weekly` may name a day: what stands behind it is that, a comment too (logrotate(8))."""
 
 TABOO = (
     *(",v", ".bak", ".cfsaved", ".disabled", ".dpkg-bak", ".dpkg-del", ".dpkg-dist", ".dpkg-new", ".dpkg-old", ".dpkg-tmp", ".rpmnew"),
@@ -37,8 +37,9 @@ _UNSAFE = Late(r"[\x00-\x1f\x7f-\x9f\"'\\{}#]")
 _KEYWORD = Late(r"[A-Za-z]+")
 _WHITE = " \t\n\r\v\f"
 """What isspace(3) says in the C locale, in which logrotate runs."""
-_END = Late(r"[ \t]*endscript(?:\s|\Z)", re.ASCII)
-_SPACE = Late(r"\s*", re.ASCII)
+_END = Late(r"\s*endscript\s*\Z", re.ASCII)
+_SPACE = Late(r"[ \t\n]*")
+"""Between directives logrotate knows no other white space: a carriage return or a form feed makes it refuse the line."""
 
 
 @frozen
@@ -54,7 +55,7 @@ class Stanza:
         """As JSON-able data. What stands twice is a list."""
         found: dict[str, Any] = {}
         for name, value in self.directives:
-            said: Any = value or (True if name in FLAGS else "")
+            said: Any = value or (True if name in FLAGS or name in FREQUENCIES else "")
             found[name] = [*_listed(found[name]), said] if name in found else said
         return {"paths": list(self.patterns), "directives": found, "scripts": {name: "\n".join(lines) for name, lines in self.scripts}}
 

@@ -97,12 +97,17 @@ class LogrotateHost:
         return [f"{base}/{name}" for name in self._names(base or "/") if globs.segment_matches(segment, name)]
 
     def overlap(self, one: str, other: str) -> str:
-        """A path that both patterns match, empty if there is none. Of two patterns, what is there now decides."""
-        if not globs.may_overlap(one, other):
-            return ""
+        """A log that both stand for, empty if there is none: of two patterns one that is there now."""
         if not globs.is_pattern(one) or not globs.is_pattern(other):
-            return other if globs.is_pattern(one) else one
-        return one if one == other else min(self.expand(one) & self.expand(other), default="")
+            return globs.common(one, other)
+        return min(self.expand(one) & self.expand(other), default="") if one != other else one
+
+    @cached_property
+    def su(self) -> str:
+        """With whose rights logs are rotated where a policy says nothing; empty: root's."""
+        main = self.files.get(MAIN)
+        values = [value for name, value, _ in main.directives if name == "su"] if main is not None else []
+        return next((value for value in reversed(values) if value.split()[:1] != ["root"] or value.split()[1:] != ["root"]), "")
 
     @cached_property
     def is_hourly(self) -> bool:

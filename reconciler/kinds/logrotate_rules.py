@@ -36,6 +36,13 @@ def lint(spec: Spec) -> Iterator[Diagnostic]:
             if service is not None and not _can_reload(service):
                 detail = f"{declared.address} reloads {service.address}, which has no `exec_reload`: every rotation would fail."
                 yield warning("service cannot be reloaded", detail, address=declared.address, source=declared.source, rule="reload")
+        for path in policy.paths:
+            if path.endswith("/*") and policy.olddir is None:
+                detail = (
+                    f"{path} also stands for the old logs, which are rotated again: {path[:-1]}a.log.1.1, and `rotate` holds for none of "
+                    "them. Write the end of the names (`*.log`), or `olddir`."
+                )
+                yield warning("old logs are rotated again", detail, address=declared.address, source=declared.source, rule="old-logs")
         if _names_collide(policy):
             detail = (
                 f"{declared.address} names old logs by date, and may rotate more than once a day: the second time fails, because the name "
@@ -45,20 +52,29 @@ def lint(spec: Spec) -> Iterator[Diagnostic]:
 
 
 def _twice(policies: Sequence[tuple[Declared, Policy]]) -> Iterator[Diagnostic]:
-    """Of two patterns only the host can tell whether they meet: there logrotate itself is asked."""
+    """Two paths that stand for one log, in two policies or in one. Plain ones, the many, are looked up."""
     plain: dict[str, Declared] = {}
     patterns: list[tuple[str, Declared]] = []
-    for declared, policy in policies:
-        for path in policy.paths:
-            first = plain.setdefault(path, declared)
-            if first is not declared:
-                yield _both(first, declared, path)
-            if globs.is_pattern(path):
-                patterns.append((path, declared))
-    for pattern, declared in patterns:
-        for path, other in plain.items():
-            if other is not declared and not globs.is_pattern(path) and globs.matches(pattern, path):
-                yield _both(other, declared, path)
+    for declared, path in ((declared, path) for declared, policy in policies for path in policy.paths):
+        if globs.is_pattern(path):
+            patterns.append((path, declared))
+        elif plain.setdefault(path, declared) is not declared:
+            yield _both(plain[path], declared, path)
+    for number, (pattern, declared) in enumerate(patterns):
+        for path, other in (*patterns[:number], *plain.items()):
+            log = globs.common(pattern, path)
+            if log and other is declared:
+                yield _overlapping(declared, pattern, path, log)
+            elif log:
+                yield _both(other, declared, log)
+
+
+def _overlapping(declared: Declared, one: str, other: str, log: str) -> Diagnostic:
+    detail = (
+        f"{one} and {other} both stand for {log}. As soon as there is such a log, logrotate refuses the file, and rotates none of these "
+        "logs any more. Take one of the two out."
+    )
+    return error("a log is named twice", detail, address=declared.address, source=declared.source, rule="one-policy")
 
 
 def _both(first: Declared, second: Declared, log: str) -> Diagnostic:
@@ -128,61 +144,103 @@ def _duplicates(case: _Case) -> Iterator[Diagnostic]:
     own = f"{DIRECTORY}/{case.part.address.name}"
     for path, config in case.host.files.items():
         theirs = [pattern for stanza in config.stanzas for pattern in stanza.patterns]
-        log = next((log for mine in case.policy.paths for other in theirs if (log := case.host.overlap(mine, other))), "")
-        if log:
+        pairs = [(mine, other, log) for mine in case.policy.paths for other in theirs if (log := globs.common(mine, other))]
+        there = next((log for mine, other, _ in pairs if (log := case.host.overlap(mine, other))), "")
+        if there:
             detail = (
-                f"{log} is rotated by {path} already, and would be by {own}. logrotate then ignores one of the two files, whichever it "
+                f"{there} is rotated by {path} already, and would be by {own}. logrotate then ignores one of the two files, whichever it "
                 f"reads later. Take it out of the paths here, or remove {path}."
             )
             yield case.say(Severity.ERROR, "one-policy", "the log has another policy on the host", detail)
+        elif pairs:
+            mine, other, log = pairs[0]
+            detail = (
+                f"{mine} and {other} of {path} both stand for {log}. There is no such log yet; as soon as there is, logrotate ignores "
+                "one of the two files, whichever it reads later. Name the logs more closely."
+            )
+            yield case.say(Severity.WARNING, "one-policy", "a log would have two policies", detail)
 
 
 def _directories(case: _Case) -> Iterator[Diagnostic]:
     missing: dict[str, None] = {}
-    for pattern in case.policy.paths:
-        for log in sorted(case.host.expand(pattern)) or [pattern]:
-            directory = log.rpartition("/")[0] or "/"
-            if globs.is_pattern(directory):
-                continue
-            try:
-                found = _insecure(case, directory)
-                there = _access(case, directory) is not None
-            except Unreadable as problem:
-                yield case.say(Severity.WARNING, "su", "cannot be checked", f"Who owns the directory of {log} is not known: {problem}.")
-                return
-            except UnsafePath as problem:
-                yield case.say(Severity.ERROR, "su", "the way to the log is a link", f"{problem}. Write the path without links.")
-                return
-            if found:
-                yield case.say(Severity.ERROR, "su", "`su` is required", f"{log}: {found}")
-                return
-            if not there:
-                missing[directory] = None
+    for pattern, directory in [(path, place) for path in case.policy.paths for place in _places(case, path)]:
+        if globs.is_pattern(directory):
+            if not _has_su(case):
+                yield case.say(Severity.ERROR, "su", "`su` is required", _NOTHING_YET.format(pattern=pattern, directory=directory))
+            continue
+        try:
+            insecure = _insecure(case, directory)
+            there = _access(case, directory) is not None
+        except Unreadable as problem:
+            yield case.say(Severity.WARNING, "su", "cannot be checked", f"Who owns the directory of {pattern} is not known: {problem}.")
+            return
+        except UnsafePath as problem:
+            yield case.say(Severity.ERROR, "su", "the way to the log is a link", f"{problem}. Write the path without links.")
+            return
+        if insecure:
+            yield case.say(Severity.ERROR, "su", "`su` is required", f"{pattern}: {insecure}")
+            return
+        if not there:
+            missing[directory] = None
+        elif above := _movable(case, directory):
+            yield case.say(Severity.WARNING, "su", "others can replace the directory of the log", above)
     for directory in missing:
         detail = f"{directory} does not exist and is not under `directories:`; until it does, nothing is rotated there."
         yield case.say(Severity.WARNING, "missing-directory", "the directory of the log does not exist", detail)
 
 
+_NOTHING_YET = (
+    "{pattern}: nothing matches {directory} yet. Who makes such a directory could make root rotate any file of the host by putting a "
+    "link there. Write `su: {{user: ..., group: ...}}` with the account whose logs these are, or name the directories."
+)
+
+
+def _places(case: _Case, pattern: str) -> list[str]:
+    """The directories in which logs of a pattern are, or will be; the pattern of them where there is none yet."""
+    directory = pattern.rpartition("/")[0] or "/"
+    return sorted(case.host.expand(directory)) or [directory]
+
+
+def _has_su(case: _Case) -> bool:
+    """Whether logs are rotated with rights that are said, here or for the whole host."""
+    return case.policy.su is not None or bool(case.host.su)
+
+
 def _insecure(case: _Case, directory: str) -> str:
-    """Why root must not rotate here with its own rights; empty if it may, or if the policy says with whose rights instead."""
+    """Why root must not rotate here with its own rights; empty if it may, or if it is said with whose rights instead."""
     su = case.policy.su
+    user = su.user if su is not None else (case.host.su.split() or [""])[0]
     for place in (directory, *parents(directory)):
-        found = _access(case, place)
-        if found is None:
-            continue
-        mode, owner, group = int(found["mode"], 8), found["owner"], found["group"]
-        if owner != "root" and (su is None or su.user == "root"):
+        access = _access(case, place)
+        if access is not None and access["owner"] != "root" and user in ("", "root"):
             return (
-                f"{place} belongs to {owner}, who could make root rotate any file of the host by putting a link there. "
-                f"Write `su: {{user: {owner}, group: {group}}}`."
+                f"{place} belongs to {access['owner']}, who could make root rotate any file of the host by putting a link there. "
+                f"Write `su: {{user: {access['owner']}, group: {access['group']}}}`."
             )
+    access = _access(case, directory)
+    if access is None or _has_su(case) or not (shared := _shared_with(access)):
+        return ""
+    advice = f"Write `su: {{user: ..., group: {access['group']}}}`."
+    return f"{directory} can be written by {shared} (mode {access['mode']}), so logrotate skips the log. {advice}"
+
+
+def _movable(case: _Case, directory: str) -> str:
+    """Who else can put another directory in the place of this one, which logrotate does not look at; empty: nobody, or it does no harm."""
+    for place in () if _has_su(case) else parents(directory):
+        access = _access(case, place)
         # Where others may write but only remove what is theirs, what is deeper down is safe.
-        shared = mode & 0o002 or (mode & 0o020 and group != "root")
-        if shared and su is None and (place == directory or not mode & 0o1000):
-            who = "everybody" if mode & 0o002 else f"group {group}"
-            advice = f"Write `su: {{user: ..., group: {group}}}`."
-            return f"{place} can be written by {who} (mode {mode:04o}), so logrotate skips the log. {advice}"
+        if access is not None and (shared := _shared_with(access)) and not int(access["mode"], 8) & 0o1000:
+            return (
+                f"{place} can be written by {shared} (mode {access['mode']}), who could put another directory, or a link, in the place of "
+                f"{directory}: root would then rotate what is there. Write `su:`, or take the right away."
+            )
     return ""
+
+
+def _shared_with(access: Access) -> str:
+    """Who besides the owner may write in a directory."""
+    mode = int(access["mode"], 8)
+    return "everybody" if mode & 0o002 else f"group {access['group']}" if mode & 0o020 and access["group"] != "root" else ""
 
 
 def _access(case: _Case, path: str) -> Access | None:

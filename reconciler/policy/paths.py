@@ -82,7 +82,7 @@ def reason_to_write(path: str, command: str) -> str:
     if not globs.is_pattern(path):
         return reason(path, command) or _of_the_system(path)
     for name in (*_EXACT, *_WHOLE_SYSTEM, command, PATH):
-        if name and globs.may_overlap(path, name):
+        if name and globs.common(path, name):
             return f"it matches {name}, and {reason(name, command)}"
     for base in dict.fromkeys((*_BELOW, *sorted(TREES))):
         if _may_lie_below(path, base) and not of_usr_local(path):
@@ -112,7 +112,7 @@ def _may_lie_below(pattern: str, base: str) -> bool:
     above = "/".join(wanted[: len(directory)])
     if above == base:
         return True
-    return globs.may_overlap(above, base) and (len(directory) == 2 or not pattern.endswith(".log"))
+    return bool(globs.common(above, base)) and (len(directory) == 2 or not pattern.endswith(".log"))
 
 
 def forbidden(spec: Spec, named: Table) -> Iterator[Diagnostic]:

@@ -178,8 +178,50 @@ def test_a_problem_is_compared_by_value() -> None:
         ("/a/*", "/a/b*", True),
         ("/a/*/x", "/b/*/x", False),
         ("/a/?", "/a/bc", False),
+        ("/a/*.log", "/a/c*.log", True),
+        ("/a/*.log", "/a/c*.txt", False),
+        ("/a/x*y*z", "/a/*yy*", True),
+        ("/a/[a-c]1", "/a/[d-f]?", False),
+        ("/a/[a-c]1", "/a/[c-f]?", True),
+        ("/a/.*", "/a/*.x", False),
+        ("/a/.*", "/a/.?x", True),
+        ("/a/**", "/a/*b", True),
+        ("/a/[", "/a/?", True),
+        ("/a/*/c*", "/a/b*/*.log", True),
     ],
 )
-def test_patterns_that_may_meet(one: str, other: str, overlap: bool) -> None:
-    """As glob(3) matches, in both directions."""
-    assert [overlap] * 2 == [globs.may_overlap(one, other), globs.may_overlap(other, one)]
+def test_patterns_that_meet(one: str, other: str, overlap: bool) -> None:
+    """In both directions, and the path that is named matches both, as glob(3) does."""
+    for left, right in ((one, other), (other, one)):
+        path = globs.common(left, right)
+        assert overlap is bool(path)
+        assert not overlap or ((globs.matches(left, path) or left == path) and (globs.matches(right, path) or right == path))
+
+
+_NAMES = st.text("ab.*?[!]", min_size=1, max_size=6)
+
+
+@given(_NAMES, _NAMES, st.text("ab.", min_size=1, max_size=5))
+def test_no_name_that_both_match_is_overlooked(one: str, other: str, name: str) -> None:
+    """Whatever name matches two patterns: they are said to meet."""
+    if globs.segment_matches(one, name) and globs.segment_matches(other, name):
+        assert globs.common(one, other)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "/a {\r\n daily\r\n}\r\n",
+        "/a {\n weekly # on Sundays\n}\n",
+        "/a {\n\f daily\n}\n",
+        "/a {\n daily\n postrotate\n true\n endscript x\n}\n",
+        "/a {\n daily\n}\r\n",
+        "/a {\n \v rotate 3\n}\n",
+    ],
+)
+def test_what_logrotate_refuses_is_no_policy_of_ours(text: str) -> None:
+    """It is never read as what we would have written (the booted test asks logrotate about the same texts)."""
+    ours = logrotate.parse("/a {\n daily\n}\n").data(), logrotate.parse("/a {\n weekly\n}\n").data()
+
+    assert logrotate.parse(text).data() not in ours
+    assert "unexpected" in logrotate.parse(text).data()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from functools import partial
 
+import pytest
+
 from tests.host.booted import BootedHost
 
 SPEC = "/root/host.yaml"
@@ -302,3 +304,64 @@ def test_a_kill_leaves_nothing_that_logrotate_reads(booted: BootedHost) -> None:
     assert [] == errors(booted)
     apply(booted)
     assert "reconciler." not in booted.run("ls", "-A", "/etc/logrotate.d").stdout
+
+
+REFUSED = (
+    "/var/log/c1.log {\r\n    daily\r\n}\r\n",
+    "/var/log/c1.log {\n    weekly # on Sundays\n}\n",
+    "/var/log/c1.log {\n\f    daily\n}\n",
+    "/var/log/c1.log {\n    daily\n    postrotate\n        true\n    endscript x\n}\n",
+    "/var/log/c1.log {\n    daily\n}\r\n",
+    "/var/log/c1.log {\n    \v daily\n}\n",
+)
+"""Files that logrotate refuses, or reads as another policy; each was once taken for the one that is declared."""
+LED = """\
+version: 1
+host: testhost
+logrotate:
+  %s
+"""
+
+
+def test_what_logrotate_refuses_is_never_no_changes(booted: BootedHost) -> None:
+    """A policy file that somebody edited so that logrotate refuses it is a change, and told by status and doctor when logrotate failed."""
+    host = booted
+    host.write("/var/log/c1.log", "x\n")
+    for text in REFUSED:
+        frequency = "weekly" if "weekly" in text else "daily"
+        host.write(SPEC, LED % f"c1: {{paths: [/var/log/c1.log], frequency: {frequency}}}")
+        apply(host)
+        host.write("/etc/logrotate.d/c1", text)
+        assert errors(host), text
+        assert "logrotate.c1" in plan(host, code=2), text
+    host.run("systemctl", "start", "logrotate.service", check=False)
+    assert "logrotate" in host.reconciler("status", check=False).stdout
+    assert "its last run failed" in host.reconciler("doctor", check=False).stdout
+    apply(host)
+
+    assert [] == errors(host)
+
+
+@pytest.mark.parametrize(
+    ("policy", "words"),
+    [
+        ("users: {paths: ['/home/*/logs/*.log'], frequency: daily, missingok: true}", "`su` is required"),
+        ("one: {paths: [/var/log/app/*.log, /var/log/app/c1.log], frequency: daily}", "a log is named twice"),
+        ("c: {paths: [/var/log/app/c*.log], frequency: daily}\n  all: {paths: [/var/log/app/*.log], frequency: daily}", "two policies"),
+    ],
+)
+def test_root_is_not_led_by_logs_that_are_not_there_yet(policy: str, words: str, booted: BootedHost) -> None:
+    """Patterns are judged without a log: nothing is written, and what a user links is not rotated."""
+    host = booted
+    if not host.getent("passwd", "bob"):
+        host.run("useradd", "--create-home", "bob")
+    host.write("/var/log/important.log", "x\n")
+    host.run("su", "bob", "-c", "cd; rm -rf logs; mkdir logs")
+    host.write(SPEC, LED % policy)
+    done = host.reconciler("apply", SPEC, "--auto-approve", check=False)
+    host.run("su", "bob", "-c", "cd; rm -rf logs; ln -s /var/log logs")
+    rotate(host)
+
+    assert done.returncode != 0
+    assert words in done.stdout + done.stderr
+    assert "x\n" == host.read("/var/log/important.log")

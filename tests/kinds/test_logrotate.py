@@ -179,6 +179,9 @@ def test_a_log_that_is_a_link_is_told() -> None:
         ("/var/log/a.log", "/var/log/*.log", True),
         ("/var/log/a.log", "/var/log/b.log", False),
         ("/var/log/*/a.log", "/var/log/a.log", False),
+        ("/var/log/app/c*.log", "/var/log/app/*.log", True),
+        ("/var/log/app/c*.log", "/var/log/app/d*.log", False),
+        ("/srv/*/logs/[a-m]*", "/srv/web/logs/*.log", True),
     ],
 )
 def test_two_policies_of_one_log_are_an_error_without_a_host(one: str, other: str, twice: bool) -> None:
@@ -223,3 +226,77 @@ def test_names_that_logrotate_ignores_are_refused(name: str) -> None:
 
     assert spec is None
     assert found
+
+
+@pytest.mark.parametrize(
+    ("paths", "twice"),
+    [
+        (["/var/log/app/*.log", "/var/log/app/c1.log"], True),
+        (["/var/log/app/c1.log", "/var/log/app/*.log"], True),
+        (["/var/log/app/*.log", "/var/log/*/c*.log"], True),
+        (["/var/log/app/*.log", "/var/log/app/*.txt"], False),
+    ],
+)
+def test_a_log_that_one_policy_names_twice_is_an_error(paths: list[str], twice: bool) -> None:
+    """The first such log would make logrotate refuse the file; found without any log there."""
+    assert (["one-policy"] if twice else []) == [item.rule for item in _linted(logrotate={"one": {"paths": paths}})]
+
+
+def test_a_pattern_that_may_meet_one_of_the_host_is_told_without_a_log() -> None:
+    """A warning while there is no such log, and a refusal as soon as there is one."""
+    paths = {**READY, "/etc/logrotate.d/theirs": "/var/log/*.log {\n}\n"}
+    (found,) = _checked(SimulatedHost.of(paths), _declared(paths=["/var/log/app*"]))
+    (refused,) = _checked(SimulatedHost.of({**paths, "/var/log/app1.log": ""}), _declared(paths=["/var/log/app*.log"]))
+
+    assert ("warning", "one-policy") == (found.severity, found.rule)
+    assert "/etc/logrotate.d/theirs" in found.detail
+    assert ("error", "one-policy") == (refused.severity, refused.rule)
+
+
+BOB = {"mode": "0755", "owner": "bob", "group": "bob"}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "paths", "rule"),
+    [
+        ("/home/*/logs/*.log", {"/home/bob": BOB}, "belongs to bob"),
+        ("/home/*/logs/*.log", {"/home/bob/logs": BOB}, "belongs to bob"),
+        ("/home/*/logs/*.log", {"/home": None}, "nothing matches /home/*/logs yet"),
+        ("/srv/web-*/x.log", {"/srv": None}, "nothing matches /srv/web-* yet"),
+        ("/srv/web-*/x.log", {"/srv/web-1": None}, ""),
+        ("/srv/[ab]/*/x.log", {"/srv/a/one": None, "/srv/b/two": BOB}, "belongs to bob"),
+    ],
+)
+def test_directories_that_a_pattern_stands_for_count_before_there_is_a_log(pattern: str, paths: dict[str, Any], rule: str) -> None:
+    """Who owns one of them, or may make one, could lead root elsewhere by a link: `su` is required."""
+    host = SimulatedHost.of({**READY, "/etc/passwd": "root:x:0:0::/:/bin/sh\nbob:x:1000:1000::/home/bob:/bin/sh\n", **paths})
+    found = [item for item in _checked(host, _declared(paths=[pattern])) if item.severity == "error"]
+    asked = _checked(host, _declared(paths=[pattern], su={"user": "bob", "group": "bob"}))
+
+    assert ([rule] if rule else []) == [rule for item in found if rule in item.detail]
+    assert len(found) == bool(rule)
+    assert not [item for item in asked if item.severity == "error"]
+
+
+def test_su_of_the_whole_host_counts() -> None:
+    """Ubuntu: /var/log belongs to a group, and logrotate.conf says with whose rights logs are rotated."""
+    shared = {**READY, "/var/log": {"mode": "0775", "owner": "root", "group": "syslog"}}
+    ubuntu = {**shared, "/etc/logrotate.conf": "weekly\nsu root adm\ninclude /etc/logrotate.d\n"}
+
+    assert [] == _checked(SimulatedHost.of(ubuntu), _declared())
+    assert ["su"] == [found.rule for found in _checked(SimulatedHost.of(shared), _declared())]
+
+
+def test_a_directory_that_a_group_could_replace_is_a_warning() -> None:
+    """logrotate looks at the directory of the log alone, and rotates; whose group may put a link there is told."""
+    paths = {**READY, "/var/log": {"mode": "0775", "owner": "root", "group": "syslog"}, "/var/log/nginx": None}
+    (found,) = _checked(SimulatedHost.of(paths), _declared(paths=["/var/log/nginx/a.log"]))
+
+    assert ("warning", "su") == (found.severity, found.rule)
+    assert "group syslog" in found.detail
+
+
+def test_a_pattern_that_also_stands_for_old_logs_is_told() -> None:
+    """`*` alone rotates a.log.1 again; with `olddir`, or an end of the names, it does not."""
+    assert ["old-logs"] == [item.rule for item in _linted(logrotate={"a": {"paths": ["/var/log/app/*"]}})]
+    assert [] == _linted(logrotate={"a": {"paths": ["/var/log/app/*"], "olddir": "/var/log/old"}, "b": {"paths": ["/var/log/x/*.log"]}})
