@@ -65,6 +65,7 @@ _SCANS: tuple[tuple[str, int, int], ...] = (
     ("/var/lib/systemd/linger", 1, _SOME),
     ("/run/systemd/users", 1, _SOME),
     *((path, 3, _SOME) for path in ("/opt", "/srv", "/data", "/backup")),
+    *((path, 2, _SOME) for path in ("/mnt", "/media", "/var/backups")),
 )
 """Directories that are listed, how deep, and how many names one of them may have."""
 _NOT_LISTED = ("dev", "proc", "sys", "tmp")
