@@ -23,7 +23,9 @@ def given_away(plan: Plan, request: Request) -> Iterator[Diagnostic]:
         return
     from reconciler.host.program import program_places
     from reconciler.policy.given import on_host
+    from reconciler.policy.paths import claimed_on_host
 
     here = isinstance(request.view, LiveHost) and request.view.root == "/"
     program = program_places(str(request.spec.settings.get("command", ""))) if here else ()
+    yield from claimed_on_host(request.spec, request.view)
     yield from on_host(changes, request.spec, request.kinds, request.view, program)

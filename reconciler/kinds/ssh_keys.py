@@ -78,7 +78,8 @@ def actions(change: Change) -> Iterator[Step]:
 
 def _home(declared: Declared) -> str:
     """Where the home of the user will be, if the spec says so; empty: the usual place."""
-    said = str(getattr(declared.beside.get("users"), "home", None) or "")
+    home = getattr(declared.beside.get("users"), "home", None)
+    said = str(getattr(home, "path", home) or "")  # one that is not managed is a block
     return said if said.startswith("/") else ""
 
 

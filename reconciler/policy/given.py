@@ -23,6 +23,9 @@ _HOMES = "/home"
 _PERSONS = range(1000, 65534)
 _GROUP_WRITES, _OTHERS_WRITE, _STICKY = 0o020, 0o002, 0o1000
 
+_INSTEAD = "Write a place of its own, such as /srv/NAME, /var/lib/NAME or /opt/NAME."
+_ROOTS_INSTEAD = "Leave it to root, with a mode by which nobody else can write."
+
 
 @frozen
 class _Gift:
@@ -40,6 +43,13 @@ class _Gift:
     def name(self) -> str:
         """The account that gets it; empty where a group or everybody does."""
         return "" if self.owner == "root" else self.owner
+
+    @property
+    def advice(self) -> str:
+        """What to write instead of a directory of the system."""
+        if self.home:
+            return f"{_INSTEAD} If it is to stay as it is and only the account names it: `home: {{path: {self.path}, manage: false}}`."
+        return _INSTEAD if self.name else _ROOTS_INSTEAD
 
     def refused(self, rule: str, why: str, advice: str) -> Diagnostic:
         """The Diagnostic that says so."""
@@ -104,10 +114,6 @@ def _first(*found: Iterator[Diagnostic]) -> Iterator[Diagnostic]:
             return
 
 
-_INSTEAD = "Write a place of its own, such as /srv/NAME, /var/lib/NAME or /opt/NAME."
-_ROOTS_INSTEAD = "Leave it to root, with a mode by which nobody else can write."
-
-
 def _of_the_system(gift: _Gift) -> Iterator[Diagnostic]:
     tree = system_tree(gift.path) or root_runs(gift.path)
     if not tree and gift.path not in TOPS:
@@ -115,13 +121,13 @@ def _of_the_system(gift: _Gift) -> Iterator[Diagnostic]:
     why = "it is a directory of the system" if tree in ("", gift.path) else f"it is in {tree}, and what is there is the system's"
     if tree == PROGRAM:
         why = "it is where Reconciler itself is installed"
-    yield gift.refused("system-directory", why, _INSTEAD if gift.name else _ROOTS_INSTEAD)
+    yield gift.refused("system-directory", why, gift.advice)
 
 
 def _around(gift: _Gift, paths: Mapping[str, str]) -> Iterator[Diagnostic]:
     for path, what in paths.items():
         if path.startswith(f"{gift.path}/"):
-            yield gift.refused("system-directory", f"{what}, {path}, is in it", _INSTEAD if gift.name else _ROOTS_INSTEAD)
+            yield gift.refused("system-directory", f"{what}, {path}, is in it", gift.advice)
 
 
 def _declared_homes(named: Table) -> Iterator[_Home]:
@@ -197,7 +203,7 @@ def _on_the_way(gift: _Gift, systems: Mapping[str, str]) -> Iterator[Diagnostic]
     for path, why in systems.items():
         if path == gift.path or path.startswith(f"{gift.path}/") or gift.path.startswith(f"{path}/"):
             where = "" if path == gift.path else f"{path} is in it, and " if path.startswith(f"{gift.path}/") else f"it is in {path}, and "
-            yield gift.refused("system-directory", f"{where}{why}", _INSTEAD if gift.name else _ROOTS_INSTEAD)
+            yield gift.refused("system-directory", f"{where}{why}", gift.advice)
 
 
 def _is_his_already(view: HostView, gift: _Gift) -> bool:

@@ -9,10 +9,12 @@ from collections.abc import Iterable, Iterator
 
 from reconciler.core import globs
 from reconciler.core.diagnostic import Diagnostic, Severity
+from reconciler.core.host import HostError, HostView
 from reconciler.core.kind import Kinds
 from reconciler.core.patterns import Late
 from reconciler.core.places import Place, Use, places
 from reconciler.core.spec import Declared, Spec
+from reconciler.formats import accounts
 from reconciler.formats.reconcile import PATH, UNITS, USER
 from reconciler.policy.system_trees import STATE, TREES, of_usr_local, system_tree
 
@@ -150,6 +152,26 @@ def claimed_twice(spec: Spec, named: Table) -> Iterator[Diagnostic]:
             other, shared = owners.setdefault(place.path, (name, place.shared))
             if other != name and not (shared and shared == place.shared):
                 yield _twice(declared, place.path, other)
+
+
+def claimed_on_host(spec: Spec, view: HostView) -> Iterator[Diagnostic]:
+    """Keys of an account that only the host knows are in the home that its /etc/passwd says."""
+    named = {declared.address.name: declared for declared in spec.resources if declared.address.name.startswith("/")}
+    listed = [declared for declared in spec.resources if declared.address.kind == "ssh_keys" and not declared.beside] if named else []
+    if not listed:
+        return
+    from reconciler.kinds import keys  # brings what only keys need
+
+    try:
+        users = accounts.parse_users(view.read("/etc/passwd").decode("utf-8", "replace"))
+    except (HostError, FileNotFoundError):
+        return
+    homes = {user.name: user.home for user in users}
+    for declared in listed:
+        home = homes.get(declared.address.name, "").rstrip("/")
+        for path in keys.paths(declared.address.name, home) if home else ():
+            if path in named and home != f"/home/{declared.address.name}":
+                yield _twice(declared, path, str(named[path].address))
 
 
 def _twice(declared: Declared, path: str, other: str) -> Diagnostic:

@@ -12,6 +12,7 @@ from reconciler.core.diagnostic import Diagnostic
 from reconciler.kinds import discover
 from reconciler.policy.given import on_host
 from reconciler.policy.lint import lint
+from reconciler.policy.paths import claimed_on_host
 from tests.engine.workbench import host_of, spec_of
 
 FILE = {"content": "x", "mode": "0644"}
@@ -122,6 +123,14 @@ def test_what_our_command_is_in() -> None:
     assert [] == refused(settings=settings, users={"ann": {"home": "/srv/tool"}})
 
 
+def test_the_advice_about_a_home_is_right() -> None:
+    """What is told of daemon's /usr/sbin, written to the letter, is refused no more."""
+    (said,) = refused(users={"daemon": {"home": "/usr/sbin", "system": True}})
+
+    assert "`home: {path: /usr/sbin, manage: false}`" in said.detail
+    assert [] == refused(users={"daemon": {"home": {"path": "/usr/sbin", "manage": False}, "system": True}})
+
+
 def test_homes_of_others() -> None:
     """No home in another's, none around another's, and nothing in a person's home for somebody else; both names are told."""
     cases: list[tuple[dict[str, Any], str]] = [
@@ -194,6 +203,8 @@ def test_a_home_that_is_somebody_elses_by_design() -> None:
     assert [] == refused(users=foreign, directories=chroot)
     keyed = {"cust": {"home": {"path": "/srv/sftp/cust", "manage": False}, "ssh_keys": [KEY]}}
     (said,) = refused(users=keyed, directories={"/srv/sftp/cust/.ssh": {"mode": "0755"}})
+    assert "one-path" == said.rule
+    (said,) = refused(users=foreign, ssh_keys={"cust": [KEY]}, directories={"/srv/sftp/cust/.ssh": {"mode": "0755"}})
     assert "one-path" == said.rule
 
 
@@ -343,3 +354,14 @@ def test_two_names_of_one_home(his: str, given: str) -> None:
     (said,) = on_host([change], spec, discover(), host_of(paths), ())
 
     assert f"it is in {his}, the home of hand" in said.detail
+
+
+def test_keys_of_an_account_that_only_the_host_knows() -> None:
+    """Their file is in the home that its /etc/passwd says: a `files:` block for it is the second resource on one path."""
+    twice = spec_of({"ssh_keys": {"old": [KEY]}, "files": {"/srv/people/old/.ssh/authorized_keys": FILE}})
+    (said,) = claimed_on_host(twice, host_of(ACCOUNTS))
+
+    assert ("one-path", True) == (said.rule, said.refusal)
+    assert all(name in said.detail for name in ("ssh_keys.old", "files", "/srv/people/old/.ssh/authorized_keys"))
+    once = spec_of({"ssh_keys": {"old": [KEY]}, "files": {"/srv/people/.ssh/authorized_keys": FILE}})
+    assert [] == list(claimed_on_host(once, host_of(ACCOUNTS)))
