@@ -46,7 +46,8 @@ class BackupHost:
         self._view = view
         self._disks = Disks(view)
         self._declared = {one.address.name: one for one in spec.resources if one.address.kind == "directories"} if spec else {}
-        self._homes = [f"{_home(one)}/" for one in spec.resources if one.address.kind == "users"] if spec else []
+        self._homes = {_home(one) for one in spec.resources if one.address.kind == "users"} if spec else set()
+        self._made = {path for name in self._declared for path in (name, *fstab.parents(name))}
 
     def troubles(self, backup: Backup) -> Iterator[Trouble]:
         """Everything that is to be said of a job before its first run."""
@@ -77,7 +78,7 @@ class BackupHost:
 
     def _comes(self, path: str) -> bool:
         """Whether the same spec makes it."""
-        return any(f"{name}/".startswith(f"{path}/") for name in self._declared) or any(f"{path}/".startswith(home) for home in self._homes)
+        return path in self._made or any(place in self._homes for place in (path, *fstab.parents(path)))
 
     # ------------------------------------------------------------------------------------------------ destinations
 
