@@ -267,3 +267,26 @@ def test_what_needs_an_account_that_is_to_go_is_refused(debian: BootedHost) -> N
 
         assert 1 == done.returncode, section
         assert "says `state: absent` (root/host.yaml:4)" in told.replace("(/root/", "(root/"), told
+
+
+def test_sessions_end_where_logind_knows_none(booted: BootedHost) -> None:
+    """Without libpam-systemd too: a shell, what it left behind, and root's by sudo end; a service and another's session go on."""
+    booted.run("sh", "-c", PREPARE)
+    others = "  bob: {}\n  carl: {shell: /bin/bash, ssh_keys: [KEY], sudo: [{run: ALL, password: false}]}\n"
+    others = others.replace("KEY", booted.read("/root/key.pub").strip())
+    there = "users:\n  ivan: {shell: /bin/bash, sudo: [{run: ALL, password: false}]}\n" + others
+    apply(booted, there)
+    booted.run("cp", "/root/key.pub", "/etc/ssh/keys/ivan")
+    log_in(booted, "ivan")
+    log_in(booted, "carl")
+    booted.popen(*SSH, "-tt", "ivan@127.0.0.1", "exec sudo -n -i sleep 200000")
+    booted.run(*SSH, "ivan@127.0.0.1", "trap '' HUP; nohup sleep 400000 > /dev/null 2>&1 &")
+    booted.run("sh", "-c", "until pgrep -u root -f 'sleep 200000' && pgrep -f 'sleep 400000'; do sleep 0.05; done")
+    booted.run("systemd-run", "--unit=ivans", "--property=User=ivan", "sleep", "300000")
+    assert "ivan" not in booted.run("loginctl", "list-sessions", check=False).stdout
+    apply(booted, there.replace("ivan: {", "ivan: {state: disabled, "))
+
+    left = booted.run("pgrep", "-a", "-x", "sleep", check=False).stdout.splitlines()
+    assert ["sleep 100000", "sleep 300000"] == sorted(line.split(" ", 1)[1].replace("/usr/bin/", "") for line in left)
+    assert "carl" == booted.run("ps", "-o", "user=", "-C", "sleep").stdout.split()[0]
+    assert "No changes" in plan(booted)
