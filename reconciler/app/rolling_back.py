@@ -173,7 +173,7 @@ def rollback_data(planned: Rollback, host: HostView, result: ApplyResult | None 
     addresses = sorted({*found.addresses, *found.refused})
     objects = [_object(planned, address, host) for address in addresses]
     return {
-        "host": planned.plan.host,
+        "host": planned.plan.host or static_hostname(host),
         "undoes": {"run": past.number, "status": past.status, "started": past.started, "undoes": past.undoes or None},
         "undone_already": [{"run": run, "undone_by": by} for run, by in passed],
         "objects": [one for one in objects if one["steps"] or one["kept"] or one["refused"]],

@@ -68,8 +68,9 @@ def keep(view: HostView, address: Address, vanishing: frozenset[str]) -> str:
 
 
 def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Diagnostic]:
-    """A number that a group would take over from one that goes with the same plan."""
-    return numbers.taken_over(view, "groups", "gid", changes)
+    """A number that a group would take over from one that goes with the same plan, and who is in a group that goes."""
+    yield from numbers.taken_over(view, "groups", "gid", changes)
+    yield from numbers.losing(view, changes)
 
 
 KIND = Kind(

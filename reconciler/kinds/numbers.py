@@ -1,11 +1,12 @@
-"""Numbers of accounts: whose primary group a group is, and a number that one account would take over from another."""
+"""Groups that go, and numbers: who is in a group, whose primary one it is, a number that an account would take over from another."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 
 from reconciler.core.changes import Change, Verb
-from reconciler.core.diagnostic import Diagnostic, Severity
+from reconciler.core.diagnostic import Diagnostic, Severity, warning
 from reconciler.core.host import HostView, Unreadable, UnsafePath
 from reconciler.formats import accounts
 
@@ -24,8 +25,28 @@ def _text(view: HostView, path: str) -> str:
 
 def members(view: HostView, group: str) -> list[str]:
     """The accounts whose primary group it is."""
-    gids = {one.gid for one in accounts.parse_groups(_text(view, "/etc/group")) if one.name == group}
-    return sorted(user.name for user in accounts.parse_users(_text(view, "/etc/passwd")) if user.gid in gids) if gids else []
+    return _primary(_text(view, "/etc/passwd"), _text(view, "/etc/group")).get(group, [])
+
+
+@lru_cache(maxsize=2)
+def _primary(passwd: str, group: str) -> Mapping[str, list[str]]:
+    """By group the accounts whose primary one it is. Kept, for it is asked for each group that goes."""
+    names = {one.gid: one.name for one in reversed(accounts.parse_groups(group))}
+    found: dict[str, list[str]] = {}
+    for user in sorted(accounts.parse_users(passwd), key=lambda user: user.name):
+        if user.gid in names:
+            found.setdefault(names[user.gid], []).append(user.name)
+    return found
+
+
+def losing(view: HostView, changes: Sequence[Change]) -> Iterator[Diagnostic]:
+    """Who is in a group that goes: whoever put them there, they lose what it let them do."""
+    going = [change.address for change in changes if change.address.kind == "groups" and change.verb is Verb.DELETE]
+    listed = {one.name: one.members for one in accounts.parse_groups(_text(view, "/etc/group"))} if going else {}
+    for address in going:
+        if names := listed.get(address.name):
+            detail = f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} in {address.name}, and no longer after the apply."
+            yield warning("a group with members goes", detail, address=address, rule="group-members")
 
 
 def taken_over(view: HostView, kind: str, field: str, changes: Sequence[Change]) -> Iterator[Diagnostic]:

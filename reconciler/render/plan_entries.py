@@ -189,7 +189,8 @@ def _entry(change: Change, plan: Plan, sight: Sight, effects: list[dict[str, Any
     entry |= {"action_reason": origin_of(change), "reason": change.reason}
     entry["paths"] = [_path(item, hidden=hidden, theirs=theirs) for item in change.fields]
     entry["paths"] += [_path(item, hidden=False) | {"policy": True} for item in change.policy]
-    return entry | {"effects": effects, "blocked": blocked(plan, change.address), "held": _held(plan, change.address)}
+    # Only what is blocked itself: a right is taken back, and a key withdrawn, also where the account cannot be changed.
+    return entry | {"effects": effects, "blocked": plan.blocked.get(change.address), "held": _held(plan, change.address)}
 
 
 def _change_data(actions: list[str], before: Document | None, after: Document | None) -> dict[str, Any]:

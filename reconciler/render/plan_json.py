@@ -19,7 +19,7 @@ from reconciler.core.plan import Plan
 from reconciler.core.state import Hold, OwedRow
 from reconciler.render.diagnostics import diagnostic_data
 from reconciler.render.masking import mask
-from reconciler.render.plan_entries import Sight, Texts, blocked, drift_entry, drifted, entries_of, failed, idle
+from reconciler.render.plan_entries import Sight, Texts, drift_entry, drifted, entries_of, failed, idle
 
 FORMAT_VERSION = "1.1"
 
@@ -137,7 +137,7 @@ def _summary(plan: Plan) -> dict[str, int]:
         if change.address in plan.held:
             counts["held"] += 1
             continue
-        if blocked(plan, change.address):
+        if change.address in plan.blocked:
             counts["blocked"] += 1
             continue
         counts["import"] += change.origin is Origin.ADOPTION and change.verb is not Verb.DELETE

@@ -25,14 +25,17 @@ files: {/etc/theirs.conf: {mode: "0640", owner: ldapu, group: ldapg, content: "x
 def test_accounts_of_a_directory_service() -> None:
     """One that is declared is refused at plan with the reason; as owner, group and user of a service it is as good as a local one."""
     with BootedHost(packages=PACKAGES) as host:
-        unknown = apply(host, NAMED, code=4)
+        unknown = apply(host, NAMED + "groups: {first: {}}\n", code=6)
 
         assert "user ldapu does not exist" in unknown
+        assert " on testhost. Nothing is done yet." in host.reconciler("rollback", check=False).stdout
+        host.run("usermod", "--append", "--groups", "first", "games")
         for name, text in EXTRA.items():
             host.write(f"/var/lib/extrausers/{name}", text)
         host.run("sed", "-i", r"s/^\(passwd\|group\|shadow\):.*/& extrausers/", "/etc/nsswitch.conf")
-        apply(host, NAMED + "services: {theirs: {exec_start: [/bin/sleep, infinity], user: ldapu}}\n")
+        told = apply(host, NAMED + "services: {theirs: {exec_start: [/bin/sleep, infinity], user: ldapu}}\n")
 
+        assert "games is in first, and no longer after the apply." in told
         assert ("2770", "ldapu", "ldapg") == _facts(host, "/srv/theirs")
         assert ("640", "ldapu", "ldapg") == _facts(host, "/etc/theirs.conf")
         main = host.show("theirs.service", "MainPID")["MainPID"]

@@ -290,3 +290,21 @@ def test_sessions_end_where_logind_knows_none(booted: BootedHost) -> None:
     assert ["sleep 100000", "sleep 300000"] == sorted(line.split(" ", 1)[1].replace("/usr/bin/", "") for line in left)
     assert "carl" == booted.run("ps", "-o", "user=", "-C", "sleep").stdout.split()[0]
     assert "No changes" in plan(booted)
+
+
+def test_what_a_plan_counts_is_what_an_apply_does(debian: BootedHost) -> None:
+    """Also where the account itself is blocked: its key and its sudo rule are taken back all the same, and the plan says so."""
+    rest = "users:\n  bob: {}\n  carl: {}\n  dora: {}\n"
+    key = debian.read("/root/key.pub").strip()
+    rights = f"ssh_keys: ['{key}'], sudo: [{{run: ALL, password: false}}]"
+    apply(debian, rest + f"  kate: {{uid: 4001, shell: /bin/bash, {rights}}}\n", "--adopt", "--allow", "many-destroyed")
+
+    assert can_log_in(debian, "kate")
+    debian.write(SPEC, HEAD + rest + "  kate: {uid: 4002, shell: /bin/bash}\n")
+    shown = " ".join(debian.reconciler("plan", SPEC, check=False).stdout.split())
+    told = apply(debian, rest + "  kate: {uid: 4002, shell: /bin/bash}\n", code=6)
+
+    assert "0 to add, 0 to change, 2 to destroy" in shown
+    assert "0 added, 0 changed, 2 destroyed" in told
+    assert not can_log_in(debian, "kate")
+    assert not debian.exists("/etc/sudoers.d/kate")
