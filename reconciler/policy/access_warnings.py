@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Part, Verb
@@ -16,31 +17,29 @@ from reconciler.core.diagnostic import Diagnostic, Severity, Source
 from reconciler.core.plan import Plan
 from reconciler.core.values import frozen
 from reconciler.formats.accounts import User
+from reconciler.formats.sudo_programs import Overruled
 from reconciler.policy.access import Sides, refused_key
 from reconciler.policy.guards import EMPTY_PASSWORD, KEY_STAYS
+from reconciler.policy.host_access import HostAccess
 from reconciler.policy.people import People
 
 _SOON = 90
 """Days ahead in which the age of a password is warned of."""
 _FINGERPRINT = "SHA256:"
 _SUDOERS_D = "/etc/sudoers.d"
+_OF_ACCOUNTS = ("users", "ssh_keys")
 
 
-@frozen
 class Subject:
-    """What the rules look at: a plan, both hosts, what is declared, and the day, counted since 1970."""
+    """What the rules look at: a plan, both hosts, what is declared, and the day, counted since 1970. There may be thousands of accounts."""
 
-    plan: Plan
-    sides: Sides
-    parts: Mapping[Address, Part]
-    today: int
-
-    def changes(self) -> Iterator[Change]:
+    def __init__(self, plan: Plan, sides: Sides, parts: Mapping[Address, Part], today: int) -> None:
+        self.sides = sides
+        self.parts = parts
+        self.today = today
+        self.changes = tuple(change for change in plan.changes if _happens(change, plan))
         """What happens about accounts and keys."""
-        for change in self.plan.changes:
-            idle = change.verb in (Verb.NONE, Verb.FORGET) or change.address in self.plan.blocked or change.address in self.plan.held
-            if not idle and change.address.kind in ("users", "ssh_keys"):
-                yield change
+        self.changed = frozenset(change.address for change in self.changes)
 
     def users(self) -> Iterator[tuple[User, Part]]:
         """The accounts that the plan concerns and the spec declares, as they are after it."""
@@ -48,6 +47,20 @@ class Subject:
             user, part = self.sides.after.people.users.get(name), self.parts.get(Address("users", name))
             if user is not None and part is not None:
                 yield user, part
+
+    @cached_property
+    def declared_keys(self) -> Mapping[str, frozenset[str]]:
+        """The fingerprints of all keys that are declared for an account, in whatever section."""
+        found: dict[str, set[str]] = {}
+        for address in self.parts:
+            if address.kind in _OF_ACCOUNTS and (fingerprint := _fingerprint(address)):
+                found.setdefault(address.name, set()).add(fingerprint)
+        return {name: frozenset(keys) for name, keys in found.items()}
+
+
+def _happens(change: Change, plan: Plan) -> bool:
+    idle = change.verb in (Verb.NONE, Verb.FORGET) or change.address in plan.blocked or change.address in plan.held
+    return not idle and change.address.kind in _OF_ACCOUNTS
 
 
 Rule = Callable[[Subject], Iterator[Diagnostic]]
@@ -77,7 +90,7 @@ def _source(part: Part | None) -> Source | None:
 def refused_keys(subject: Subject) -> Iterator[Diagnostic]:
     """Keys that come, and that sshd will not take: told once for each account and reason."""
     found: dict[tuple[str, str], list[Change]] = {}
-    for change in subject.changes():
+    for change in subject.changes:
         if change.before is None and change.after is not None and (why := refused_key(subject.sides, change)):
             found.setdefault((change.address.name, why), []).append(change)
     for (name, why), changes in found.items():
@@ -88,7 +101,7 @@ def refused_keys(subject: Subject) -> Iterator[Diagnostic]:
 def staying_keys(subject: Subject) -> Iterator[Diagnostic]:
     """Keys that leave the spec, or are none of an exact list, and still let somebody in: they stand in another file that sshd reads."""
     gone: dict[str, dict[str, Change]] = {}
-    for change in subject.changes():
+    for change in subject.changes:
         for fingerprint in _leaving(change):
             gone.setdefault(change.address.name, {})[fingerprint] = change
     for name in dict.fromkeys((*gone, *subject.sides.names)):
@@ -120,9 +133,7 @@ def _exact(subject: Subject, name: str) -> _Exact | None:
     main = next((part for part in mains if part is not None and "others" in part.document), None)
     if main is None:
         return None
-    # Of both sections: a key of the other one is declared all the same.
-    declared = [address for address in subject.parts if address.name == name and address.kind in ("ssh_keys", "users")]
-    return _Exact(frozenset(filter(None, map(_fingerprint, declared))), main)
+    return _Exact(subject.declared_keys.get(name, frozenset()), main)
 
 
 def _leaving(change: Change) -> Iterator[str]:
@@ -141,16 +152,22 @@ def _fingerprint(address: Address) -> str:
 def overruled_rules(subject: Subject) -> Iterator[Diagnostic]:
     """A rule that a later one overrules: sudo takes the last that is about a program."""
     for user, _ in subject.users():
-        part = subject.parts.get(Address("users", user.name, "sudo"))
-        known = set(subject.sides.before.becoming.overruled(user)) if user.name in subject.sides.before.people.users else set()
-        ours = f"{_SUDOERS_D}/{user.name}"
-        changed = any(change.address == Address("users", user.name, "sudo") for change in subject.changes())
-        for rule in dict.fromkeys(subject.sides.after.becoming.overruled(user)):
-            if part is not None and rule.path == ours and (changed or rule not in known):
+        address = Address("users", user.name, "sudo")
+        part, ours = subject.parts.get(address), f"{_SUDOERS_D}/{user.name}"
+        if part is None:
+            continue
+        known = () if address in subject.changed else _overruled(subject.sides.before, user.name)
+        for rule in _overruled(subject.sides.after, user.name):
+            if rule.path == ours and rule not in known:
                 where = "a later rule of the same list" if rule.by == ours else f"a rule in {rule.by}, which sudo reads later,"
                 free, does = ("", "denies it") if rule.denied else (" without a password", "asks for one")
                 detail = f"{user.name} may run {rule.run}{free} by one rule, but {where} {does}: the last one counts."
                 yield _warning("overruled-rule", "a rule of sudo is overruled", f"{detail} {_advice(rule.by == ours)}", part)
+
+
+def _overruled(host: HostAccess, name: str) -> Collection[Overruled]:
+    user = host.people.users.get(name)
+    return dict.fromkeys(host.becoming.overruled(user)) if user is not None else ()
 
 
 def _advice(same: bool) -> str:
@@ -159,7 +176,7 @@ def _advice(same: bool) -> str:
 
 def unusable_rules(subject: Subject) -> Iterator[Diagnostic]:
     """A rule that asks for a password, of an account that has none: nobody can use it."""
-    for change in subject.changes():
+    for change in subject.changes:
         name, people = change.address.name, subject.sides.after.people
         user = people.users.get(name)
         if change.address.part != "sudo" or change.after is None or user is None:
