@@ -93,6 +93,8 @@ class Policy:
     rules: list[Rule] = field(default_factory=list)
     defaults: list[_Default] = field(default_factory=list)
     aliases: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+    about: dict[Who, tuple[tuple[Rule, Command], ...]] = field(default_factory=dict)
+    """What has been found for somebody: he is asked for again and again."""
     by_name: dict[str, list[int]] = field(default_factory=dict)
     """The numbers of the rules that name this one user and nobody else; under the empty name those that may be about anybody."""
 
@@ -334,14 +336,17 @@ def _grant(policy: Policy, who: Who, command: str) -> Grant | None:
     return Grant(allowed=True, password=password(policy, who, last[1]), rule=last[0].text)
 
 
-def commands_of(policy: Policy, who: Who) -> Iterator[tuple[Rule, Command]]:
+def commands_of(policy: Policy, who: Who) -> Sequence[tuple[Rule, Command]]:
     """Every item of every rule that is about somebody on this host, in order."""
-    for rule in _rules_about(policy, who):
-        if _decided(rule.users, lambda item: _is_user(policy, who, item)) and _decided(
-            rule.hosts, lambda item: _is_host(policy, who, item)
-        ):
-            for command in rule.commands:
-                yield rule, command
+    if who not in policy.about:
+        policy.about[who] = tuple(
+            (rule, command)
+            for rule in _rules_about(policy, who)
+            if _decided(rule.users, lambda item: _is_user(policy, who, item))
+            and _decided(rule.hosts, lambda item: _is_host(policy, who, item))
+            for command in rule.commands
+        )
+    return policy.about[who]
 
 
 def runs_as(policy: Policy, command: Command, target: Who) -> bool:

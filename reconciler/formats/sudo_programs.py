@@ -82,7 +82,7 @@ def programs(policy: Policy, who: Who, target: Who) -> list[Program]:
 def overruled(policy: Policy, who: Who, target: Who) -> Iterator[Overruled]:
     """What a later rule makes worse for the one who asks: denied, or only with a password."""
     items = list(_items(policy, who, target))
-    for at, item in enumerate(items):
+    for at, item in enumerate(items[:-1]):
         last = _last(items, at)
         if last is item or item.negated:
             continue

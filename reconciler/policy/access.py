@@ -168,7 +168,10 @@ def refused_key(sides: Sides | None, change: Change) -> str:
     at = change.address.part.find(_FINGERPRINT)
     if sides is None or user is None or at < 0:
         return ""
-    return sides.after.ssh.why_not(user, change.address.part[at:])
+    fingerprint = change.address.part[at:]
+    # The key that is found first has been judged already.
+    is_known = sides.after.of(user.name).login.how.startswith(f"key {fingerprint} ")
+    return "" if is_known else sides.after.ssh.why_not(user, fingerprint)
 
 
 # ---------------------------------------------------------------------------------------------------- users

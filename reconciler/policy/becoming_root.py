@@ -55,6 +55,7 @@ class BecomingRoot:
         self._writers = writers
         self._sudo = sudo
         self._today = now // _SECONDS_A_DAY
+        self._allowed: dict[tuple[str, str], list[Program]] = {}
         self._own: dict[str, tuple[tuple[Way, bool], ...]] = {}
         self._known: dict[tuple[str, bool], tuple[Way, ...]] = {}
 
@@ -104,13 +105,19 @@ class BecomingRoot:
 
     def programs(self, user: User) -> list[Program]:
         """All that sudo lets an account run as root, whether or not it has the password that is asked for."""
-        policy = self._sudo.policy
-        return [] if policy is None else sudo_programs.programs(policy, self._sudo.who(user), _ROOT)
+        return self._programs(user, _ROOT)
 
     def overruled(self, user: User) -> list[Overruled]:
         """The rules about an account that a later rule takes back, or asks a password for."""
         policy = self._sudo.policy
         return [] if policy is None else list(sudo_programs.overruled(policy, self._sudo.who(user), _ROOT))
+
+    def _programs(self, user: User, target: Who) -> list[Program]:
+        key = user.name, target.name
+        if key not in self._allowed:
+            policy = self._sudo.policy
+            self._allowed[key] = [] if policy is None else sudo_programs.programs(policy, self._sudo.who(user), target)
+        return self._allowed[key]
 
     # ------------------------------------------------------------------------------------------------ ways
 
@@ -161,10 +168,7 @@ class BecomingRoot:
 
     def _usable(self, user: User, target: Who) -> Iterator[tuple[Program, str, bool]]:
         """What sudo lets an account run, as far as the password that it asks for is one that can be given: in words, and whether one is."""
-        policy = self._sudo.policy
-        if policy is None or self._sudo.why_broken(user):
-            return
-        for program in sudo_programs.programs(policy, self._sudo.who(user), target):
+        for program in self._programs(user, target) if not self._sudo.why_broken(user) else ():
             if not program.password:
                 yield program, "without a password", False
             elif self._people.password_is_empty(program.password):

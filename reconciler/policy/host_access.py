@@ -80,10 +80,10 @@ class HostAccess:
         """By a key, or else by a password; why not is said of the key."""
         user = self.people.users[name]
         by_key = self.doors.ssh.verdict(user)
+        if by_key.can:
+            return by_key
         by_password = self.ssh.by_password(user)
-        if by_key.can and by_password.can:
-            return Verdict(how=f"{by_key.how}; {by_password.how}")
-        return by_key if by_key.can or not by_password.can else by_password
+        return by_password if by_password.can else by_key
 
 
 def _by_danger(ways: Iterable[Way]) -> tuple[Way, ...]:
