@@ -12,6 +12,8 @@ import pytest
 from tests.host.booted import BootedHost
 
 SPEC = "/root/host.yaml"
+PLACES = ("/etc", "/run/ml", "/tmp", "/var/log", "/var/lib/logrotate", "/var/lib/reconciler")
+"""Where a program that judges, and a plan that asks it, must leave nothing; the journal is in memory."""
 pytestmark = pytest.mark.booted
 
 IN_VALIDATE: Mapping[str, tuple[dict[str, Any], str]] = {
@@ -106,8 +108,10 @@ def cron_says(host: BootedHost) -> str:
 
 def test_what_readers_refuse_is_refused(host: BootedHost) -> None:
     """Each of these is refused with its reason before anything is written, and its reader does not take it when a hand puts it there."""
-    before = host.manifest("/etc")
+    before, everywhere = host.manifest("/etc"), host.manifest(*PLACES)
     code, said = ask(host, "validate", {path: fields for path, (fields, _) in IN_VALIDATE.items()})
+    looked, _ = ask(host, "plan", {path: fields for path, (fields, _) in IN_PLAN.items()})
+    assert (3, everywhere) == (looked, host.manifest(*PLACES))
     planned, told = ask(host, "apply", {path: fields for path, (fields, _) in IN_PLAN.items()}, "--auto-approve")
 
     assert code == 1

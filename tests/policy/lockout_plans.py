@@ -134,6 +134,15 @@ REFUSED: tuple[LockPlan, ...] = (
         meanwhile=_BY_HAND,
     ),
     LockPlan(
+        "file of keys with an option that sshd skips the key for",
+        with_file(
+            "/home/alice/.ssh/authorized_keys", 'permitopen="host" KEY:alice\n', "0600", _NO_KEYS, owner="alice", group="alice", adopt=True
+        ),
+        "HOST:PORT",
+        base=_NO_KEYS,
+        meanwhile=_BY_HAND,
+    ),
+    LockPlan(
         "file of keys given to another",
         with_file("/home/alice/.ssh/authorized_keys", "KEY:alice\n", "0604", _NO_KEYS, owner="bob", group="bob", adopt=True),
         "sshd does not trust",
@@ -336,6 +345,12 @@ LET_THROUGH: tuple[LockPlan, ...] = (
         "sudoers file with a slip, beside the good one",
         with_file("/etc/sudoers.d/other", "bob ALL=(ALL\n", "0440", _RULES),
         base=_RULES,
+    ),
+    LockPlan(
+        "last key from a host by name, and sshd looks names up",
+        with_file(
+            DROP_IN, "UseDNS yes\n", base=with_user(ssh_keys={"exactly": [{"key": "KEY:alice", "from": ["*.example.org", "localhost"]}]})
+        ),
     ),
     LockPlan(
         "AuthorizedKeysFile with one more", sshd("AuthorizedKeysFile /etc/ssh/authorized_keys.d/%u %h/.ssh/authorized_keys\n"), live=True
