@@ -88,6 +88,10 @@ class BecomingRoot:
                 yield Way(user.name, f"{how}{by}", rank=max(worst, rank, step.rank))
             todo += [(further, how, max(rank, step.rank)) for further, asks in self._steps(other) if not asks]
 
+    def is_closed(self, user: User) -> bool:
+        """Whether PAM lets nobody be this account: then it does nothing with what it owns."""
+        return bool(self._people.why_closed(user, today=self._today))
+
     @cached_property
     def everybody(self) -> tuple[Way, ...]:
         """What is open to every account: one with an empty password that becomes root."""

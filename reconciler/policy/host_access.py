@@ -74,7 +74,8 @@ class HostAccess:
         user = self.people.users.get(name)
         if user is None:
             return AccountAccess(name, _NOBODY, _by_danger(further))
-        return AccountAccess(name, self._login(name), _by_danger((*self.becoming.of(user), *further)))
+        reach = () if self.becoming.is_closed(user) else further
+        return AccountAccess(name, self._login(name), _by_danger((*self.becoming.of(user), *reach)))
 
     def _login(self, name: str) -> Verdict:
         """By a key, or else by a password; why not is said of the key."""

@@ -79,7 +79,7 @@ class RootReach:
         if reader == "unit":
             return self._unit(path)
         text = self._files.text(path)
-        return iter(()) if text is None or "\0" in text else _reader(reader)(text)
+        return iter(()) if text is None or "\0" in text else reader_of(reader)(text)
 
     def _by_reading(self, look: Look, reading: Reading) -> Iterator[Way]:
         match reading:
@@ -185,7 +185,7 @@ def _is_ours(look: Look) -> bool:
     return look.address is not None and look.address.kind != "files"
 
 
-def _reader(name: str) -> Callable[[str], Iterator[Reading]]:
+def reader_of(name: str) -> Callable[[str], Iterator[Reading]]:
     """The reader of a name: its module is imported when the first such text is there."""
     from reconciler.policy.root_texts import rules, scripts, units
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.policy.root_reach import _reader
+from reconciler.policy.root_reach import reader_of
 from reconciler.policy.root_texts.units import unit
 from reconciler.policy.root_texts.values import Grant, Mention, Reading, Use
 
@@ -102,7 +102,7 @@ def found(readings: list[Reading]) -> list[str]:
 @pytest.mark.parametrize(("reader", "text", "expected"), TEXTS)
 def test_what_a_text_makes_of_root(reader: str, text: str, expected: list[str]) -> None:
     """The files that root runs or loads because of it, and the people whom it makes root; nothing else."""
-    assert expected == found(list(_reader(reader)(text)))
+    assert expected == found(list(reader_of(reader)(text)))
 
 
 @pytest.mark.parametrize(("text", "expected"), UNITS)
@@ -126,4 +126,4 @@ def test_every_reader_of_the_table_is_there() -> None:
 def test_nonsense_is_no_error(name: str) -> None:
     """A reader takes any text: what it cannot read makes nobody root."""
     for text in ("", "\n", "x", "= = =\n", ";;;;\n", "\u00ff\u0000\n", '"', "[", "{" * 50, "a " * 500, "/\n" * 20):
-        assert [] == [one for one in _reader(name)(text) if isinstance(one, Grant)]
+        assert [] == [one for one in reader_of(name)(text) if isinstance(one, Grant)]
