@@ -66,7 +66,7 @@ def planned(row: Row, place: Path) -> Planned:
     """The plan for a spec on a simulated Debian."""
     paths = {path: {"content": entry} if isinstance(entry, str) else entry for path, entry in row.get("host", {}).items()}
     nothing = Expected()
-    case = Case("hidden", "", row["spec"], nothing, nothing, Host(paths={**HOST, **paths}))
+    case = Case("hidden", "", row["spec"], nothing, nothing, Host(paths={**HOST, **paths}), row.get("applied"))
     return prepared(worlds.simulated(place, ACCOUNTS), case).plan(case.loaded(), PlanOptions(adopt=True))
 
 
