@@ -18,6 +18,8 @@ from reconciler.formats.backup_job import Keep
 
 _AFTER_A_GAP = 3
 """So many good archives must lie on this side of a gap before what lies beyond it may be deleted."""
+_UNUSUAL = 2
+"""So many times the longest of the gaps before it makes a gap an unusual one."""
 _DAY = 86_400
 
 
@@ -125,13 +127,15 @@ _NAMES = {"daily": "day", "weekly": "week", "monthly": "month", "yearly": "year"
 
 
 def _beyond_a_gap(ordered: Sequence[Archive], good: Sequence[Archive], clock_jump: float, reasons: dict[str, str]) -> Iterable[str]:
-    """Keep what lies beyond a gap that is too new to be believed."""
-    for newer, older in pairwise(good[:_AFTER_A_GAP]):
-        if newer.started - older.started > clock_jump:
+    """Keep what lies beyond a gap that is too new to be believed. A gap such as the job has always left (a quarter, a year) is none."""
+    gaps = [newer.started - older.started for newer, older in pairwise(good)]
+    for at, (newer, older) in enumerate(pairwise(good[:_AFTER_A_GAP])):
+        usual = max(gaps[at + 1 : at + 1 + _AFTER_A_GAP], default=0)
+        if gaps[at] > max(clock_jump, _UNUSUAL * usual):
             kept = [item.id for item in ordered if item.started <= older.started and item.id not in reasons]
             reasons.update(dict.fromkeys(kept, "beyond a gap"))
             if kept:
-                days = (newer.started - older.started) // _DAY
+                days = gaps[at] // _DAY
                 yield f"{len(kept)} older kept: {days} days lie before {newer.id}; they go once {_AFTER_A_GAP} good ones were made since"
             return
 

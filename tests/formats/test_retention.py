@@ -118,6 +118,23 @@ def test_a_clock_that_jumped_deletes_nothing_at_first() -> None:
     assert 40 == len(decide(archives, Keep(within=5 * DAY), after(archives), 60 * DAY).delete)
 
 
+@pytest.mark.parametrize("days", [91, 366])
+def test_a_job_that_runs_each_quarter_or_year(days: int) -> None:
+    """Its own rhythm is no jump of the clock: what its rule lets go goes; a jump of nine years is one all the same."""
+    archives = [Archive(f"{number:03}", START + number * days * DAY, good=True) for number in range(8)]
+
+    assert 5 == len(decide(archives, Keep(last=3), after(archives), 60 * DAY).delete)
+    late = Archive("late", archives[-1].started + 9 * 366 * DAY, good=True)
+    assert () == decide([*archives, late], Keep(last=1), late.started, 60 * DAY).delete
+
+
+def test_a_gap_before_which_there_is_nothing() -> None:
+    """With two archives nobody knows the rhythm: both stay."""
+    archives = [Archive("a", START, good=True), Archive("b", START + 91 * DAY, good=True)]
+
+    assert () == decide(archives, Keep(last=1), after(archives), 60 * DAY).delete
+
+
 def test_an_ancestor_stays_with_what_needs_it() -> None:
     """A full archive is not deleted while an increment that builds on it stays."""
     archives = [Archive("full", START, good=True), Archive("one", START + DAY, good=True, parents=("full",))]
