@@ -10,7 +10,7 @@ from reconciler.core.diagnostic import Diagnostic, error, warning
 from reconciler.core.host import Entry, FileType, HostView, Unreadable, UnsafePath
 from reconciler.core.spec import Spec
 from reconciler.kinds import numbers, user_files
-from reconciler.kinds.user_model import User, shell_of
+from reconciler.kinds.user_model import User, has_home, home_of, shell_of
 from reconciler.kinds.user_words import NOLOGIN
 
 _MOST_LINKS = 8
@@ -26,6 +26,7 @@ def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Dia
             continue
         if not change.address.part and change.verb is Verb.CREATE:
             yield from _elsewhere(view, change)
+            yield from _unreachable_home(view, change)
         if not change.address.part and (change.verb is Verb.CREATE or change.touches("shell")):
             yield from _shell_problems(view, change, _shell(change), declared)
         elif change.address.part == user_files.SUDO and Address("directories", user_files.SUDOERS) not in declared:
@@ -45,6 +46,21 @@ def _elsewhere(view: HostView, change: Change) -> Iterator[Diagnostic]:
             "of its name. Take it out of `users:`; files, directories and services may name it all the same."
         )
         yield error("the account is not of this host", detail, address=change.address, source=source, rule="directory-service")
+
+
+def _unreachable_home(view: HostView, change: Change) -> Iterator[Diagnostic]:
+    """An account is not made before its home can be."""
+    assert change.part is not None and isinstance(change.part.declared.resource, User)
+    user, name = change.part.declared.resource, change.address.name
+    if not has_home(user, name):
+        return
+    try:
+        view.entry(home_of(user, name))
+    except Unreadable:
+        return
+    except UnsafePath as problem:
+        where = {"address": change.address, "source": change.part.declared.source, "rule": "home"}
+        yield error("the home cannot be made", f"{problem.detail}, in `home`.", **where)
 
 
 def _shell_problems(view: HostView, change: Change, shell: str, declared: set[Address]) -> Iterator[Diagnostic]:

@@ -78,7 +78,11 @@ def test_homes_on_another_disk(booted: BootedHost) -> None:
     assert ["old"] == booted.run("ls", "/data2/home").stdout.split()
 
     booted.run("chmod", "1777", "/data2")
-    told = applied(booted, {"users": {**users, "late": {}}, "ssh_keys": {"old": [key]}}, code=6)
+    told = applied(booted, {"users": {**users, "late": {}}, "ssh_keys": {"old": [key]}}, code=4)
 
-    assert "/home is a link" in told
-    assert ["old"] == booted.run("ls", "/data2/home").stdout.split()
+    assert "/home is a link; write /data2/home instead of /home, in `home`." in told
+    assert [] == booted.getent("passwd", "late")
+
+    users["late"] = {"home": "/data2/home/late"}  # as was advised
+    applied(booted, {"users": users, "ssh_keys": {"old": [key]}}, "--target", "users.late")
+    assert "late:late" == owner(booted, "/data2/home/late")
