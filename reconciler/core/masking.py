@@ -20,9 +20,21 @@ _WORDS = Late(r"[_.-]|(?<=[a-z])(?=[A-Z])")
 _KEY_BLOCK = Late(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY|PuTTY-User-Key-File|AGE-SECRET-KEY-1")
 
 # Possessive, and the value apart from the name: a long line takes time in proportion to its length.
-_ASSIGNED = Late(r"""(?<![A-Za-z0-9_.-])(?P<name>[A-Za-z_][A-Za-z0-9_.-]*+)["']?[ \t]*+[=:][ \t]*+""")
-_OPTION = Late(r"""(?:^|(?<=[\s"']))(?P<name>--?[A-Za-z0-9_.-]++)(?P<end>["']?)(?:=|[ \t]++)""")
-_LOGIN = Late(r"://(?P<name>[^/\s:@]*+):")
+_ASSIGNED = Late(r"""(?<![A-Za-z0-9_.-])(?P<name>[A-Za-z_][A-Za-z0-9_.-]*+)["']?[ \t]*+\\?[=:][ \t]*+""")
+_OPTION = Late(r"""(?:^|(?<=[\s"']))(?P<name>--?[A-Za-z0-9_.-]++)(?P<end>["']?)(?:\\?=|[ \t]++)""")
+"""sudoers writes a `=` and a `:` of an argument with a backslash."""
+_LOGIN = Late(r"\\?:\\?/\\?/(?P<name>[^/\s:@\\]*+)\\?:")
+_HEADER = Late(
+    r"""(?P<name>(?:Proxy-)?Authorization|(?:Set-)?Cookie)["']?[ \t]*+\\?[:=][ \t]*+(?:[A-Za-z][A-Za-z0-9-]*+[ \t]++)?""", re.IGNORECASE
+)
+_BEARER = Late(r"(?P<name>(?<![A-Za-z])Bearer)[ \t]++", re.IGNORECASE)
+_UNTIL_QUOTE = Late(r"""[^"'\n]++""")
+_SHAPE = Late(
+    r"(?<![A-Za-z0-9_-])(?:gh[opsur]_[A-Za-z0-9]{30,}|github_pat_\w{30,}|glpat-[\w-]{20,}|hf_[A-Za-z0-9]{30,}|nvapi-[\w-]{40,}"
+    r"|sk-(?=[\w-]*[0-9])[\w-]{24,}(?!@)|xox[abeoprs]-[\w-]{20,}|(?:AKIA|ASIA)[0-9A-Z]{16}|AIza[\w-]{35}|npm_[A-Za-z0-9]{36}"
+    r"|pypi-[\w-]{40,}|dop_v1_[0-9a-f]{60,}|glsa_\w{30,}|eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,})"
+)
+"""Tokens that are known by their own form: of GitHub, GitLab, Hugging Face, NVIDIA, OpenAI, AWS and Google, and JSON web tokens."""
 _CREDENTIAL = Late(r"""(?<![A-Za-z])SetCredential(?:Encrypted)?=["']?(?P<name>[^:\s"']++):""")
 """systemd's own way to give a secret to a service: whatever its name."""
 _REST = Late(r""""(?:[^"\\]|\\.)*+"?|'[^']*+'?|[^\s(][^\n]*+""")
@@ -74,9 +86,14 @@ def masked(text: str, instead: str = HIDDEN) -> str:
     if _WORD.search(text):
         text = _without(text, _OPTION, instead)
         text = _without(text, _ASSIGNED, instead)
+    if "uthorization" in text or "AUTHORIZATION" in text or "ookie" in text:
+        text = _without(text, _HEADER, instead)
+    if _BEARER.search(text):
+        text = _without(text, _BEARER, instead)
     if "SetCredential" in text:
         text = _without(text, _CREDENTIAL, instead)
-    return _without(text, _LOGIN, instead) if "://" in text else text
+    text = _without(text, _LOGIN, instead) if "//" in text or "/\\/" in text else text
+    return _SHAPE.sub(instead, text) if _SHAPE.search(text) else text
 
 
 def _without(text: str, lead: Late, instead: str) -> str:
@@ -87,14 +104,16 @@ def _without(text: str, lead: Late, instead: str) -> str:
         if match.start() < at or not _leads_to_secret(lead, match):
             continue
         value = _value(text, lead, match).match(text, match.end())
-        if value is not None and not (lead is not _CREDENTIAL and _is_harmless(match["name"], value[0], login=lead is _LOGIN)):
+        if value is not None and not (
+            lead is not _CREDENTIAL and _is_harmless(match["name"], value[0], login=lead in (_LOGIN, _HEADER, _BEARER))
+        ):
             found += [text[at : match.end()], instead]
             at = value.end()
     return "".join((*found, text[at:])) if found else text
 
 
 def _leads_to_secret(lead: Late, match: re.Match[str]) -> bool:
-    if lead in (_LOGIN, _CREDENTIAL):
+    if lead in (_LOGIN, _CREDENTIAL, _HEADER, _BEARER):
         return True
     if lead is _OPTION and not match[0].endswith("=") and _SWITCH.fullmatch(match["name"]):
         return False
@@ -127,6 +146,8 @@ def _last_word(name: str) -> str:
 
 def _value(text: str, lead: Late, match: re.Match[str]) -> Late:
     """What a value looks like after this lead."""
+    if lead in (_HEADER, _BEARER):
+        return _UNTIL_QUOTE if lead is _HEADER else _ONE_WORD
     if lead is not _OPTION:
         return _BEFORE_AT if lead is _LOGIN else _REST
     quote = text[match.start() - 1 : match.start()]

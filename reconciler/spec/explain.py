@@ -36,7 +36,10 @@ class _Case:
 def explain(errors: Iterable[Any], included: Included, root: Map, model: type[BaseModel], kinds: Kinds) -> list[Diagnostic]:
     """A diagnostic for every mistake, in the order of the files. What lies on a line whose text is broken is left out."""
     start = root.marks[0] if root.marks else 0
-    found = collapse(locate(item, root, start) for item in errors)
+    found = list(collapse(locate(item, root, start) for item in errors))
+    for item in found:
+        if item.type == "extra_forbidden" and item.path and _meant(item.path, model) is None:
+            included.tree.veil(item.key, _key_length(item))
     result: dict[tuple[object, ...], Diagnostic] = {}
     mistyped = {(item.path[:-1], _meant(item.path, model)) for item in found if item.type == "extra_forbidden" and item.path}
     for item in sorted(found, key=_mark):

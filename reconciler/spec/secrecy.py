@@ -24,6 +24,16 @@ class Lines:
 
     def __init__(self, data: bytes) -> None:
         self.lines = data.decode(errors="replace").removeprefix("\ufeff").split("\n")
+        self._veiled: dict[int, int] = {}
+
+    def veil(self, number: int, end: int) -> None:
+        """Quote nothing of a line (from 0) from this column (from 0) on: what an unknown key was meant for is not known."""
+        self._veiled[number] = min(end, self._veiled.get(number, end))
+
+    def quoted(self, number: int) -> str:
+        """A line as it may be quoted."""
+        line, end = self.line(number).removesuffix("\r"), self._veiled.get(number)
+        return line if end is None or not line[end:].strip(" :") else f"{line[:end]}: …"
 
     def line(self, number: int) -> str:
         """A line by its number (from 0); empty when there is none."""

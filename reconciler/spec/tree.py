@@ -73,6 +73,11 @@ class Tree:
         """The text of a mark's line; empty when there is none."""
         return self._lines(mark).line(unpack(mark).line)
 
+    def veil(self, mark: Mark, length: int) -> None:
+        """Quote nothing that stands on its line behind a key of this length."""
+        at = unpack(mark)
+        self._lines(mark).veil(at.line, at.column + length)
+
     def _lines(self, mark: Mark) -> Lines:
         file = self.files[unpack(mark).file]
         if file.lines is None:
@@ -97,7 +102,7 @@ class Tree:
         """An error at a place, with its line unless that may hold a secret (`hide` says so beforehand)."""
         first, last = unpack(mark if since is None else since).line, unpack(mark).line
         hidden = hide or self._lines(mark).withheld(first, last)
-        snippet = None if hidden else clean(self.line(mark).removesuffix("\r")) or None
+        snippet = None if hidden else clean(self._lines(mark).quoted(last)) or None
         return Diagnostic(
             Severity.ERROR, summary, clean(detail).replace("\n", " ").replace("\t", " "), address, self.place(mark, length), snippet
         )

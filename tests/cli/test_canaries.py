@@ -1,7 +1,8 @@
-"""Twenty secrets, old and new, on a host and in its spec, none of them marked where it could be avoided: no view of a plan shows one."""
+"""Secrets of fourteen forms, old and new, on a host and in its spec: no view of a plan shows one."""
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,8 @@ from tests.cli.command import Done, Tree, run
 from tests.cli.test_secrets import canary, leaks
 
 PEM = "-----BEGIN OPENSSH PRIVATE KEY-----\n{}\n-----END OPENSSH PRIVATE KEY-----\n"
-NAMES = ("marked", "source", "token", "password", "option", "credential", "url", "config", "pem", "profile")
-"""Ten places for a secret; each holds one before and another one after."""
+NAMES = ("marked", "source", "token", "password", "option", "credential", "url", "config", "pem", "profile", "sudo", "alias", "header")
+"""Places for a secret; each holds one before and another one after."""
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGh5c2lHOm5vdGFyZWFsa2V5bm90YXJlYWxrZXlub3Rh alice@laptop"
 ACCOUNTS = {
     "/etc/passwd": "root:x:0:0:root:/root:/bin/sh\n",
@@ -22,12 +23,13 @@ ACCOUNTS = {
 
 
 def secrets(when: str) -> dict[str, str]:
-    """The ten of a time."""
-    return {name: canary(f"{when}-{name}") for name in NAMES}
+    """Those of a time; the last is known by its form alone."""
+    digest = hashlib.sha256(when.encode()).hexdigest()[:34]
+    return {**{name: canary(f"{when}-{name}") for name in NAMES}, "shape": f"hf_{digest}"}
 
 
 def spec_of(tree: Tree, said: dict[str, str]) -> Path:
-    """A spec with all ten."""
+    """A spec with all of them."""
     (tree.base / "key").write_text(said["source"])
     (tree.base / "pem").write_text(PEM.format(said["pem"]))
     return tree.spec(f"""\
@@ -38,6 +40,7 @@ files:
   /etc/app.conf: {{content: "[db]\\npassword = {said["config"]}\\nport = 1\\n", mode: "0640"}}
 services:
   s:
+    exec_start_pre: [[/usr/bin/true, -H, "Authorization: Bearer {said["header"]}"], [/usr/bin/true, --as, "{said["shape"]}"]]
     exec_start: [/usr/bin/true, --api-token, "{said["option"]}", "--password={said["password"]}"]
     environment: {{API_TOKEN: "{said["token"]}", DB: "postgres://app:{said["url"].replace("/", "_")}@db/x", MODE: fast}}
     directives: {{Service: {{SetCredential: "db:{said["credential"]}"}}}}
@@ -45,6 +48,8 @@ users:
   alice:
     ssh_keys: ['{KEY}']
     environment: {{set: {{SECRET_KEY: "{said["profile"]}"}}}}
+    sudo: [{{run: [/usr/bin/mysql, "--password={said["sudo"]}"]}}]
+    aliases: {{api: "curl -H 'Authorization: Basic {said["alias"]}' http://h/"}}
 """)
 
 
@@ -77,7 +82,8 @@ def host(tree: Tree) -> Tree:
     for path, text in ACCOUNTS.items():
         tree.put(path, text)
     tree.put("/bin/bash", "", 0o755)
-    for name in ("home", "etc/profile.d"):
+    tree.put("/etc/sudoers", "@includedir /etc/sudoers.d\n", 0o440)
+    for name in ("home", "etc/profile.d", "etc/sudoers.d"):
         (tree.root / name).mkdir(exist_ok=True)
     return tree
 
@@ -85,7 +91,7 @@ def host(tree: Tree) -> Tree:
 def test_no_view_shows_a_secret(host: Tree) -> None:
     """Neither when it is new, nor when it changes, nor edited by hand, nor when it goes."""
     old, new, hand = secrets("old"), secrets("new"), canary("hand")
-    assert 20 == len({*looked_for(old), *looked_for(new)})
+    assert 28 == len({*looked_for(old), *looked_for(new)})
     spec = spec_of(host, old)
     seen = [*views(host, spec), host.apply(spec, "--json")]
     assert "postgres://app:" + old["url"].replace("/", "_") in host.path("/etc/systemd/system/s.service").read_text().replace("%%", "%")

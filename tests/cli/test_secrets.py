@@ -200,6 +200,10 @@ BROKEN = {
     "private key": "files:\n  /etc/f:\n    mode: 0600\n    content: |\n      -----BEGIN PRIVATE KEY-----\n      {}\n    owner: [x]\n",
     "control character": 'files:\n  /etc/f: {{mode: "0600", content: "{}\\e", sensitive: true}}\n',
     "duplicate": 'settings:\n  password: "{}"\n  password: "{}"\n',
+    "mistyped": 'users:\n  u: {{pasword: "{}", shell: 5}}\n',
+    "unknown list": 'users:\n  u:\n    plaintext: ["{}"]\n    shell: 5\n',
+    "unknown short": "users:\n  u: {{shell: [x], pw: {}}}\n",
+    "unknown hash": "users:\n  u:\n    hash: '{}'\n",
     "source": 'files:\n  /etc/f: {{source: secretfile, mode: "0600", moode: x}}\n',
 }
 
