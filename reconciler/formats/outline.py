@@ -165,9 +165,9 @@ def _unit(text: str, *, names: bool) -> str:
     return "\n".join((*lines, ""))
 
 
-def with_module(module: str) -> Callable[[str], str]:
-    """pam.d(5): the lines that ask a module."""
-    return lambda text: "".join(f"{line}\n" for line in text.splitlines() if module in line)
+def with_module(*modules: str) -> Callable[[str], str]:
+    """pam.d(5): the lines that ask one of these modules."""
+    return lambda text: "".join(f"{line}\n" for line in text.splitlines() if any(module in line for module in modules))
 
 
 _SKELETON = re.compile(r"/etc/skel/(?!\.ssh/).*")
@@ -185,7 +185,10 @@ _EXCERPTS: tuple[tuple[re.Pattern[str], Callable[[str], str | None]], ...] = (
     (re.compile(re.escape(fstab.PATH)), fstab.outline),
     (re.compile(re.escape(nsswitch.PATH)), nsswitch.outline),
     (re.compile(r"/run/systemd/users/[0-9]+"), with_module("STATE=")),
-    (re.compile(r"/etc/pam\.d/(?:sshd|common-account|common-auth)"), with_module("pam_shells.so")),
+    (
+        re.compile(r"/etc/pam\.d/(?:sshd|common-account|common-auth|common-session)"),
+        with_module("pam_shells.so", "pam_limits.so", "pam_access.so"),
+    ),
 )
 
 

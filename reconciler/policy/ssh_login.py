@@ -2,7 +2,7 @@
 
 Sources: sshd(8), auth.c, auth2-pubkey.c and misc.c of OpenSSH 9.2 with Debian's patch for group-writable files, tried with a live sshd.
 Not seen: keys that a program gives (AuthorizedKeysCommand), whether somebody holds a certificate for a key of an authority, and PAM
-modules other than pam_unix, pam_nologin and pam_shells.
+modules other than pam_unix, pam_nologin, pam_shells, pam_limits and pam_access.
 """
 
 from __future__ import annotations

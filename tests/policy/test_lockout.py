@@ -362,6 +362,20 @@ def test_a_plan_from_a_snapshot_says_the_same_or_that_it_does_not_know(plan: Loc
         assert not refusals(found) or plan.why
 
 
+@pytest.mark.parametrize("name", [name for name in SHUT if name != "sudo is not setuid"])
+def test_other_doors_from_a_snapshot(name: str, world_of: Callable[..., World]) -> None:
+    """What is refused on the host is refused from a snapshot, or the plan is incomplete."""
+    plan = LockPlan(name, SHUT[name].spec)
+    loaded = case_of(plan).loaded()
+    assert loaded.spec is not None
+    opened = open_snapshot(taken(world_of(plan, running=True)), loaded.spec, "s.json")
+    assert opened.view is not None
+    found = plan_host(loaded, PlanOptions(), opened.view, opened.memory)
+    assert found.plan is not None
+
+    assert not found.plan.complete or refusals(found)
+
+
 def test_a_snapshot_has_what_decides(world_of: Callable[..., World]) -> None:
     """A usual plan is complete and refused from a snapshot: it has the rules of sudo and the settings of sshd, and no more of them."""
     plan = next(plan for plan in REFUSED if plan.name == "last sudo rule removed")
