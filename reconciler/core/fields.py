@@ -87,7 +87,10 @@ AbsolutePath = Annotated[str, Field(pattern=_ONE_LINE, max_length=4096), AfterVa
 """An absolute path in its plain form."""
 
 AccountName = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_-]{0,30}\z")]
-"""A user or group name. Debian's useradd accepts `../x` and `x;id`: this pattern is the only guard."""
+"""The name of a user or group that is made here. Debian's useradd accepts `../x` and `x;id`: this pattern is the only guard."""
+
+KnownName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,30}[A-Za-z0-9_.$-]?\z")]
+"""The name of a user or group that may have been made elsewhere: `first.last`, `Agent`, `svc$` (passwd(5), 32 characters)."""
 
 Duration = Annotated[
     str, Field(pattern=_ONE_LINE), BeforeValidator(_own_spelling), AfterValidator(_duration), text_schema(_DURATION_PATTERN)

@@ -10,7 +10,7 @@ from pydantic import Field
 from reconciler.core.actions import Cause, MakeDirectory, RemovePath, SetAccess, Step
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Part, Verb
-from reconciler.core.fields import AbsolutePath, AccountName, Mode
+from reconciler.core.fields import AbsolutePath, KnownName, Mode
 from reconciler.core.host import FileType, HostView, Unreadable
 from reconciler.core.kind import Impossible, Kind, Requirement
 from reconciler.core.resource import RefersTo, Resource
@@ -24,9 +24,9 @@ class Directory(Resource):
 
     mode: Mode
     """Permissions, as four octal digits in quotes. Required: there is no mode that is right for everything."""
-    owner: Annotated[AccountName, RefersTo("users")] = "root"
+    owner: Annotated[KnownName, RefersTo("users")] = "root"
     """The user who owns it."""
-    group: Annotated[AccountName, RefersTo("groups")] = "root"
+    group: Annotated[KnownName, RefersTo("groups")] = "root"
     """The group that owns it."""
 
 

@@ -12,7 +12,7 @@ from reconciler.core.address import Address
 from reconciler.core.changes import Change, Part, Verb
 from reconciler.core.diagnostic import Diagnostic, error, warning
 from reconciler.core.digest import digest
-from reconciler.core.fields import AbsolutePath, AccountName, Flag, Mode, TextBlock
+from reconciler.core.fields import AbsolutePath, Flag, KnownName, Mode, TextBlock
 from reconciler.core.kind import Impossible, Kind, Requirement, RequirementType
 from reconciler.core.resource import Policy, RefersTo, Resource, SourcePath
 from reconciler.core.spec import Declared
@@ -29,9 +29,9 @@ class File(Resource):
     """A file in the spec's own tree, relative to the file this is written in; any bytes."""
     mode: Mode
     """Permissions, as four octal digits in quotes. Required: there is no mode that is right for everything."""
-    owner: Annotated[AccountName, RefersTo("users")] = "root"
+    owner: Annotated[KnownName, RefersTo("users")] = "root"
     """The user who owns it."""
-    group: Annotated[AccountName, RefersTo("groups")] = "root"
+    group: Annotated[KnownName, RefersTo("groups")] = "root"
     """The group that owns it."""
     sensitive: Annotated[Flag, Policy()] = False
     """Never show the content: plans and the ledger hold only a keyed digest."""

@@ -7,7 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from reconciler.core.fields import AbsolutePath, AccountName, Flag, Mode, Text
+from reconciler.core.fields import AbsolutePath, Flag, KnownName, Mode, Text
 from reconciler.core.places import NamesPath, Use
 from reconciler.core.resource import RefersTo, Resource
 from reconciler.kinds.service_model import ServiceName
@@ -64,18 +64,18 @@ class Create(_Block):
 
     mode: Mode
     """Its permissions, as four octal digits in quotes."""
-    owner: Annotated[AccountName, RefersTo("users")]
+    owner: Annotated[KnownName, RefersTo("users")]
     """The user who owns it."""
-    group: Annotated[AccountName, RefersTo("groups")]
+    group: Annotated[KnownName, RefersTo("groups")]
     """The group that owns it."""
 
 
 class SwitchUser(_Block):
     """With whose rights logs are rotated. Scripts are run by root in any case."""
 
-    user: Annotated[AccountName, RefersTo("users")]
+    user: Annotated[KnownName, RefersTo("users")]
     """The user: the one who owns the directory of the logs."""
-    group: Annotated[AccountName, RefersTo("groups")]
+    group: Annotated[KnownName, RefersTo("groups")]
     """The group."""
 
 

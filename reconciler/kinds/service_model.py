@@ -9,7 +9,7 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationInfo, WithJsonSchema, model_validator
 from pydantic_core import PydanticKnownError
 
-from reconciler.core.fields import AbsolutePath, AccountName, Duration, Flag, Text
+from reconciler.core.fields import AbsolutePath, Duration, Flag, KnownName, Text
 from reconciler.core.patterns import Late
 from reconciler.core.places import NamesPath, Use
 from reconciler.core.resource import Directive, Effect, Policy, RefersTo, Resource
@@ -231,9 +231,9 @@ class Service(Resource):
     """How to make it read its configuration again."""
     exec_stop: Annotated[list[Command], Directive("Service", "ExecStop", Effect.NONE)] = []
     """Commands that stop it."""
-    user: Annotated[AccountName | None, RefersTo("users"), Directive("Service", "User")] = None
+    user: Annotated[KnownName | None, RefersTo("users"), Directive("Service", "User")] = None
     """The user it runs as; root when left out."""
-    group: Annotated[AccountName | None, RefersTo("groups"), Directive("Service", "Group")] = None
+    group: Annotated[KnownName | None, RefersTo("groups"), Directive("Service", "Group")] = None
     """The group it runs as; the user's own when left out."""
     working_directory: Annotated[WorkingDirectory | None, Directive("Service", "WorkingDirectory")] = None
     """Where it runs; `-` in front: may be missing; `~`: the user's home."""
@@ -296,7 +296,7 @@ class Service(Resource):
     """Processes and threads it may have: a number, a share (10%) or infinity."""
     io_weight: Annotated[int | None, Field(ge=1, le=10_000, strict=True), Directive("Service", "IOWeight")] = None
     """Its share of the disks beside others, 1 to 10000; 100 is everybody's."""
-    supplementary_groups: Annotated[list[AccountName], RefersTo("groups"), Directive("Service", "SupplementaryGroups")] = []
+    supplementary_groups: Annotated[list[KnownName], RefersTo("groups"), Directive("Service", "SupplementaryGroups")] = []
     """Groups that it is in besides its own, such as video and render for GPUs."""
     device_policy: Annotated[Annotated[str, Field(pattern=r"^(?:auto|closed|strict)\z")] | None, Directive("Service", "DevicePolicy")] = (
         None

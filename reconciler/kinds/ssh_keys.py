@@ -11,7 +11,7 @@ from reconciler.core.actions import Step
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Part
 from reconciler.core.diagnostic import Diagnostic, error, warning
-from reconciler.core.fields import AccountName
+from reconciler.core.fields import KnownName
 from reconciler.core.kind import Kind, Requirement
 from reconciler.core.places import Place, Use
 from reconciler.core.resource import Resource
@@ -130,7 +130,7 @@ def lint_together(spec: Spec) -> Iterator[Diagnostic]:
 KIND = Kind(
     name="ssh_keys",
     model=SshKeys,
-    name_type=AccountName,
+    name_type=KnownName,
     expand=expand,
     observe=observe,
     actions=actions,

@@ -11,7 +11,7 @@ from reconciler.core.actions import Step
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Part
 from reconciler.core.diagnostic import Diagnostic, error, warning
-from reconciler.core.fields import AccountName, Duration, Flag, Text, TimeZone
+from reconciler.core.fields import Duration, Flag, KnownName, Text, TimeZone
 from reconciler.core.host import HostView
 from reconciler.core.kind import Kind, Requirement
 from reconciler.core.resource import RefersTo, Resource
@@ -46,9 +46,9 @@ class Timer(Resource):
     """What runs. A list is the exact argv; a string is systemd's own syntax."""
     description: Text | None = None
     """What it is, for people."""
-    user: Annotated[AccountName | None, RefersTo("users")] = None
+    user: Annotated[KnownName | None, RefersTo("users")] = None
     """The user it runs as; root when left out."""
-    group: Annotated[AccountName | None, RefersTo("groups")] = None
+    group: Annotated[KnownName | None, RefersTo("groups")] = None
     """The group it runs as; the user's own when left out."""
     working_directory: WorkingDirectory | None = None
     """Where it runs; `-` in front: may be missing; `~`: the user's home."""

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from reconciler.core.fields import AbsolutePath, AccountName, Flag, Mode, Text
+from reconciler.core.fields import AbsolutePath, AccountName, Flag, KnownName, Mode, Text
 from reconciler.core.places import NamesPath, Use
 from reconciler.core.resource import RefersTo, Resource
 from reconciler.formats import profile, sudoers
@@ -71,7 +71,7 @@ HomePath = Annotated[AbsolutePath, Field(pattern=r"^/[^:]+\z"), NamesPath(Use.GI
 HomeFate = Literal["keep", "archive", "delete"]
 Below = Annotated[Text, Field(min_length=1, max_length=1024), AfterValidator(_relative)]
 Expiry = Annotated[str, Field(pattern=r"^[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])\z"), AfterValidator(_day)]
-GroupName = Annotated[AccountName, RefersTo("groups")]
+GroupName = Annotated[KnownName, RefersTo("groups")]
 
 
 class _Block(BaseModel):

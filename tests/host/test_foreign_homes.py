@@ -70,3 +70,40 @@ def test_import_of_system_accounts_leaves_none_out(booted: BootedHost) -> None:
     booted.reconciler("apply", SPEC, "--auto-approve")
 
     assert before == booted.run("sh", "-c", "stat -c '%U %G %a %n' / /bin/. /dev /usr/sbin /usr/games /var/* /run").stdout
+
+
+NAMES = ("first.last", "Agent", "svc$", "a" * 32)
+
+
+def test_accounts_with_names_of_others_can_be_named(booted: BootedHost) -> None:
+    """Names that are not made here own files and directories, are in groups, run services and timers, and log in by a key of ours."""
+    booted.run("sh", "-c", f'ssh-keygen -q -t ed25519 -N "" -f {KEY}; systemctl restart ssh')
+    key = booted.read(f"{KEY}.pub").strip()
+    spec = ["version: 1", "host: testhost"]
+    for name in NAMES:
+        booted.run("useradd", "--badname", "--create-home", "--shell", "/bin/bash", name)
+    spec += ["ssh_keys:", *(f"  '{name}': ['{key}']" for name in NAMES)]
+    spec += ["files:", *(f"  /etc/x{n}: {{mode: '0640', owner: '{name}', group: '{name}', content: x}}" for n, name in enumerate(NAMES))]
+    spec += ["directories:", *(f"  /srv/x{n}: {{mode: '0750', owner: '{name}', group: '{name}'}}" for n, name in enumerate(NAMES))]
+    spec += ["services:", *(f"  x{n}: {{exec_start: [/bin/sleep, inf], user: '{name}'}}" for n, name in enumerate(NAMES))]
+    spec += ["timers:", *(f"  y{n}: {{exec_start: [/bin/true], user: '{name}', schedule: daily}}" for n, name in enumerate(NAMES))]
+    spec += ["users:", *(f"  u{n}: {{groups: ['{name}']}}" for n, name in enumerate(NAMES))]
+    booted.write(SPEC, "\n".join(spec) + "\n")
+    done = booted.reconciler("apply", SPEC, "--auto-approve", check=False)
+
+    assert 0 == done.returncode, done.stdout + done.stderr
+    for n, name in enumerate(NAMES):
+        assert (name, name) == (booted.stat(f"/etc/x{n}").owner, booted.stat(f"/etc/x{n}").group)
+        assert name == booted.stat(f"/srv/x{n}").owner
+        assert booted.run("id", "--user", name).stdout == booted.run("sh", "-c", f"ps -o uid= -p {_main(booted, n)}").stdout.lstrip()
+        assert name in booted.run("id", "--name", "--groups", f"u{n}").stdout.split()
+        login = ("ssh", "-i", KEY, "-o", "StrictHostKeyChecking=no", "-o", "BatchMode=yes", "-l", name, "127.0.0.1", "id", "-un")
+        assert name == booted.run(*login).stdout.strip()
+    assert "No changes" in booted.reconciler("plan", SPEC, "--detailed-exitcode").stdout
+    booted.write(SPEC, "version: 1\nhost: testhost\nusers: {new.name: {}}\n")
+
+    assert 1 == booted.reconciler("validate", SPEC, check=False).returncode, "a new one is not made under such a name"
+
+
+def _main(booted: BootedHost, n: int) -> str:
+    return booted.show(f"x{n}.service", "MainPID")["MainPID"]
