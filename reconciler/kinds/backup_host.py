@@ -120,7 +120,7 @@ class BackupHost:
         rules = (
             (entry.type is FileType.LINK, f"{path} is a link to {entry.target}: write the directory that it leads to."),
             (entry.type is not FileType.DIRECTORY, f"{path} is not a directory."),
-            (owner != "root", f"{path} belongs to {owner}; archives lie in directories of root's only."),
+            (owner != "root" and self._view.running, f"{path} belongs to {owner}; archives lie in directories of root's only."),
             (open_to_others, f"Others can write to {path}: chmod go-w {path}."),
         )
         return next((words for holds, words in rules if holds), "")

@@ -101,8 +101,8 @@ def test_what_can_never_work_is_an_error() -> None:
 
 
 def test_a_tree_has_no_disks() -> None:
-    """In an image nothing is mounted, and what a program will write is not there yet."""
-    assert [] == said(host_of({"/backup": {}}, table="/dev/x /data ext4\n", running=False), spec_of())
+    """In an image nothing is mounted, what a program will write is not there yet, and files may be those of who makes it."""
+    assert [] == said(host_of({"/backup": {"owner": "nobody"}}, table="/dev/x /data ext4\n", running=False), spec_of())
 
 
 TABLE = "UUID=1 /data ext4 defaults\nUUID=2 /backup ext4 noauto\n/dev/mapper/x /data/my\\040images ext4 defaults\n"
