@@ -22,6 +22,7 @@ SPEC = "/root/access.yaml"
 _KEPT = "/etc /home /root /var/lib/reconciler /var/mail"
 _SAVE = f"mkdir -p /mnt/kept /var/lib/reconciler && cp -a --parents {_KEPT} /mnt/kept"
 _PUT_BACK = f"for path in {_KEPT}; do rsync -a --delete /mnt/kept$path/ $path/; done"
+SUITES = ("bookworm", "trixie")
 _PER_HOST, _ROUNDS, _ALL = 5, 10, 300
 _SUDO_LINES = (
     "{0} ALL=(ALL) NOPASSWD: ALL",
@@ -146,8 +147,18 @@ def _chunks() -> list[list[int]]:
 
 
 @pytest.fixture
-def host(booted: BootedHost) -> BootedHost:
+def host(request: pytest.FixtureRequest) -> Iterator[BootedHost]:
     """A host with sshd, a key for each of the people, and a copy of all that changes. Nobody waits after a wrong password."""
+    with BootedHost(suite=request.param, limit=900 if FULL else 280) as booted:
+        if request.param != "bookworm":
+            # Since 9.8 sshd keeps out for a while whoever has failed: the judge fails on purpose.
+            booted.write("/etc/default/ssh", "SSHD_OPTS='-o PerSourcePenalties=no'\n")
+        prepare(booted)
+        yield booted
+
+
+def prepare(booted: BootedHost) -> None:
+    """The host before the first round."""
     for name in PEOPLE:
         booted.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", f"/root/key-{name}")
     for name in (*PEOPLE, "root"):
@@ -156,9 +167,8 @@ def host(booted: BootedHost) -> BootedHost:
     booted.write("/tmp/try-root", _TRY_ROOT, "0755")
     booted.run("sed", "-i", "s/nullok/nullok nodelay/", "/etc/pam.d/common-auth")
     booted.run("groupadd", "ops")
-    booted.run("sh", "-euc", "mkdir -p /etc/ssh/keys; systemctl start ssh.service")
+    booted.run("sh", "-euc", "mkdir -p /etc/ssh/keys; systemctl restart ssh.service")
     booted.run("sh", "-euc", _SAVE)
-    return booted
 
 
 # ---------------------------------------------------------------------------------------------------- random hosts and specs
@@ -269,7 +279,13 @@ def told(data: dict[str, Any], side: str, there: Seen, how: str) -> Seen:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seeds", _chunks(), ids=lambda seeds: f"{seeds[0]}-{seeds[-1]}")
+@pytest.mark.booted
+@pytest.mark.parametrize(
+    ("host", "seeds"),
+    [(SUITES[number % len(SUITES)], seeds) for number, seeds in enumerate(_chunks())],
+    ids=lambda said: said if isinstance(said, str) else f"{said[0]}-{said[-1]}",
+    indirect=["host"],
+)
 def test_access_is_what_sshd_su_and_sudo_do(seeds: list[int], host: BootedHost) -> None:
     """Before and after the apply, of every account: whether it logs in and whether it becomes root."""
     keys = {name: host.read(f"/root/key-{name}.pub").strip() for name in PEOPLE}

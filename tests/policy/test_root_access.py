@@ -9,11 +9,16 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
 from reconciler.app.planning import Planned, PlanOptions
 from reconciler.cli.output import plan_data
+from reconciler.formats import sudo_policy, sudo_programs
+from reconciler.policy import becoming_root, root_programs
+from reconciler.policy.becoming_root import BecomingRoot
+from reconciler.policy.people import People
 from reconciler.render.markdown import plan_markdown
 from reconciler.render.text import plan_text
 from tests import worlds
@@ -152,3 +157,26 @@ def test_nobody_who_becomes_root_is_cut(number: int, plan_of: Callable[[Turn], P
     assert ("zed", "root") == (rows[0]["account"], rows[0]["what"])
     assert [name for name in many if f"`{name}`" not in comment.split("**Restarts**")[0].split("**Access**")[1]] == []
     assert len(comment.encode()) < 60_000
+
+
+_BUGS: dict[str, tuple[Any, str, Any, str]] = {
+    "the first rule counts": (sudo_programs, "_last", lambda items, at: items[at], "a later rule takes it back"),
+    "every program is harmless": (root_programs, "_ALWAYS_WHY", {}, "an editor"),
+    "what he can write is harmless": (becoming_root, "root_by", lambda *_: "", "a script of his own"),
+    "other accounts are nobody": (BecomingRoot, "_steps", lambda *_: iter(()), "as somebody who is root"),
+    "groups are nothing": (becoming_root, "ROOT_GROUPS", {}, "the group docker"),
+    "an expired account goes on": (People, "why_closed", lambda *_, **__: "", "an account that PAM refuses"),
+    "every password works": (People, "password_works", lambda *_: True, "a password that nobody has"),
+    "aliases are unknown": (sudo_policy, "alias", lambda *_: None, "an alias"),
+}
+
+
+@pytest.mark.parametrize("bug", _BUGS)
+def test_a_planted_bug_is_caught(bug: str, plan_of: Callable[[Turn], Planned]) -> None:
+    """With each of these mistakes in it a plan begins with something else than it should."""
+    where, name, instead, caught_by = _BUGS[bug]
+    turn = TURNS[caught_by]
+    with mock.patch.object(where, name, instead):
+        text, _, rows = told(plan_of(turn))
+
+    assert (turn.first or "") != (text if any(row["what"] == "root" for row in rows) else "")
