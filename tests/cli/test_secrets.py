@@ -170,6 +170,23 @@ def test_units_that_are_not_ours_are_not_shown(tree: Tree) -> None:
         assert [] == leaks(secrets, *everything(tree, spec, *options), tree.apply(spec, *options), tree.apply(spec, *options, "--json"))
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "mail {0}@x\n/var/log/a.log {{\n  daily\n}}\n",
+        "/var/log/a.log {{\n  size {0}\n  postrotate\n    x {0}\n  endscript\n}}\n",
+        "/var/log/a.log {{\n  daily\n}}\n/var/log/b.log {{\n  mail {0}\n}}\nolddir {0}\n",
+    ],
+)
+def test_policies_that_are_not_ours_are_not_shown(tree: Tree, text: str) -> None:
+    """Neither the values of another policy, nor what else is in its file."""
+    secret = canary("policy")
+    tree.put("/etc/logrotate.d/p", text.format(secret), 0o644)
+    spec = tree.spec("logrotate:\n  p: {paths: [/var/log/a.log], frequency: weekly}\n")
+    for options in ((), ("--adopt",)):
+        assert [] == leaks([secret], *everything(tree, spec, *options), tree.apply(spec, *options), tree.apply(spec, *options, "--json"))
+
+
 REFUSED = {
     "deny list": 'files:\n  /etc/shadow: {content: "{}", mode: "0600", sensitive: true}\n',
     "two on one path": 'directories:\n  /etc/f: {mode: "0755"}\nfiles:\n  /etc/f: {content: "{}", mode: "0600", sensitive: true}\n',
