@@ -1,6 +1,6 @@
 """`python -m tests.bench [PART...] [--out docs/benchmarks.md]`: measure, with the floors beside it in the same run.
 
-What is measured is `plan` with nothing to change, and the first apply. Parts: `offline`, `booted`, `fleet`; without one, all.
+What is measured is `plan` with nothing to change, and the first apply. Parts: `offline`, `people`, `booted`, `fleet`; without one, all.
 Of a page that is there the other parts stay as they were.
 """
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tests.host.booted import BootedHost
 
 OFFLINE = (10, 100, 1_000, 10_000)
+PEOPLE = (1_000, 10_000)
 BOOTED = (10, 50, 200)
 FLEET = {10: 5, 50: 5, 200: 3}
 """Sizes, and how often the first apply is measured: each time takes two new hosts."""
@@ -74,6 +75,35 @@ def offline(command: str, python: str, rounds: int, counts: Sequence[int] = OFFL
             cases.append(case(f"plan, {count:,} resources", command, "plan", spec, "--root", root, says=NOTHING))
         print(f"bench: {rounds} rounds of {len(cases)} processes", file=sys.stderr)
         return _figures(_must([python, "-I", "-S", str(DRIVER)], input=json.dumps({"rounds": rounds, "cases": cases})))
+
+
+def people(command: str, python: str, rounds: int, counts: Sequence[int] = PEOPLE) -> list[Figure]:
+    """Plans for users and files in a tree: from nothing, settled, and when everybody leaves."""
+    with tempfile.TemporaryDirectory(prefix="reconciler-bench-") as name:
+        place = Path(name)
+        _must([python, "-m", "tests.bench.specs", name, *map(str, counts)], cwd=REPOSITORY)
+        figures: list[Figure] = []
+        for cases in (_people_before, _people_after):
+            asked = [one for count in counts for one in cases(command, place, count)]
+            print(f"bench: {rounds} rounds of {len(asked)} processes", file=sys.stderr)
+            figures += _figures(_must([python, "-I", "-S", str(DRIVER)], input=json.dumps({"rounds": rounds, "cases": asked})))
+        return figures
+
+
+def _people_before(command: str, place: Path, count: int) -> list[dict[str, Any]]:
+    spec, root = str(place / f"{count}-people.yaml"), str(place / f"{count}-people")
+    return [case(f"plan from nothing, {count:,} resources", command, "plan", spec, "--root", root, says="to add")]
+
+
+def _people_after(command: str, place: Path, count: int) -> list[dict[str, Any]]:
+    spec, leave, root = str(place / f"{count}-people.yaml"), str(place / f"{count}-leave.yaml"), str(place / f"{count}-people")
+    print(f"bench: applying {count} resources, half of them users, to a tree", file=sys.stderr)
+    _must([command, "apply", spec, "--root", root, "--auto-approve"], stdin=subprocess.DEVNULL, timeout=3000)
+    allow = ("--allow", "many-destroyed")
+    return [
+        case(f"plan, {count:,} resources, half of them users", command, "plan", spec, "--root", root, says=NOTHING),
+        case(f"plan in which {count // 2:,} users leave", command, "plan", leave, "--root", root, *allow, says="to destroy"),
+    ]
 
 
 def booted(rounds: int, counts: Sequence[int] = BOOTED) -> list[tuple[int, list[Figure]]]:
@@ -151,6 +181,17 @@ def offline_goals(figures: Sequence[Figure]) -> list[Goal]:
     ]
 
 
+def people_goals(figures: Sequence[Figure]) -> list[Goal]:
+    """What is asked of plans with many users: ten times as many take less than ten times as long."""
+    by = _by_name(figures)
+    pairs = {
+        "10,000 resources from nothing, against 1,000": [f"plan from nothing, {count:,} resources" for count in PEOPLE],
+        "10,000 settled resources with 5,000 users, against 1,000": [f"plan, {count:,} resources, half of them users" for count in PEOPLE],
+        "5,000 users leave, against 500": [f"plan in which {count // 2:,} users leave" for count in PEOPLE],
+    }
+    return [Goal(name, by[more].ms / by[less].ms, 8, "x") for name, (less, more) in pairs.items()]
+
+
 def booted_goals(count: int, figures: Sequence[Figure]) -> list[Goal]:
     """What is asked of the booted figures."""
     by = _by_name(figures)
@@ -172,6 +213,13 @@ def _offline_part(rounds: int) -> str:
     tree = offline(command, sys.executable, rounds)
     title = "A tree on disk (`--root`): groups, directories, files and services mixed"
     return report.section(title, report.goals(offline_goals(tree)), report.table(tree, f"python -c '{PYDANTIC}'"))
+
+
+def _people_part(rounds: int) -> str:
+    command = str(Path(sys.executable).with_name("reconciler"))
+    figures = people(command, sys.executable, min(rounds, 3))
+    title = "A tree on disk (`--root`): users, with files and groups"
+    return report.section(title, report.goals(people_goals(figures)), report.table(figures, figures[0].name))
 
 
 def _booted_part(rounds: int) -> str:
@@ -197,7 +245,7 @@ def _fleet_part(rounds: int) -> str:
     return report.section("A booted Debian, from nothing to W(n)", what, report.goals(reached), *tables)
 
 
-PARTS = {"offline": _offline_part, "booted": _booted_part, "fleet": _fleet_part}
+PARTS = {"offline": _offline_part, "people": _people_part, "booted": _booted_part, "fleet": _fleet_part}
 
 
 def main(argv: Sequence[str]) -> int:
@@ -212,7 +260,7 @@ def main(argv: Sequence[str]) -> int:
     found = report.parts(asked.out.read_text()) if asked.out and asked.out.exists() else {}
     try:
         for part in asked.parts or PARTS:
-            left_out = part != "offline" and support.missing()
+            left_out = part not in ("offline", "people") and support.missing()
             found[part] = report.section(f"Left out: {part}", f"A booted host {left_out}.") if left_out else PARTS[part](asked.rounds)
     except support.HarnessError as error:
         print(error, file=sys.stderr)

@@ -84,7 +84,7 @@ def page(found: Mapping[str, str]) -> str:
         "# Benchmarks\n\n"
         f"Written by `make bench` on: {facts()}.\n\n"
         "Whole processes, start to end, in turn, so that whatever else the machine does falls on all of them alike: medians of several "
-        "rounds, of plans after a warm-up. Every `plan` had nothing to change and said so.\n"
+        "rounds, of plans after a warm-up. Every `plan` said what it was to say: nothing to change, but for those named otherwise.\n"
         "Compare ratios, not milliseconds: another machine, or another load, moves all of them. "
         "Memory is the whole process's peak; it is never reported below that of the process that measures (about 12 MiB).\n"
     )

@@ -56,6 +56,7 @@ _GROUP = """\
     gid: {gid}
 """
 
+_SHELLS = ("sh", "bash")
 _PASSWD = "root:x:0:0:root:/root:/bin/bash\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
 _GROUPS = "root:x:0:\nnogroup:x:65534:\n"
 
@@ -64,6 +65,15 @@ def mixed(count: int) -> str:
     """A spec of `count` resources of all kinds (a multiple of 10)."""
     tenth = count // 10
     return "".join(_sections(groups=tenth, directories=2 * tenth, files=4 * tenth, services=3 * tenth))
+
+
+def people(count: int, *, leave: bool = False) -> str:
+    """A spec of `count` resources (a multiple of 20), half of them users in 20 groups, or these leaving with their homes."""
+    half = count // 2
+    user = "{{state: absent, home: delete}}" if leave else "{{groups: [bench-{group:05}], directories: [work]}}"
+    users = (f"  bench-{n:05}: {user.format(group=n % 20)}\n" for n in range(half))
+    rest = _sections(groups=20, directories=10, files=half - 30, services=0)
+    return "".join((*rest, "users:\n", *users))
 
 
 def services_only(count: int) -> str:
@@ -98,16 +108,21 @@ def bare_tree(root: Path) -> None:
     for name in ("shadow", "gshadow"):
         (root / "etc" / name).write_text("")
         (root / "etc" / name).chmod(0o640)
-    sleep = root / "usr/bin/sleep"
-    sleep.write_text("#!/bin/sh\n")
-    sleep.chmod(0o755)
+    (root / "home").mkdir()
+    for name in ("sleep", *_SHELLS):
+        program = root / "usr/bin" / name
+        program.write_text("#!/bin/sh\n")
+        program.chmod(0o755)
 
 
 def main(place: Path, counts: list[int]) -> None:
-    """Write `COUNT.yaml` and a bare tree `COUNT/` for every count."""
+    """Write for every count `COUNT.yaml`, `COUNT-people.yaml`, `COUNT-leave.yaml`, and bare trees `COUNT/`, `COUNT-people/`."""
     for count in counts:
-        (place / f"{count}.yaml").write_text(mixed(count))
-        bare_tree(place / str(count))
+        texts = {"": mixed(count), "-people": people(count), "-leave": people(count, leave=True)}
+        for name, text in texts.items():
+            (place / f"{count}{name}.yaml").write_text(text)
+        for name in ("", "-people"):
+            bare_tree(place / f"{count}{name}")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.bench import fleet, report, specs
-from tests.bench.__main__ import DRIVER, main, offline
+from tests.bench.__main__ import DRIVER, main, offline, people
 from tests.host.support import HarnessError
 
 STUB = """#!{python} -IS
@@ -42,6 +42,25 @@ def test_specs_have_the_size_they_say() -> None:
     assert text.count("content:") == 40
     assert 400 <= len(service.encode()) <= 520
     assert text == specs.mixed(100)
+
+
+def test_half_of_the_people_are_users() -> None:
+    """A spec of n resources has n, half of them users; in the other one the same users leave."""
+    text, leaving = specs.people(100), specs.people(100, leave=True)
+    names = [line for line in text.splitlines() if line.startswith("  ") and not line.startswith("   ")]
+
+    assert len(names) == 100
+    assert text.count("directories: [work]") == 50
+    assert leaving.count("state: absent") == 50
+
+
+def test_plans_with_people_are_measured() -> None:
+    """From nothing, settled and when they leave: the real program says what each of them has to say."""
+    figures = people(str(Path(sys.executable).with_name("reconciler")), sys.executable, rounds=1, counts=(100,))
+
+    assert ["from nothing", "half of them users", "50 users leave"] == [
+        next(words for words in ("from nothing", "half of them users", "50 users leave") if words in figure.name) for figure in figures
+    ]
 
 
 def test_the_bench_measures_time_and_memory(tmp_path: Path) -> None:
@@ -98,7 +117,7 @@ def test_an_unknown_part_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
         main(["flet"])
 
     assert ended.value.code == 2
-    assert "no such part: flet; there are offline, booted, fleet" in capsys.readouterr().err
+    assert "no such part: flet; there are offline, people, booted, fleet" in capsys.readouterr().err
 
 
 def test_each_command_of_the_floor_is_measured_by_itself() -> None:
