@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
-from fnmatch import fnmatchcase
 from typing import Any
 
 from reconciler.core.values import frozen
@@ -63,6 +62,8 @@ class Job:
 
 def leaves_out(pattern: str, path: str) -> bool:
     """Whether tar would take a pattern for the path itself, or for a directory above it: tar matches whole paths, from `/`."""
+    from fnmatch import fnmatchcase  # not where a host is only looked at
+
     parts, wanted = path[1:].split("/"), pattern.removeprefix("/").split("/")
     starts = [0] if pattern.startswith("/") else range(len(parts))
     return any(len(parts) >= at + len(wanted) and all(map(fnmatchcase, parts[at:], wanted)) for at in starts)
