@@ -35,7 +35,7 @@ def sides_of(plan: Plan, request: Request, tried: Tried, name: str) -> Sides | N
     from reconciler.policy.root_looks import looked_at
 
     looks = looked_at(plan.steps, request.spec, request.kinds)
-    if tried.doors is None and not looks:
+    if tried.doors is None and not (looks and _is_in_reach(looks, request.view, tried.after(plan.steps, request.view))):
         return None
     from reconciler.host.environment import now
     from reconciler.policy.access import Sides
@@ -48,6 +48,20 @@ def sides_of(plan: Plan, request: Request, tried: Tried, name: str) -> Sides | N
     names = concerned(plan.steps, request.view) if tried.doors is not None else frozenset()
     everybody = (*before.people.users, *after.people.users) if names is None else sorted(names)
     return Sides(before, after, tuple(dict.fromkeys((*everybody, *_by_reach(both, (before, after), looks, request.view)))))
+
+
+def _is_in_reach(looks: Sequence[Look], *hosts: HostView) -> bool:
+    """Whether anybody has a hand in what root reads or runs there: mostly nobody has, and nobody's sudo and keys need be read."""
+    from reconciler.policy.followed import Followed
+    from reconciler.policy.people import People
+    from reconciler.policy.root_reach import RootReach
+
+    with _in_vain(hosts[0]):
+        for host in hosts:
+            files = Followed(host)
+            if RootReach(files, People(files), lambda _: True).ways(looks):
+                return True
+    return False
 
 
 def _doors(steps: Sequence[Step], view: HostView, tried: Tried, name: str) -> tuple[Doors, Doors]:
