@@ -39,6 +39,7 @@ CANDIDATES = (
 )
 """One of these is valid wherever text is."""
 LEAST: dict[str, dict[str, Any]] = {
+    "ForeignHome": {"path": "/srv/x", "manage": False},
     "Create": {"mode": "0640", "owner": "root", "group": "root"},
     "RestrictedKey": {"key": _KEY, "cert_authority": True},
     "SudoRule": {"run": ["/usr/bin/true"]},
