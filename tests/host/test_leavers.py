@@ -134,6 +134,7 @@ def check_leavers(host: BootedHost) -> None:
     assert "No changes" in plan(host)
     host.run("useradd", "--create-home", "--shell", "/bin/bash", "--badname", "--home-dir", "/home/eve2", "eve")
 
+    assert "users.eve exists on the host, is not ours" in plan(host, 3), "the short way to no changes looks for it too"
     assert not can_log_in(host, "eve")
     assert host.run("sudo", "-n", "-l", "-U", "eve").stdout.find("NOPASSWD") < 0
     host.run("userdel", "--remove", "eve", check=False)
