@@ -131,6 +131,7 @@ def check_leavers(host: BootedHost) -> None:
     assert ("600", "root") == (host.stat("/var/mail/eve").mode, host.stat("/var/mail/eve").owner)
     assert "" == host.run("atq").stdout
     assert "eve" not in host.run("loginctl", "list-sessions").stdout + host.read("/etc/subuid") + host.read("/etc/subgid")
+    apply(host, "users: {eve: {state: absent, home: keep}}\n")
     assert "No changes" in plan(host)
     host.run("useradd", "--create-home", "--shell", "/bin/bash", "--badname", "--home-dir", "/home/eve2", "eve")
 
