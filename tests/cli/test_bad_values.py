@@ -172,7 +172,7 @@ NAMES = [
     "*",
 ]
 MORE_NAMES = {
-    "ssh_keys": ["root.x", "A", "1a"],
+    "ssh_keys": ["1a"],
     "timers": ["a/b", "t.timer"],
     "users": ["A", "1a", "a.b", "x;id"],
     "backups": ["a.b", "a/b", ".a", "a:b", "x" * 64],
