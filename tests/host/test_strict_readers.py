@@ -171,3 +171,14 @@ def test_what_readers_take_is_applied(host: BootedHost) -> None:
     code, said = ask(host, "apply", moved, "--auto-approve", **accounts)
     assert code == 0, said
     assert host.run("visudo", "--check").returncode == 0
+
+    # Going back to what a hand had put there is judged as well.
+    old = "/etc/sudoers.d/old"
+    host.write(old, "garbage here\n", "0440")
+    better = {**moved, old: {"content": "root ALL=(ALL) ALL\n", "mode": "0440"}}
+    code, said = ask(host, "apply", better, "--auto-approve", "--adopt", **accounts)
+    assert code == 0, said
+    done = host.reconciler("rollback", "--auto-approve", check=False)
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert f"{old}: line 1: syntax error" in " ".join((done.stdout + done.stderr).split())
+    assert host.run("visudo", "--check").returncode == 0
