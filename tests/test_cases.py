@@ -40,6 +40,8 @@ every = pytest.mark.parametrize("case", all_cases(), ids=lambda case: case.name)
 _APPLIED = [case for case in all_cases() if not case.refused]
 applying = pytest.mark.parametrize("case", _APPLIED, ids=lambda case: case.name)
 _FREE = [case for case in all_cases() if not case.refused and not case.blocked]
+_REVOCABLE = [case for case in _FREE if case.name != "users/absent-and-adopted"]
+"""Not an account that goes and was never ours: half gone it is shut, and no earlier spec says that it should be open."""
 converging = pytest.mark.parametrize("case", _FREE, ids=lambda case: case.name)
 everywhere = pytest.mark.parametrize("running", [True, False], ids=["simulated", "tree"])
 
@@ -338,7 +340,7 @@ def test_a_crash_anywhere_loses_nothing(case: Case, place: Path) -> None:
         assert plan_of(world, case).empty or case.blocked
 
 
-@pytest.mark.parametrize("case", some(_FREE, 2), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", some(_REVOCABLE, 2), ids=lambda case: case.name)
 def test_a_crash_and_then_the_old_spec_again(case: Case, place: Path) -> None:
     """Killed anywhere, and then the earlier spec again: it converges, each path as it was before or as without the crash."""
     start, loaded, earlier = world_of(case, place / "start", running=True), case.loaded(), case.loaded(case.applied or {})

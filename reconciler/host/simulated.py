@@ -186,7 +186,7 @@ class SimulatedHost:
     def _tables(self) -> AccountTables:
         """The account files, as they are by now."""
         if self._accounts is None:
-            self._accounts = tables_of(self, simulated=True)
+            self._accounts = tables_of(self._files, simulated=True)  # no circle: the host below has descriptors
         return self._accounts
 
     def _edit_accounts(self, action: Account) -> None:

@@ -35,11 +35,12 @@ class TreeHost:
         self.root = root
         self._paths = SafeRoot(root)
         self._ids = Ids(self._paths)
-        self._accounts = AccountEdits(self)
         ownership: Ownership = KernelOwnership(self._ids)
         if os.geteuid() != 0:
             ownership = RecordedOwnership(self._ids, self._paths, f"{state}/{OWNERS}")
         self._files = Files(self._paths, ownership, self._ids, f"{os.path.abspath(state)}/{ARCHIVES}")
+        # Not of this object: two that hold each other would keep their descriptors until the next collection.
+        self._accounts = AccountEdits(self._files)
 
     def entry(self, path: str) -> Entry | None:
         """As HostView.entry."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from reconciler.core.actions import Account, AccountOp
 from reconciler.core.host import HostError
 from reconciler.host.hosts import machine_id, open_host, state_directory, static_hostname
 from reconciler.host.live import LiveHost
@@ -52,3 +55,21 @@ print(sorted({{"subprocess", "ctypes", "selectors", "pydantic", "tempfile", "shu
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
 
     assert done.stdout == "[]\n"
+
+
+def test_trees_that_are_let_go_keep_no_descriptors(tmp_path: Path) -> None:
+    """Without a collection of garbage: thousands of plans in one process must not run out of descriptors."""
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/passwd").write_text("root:x:0:0::/root:/bin/sh\n")
+    (tmp_path / "etc/group").write_text("root:x:0:\n")
+    gc.collect()
+    gc.disable()
+    try:
+        before = len(os.listdir("/proc/self/fd"))
+        for number in range(20):
+            tree = TreeHost(str(tmp_path), str(tmp_path / "state"))
+            tree.execute(Account(AccountOp.GROUPADD, f"g{number}"))
+            del tree
+        assert before == len(os.listdir("/proc/self/fd"))
+    finally:
+        gc.enable()

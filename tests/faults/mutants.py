@@ -99,8 +99,8 @@ MUTANTS: tuple[Mutant, ...] = (
     _mutant(
         "prune before create",
         "engine/order.py",
-        'return (Phase.WRITE, 1, isinstance(action, Account), -path.count("/"), path)',
-        'return (Phase.WRITE, -1, isinstance(action, Account), -path.count("/"), path)',
+        'return (Phase.WRITE, 1, last, -path.count("/"), path)',
+        'return (Phase.WRITE, -1, last, -path.count("/"), path)',
         "order of the steps",
         "tests/engine/test_order.py",
     ),
