@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -65,11 +64,11 @@ def test_trees_that_are_let_go_keep_no_descriptors(tmp_path: Path) -> None:
     gc.collect()
     gc.disable()
     try:
-        before = len(os.listdir("/proc/self/fd"))
+        before = len(list(Path("/proc/self/fd").iterdir()))
         for number in range(20):
             tree = TreeHost(str(tmp_path), str(tmp_path / "state"))
             tree.execute(Account(AccountOp.GROUPADD, f"g{number}"))
             del tree
-        assert before == len(os.listdir("/proc/self/fd"))
+        assert before == len(list(Path("/proc/self/fd").iterdir()))
     finally:
         gc.enable()
