@@ -135,7 +135,8 @@ def _planned(options: RollbackOptions, past: PastRun, memory: Memory, host: Host
     name = static_hostname(host) or planned.plan.host
     locked_out, unknown = lockout(planned.plan.steps, host, name, tried, options.allow)
     told = (*locked_out, *(warning("not known whether it locks out", what, rule="lock-out") for what in unknown))
-    refused = refused_files([_with_its_check(step) for step in planned.plan.steps], host)
+    # Where its program cannot be asked, going back to what was there is nobody's new mistake.
+    refused = errors(refused_files([_with_its_check(step) for step in planned.plan.steps], host))
     return replace(planned, diagnostics=(*planned.diagnostics, *told, *refused))
 
 
