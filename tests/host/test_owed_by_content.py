@@ -70,7 +70,7 @@ def test_what_is_owed_is_judged_by_content(booted: BootedHost) -> None:
 def test_every_run_of_an_often_schedule_comes(booted: BootedHost) -> None:
     """Real runs are counted, by seconds and by ten; `systemd-analyze calendar` says how many there are."""
     job = "echo x >> /run/{}"
-    times = {"one": "*:*:*", "ten": "*:*:0/10", "four": "*:*:0/4"}
+    times = {"one": "*:*:*", "ten": "*:*:0/10", "four": "*:*:0/4", "two": "*:*:1/2"}
     apply(booted, 0, timers={name: {"exec_start": ["/bin/sh", "-c", job.format(name)], "schedule": when} for name, when in times.items()})
     for name in times:
         booted.run("sh", "-c", f"> /run/{name}")
@@ -80,6 +80,7 @@ def test_every_run_of_an_often_schedule_comes(booted: BootedHost) -> None:
     assert counted["one"] in range(19, 23), counted
     assert counted["ten"] in range(2, 4), counted
     assert counted["four"] in range(4, 7), counted
+    assert counted["two"] in range(9, 13), counted
 
 
 def test_cron_gives_a_job_the_value_that_was_declared(booted: BootedHost) -> None:
