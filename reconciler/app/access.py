@@ -99,7 +99,7 @@ def _in_vain(view: HostView) -> Iterator[None]:
 
 
 def warnings(plan: Plan, parts: Mapping[Address, Part], view: HostView, sides: Sides | None, allowed: Collection[str]) -> list[Diagnostic]:
-    """What is wrong with the access that a plan leaves behind, or takes over. What cannot be read is told by the guard."""
+    """Faults of the access that a plan leaves behind, or takes over. The guard tells what cannot be read."""
     from reconciler.host.environment import now
     from reconciler.policy.access_warnings import Subject, access_warnings, taken_over
     from reconciler.policy.followed import Followed
@@ -142,7 +142,7 @@ def answer(planned: Planned, who: Sequence[str] = (), to: str = "") -> dict[str,
 
 
 def _unchanged(view: HostView, name: str) -> Sides:
-    """Of a plan that concerns nobody's access, both sides at once."""
+    """Both sides at once, where a plan concerns nobody's access."""
     from reconciler.host.environment import now
     from reconciler.policy.access import Sides
     from reconciler.policy.host_access import HostAccess

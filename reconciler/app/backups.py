@@ -114,7 +114,7 @@ def _restore(name: str, at: str, to: str, paths: Sequence[str]) -> Report:
 
 
 def _words(done: archives.Restored, at: str) -> list[str]:
-    """What to call each of the archives that were passed over, the newest first."""
+    """A name for each archive that was passed over, the newest first."""
     return [f"the newest{f' up to {at}' if at else ''}" if number == 0 else "the one before" for number, _ in enumerate(done.passed)]
 
 

@@ -1,4 +1,4 @@
-"""What of this host nobody besides root may be given, though the spec alone does not show it."""
+"""Directories of this host that nobody besides root may be given, though the spec alone does not show it."""
 
 from __future__ import annotations
 

@@ -196,7 +196,7 @@ def _sides(plan: Plan, request: Request, tried: Tried, name: str) -> Sides | Non
 
 
 def _access_warnings(plan: Plan, situation: Situation, host: HostView, sides: Sides | None, options: PlanOptions) -> list[Diagnostic]:
-    """What is wrong with the access that the plan leaves behind, or takes over."""
+    """Faults of the access that the plan leaves behind, or takes over."""
     if sides is None and not any(part.address.kind == "users" for part in plan.converged):
         return []
     from reconciler.app.access import warnings
