@@ -11,7 +11,7 @@ import binascii
 import hashlib
 import ipaddress
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 from reconciler.core.patterns import Late
@@ -31,8 +31,11 @@ _VALUED = frozenset(("command", "environment", "expiry-time", "from", "permitlis
 _ONCE = ("command", "from", "principals")
 """Options that void the line when they are repeated."""
 _LAST_PORT = 65_535
-_LONGEST_HOST = 1_023
-"""NI_MAXHOST of netdb.h, less the end of the text."""
+_LONGEST_HOST = 1_025
+"""NI_MAXHOST of netdb.h: a name must be shorter. The brackets of an address count."""
+_NUMBER = Late(r"\s*([+-]?)0*([0-9]+)")
+_MOST_DIGITS = 10
+_SERVICE = Late(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 _LAST_TUNNEL = 0x7FFF_FFFD
 """SSH_TUNID_MAX of misc.h."""
 _CURVES = {"nistp256": 65, "nistp384": 97, "nistp521": 133}
@@ -220,7 +223,7 @@ def check_option(name: str, value: str | None) -> None:
         return
     if value.endswith("\\"):
         raise BadKey(f"the value of {name} ends in a backslash, which cannot be written in authorized_keys")
-    if value == "" or any(ord(char) < 32 for char in value):
+    if value == "" or any(ord(char) < 32 and char != "\t" for char in value):
         raise BadKey(f"the value of {name} is empty or has control characters")
     _CHECKS.get(name, lambda _: None)(value)
 
@@ -247,46 +250,61 @@ def _check_network(text: str) -> None:
 
 def check_permit_open(value: str) -> None:
     """Raise BadKey unless it is HOST:PORT, as `permitopen` takes it; an IPv6 address is in brackets, `*` is any port."""
-    host, colon, port = _host_and_port(value)
-    if not colon or not host:
+    host, port = _host_and_port(value)
+    if port is None or len(host) >= _LONGEST_HOST:
         raise BadKey("`permitopen` is HOST:PORT, as in db.example.org:5432, [2001:db8::1]:22 or localhost:*; sshd skips the key otherwise")
-    _check_host("permitopen", host)
     _check_port("permitopen", port)
 
 
 def check_permit_listen(value: str) -> None:
     """Raise BadKey unless it is [HOST:]PORT, as `permitlisten` takes it."""
-    host, colon, port = _host_and_port(value) if ":" in value else ("*", ":", value)
-    if not colon or not host:
+    host, port = _host_and_port(value) if ":" in value else ("*", value)
+    if port is None or len(host) >= _LONGEST_HOST:
         raise BadKey("`permitlisten` is PORT or HOST:PORT, as in 8080, localhost:8080 or localhost:*; sshd skips the key otherwise")
-    _check_host("permitlisten", host)
     _check_port("permitlisten", port)
+
+
+def named_ports(options: Iterable[Option]) -> Iterator[tuple[str, str]]:
+    """Each port in these options that is a service's name, after the option's name: the host's /etc/services says which there are."""
+    for name, value in options:
+        if name in ("permitopen", "permitlisten") and value is not None:
+            _, port = _host_and_port(value) if ":" in value or name == "permitopen" else ("*", value)
+            if port is not None and _SERVICE.fullmatch(port) and _number(port) is None:
+                yield name, port
 
 
 def check_tunnel(value: str) -> None:
     """Raise BadKey unless it is a number of a tun device, or `any`."""
-    if value.lower() == "any" or (value.isascii() and value.isdecimal() and int(value) <= _LAST_TUNNEL):
+    number = _number(value)
+    if value.lower() == "any" or (number is not None and 0 <= number <= _LAST_TUNNEL):
         return
     raise BadKey("`tunnel` is the number of a tun device, from 0, or any; sshd skips the key with anything else")
 
 
-def _host_and_port(value: str) -> tuple[str, str, str]:
-    """The host without brackets, the colon, and the port; no colon where it is not of that form."""
-    if not value.startswith("["):
-        return value.partition(":")
-    host, bracket, rest = value[1:].partition("]")
-    return (host, ":", rest[1:]) if bracket and rest.startswith(":") else ("", "", "")
-
-
-def _check_host(option: str, host: str) -> None:
-    if len(host) > _LONGEST_HOST or re.search(r"[\s/,]", host):
-        raise BadKey(f"`{option}` has no host that could be meant: write a name or an address, without blanks and slashes")
+def _host_and_port(value: str) -> tuple[str, str | None]:
+    """The host and the port, None where there is none: hpdelim2() in misc.c of OpenSSH, for which a slash is as good as a colon."""
+    host, bracket, rest = value.partition("]") if value.startswith("[") else ("", "", value)
+    if bracket:
+        return f"{host}]", rest[1:] if rest.startswith((":", "/")) else None
+    cut = re.search("[:/]", value) if not value.startswith("[") else None
+    return (value[: cut.start()], value[cut.end() :]) if cut else (value, None)
 
 
 def _check_port(option: str, port: str) -> None:
-    number = port.isascii() and port.isdecimal() and 0 < int(port) <= _LAST_PORT
-    if port != "*" and not number:
-        raise BadKey(f"`{option}` has the port {port!r}; write a number from 1 to {_LAST_PORT}, or *; sshd skips the key otherwise")
+    """As a2port() in misc.c of OpenSSH: a number as strtonum(3) reads it, else the name of a TCP service."""
+    number = _number(port)
+    if port == "*" or (0 < number <= _LAST_PORT if number is not None else _SERVICE.fullmatch(port)):
+        return
+    raise BadKey(
+        f"`{option}` has the port {port!r}; write a number from 1 to {_LAST_PORT}, the name of a TCP service, or *; "
+        "sshd skips the key otherwise"
+    )
+
+
+def _number(text: str) -> int | None:
+    """A number as strtonum(3) reads it, None for other text. One with too many digits is only known to be too large."""
+    number = _NUMBER.fullmatch(text)
+    return None if number is None else int(number[1] + number[2][:_MOST_DIGITS])
 
 
 def _check_expiry(value: str) -> None:

@@ -88,10 +88,10 @@ def _source(part: Part | None) -> Source | None:
 
 
 def refused_keys(subject: Subject) -> Iterator[Diagnostic]:
-    """Keys that come, and that sshd will not take: told once for each account and reason."""
+    """Keys that come or change, and that sshd will not take then: told once for each account and reason."""
     found: dict[tuple[str, str], list[Change]] = {}
     for change in subject.changes:
-        if change.before is None and change.after is not None and (why := refused_key(subject.sides, change)):
+        if change.after is not None and (why := refused_key(subject.sides, change)):
             found.setdefault((change.address.name, why), []).append(change)
     for (name, why), changes in found.items():
         keys = ", ".join(_fingerprint(change.address) for change in changes)

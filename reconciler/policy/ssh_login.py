@@ -18,12 +18,14 @@ from reconciler.core.values import frozen
 from reconciler.formats import authorized_keys, sshd_config
 from reconciler.formats.accounts import User
 from reconciler.formats.authorized_keys import BadKey, Key
+from reconciler.formats.services_file import tcp_services
 from reconciler.formats.sshd_config import Line, Login, Origin, Settings
 from reconciler.formats.sshd_keywords import accepted
 from reconciler.policy.followed import Followed
 from reconciler.policy.people import People
 
 CONFIG = "/etc/ssh/sshd_config"
+SERVICES = "/etc/services"
 _KEY_FILES = (".ssh/authorized_keys", ".ssh/authorized_keys2")
 _LARGEST_KEYS = 1 << 20
 """Bytes. A user can make his file as large as the disk."""
@@ -175,7 +177,7 @@ class SshLogin:
         """Who says of one key whether sshd takes it."""
         revoked = settings.word("revokedkeys", "none")
         withdrawn = self._files.read(revoked) or b"" if revoked.lower() != "none" else b""
-        return KeyJudge(settings, origin, self._now, _blobs(withdrawn))
+        return KeyJudge(settings, origin, self._now, _blobs(withdrawn), self._files)
 
     def closed(self, user: User) -> str:
         """Why nobody logs in to this account by any way; empty if somebody does."""
@@ -320,6 +322,7 @@ class KeyJudge:
     origin: Origin
     now: int
     revoked: frozenset[bytes]
+    files: Followed
 
     def flaw(self, key: Key) -> str:
         """Why nobody gets a shell with it; empty if somebody does."""
@@ -337,7 +340,14 @@ class KeyJudge:
                 authorized_keys.check_blob(key.type, key.blob)
         except BadKey as bad:
             return str(bad)
-        return ""
+        return self._unknown_port(key)
+
+    def _unknown_port(self, key: Key) -> str:
+        """The first port by a name that the host does not know: sshd skips the key. Most have none, and then nothing is read."""
+        named = list(authorized_keys.named_ports(key.options))
+        known = tcp_services(self.files.text(SERVICES) or "") if named else frozenset()
+        option, port = next(((option, port) for option, port in named if port not in known), ("", ""))
+        return f"`{option}` has the port {port}, and {SERVICES} names no such TCP service" if port else ""
 
     def _type(self, key: Key) -> str:
         algorithms = accepted(",".join(self.settings.words("pubkeyacceptedalgorithms")))
