@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 _KINDS = frozenset(("users", "ssh_keys", "files"))
 """Kinds of which a change is told though it changes nobody's answer."""
-_SECONDS_A_DAY = 86_400
 
 
 def sides_of(plan: Plan, request: Request, tried: Tried, name: str) -> Sides | None:
@@ -56,7 +55,7 @@ def _is_in_reach(looks: Sequence[Look], *hosts: HostView) -> bool:
     from reconciler.policy.people import People
     from reconciler.policy.root_reach import RootReach
 
-    with _in_vain(hosts[0]):
+    with in_vain(hosts[0]):
         for host in hosts:
             files = Followed(host)
             if RootReach(files, People(files), lambda _: True).ways(looks):
@@ -79,7 +78,7 @@ def _by_reach(both: Sequence[Doors], sides: Sequence[HostAccess], looks: Sequenc
     from reconciler.policy.root_reach import RootReach
 
     names: list[str] = []
-    with _in_vain(view):
+    with in_vain(view):
         for doors, side in zip(both, sides, strict=True):
             ways = RootReach(doors.files, doors.people, side.becomes_root).ways(looks)
             side.add(ways)
@@ -88,7 +87,7 @@ def _by_reach(both: Sequence[Doors], sides: Sequence[HostAccess], looks: Sequenc
 
 
 @contextmanager
-def _in_vain(view: HostView) -> Iterator[None]:
+def in_vain(view: HostView) -> Iterator[None]:
     """A snapshot has no content of files that are not ours: what is asked of it in vain here makes no plan incomplete."""
     told = getattr(view, "unknown", None)
     known = dict(told) if isinstance(told, dict) else {}
@@ -100,7 +99,6 @@ def _in_vain(view: HostView) -> Iterator[None]:
 
 def warnings(plan: Plan, parts: Mapping[Address, Part], view: HostView, sides: Sides | None, allowed: Collection[str]) -> list[Diagnostic]:
     """Faults of the access that a plan leaves behind, or takes over. The guard tells what cannot be read."""
-    from reconciler.host.environment import now
     from reconciler.policy.access_warnings import Subject, access_warnings, taken_over
     from reconciler.policy.followed import Followed
     from reconciler.policy.people import People
@@ -108,7 +106,7 @@ def warnings(plan: Plan, parts: Mapping[Address, Part], view: HostView, sides: S
     try:
         people, names = (sides.before.people, sides.names) if sides is not None else (People(Followed(view)), ())
         found = list(taken_over(plan, people, names))
-        return found + (access_warnings(Subject(plan, sides, parts, now() // _SECONDS_A_DAY), allowed) if sides is not None else [])
+        return found + (access_warnings(Subject(plan, sides, parts), allowed) if sides is not None else [])
     except HostError:
         return []
 
@@ -158,7 +156,7 @@ def _of_everything(sides: Sides, request: Request) -> Sides:
     from reconciler.policy.root_looks import declared_looks, host_looks
 
     hosts = (sides.before,) if sides.before is sides.after else (sides.before, sides.after)
-    with _in_vain(request.view):
+    with in_vain(request.view):
         looks = {look.path: look for host in hosts for look in host_looks(host.doors.files)}
     looks |= {look.path: look for look in declared_looks(request.spec, request.kinds)}
     _by_reach([host.doors for host in hosts], hosts, list(looks.values()), request.view)

@@ -283,6 +283,14 @@ def _jobs(patient: Patient) -> Iterator[Finding]:
         yield Finding("jobs", FINE, f"{len(rows)}: no last run failed, and the archives are as they should be")
 
 
+def _accounts(patient: Patient) -> Iterator[Finding]:
+    from reconciler.app.ageing import aged_of
+
+    documents = {address: row.document for address, row in patient.memory.rows.items() if address.kind in ("users", "ssh_keys")}
+    for one in aged_of(documents, patient.host, static_hostname(patient.host)) if documents else ():
+        yield Finding("accounts", FINDING, one.what, one.remedy)
+
+
 QUESTIONS: Mapping[str, Question] = {
     "state": _state,
     "ledger": _ledger,
@@ -294,6 +302,7 @@ QUESTIONS: Mapping[str, Question] = {
     "programs": _programs,
     "timer": _units,
     "jobs": _jobs,
+    "accounts": _accounts,
     "clock": _clock,
 }
 

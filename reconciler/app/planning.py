@@ -197,11 +197,16 @@ def _sides(plan: Plan, request: Request, tried: Tried, name: str) -> Sides | Non
 
 def _access_warnings(plan: Plan, situation: Situation, host: HostView, sides: Sides | None, options: PlanOptions) -> list[Diagnostic]:
     """Faults of the access that the plan leaves behind, or takes over."""
-    if sides is None and not any(part.address.kind == "users" for part in plan.converged):
+    if not any(address.kind in ("users", "ssh_keys") for address in situation.parts) and sides is None:
         return []
+    from reconciler.app.ageing import aged_accounts
+
+    aged = aged_accounts(situation.parts, host, sides, plan.host)
+    if sides is None and not any(part.address.kind == "users" for part in plan.converged):
+        return aged
     from reconciler.app.access import warnings
 
-    return warnings(plan, situation.parts, host, sides, options.allow)
+    return [*warnings(plan, situation.parts, host, sides, options.allow), *aged]
 
 
 def _look_twice_after_a_failure(host: HostView, memory: Memory) -> None:

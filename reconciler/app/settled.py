@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -38,8 +38,8 @@ from reconciler.kinds import observer
 if TYPE_CHECKING:
     from reconciler.engine.situation import Situation
 
-_FORMAT = 2
-_KEYS = frozenset({"format", "program", "lineage", "serial", "host", "spec", "commit", "files", "running", "whole", "unwanted"})
+_FORMAT = 3
+_KEYS = frozenset({"format", "program", "lineage", "serial", "host", "spec", "commit", "files", "running", "whole", "unwanted", "aged"})
 
 
 def settled_plan(choice: SpecChoice, options: PlanOptions) -> Planned | None:
@@ -77,11 +77,13 @@ def _planned(record: Mapping[str, Any], path: str, choice: SpecChoice, options: 
         or not runs_as_started(state_directory(options.root), memory, host)
     ):
         return None
-    if order_of(reader, memory) is Order.OLDER:
+    aged = _aged(record, memory, host)
+    moved = aged and record["shown"] != _shown(reader, record["files"])
+    if aged is None or moved or order_of(reader, memory) is Order.OLDER:
         return None
     # Whether a commit holds these bytes is asked once, not at each plan.
     name = record["commit"] if commit_of(record["commit"]) == reader.commit else revision(reader)
-    warnings = tuple(_warning(row) for row in record["warnings"])
+    warnings = (*(_warning(row) for row in record["warnings"]), *aged)
     return Planned(warnings, Plan(record["host"], record["spec"], name, memory=memory, diagnostics=warnings), host=host)
 
 
@@ -97,10 +99,31 @@ def _warning(row: Mapping[str, Any]) -> Diagnostic:
         row["summary"],
         row["detail"],
         None if address is None else Address.parse(address),
-        None if source is None else Source(**source),
+        _place(source),
         row["snippet"],
         row["rule"],
     )
+
+
+def _aged(record: Mapping[str, Any], memory: Memory, host: HostView) -> list[Diagnostic] | None:
+    """The accounts that their age shuts out, which is so by the day; None where the note has no line of the spec for one."""
+    documents = {address: row.document for address, row in memory.rows.items() if address.kind in ("users", "ssh_keys")}
+    if not documents:
+        return []
+    from reconciler.app.ageing import aged_of  # only where there are accounts
+
+    found, known = aged_of(documents, host, record["host"]), record["aged"]
+    if any(one.account not in known for one in found):
+        return None
+    if not found:
+        return []
+    from reconciler.policy.ageing import told
+
+    return told(found, lambda account: (Address.parse(known[account]["address"]), _place(known[account]["source"])))
+
+
+def _place(row: Mapping[str, Any] | None) -> Source | None:
+    return None if row is None else Source(**row)
 
 
 def _row(warning: Diagnostic) -> dict[str, Any]:
@@ -198,9 +221,20 @@ def note_settled(loaded: Loaded, options: PlanOptions, planned: Planned) -> None
         "unwanted": [[address.kind, address.name, address.part] for address in situation.unwanted],
         "warnings": [_row(warning) for warning in loaded.diagnostics],
         "shown": _shown(loaded.reader, spec.files),
+        "aged": _noted(planned.diagnostics),
         "whole": {name: request.kinds[name].whole for name in sorted({address.kind for address in memory.rows})},
     }
     remember(directory, SETTLED, json.dumps(record, sort_keys=True).encode())
+
+
+def _noted(told: Sequence[Diagnostic]) -> dict[str, dict[str, Any]]:
+    """Where the spec has the accounts that their age shuts out: only what the plan has told of."""
+    if not told:
+        return {}
+    from reconciler.policy.ageing import RULES
+
+    rows = [_row(item) for item in told if item.rule in RULES and item.address is not None]
+    return {Address.parse(row["address"]).name: {"address": row["address"], "source": row["source"]} for row in rows}
 
 
 def _is_all(situation: Situation, memory: Memory) -> bool:

@@ -1,14 +1,13 @@
 """What is wrong with the access that a plan leaves behind: asked of the host before and after it, for the accounts that it concerns.
 
 Each rule is about something that is applied without a complaint and then is not what was meant: a key that sshd does not take, one that
-leaves the spec and still lets in, a rule of sudo that a later one overrules or that nobody has the password for, an account that anybody
-can be, and a password whose age ends logins by key.
+leaves the spec and still lets in, a rule of sudo that a later one overrules or that nobody has the password for, and an account that
+anybody can be. The age of accounts is asked beside these, of settled hosts too (`policy.ageing`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
 from reconciler.core.address import Address
@@ -23,20 +22,17 @@ from reconciler.policy.guards import EMPTY_PASSWORD, KEY_STAYS
 from reconciler.policy.host_access import HostAccess
 from reconciler.policy.people import People
 
-_SOON = 90
-"""Days ahead in which the age of a password is warned of."""
 _FINGERPRINT = "SHA256:"
 _SUDOERS_D = "/etc/sudoers.d"
 _OF_ACCOUNTS = ("users", "ssh_keys")
 
 
 class Subject:
-    """What the rules look at: a plan, both hosts, what is declared, and the day, counted since 1970. There may be thousands of accounts."""
+    """What the rules look at: a plan, both hosts, and what is declared. There may be thousands of accounts."""
 
-    def __init__(self, plan: Plan, sides: Sides, parts: Mapping[Address, Part], today: int) -> None:
+    def __init__(self, plan: Plan, sides: Sides, parts: Mapping[Address, Part]) -> None:
         self.sides = sides
         self.parts = parts
-        self.today = today
         self.changes = tuple(change for change in plan.changes if _happens(change, plan))
         """What happens about accounts and keys."""
         self.changed = frozenset(change.address for change in self.changes)
@@ -221,23 +217,7 @@ def _lock(name: str) -> str:
     return f"Lock it: passwd --lock {name}. Keys go on to log in."
 
 
-def ageing_passwords(subject: Subject) -> Iterator[Diagnostic]:
-    """A password whose age soon ends every login, by key too: PAM asks for a new one first."""
-    for user, part in subject.users():
-        day = subject.sides.after.people.ages_out(user.name)
-        if day is None or not subject.today <= day < subject.today + _SOON or not subject.sides.after.ssh.asks_pam(user):
-            continue
-        if not subject.sides.after.of(user.name).login.can:
-            continue
-        when = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=day + 1)).strftime("%Y-%m-%d")
-        detail = (
-            f"From {when} on the password of {user.name} is too old, and PAM then ends every login, by key too, that cannot change it. "
-        )
-        detail += f"To end the ageing: chage --maxdays -1 {user.name}. For new accounts it is PASS_MAX_DAYS in /etc/login.defs."
-        yield _warning("ageing-password", "logins by key will end", detail, part)
-
-
-_RULES: tuple[Rule, ...] = (staying_keys, refused_keys, overruled_rules, unusable_rules, empty_passwords, ageing_passwords)
+_RULES: tuple[Rule, ...] = (staying_keys, refused_keys, overruled_rules, unusable_rules, empty_passwords)
 
 
 # ---------------------------------------------------------------------------------------------------- taken over

@@ -56,6 +56,7 @@ class BecomingRoot:
         self._sudo = sudo
         self._today = now // _SECONDS_A_DAY
         self._allowed: dict[tuple[str, str], list[Program]] = {}
+        self._behind: dict[str, tuple[tuple[Way, bool], ...]] = {}
         self._own: dict[str, tuple[tuple[Way, bool], ...]] = {}
         self._known: dict[tuple[str, bool], tuple[Way, ...]] = {}
 
@@ -82,11 +83,11 @@ class BecomingRoot:
                 continue
             seen.add(other.name)
             how = f"{before}{step.how}: "
-            best = next((way for way, asks in sorted(self._direct(other), key=lambda item: item[0].rank) if not asks), None)
+            best = next((way for way, asks in sorted(self._inside(other), key=lambda item: item[0].rank) if not asks), None)
             if best is not None or other.uid == 0:
                 by, worst = (best.by, best.rank) if best is not None else ("its number is 0", Rank.UID)
                 yield Way(user.name, f"{how}{by}", rank=max(worst, rank, step.rank))
-            todo += [(further, how, max(rank, step.rank)) for further, asks in self._steps(other) if not asks]
+            todo += [(further, how, max(rank, step.rank)) for further, asks in self._further(other) if not asks]
 
     def is_closed(self, user: User) -> bool:
         """Whether PAM lets nobody be this account: then it does nothing with what it owns."""
@@ -132,12 +133,28 @@ class BecomingRoot:
             self._own[user.name] = () if closed else tuple(self._ways(user))
         return self._own[user.name]
 
-    def _ways(self, user: User) -> Iterator[tuple[Way, bool]]:
+    def _inside(self, user: User) -> tuple[tuple[Way, bool], ...]:
+        """The ways of who is the account by sudo already, which asks PAM about the one who types it only.
+
+        Then an account that has expired has its number and its groups left, and one with a password that is too old what needs none.
+        """
+        if not self.is_closed(user):
+            return self._direct(user)
+        if user.name not in self._behind:
+            self._behind[user.name] = tuple(self._ways(user, sudo=not self._people.why_expired(user.name, today=self._today)))
+        return self._behind[user.name]
+
+    def _further(self, user: User) -> Iterator[tuple[_Step, bool]]:
+        """The accounts that who is this one by sudo already can be in turn."""
+        return iter(()) if self._people.why_expired(user.name, today=self._today) else self._steps(user, inside=True)
+
+    def _ways(self, user: User, *, sudo: bool = True) -> Iterator[tuple[Way, bool]]:
         if user.uid == 0:
             if user.name != "root":
                 yield Way(user.name, "its number is 0", rank=Rank.UID), False
             return
-        yield from self._by_sudo(user, _ROOT)
+        if sudo:
+            yield from self._by_sudo(user, _ROOT)
         groups = self._people.groups_of(user)
         yield from ((Way(user.name, words, rank=Rank.GROUP), False) for group, words in ROOT_GROUPS.items() if group in groups)
 
@@ -159,10 +176,10 @@ class BecomingRoot:
         written = root_by(program.path, arguments, user.name, self._writers)
         return f", {written}" if written else None
 
-    def _steps(self, user: User) -> Iterator[tuple[_Step, bool]]:
-        """The accounts that sudo lets somebody be, and whether only with a password."""
+    def _steps(self, user: User, *, inside: bool = False) -> Iterator[tuple[_Step, bool]]:
+        """The accounts that sudo lets somebody be, and whether only with a password. `inside`: PAM is asked no more."""
         policy = self._sudo.policy
-        if policy is None or self._people.why_closed(user, today=self._today):
+        if policy is None or (not inside and self.is_closed(user)):
             return
         for name in dict.fromkeys(sudo_programs.targets(policy, self._sudo.who(user))):
             other = self._people.users.get(name)

@@ -149,15 +149,21 @@ class People:
             return None
         return shadow.changed + shadow.most
 
+    def expires(self, name: str) -> int | None:
+        """The first day, counted since 1970, on which PAM takes the account for expired; None: never."""
+        shadow = self._shadows.get(name)
+        return None if shadow is None else shadow.expires
+
     def why_not(self, user: User, *, pam: bool, today: int) -> str:
         """Why nobody can log in to this account by any way; empty if somebody can. `today` counts days since 1970."""
-        return self._closed(user) or self._shell(user, pam=pam) or self._expired(user, pam=pam, today=today)
+        return self._closed(user) or self.why_no_shell(user, pam=pam) or self._expired(user, pam=pam, today=today)
 
     def _closed(self, user: User) -> str:
         closed = next((path for path in _NOLOGIN if user.uid and self._files.entry(path) is not None), "")
         return f"{closed} is there: only root may log in" if closed else ""
 
-    def _shell(self, user: User, *, pam: bool) -> str:
+    def why_no_shell(self, user: User, *, pam: bool) -> str:
+        """Why nobody can work in the account's shell; empty if somebody can."""
         shell = user.shell or _DEFAULT_SHELL
         if shell.rpartition("/")[2] in _NO_SHELLS:
             return f"the shell is {shell}"
@@ -172,11 +178,18 @@ class People:
         shadow = self._shadows.get(user.name)
         if shadow is None:
             return "the account has no line in /etc/shadow" if self._files.entry("/etc/shadow") is not None else ""
-        if shadow.expires is not None and (today >= shadow.expires if pam else today > shadow.expires):
-            return f"the account expired on {_day(shadow.expires)}"
+        if pam and (expired := self.why_expired(user.name, today=today)):
+            return expired
+        if not pam and shadow.expires is not None and today > shadow.expires:
+            return f"the account expired on {as_date(shadow.expires)}"
         if not pam:
             return "the password is locked, which sshd without PAM takes for a locked account" if shadow.locked else ""
         return self.why_aged(user.name, today=today)
+
+    def why_expired(self, name: str, *, today: int) -> str:
+        """Why PAM lets nobody use the account, whatever it is asked for; empty if it does. `today` counts days since 1970."""
+        day = self.expires(name)
+        return f"the account expired on {as_date(day)}" if day is not None and today >= day else ""
 
     def why_aged(self, name: str, *, today: int) -> str:
         """Why a password has to be changed before anything else; empty if it has not. `today` counts days since 1970."""
@@ -205,7 +218,8 @@ def _number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdecimal() else None
 
 
-def _day(days: int) -> str:
+def as_date(days: int) -> str:
+    """A day, counted since 1970, as people write it."""
     from datetime import UTC, datetime, timedelta
 
     return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=min(days, 1_000_000))).strftime("%Y-%m-%d")

@@ -90,3 +90,61 @@ def test_what_is_complained_of_is_so_and_the_advice_ends_it(booted: BootedHost) 
     code, said = reconcile(host, {"foo": {"comment": "Foo"}, "dan": {"ssh_keys": [new, old]}}, keys={"foo": {"exactly": [new]}})
     assert (0, False) == (code, "ageing" in said), said
     assert logs_in(host, "dan", "new")
+
+
+def told(host: BootedHost, command: str, *options: str) -> tuple[int, str]:
+    """The exit code of a command about the last spec, and all that it said on one line."""
+    done = host.reconciler(command, SPEC, *options, check=False)
+    return done.returncode, " ".join((done.stdout + done.stderr).split())
+
+
+@pytest.mark.slow
+def test_an_age_that_shuts_out_is_told_of_a_settled_host(booted: BootedHost) -> None:
+    """Whom sshd and sudo refuse for an age, now or soon, plan, drift and doctor name though nothing is to be changed."""
+    host = booted
+    host.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "new", "-f", "/root/new")
+    users = {"dan": {"ssh_keys": [host.read("/root/new.pub").strip()], "sudo": [{"run": "ALL", "password": False}]}}
+    host.run("useradd", "-m", "-s", "/bin/bash", "ann")
+    host.write("/etc/sudoers.d/ann", "ann ALL=(dan) NOPASSWD: ALL\n", "0440")
+    assert reconcile(host, users)[0] == 0
+    assert "warning" not in told(host, "plan")[1]
+
+    def can() -> tuple[bool, bool, bool]:
+        """Whether dan logs in, whether sudo serves him, and whether it makes ann root by way of him."""
+        runs = (("dan", "sudo -n id -u"), ("ann", "sudo -n -u dan sudo -n id -u"))
+        dan, ann = (host.run("runuser", "-u", who, "--", "sh", "-c", run, check=False).stdout.strip() == "0" for who, run in runs)
+        return logs_in(host, "dan", "new"), dan, ann
+
+    def ann_is_root() -> bool:
+        data = json.loads(host.reconciler("access", SPEC, "--who", "ann", "--to", "root", "--json").stdout)
+        return any(row["now"] for row in data["access"])
+
+    host.run("sh", "-c", "chage --lastday $(date -d '10 days ago' +%F) --maxdays 60 dan")
+    code, said = told(host, "plan", "--detailed-exitcode")
+    assert (0, True, True) == (code, "on the password of dan is too old" in said, "No changes." in said), said
+    assert ((True, True, True), True) == (can(), ann_is_root())
+
+    # Of sudo that asks for no password the age of one is no matter, by way of ann neither.
+    for command, why in (
+        ("chage --lastday 2020-01-01 --maxdays 30 dan", "the password is too old and must be changed at the next login."),
+        ("chage --maxdays -1 dan; chage --lastday 0 dan", "the password must be changed at the next login."),
+    ):
+        host.run("sh", "-c", command)
+        assert ((False, True, True), True) == (can(), ann_is_root()), why
+        for word, nothing, exits in (("plan", "No changes.", 0), ("drift", "No drift", 0), ("doctor", "1 finding", 2)):
+            code, said = told(host, word)
+            assert (exits, True, True) == (code, f"dan cannot log in: {why}" in said, nothing in said), said
+        code, said = reconcile(host, users)
+        assert (0, True) == (code, f"dan cannot log in: {why}" in said), said
+
+    # The advice is followed to the letter.
+    host.run("sh", "-c", "chage --lastday $(date +%F) --maxdays -1 dan")
+    assert "warning" not in told(host, "plan")[1]
+    assert (True, True, True) == can()
+
+    # An account that has expired has no sudo, by way of others neither; its day is a field of the spec, and put back.
+    host.run("chage", "--expiredate", "2020-01-01", "dan")
+    assert ((False, False, False), False) == (can(), ann_is_root())
+    code, said = reconcile(host, users)
+    assert (0, False) == (code, "cannot" in said), said
+    assert (True, True, True) == can()

@@ -434,7 +434,7 @@ _BUGS: dict[str, tuple[Any, str, Any, str]] = {
     "Match is ignored": (sshd_config, "_holds", lambda *_: False, "Match block"),
     "a broken configuration is ignored": (sshd_config, "problems", lambda *_: iter(()), "sshd_config with an unknown keyword"),
     "expiry is ignored": (People, "_expired", lambda *_, **__: "", "account expires in the past"),
-    "the shell is ignored": (People, "_shell", lambda *_, **__: "", "shell is nologin"),
+    "the shell is ignored": (People, "why_no_shell", lambda *_, **__: "", "shell is nologin"),
     "nologin is ignored": (People, "_closed", lambda *_: "", "nobody may log in"),
     "every password works": (People, "password_works", lambda *_: True, "sudo rule asks for a password that nobody has"),
     "StrictModes is ignored": (SshLogin, "_insecure", lambda *_: "", "home writable for all"),
