@@ -70,7 +70,7 @@ def restore(name: Name, to: To, paths: Paths = None, at: At = "") -> int:
 
 
 def accept(name: Name) -> int:
-    """Agree to archives that are less than half of the one before, or lack what a source had. From then on older ones may go for them.
+    """Agree to archives that have less than half of what there was, or lack what a source had. From then on older ones may go for them.
 
     Until then each run says so, and no older archive goes. Who agreed, and when, is written beside the archives.
     """

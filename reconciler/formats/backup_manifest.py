@@ -17,6 +17,8 @@ FULL = "full"
 _TIME = "%Y%m%dT%H%M%SZ"
 _ID = r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{9}"
 _TIMES = ("started", "finished", "verified_at", "accepted_at")
+Most = Mapping[str, tuple[int, str]]
+"""By what an archive is measured (`backup_doubt`), the most that there was, and the id of the archive that had it."""
 _HEX = re.compile(r"[0-9a-f]{64}")
 
 
@@ -24,7 +26,8 @@ _HEX = re.compile(r"[0-9a-f]{64}")
 class Manifest:
     """One archive. Times are seconds since the epoch; `archive` is a file name; `sha256` is hex; `verified` None: nobody has looked.
 
-    `content` are the bytes before compression, 0 if not known. `entries` says how much is in the archive of each source, itself counted.
+    `content` are the bytes before compression, 0 if not known. `entries` says how much is in the archive of each source, itself counted,
+    `data` how many bytes are in the files of each. `most` is what it is to be compared with, itself counted.
     `above` are the directories above the sources, of which the archive has owner and mode; `left_out` the mount points below sources that
     are not in it. `accepted_by` and `accepted_at`: who agreed, and when, that it is as small as it is.
     """
@@ -51,6 +54,8 @@ class Manifest:
     left_out: tuple[str, ...] = ()
     accepted_by: str = ""
     accepted_at: int | None = None
+    data: Mapping[str, int] = field(default_factory=dict)
+    most: Most = field(default_factory=dict)
 
     def judged(self, good: bool, now: int) -> Manifest:
         """The same after a verification."""
@@ -154,7 +159,9 @@ def _manifest(data: dict[str, Any]) -> Manifest:
     for name in ("verified_at", "accepted_at"):
         data[name] = None if data.get(name) is None else _seconds(data[name])
     data["bytes"], data["content"] = int(data["bytes"]), int(data.get("content", 0))
-    data["entries"] = {str(source): int(count) for source, count in data.get("entries", {}).items()}
+    for name in ("entries", "data"):
+        data[name] = {str(source): int(count) for source, count in data.get(name, {}).items()}
+    data["most"] = {str(name): (int(amount), str(ident)) for name, (amount, ident) in data.get("most", {}).items()}
     for name in ("sources", "parents", "warnings", "above", "left_out"):
         data[name] = _texts(data.get(name, ()))
     return Manifest(**data)

@@ -10,6 +10,7 @@ import hashlib
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import field
 
 from reconciler.core.host import HostError
 from reconciler.core.values import frozen
@@ -23,6 +24,10 @@ _KEPT = 50
 _TOTAL = re.compile(r"Total bytes written: (\d+)")
 _COMPRESS = {"gzip": ["gzip", "--stdout", "--no-name"], "zstd": ["zstd", "--stdout", "--quiet"], "none": []}
 _DECOMPRESS = {"gzip": ["gzip", "--stdout", "--decompress"], "zstd": ["zstd", "--stdout", "--quiet", "--decompress"], "none": ["cat"]}
+_LIST = ("tar", "--list", "--verbose", "--numeric-owner", "--quoting-style=escape", "--file=-")
+_LINE = re.compile(rb"(.)\S+ \S+ +([0-9]+)(?:,[0-9]+)? \S+ \S+ (.*)")
+_ESCAPED = re.compile(rb"\\(?:([0-7]{3})|(.))")
+_CONTROLS = {b"a": b"\a", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"}
 PROGRAMS = {"gzip": "/usr/bin/gzip", "zstd": "/usr/bin/zstd", "none": ""}
 
 
@@ -65,10 +70,14 @@ class Written:
 
 @frozen
 class Checked:
-    """What reading an archive told: what is wrong with it, if anything, and how many members there are of each source, itself counted."""
+    """What reading an archive told: what is wrong with it, if anything, and what there is of each source.
+
+    `entries` are its members, itself counted; `data` are the bytes in its files.
+    """
 
     problem: str
-    entries: Mapping[str, int]
+    entries: Mapping[str, int] = field(default_factory=dict)
+    data: Mapping[str, int] = field(default_factory=dict)
 
 
 def tar_version() -> str:
@@ -161,21 +170,37 @@ def sum_of(fd: int) -> str:
 
 def check(fd: int, compress: str, sources: Sequence[str]) -> Checked:
     """Decompress and list the whole archive. Each source must be in it."""
-    names = {source: _member(source).encode() for source in sources}
-    entries = dict.fromkeys(sources, 0)
+    names = {source: os.fsencode(_member(source)) for source in sources}
+    entries, data = dict.fromkeys(sources, 0), dict.fromkeys(sources, 0)
     rest = bytearray()
 
     def take(chunk: bytes) -> None:
         rest.extend(chunk)
         *lines, last = bytes(rest).split(b"\n")
-        for source, name in names.items():
-            below = name + b"/"
-            entries[source] += sum(line.startswith(below) or line == name for line in lines)
+        for member, size in filter(None, map(_listed, lines)):
+            for source, name in names.items():
+                if (member.startswith(name) and member[len(name) :].startswith((b"/", b" link to "))) or member == name:
+                    entries[source] += 1
+                    data[source] += size
         rest[:] = last
 
-    wrong = _first_wrong(_read(fd, compress, ["tar", "--list", "--quoting-style=literal", "--file=-"], take))
+    wrong = _first_wrong(_read(fd, compress, _LIST, take))
     missing = sorted(source for source, count in entries.items() if not count)
-    return Checked(wrong or (f"{missing[0]} is not in it" if missing else ""), entries)
+    return Checked(wrong or (f"{missing[0]} is not in it" if missing else ""), entries, data)
+
+
+def _listed(line: bytes) -> tuple[bytes, int] | None:
+    """A line of `tar --list --verbose`: the member, as it was named, and how many bytes are in it if it is a file."""
+    found = _LINE.fullmatch(line)
+    if found is None:
+        return None
+    kind, size, name = found.groups()
+    return (unescaped(name) if b"\\" in name else name), int(size) if kind == b"-" else 0
+
+
+def unescaped(name: bytes) -> bytes:
+    """A name in tar's quoting style `escape`."""
+    return _ESCAPED.sub(lambda found: bytes([int(found[1], 8)]) if found[1] else _CONTROLS.get(found[2], found[2]), name)
 
 
 def compare(fd: int, compress: str, sources: Sequence[str]) -> tuple[str, ...]:
@@ -206,7 +231,7 @@ def extract(fd: int, compress: str, directory: int, paths: Sequence[str], above:
     return tar.said[:_KEPT]
 
 
-_METADATA = ("--numeric-owner", "--acls", "--xattrs")
+_METADATA = ("--no-unquote", "--numeric-owner", "--acls", "--xattrs")
 _CREATE = ("tar", "--create", "--file=-", "--format=posix", *_METADATA, "--xattrs-include=*", "--sparse")
 
 
@@ -229,7 +254,7 @@ def _member(path: str) -> str:
     return path.removeprefix("/") or "."
 
 
-def _read(fd: int, compress: str, argv: list[str], take: Callable[[bytes], None], pass_fds: Sequence[int] = ()) -> list[Ended]:
+def _read(fd: int, compress: str, argv: Sequence[str], take: Callable[[bytes], None], pass_fds: Sequence[int] = ()) -> list[Ended]:
     os.lseek(fd, 0, os.SEEK_SET)
     return pipe([_DECOMPRESS[compress], argv], take, stdin=fd, pass_fds=pass_fds)
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from reconciler.core.values import frozen
+from reconciler.formats.backup_doubt import most_of
 from reconciler.formats.backup_job import Job
 from reconciler.host import environment
 from reconciler.host.destination import Directory
@@ -29,6 +32,7 @@ def accept(job: Job, by: str, lock_directory: str = RUN) -> list[Accepted]:
                 doubts = found.doubts
                 for entry in found.entries:
                     if entry.manifest.id in doubts:
-                        store.record(directory, entry.manifest.accepted(by, environment.now()))
+                        agreed = entry.manifest.accepted(by, environment.now())
+                        store.record(directory, replace(agreed, most=most_of(agreed)))
                         done.append(Accepted(path, entry.manifest.id, doubts[entry.manifest.id]))
     return done

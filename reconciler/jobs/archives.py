@@ -180,7 +180,7 @@ def _judge(job: Job, path: str, entry: Entry, *, compare: bool) -> Judgement:
             with descriptor(directory.open(manifest.archive)) as fd:
                 checked = look_into(fd, manifest)
                 problem = checked.problem
-                manifest = replace(manifest, entries=checked.entries or manifest.entries)
+                manifest = replace(manifest, entries=checked.entries or manifest.entries, data=checked.data or manifest.data)
                 differences = archive.compare(fd, manifest.compress, manifest.sources) if compare and not problem else ()
         sidecar = store.sum_problem(directory, manifest)
         if directory.size(manifest.archive) is not None:

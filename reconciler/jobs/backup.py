@@ -9,6 +9,7 @@ from reconciler._version import __version__
 from reconciler.core.host import HostError
 from reconciler.core.values import frozen
 from reconciler.formats import backup_manifest as manifests
+from reconciler.formats.backup_doubt import most_with
 from reconciler.formats.backup_job import Job, above, apart
 from reconciler.formats.backup_manifest import Manifest
 from reconciler.formats.fstab import not_mounted
@@ -167,6 +168,7 @@ def _make_in(directory: Directory, job: Job, ident: str, started: int, first: tu
     try:
         with descriptor(directory.create(partial)) as fd:
             found = _copied(fd, *first) if first else _archived(fd, job, ident, started)
+        found = replace(found, most=most_with((entry.manifest for entry in before), found))
         store.publish(directory, found)
     except BaseException:
         store.tidy(directory, job.name)
@@ -224,13 +226,13 @@ def _proved(fd: int, found: Manifest) -> Manifest:
     checked = look_into(fd, found)
     if checked.problem:
         raise TargetError("the archive is not good, though it was written without an error", checked.problem)
-    return replace(found, entries=checked.entries).judged(good=True, now=environment.now())
+    return replace(found, entries=checked.entries, data=checked.data).judged(good=True, now=environment.now())
 
 
 def look_into(fd: int, found: Manifest) -> Checked:
     """An archive, read from the disk: what is wrong with it, and what is in it. Raises ArchiveError when it cannot be read."""
     if archive.sum_of(fd) != found.sha256:
-        return Checked("its sum is not the one that was recorded", {})
+        return Checked("its sum is not the one that was recorded")
     return archive.check(fd, found.compress, found.sources)
 
 
