@@ -6,6 +6,7 @@ between leaves rows from which the next plan is not empty.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -17,7 +18,7 @@ from reconciler.core.diagnostic import Diagnostic, warning
 from reconciler.core.host import Executor
 from reconciler.core.plan import Plan
 from reconciler.core.result import ApplyResult, Outcome, Status
-from reconciler.core.state import GOING, Journal, LedgerRow, OwedRow
+from reconciler.core.state import GOING, Journal, LedgerRow, OwedRow, Started
 from reconciler.engine import compare, gates, left_down, owed
 from reconciler.engine.execution import Key, Run, Settle, Tell, arm, key, unarmed
 from reconciler.engine.simulate import not_converged
@@ -31,7 +32,8 @@ def apply(plan: Plan, situation: Situation, request: Request, host: Executor, jo
     changes = {change.address: change for change in plan.changes if _meant(change, plan)}
     pending, remaining = _pending(changes, situation), _remaining(changes.values(), situation, request)
     run = Run(plan, situation, request, host, journal, tell, changes=changes, pending=pending, remaining=remaining)
-    run.begin([*changes, *(row.address for rows in run.remaining.values() for row in rows)], request.about)
+    touched = [*changes, *(row.address for rows in run.remaining.values() for row in rows)]
+    run.begin(touched, request.about, functools.partial(_reads, situation, request))
     ran = left_down.running(host, plan)
     run.perform()
     result = replace(_conclude(run, settle), ran=ran)
@@ -116,6 +118,16 @@ def _conclude(run: Run, settle: Settle) -> ApplyResult:
     return ApplyResult(
         run.plan, _outcomes(run), tuple(left), warnings(run), run=run.number, fallen=frozenset(run.fallen), touched=frozenset(run.touched)
     )
+
+
+def _reads(situation: Situation, request: Request, unit: str, addresses: Iterable[Address]) -> set[str] | None:
+    """The paths that are a unit's configuration by what is declared, and those that its process was started with."""
+    parts = [situation.parts[address] for address in addresses if address in situation.parts]
+    if not parts:
+        return None
+    started = request.started.get(unit, Started()).marks
+    declared = (path for part in parts for path in request.kinds[part.address.kind].watches(part.declared))
+    return {*declared, *(path for path in started if path.startswith("/"))}
 
 
 def warnings(run: Run) -> tuple[Diagnostic, ...]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 from reconciler.core.actions import Account, AccountOp, Step, Unit
-from reconciler.core.host import HostView, Unreadable, UnsafePath
+from reconciler.core.address import Address
+from reconciler.core.host import HostView, UnitState, Unreadable, UnsafePath
 from reconciler.core.plan import UnitEffect
 from reconciler.formats.users import Accounts
 
@@ -14,7 +15,11 @@ _TEXT = ("utf-8", "surrogateescape")
 GROUP_OPS = (AccountOp.GROUPADD, AccountOp.GROUPDEL)
 
 
-def state_of(view: HostView, steps: Sequence[Step], effects: Sequence[UnitEffect] = ()) -> dict[str, Any]:
+Reads = Callable[[str, Iterable[Address]], Collection[str] | None]
+"""The paths that are configuration of a unit, on behalf of these parts; None where that is not known."""
+
+
+def state_of(view: HostView, steps: Sequence[Step], effects: Sequence[UnitEffect], reads: Reads) -> dict[str, Any]:
     """`units`, `users` and `groups` by name: what the steps are about, and what systemd takes along with them.
 
     Of a password only whether it is locked.
@@ -23,7 +28,7 @@ def state_of(view: HostView, steps: Sequence[Step], effects: Sequence[UnitEffect
     users, groups = ([one.name for one in accounts if of_group(one.op, one.fields) is which] for which in (False, True))
     found = accounts_of(view) if accounts else Accounts()
     said: dict[str, Any] = {
-        "units": _units(view, steps, effects) if view.running else {},
+        "units": _units(view, steps, effects, reads) if view.running else {},
         "users": {name: user_facts(found, name) for name in users},
         "groups": {name: group_facts(found, name) for name in groups},
     }
@@ -67,21 +72,26 @@ def group_facts(accounts: Accounts, name: str) -> dict[str, Any] | None:
     return None if group is None else {"gid": group.gid, "members": sorted(group.members)}
 
 
-def _units(view: HostView, steps: Sequence[Step], effects: Sequence[UnitEffect]) -> dict[str, Any]:
-    """Each unit that is told to do something, or taken along: how it stands, and on whose behalf."""
-    why: dict[str, set[str]] = {}
+def _units(view: HostView, steps: Sequence[Step], effects: Sequence[UnitEffect], reads: Reads) -> dict[str, Any]:
+    """Each unit that is told to do something, or taken along: how it stands, on whose behalf, and what is its configuration."""
+    why: dict[str, set[Address]] = {}
     for effect in effects:
-        why.setdefault(effect.taken.unit, set()).add(str(effect.address))
+        why.setdefault(effect.taken.unit, set()).add(effect.address)
     for step in steps:
         if isinstance(step.action, Unit):
             for cause in step.causes:
                 if cause.unit:
-                    why.setdefault(cause.unit, set()).add(str(cause.address))
+                    why.setdefault(cause.unit, set()).add(cause.address)
     states = view.units(sorted(why)) if why else {}
-    return {
-        unit: {"active": states[unit].active, "invocation": states[unit].invocation, "for": sorted(addresses)}
-        for unit, addresses in why.items()
-    }
+    return {unit: {**_standing(states[unit], addresses), **_files(reads(unit, addresses))} for unit, addresses in why.items()}
+
+
+def _standing(state: UnitState, addresses: Iterable[Address]) -> dict[str, Any]:
+    return {"active": state.active, "invocation": state.invocation, "for": sorted(map(str, addresses))}
+
+
+def _files(paths: Collection[str] | None) -> dict[str, list[str]]:
+    return {} if paths is None else {"reads": sorted(paths)}
 
 
 def _text(view: HostView, path: str) -> str | None:

@@ -35,6 +35,7 @@ from reconciler.core.plan import Plan
 from reconciler.core.result import Progress, Stage
 from reconciler.core.state import Journal, LedgerRow, OwedRow
 from reconciler.engine import before, gates, owed
+from reconciler.engine.before import Reads
 from reconciler.engine.leftovers import sweep
 from reconciler.engine.simulate import unit_failures
 from reconciler.engine.situation import Request, Situation
@@ -84,12 +85,12 @@ class Run:
     reserved: dict[tuple[str, str], str] = field(default_factory=dict)
     going: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
-    def begin(self, touched: Iterable[Address], about: Mapping[str, Any]) -> None:
+    def begin(self, touched: Iterable[Address], about: Mapping[str, Any], reads: Reads) -> None:
         """Open the run in the journal, with all its steps and with what is so before it. `about` says more about the run."""
         plan = self.plan
         steps = [_noted(step, self.request.memory.key) for step in plan.steps]
         rows = {address: plan.memory.rows.get(address) for address in touched}
-        known = before.state_of(self.host, plan.steps, plan.effects)
+        known = before.state_of(self.host, plan.steps, plan.effects, reads)
         said = {**about, "before": known}
         self.reserved = {**plan.memory.tombstones}
         self.before = {unit: facts["invocation"] for unit, facts in known.get("units", {}).items()}

@@ -12,6 +12,7 @@ from reconciler.core.address import Address
 # Within a phase: systemd must know the new text before anything is started with it.
 _VERB_ORDER = list(UnitVerb)
 _STRONGER = {UnitVerb.RELOAD: (UnitVerb.RESTART, UnitVerb.START), UnitVerb.START: (UnitVerb.RESTART,), UnitVerb.RESTART: ()}
+_NUMBERS = {AccountOp.GROUPADD: "gid", AccountOp.USERADD: "uid"}
 
 
 def sequence(needs: Mapping[Address, frozenset[Address]]) -> list[Address]:
@@ -26,7 +27,23 @@ def in_order(steps: Iterable[Step], needs: Mapping[Address, frozenset[Address]])
     """Sort by phase; in it what is needed before what needs it, and removals last, the deepest first. Equal actions merge."""
     place = {address: n for n, address in enumerate(sequence(needs))}
     merged = _merge(_without_weaker(list(steps)))
-    return tuple(sorted(merged, key=lambda step: _key(step, place)))
+    ordered = sorted(merged, key=lambda step: _key(step, place))
+    for op, number in _NUMBERS.items():
+        ordered = _numbered_first(ordered, op, number)
+    return tuple(ordered)
+
+
+def _numbered_first(steps: list[Step], op: AccountOp, number: str) -> list[Step]:
+    """Accounts that take the next free number come after those that say theirs: it may be the next free one.
+
+    An account needs nothing to be made but groups, and those come before accounts.
+    """
+    adding = {at: step.action.fields for at, step in enumerate(steps) if isinstance(step.action, Account) and step.action.op is op}
+    numbered = {at for at, fields in adding.items() if number in dict(fields)}
+    free = next((at for at in adding if at not in numbered), len(steps))
+    late = [steps[at] for at in sorted(numbered) if at > free]
+    rest = [step for at, step in enumerate(steps[free:], free) if at not in numbered]
+    return [*steps[:free], *late, *rest] if late else steps
 
 
 def _key(step: Step, place: Mapping[Address, int]) -> tuple[int | str, ...]:

@@ -130,8 +130,9 @@ def _accounts(draft: _Draft, steps: Collection[PastStep]) -> list[Step]:
     if before is None:
         draft.refuse((a for step in mine for a in step.addresses), "its run was made by a version that did not write down accounts")
         return []
-    accounting = Accounting(before, accounts_of(draft.view), draft.wish.overwrites, draft.refuse, draft.keep)
-    return list(account_steps(mine, accounting))
+    now, wish = accounts_of(draft.view), draft.wish
+    known = Accounting(before, now, wish.overwrites, draft.refuse, draft.keep, frozenset(now.groups))
+    return list(account_steps(mine, known))
 
 
 # ---------------------------------------------------------------------------------------------------- paths

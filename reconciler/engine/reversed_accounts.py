@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from reconciler.core.actions import Account, AccountOp, Cause, Step
@@ -23,27 +24,28 @@ _OPTIONS = (("gid", "gid"), ("comment", "comment"), ("shell", "shell"))
 
 @frozen
 class Accounting:
-    """What was before the run, what is now, and where to say what cannot be."""
+    """What was before the run, what is now, and where to say what cannot be. `groups` are there once groups are back."""
 
     before: Mapping[str, Any]
     now: Accounts
     overwrites: Callable[[Iterable[Address]], bool]
     refuse: Say
     keep: Say
+    groups: frozenset[str]
 
 
 def account_steps(steps: Collection[PastStep], known: Accounting) -> Iterator[Step]:
     """Groups that were removed, then users, then the groups that go (`order` puts them last)."""
     users, groups = _by_name(steps, groups=False), _by_name(steps, groups=True)
-    leaving: dict[str, set[str]] = {}
-    changes = []
-    for name, mine in users.items():
-        found = list(_user(name, mine, known))
-        changes += found
-        leaving[name] = {group for step in found for key, value in _fields(step).items() if key == "remove" for group in value.split(",")}
-    yield from (step for name, mine in groups.items() for step in _group_back(name, mine, known))
-    yield from changes
-    yield from (step for name, mine in groups.items() for step in _group_gone(name, mine, known, leaving))
+    returning = [step for name, mine in groups.items() for step in _group_back(name, mine, known)]
+    actions = (step.action for step in returning)
+    back = {action.name for action in actions if isinstance(action, Account) and action.op is AccountOp.GROUPADD}
+    changes = {name: list(_user(name, mine, replace(known, groups=known.groups | back))) for name, mine in users.items()}
+    leaving = {name: {group for step in mine for group in _fields(step).get("remove", "").split(",")} for name, mine in changes.items()}
+    moving = frozenset(name for name, mine in changes.items() if any("gid" in _fields(step) for step in mine))
+    yield from returning
+    yield from (step for mine in changes.values() for step in mine)
+    yield from (step for name, mine in groups.items() for step in _group_gone(name, mine, known, leaving, moving))
 
 
 def _fields(step: Step) -> dict[str, str]:
@@ -98,8 +100,8 @@ def _made_again(name: str, before: Facts, addresses: tuple[Address, ...], known:
     if taken:
         known.refuse(addresses, f"user {name} had uid {before['uid']}, which belongs to {taken} now")
         return
-    group, groups = before["gid"], [one for one in before["groups"] if one in known.now.groups]
-    if group not in known.now.groups and not group.isdecimal():
+    group, groups = before["gid"], [one for one in before["groups"] if one in known.groups]
+    if group not in known.groups and not group.isdecimal():
         yield _step(AccountOp.GROUPADD, group, (("gid", str(before["gid_number"])),), addresses)
     fields = [("uid", str(before["uid"])), ("gid", group), ("comment", before["comment"]), ("home-dir", before["home"])]
     fields += [("shell", before["shell"]), *([("system", "yes")] if known.now.is_system(before["uid"]) else [])]
@@ -235,8 +237,10 @@ def _group_back(name: str, steps: list[PastStep], known: Accounting) -> Iterator
         yield from _given_back("group", name, steps, known)
 
 
-def _group_gone(name: str, steps: list[PastStep], known: Accounting, leaving: Mapping[str, set[str]]) -> Iterator[Step]:
-    """A group that the run made goes if nobody is in it then."""
+def _group_gone(
+    name: str, steps: list[PastStep], known: Accounting, leaving: Mapping[str, set[str]], moving: Collection[str]
+) -> Iterator[Step]:
+    """A group that the run made goes if nobody is in it then. `moving` get another primary group by the same rollback."""
     now, addresses = group_facts(known.now, name), _addresses(steps)
     if known.before.get("groups", {}).get(name) is not None:
         if now is not None and any(step.action["op"] == AccountOp.GROUPADD for step in steps):
@@ -245,7 +249,7 @@ def _group_gone(name: str, steps: list[PastStep], known: Accounting, leaving: Ma
     if now is None:
         return
     members = [member for member in now["members"] if name not in leaving.get(member, ())]
-    primary = [user.name for user in known.now.users.values() if user.gid == now["gid"]]
+    primary = [user.name for user in known.now.users.values() if user.gid == now["gid"] and user.name not in moving]
     if members or primary:
         known.keep(addresses, f"group {name} stays: {', '.join(sorted({*members, *primary}))} belong to it")
         return

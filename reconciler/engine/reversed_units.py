@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from reconciler.core.actions import Cause, RemovePath, Step, Unit, UnitVerb, path_of
 from reconciler.core.address import Address
 from reconciler.core.host import HostView, UnitState
+from reconciler.core.marks import concerned
 from reconciler.core.state import OwedRow, PastRun
 from reconciler.core.values import frozen
 
@@ -41,7 +42,7 @@ def unit_steps(past: PastRun, view: HostView, owed: Sequence[OwedRow], addresses
         causes = [one for one in map(Address.parse, facts["for"]) if one in addresses]
         rows = [row for row in owed if row.unit == unit and row.verb in (UnitVerb.RESTART, UnitVerb.RELOAD)]
         if causes:
-            changing = any(_is_of(step, unit, causes) for step in restored)
+            changing = any(_is_of(step, unit, causes) or _is_read(view, step, facts) for step in restored)
             unit_now = _Unit(unit, facts, states.get(unit, UnitState()), rows, frozenset(_verbs(past, unit)), changing, unit in removed)
             _one(found, unit_now, causes)
     reloads = [step for step in past.steps if step.action.get("verb") == UnitVerb.DAEMON_RELOAD and step.state in ("done", "started")]
@@ -54,12 +55,17 @@ def unit_steps(past: PastRun, view: HostView, owed: Sequence[OwedRow], addresses
 
 
 def _is_of(step: Step, unit: str, mine: Collection[Address]) -> bool:
-    """Whether a unit may read what a step brings back: any file, but of unit files, drop-ins and links only its own."""
-    path = path_of(step.action) or ""
-    if not path.startswith(_UNITS):
-        return True
-    resources = {address.resource for address in mine}
-    return unit in path or any(cause.address.resource in resources for cause in step.causes)
+    """Whether what a step brings back defines a unit: its own files, drop-ins and links."""
+    path, resources = path_of(step.action) or "", {address.resource for address in mine}
+    return (path.startswith(_UNITS) and unit in path) or any(cause.address.resource in resources for cause in step.causes)
+
+
+def _is_read(view: HostView, step: Step, facts: Mapping[str, Any]) -> bool:
+    """Whether what a step brings back is the unit's configuration: any file where the run did not write down which are."""
+    path, reads = path_of(step.action) or "", facts.get("reads")
+    if reads is None:
+        return not path.startswith(_UNITS)
+    return any(concerned(view, read, (path,)) for read in reads)
 
 
 @frozen

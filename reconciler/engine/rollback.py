@@ -183,7 +183,8 @@ def carry_out(  # all that an apply takes, too
     rows = {address: row for address in found.moving if (row := _pending(found, address, memory.rows.get(address))) is not None}
     situation = Situation({}, dict.fromkeys(found.addresses, Observed(None)), memory.rows)
     run = Run(planned.plan, situation, planned.request, host, journal, tell, pending=rows)
-    run.begin(found.addresses, {**about, "undoes": found.past.number})
+    units = (found.past.before or {}).get("units", {})
+    run.begin(found.addresses, {**about, "undoes": found.past.number}, lambda unit, _: units.get(unit, {}).get("reads"))
     ran = left_down.running(host, planned.plan)
     run.perform()
     result = left_down.bring_back(replace(_conclude(run, planned, settle, owe), ran=ran), host, settle)

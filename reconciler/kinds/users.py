@@ -174,6 +174,8 @@ def _account_steps(change: Change) -> Iterator[Step]:
         return
     _refuse(change)
     fields = tuple(_changed(change))
+    if dict(fields).get("gid") == name and not user.group and not change.observed.private.get("own_group"):
+        yield Step(Account(AccountOp.GROUPADD, name, (("system", "yes"),) if user.system else ()), cause)
     if fields:
         yield Step(Account(AccountOp.USERMOD, name, fields), cause)
     if change.touches("lingers"):

@@ -108,7 +108,8 @@ class _Observer:
             "groups": dict(sorted(groups.items())),
             "exact_groups": sorted(group if whole else f"{group} (incomplete)" for group, whole in groups.items()),
         }
-        return Observed(document, {"hidden": shadow is not None and shadow.hidden, **self._about_home(user)})
+        private = {"hidden": shadow is not None and shadow.hidden, "own_group": name in accounts.groups}
+        return Observed(document, {**private, **self._about_home(user)})
 
     def _with_shadow(self) -> Accounts:
         if self._whole is None:

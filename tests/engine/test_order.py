@@ -41,6 +41,30 @@ def actions(steps: list[Step], needs: dict[Address, frozenset[Address]] | None =
     return [step.action for step in in_order(steps, needs or {})]
 
 
+def account(op: AccountOp, name: str, **fields: str) -> Step:
+    """An account command on behalf of a user or group of that name."""
+    kind = "groups" if op is AccountOp.GROUPADD else "users"
+    return Step(Account(op, name, tuple(fields.items())), (Cause(Address(kind, name)),))
+
+
+def test_accounts_with_a_number_are_made_before_those_that_take_the_next_one() -> None:
+    """The next free number may be one that another new account says; otherwise the order stays."""
+    steps = [
+        account(AccountOp.GROUPADD, "any"),
+        account(AccountOp.GROUPADD, "numbered", gid="1001"),
+        account(AccountOp.USERADD, "ann"),
+        account(AccountOp.USERADD, "bob", uid="1000", groups="any"),
+        make("/home/ann", Address("users", "ann", "home")),
+        account(AccountOp.USERADD, "cid", uid="1001"),
+    ]
+
+    assert ["numbered", "any", "bob", "cid", "ann", "/home/ann"] == [_thing(action) for action in actions(steps)]
+
+
+def _thing(action: Action) -> str:
+    return action.name if isinstance(action, Account) else getattr(action, "path", "")
+
+
 def test_phases_come_in_order() -> None:
     """Stop, write, reload, start, whatever the order of the steps; of two verbs that restart and start, restart comes first."""
     steps = [

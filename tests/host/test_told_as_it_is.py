@@ -16,9 +16,9 @@ GONE = ["/opt/nothing"]
 WATCHED = {"exec_start": SLEEP, "health": {"within": "500ms"}}
 
 
-def apply(host: BootedHost, code: int, **services: Any) -> str:
-    """Apply a spec with these services; what it printed, on one line."""
-    host.write(SPEC, json.dumps({"version": 1, "host": "testhost", "services": services}))
+def apply(host: BootedHost, code: int, files: dict[str, Any] | None = None, **services: Any) -> str:
+    """Apply a spec with these services and files; what it printed, on one line."""
+    host.write(SPEC, json.dumps({"version": 1, "host": "testhost", "services": services, "files": files or {}}))
     done = host.reconciler("apply", SPEC, "--auto-approve", check=False)
 
     assert code == done.returncode, done.stdout + done.stderr
@@ -49,6 +49,27 @@ def test_rollback_never_brings_back_what_was_put_back(booted: BootedHost) -> Non
     assert "restart api.service" not in said
     assert ("active", healthy) == (booted.active("api.service"), invocation(booted, "api.service"))
     assert "" == booted.run("find", "/etc/systemd/system", "-name", "web.service").stdout
+
+
+def test_a_rollback_restarts_nothing_for_a_file_that_no_service_reads(booted: BootedHost) -> None:
+    """After an automatic put-back the file of the same run comes back, and the healthy process stays; one that reads it is restarted."""
+    first, second = ({"/etc/other.conf": {"mode": "0644", "content": f"{text}\n"}} for text in ("first", "second"))
+    reader = {**WATCHED, "watch": ["/etc/other.conf"]}
+    apply(booted, 0, first, api=WATCHED, reader=reader)
+    apply(booted, 7, second, api={**WATCHED, "exec_start": GONE}, reader=reader)
+    healthy, read = invocation(booted, "api.service"), invocation(booted, "reader.service")
+    said = say(booted, "rollback", "--auto-approve")
+
+    assert "first\n" == booted.read("/etc/other.conf")
+    assert "restart reader.service" in said
+    assert "restart api.service" not in said
+    assert healthy == invocation(booted, "api.service")
+    assert read != invocation(booted, "reader.service")
+    again, read = say(booted, "rollback", "--auto-approve"), invocation(booted, "reader.service")
+    assert "second\n" == booted.read("/etc/other.conf"), "a rollback can be rolled back"
+    assert "restart reader.service" in again
+    assert read
+    assert healthy == invocation(booted, "api.service")
 
 
 def test_rollback_passes_over_what_is_undone(booted: BootedHost) -> None:
