@@ -65,6 +65,8 @@ class Command:
     runas: tuple[str, ...]
     asks: bool | None
     limited: bool
+    sets: bool | None = None
+    """Whether a tag lets who asks set any variable (SETENV), or takes that back."""
 
 
 @frozen
@@ -252,6 +254,7 @@ def _commands(text: str) -> tuple[Command, ...] | None:
     """A list of commands, in which what is said of one holds for the next ones too. None if it is no such list."""
     runas: tuple[str, ...] = ("root",)
     asks: bool | None = None
+    sets: bool | None = None
     found: list[Command] = []
     for item in split(text, ","):
         rest = item
@@ -266,6 +269,7 @@ def _commands(text: str) -> tuple[Command, ...] | None:
             rest = rest[option.end() :]
         while tag := _TAG.match(rest):
             asks = not tag[1] if tag[2] == "PASSWD" else asks
+            sets = not tag[1] if tag[2] == "SETENV" else sets
             rest = rest[tag.end() :]
         negated = False
         while rest.startswith("!"):
@@ -274,7 +278,7 @@ def _commands(text: str) -> tuple[Command, ...] | None:
             rest = rest[digest.end() :]
         if not rest or not re.match(r"/|\^|sudoedit\b|list\b|[A-Z]", rest):
             return None
-        found.append(Command(rest, negated, runas, asks, limited))
+        found.append(Command(rest, negated, runas, asks, limited, sets))
     return tuple(found)
 
 
@@ -443,20 +447,36 @@ def password(policy: Policy, who: Who, command: Command) -> str:
 def settings_for(policy: Policy, who: Who) -> dict[str, str | bool]:
     """The Defaults in force for somebody who becomes root on this host: the text of a value, or whether a flag is on."""
     settings: dict[str, str | bool] = {}
-    for scope in ("", ":@>"):
-        for default in policy.defaults:
-            if (default.scope in scope if scope else not default.scope) and _applies(policy, who, default):
-                settings |= _settings(default.settings)
+    for default in in_force(policy, who):
+        settings |= _settings(default.settings)
     return settings
 
 
-def _applies(policy: Policy, who: Who, default: _Default) -> bool:
+def in_force(policy: Policy, who: Who, run: str = "") -> Iterator[_Default]:
+    """The Defaults about somebody who becomes root on this host, by the program `run`, in the order in which sudo takes them."""
+    for scopes in (("", ":", "@"), (">",), ("!",)):
+        yield from (default for default in policy.defaults if default.scope in scopes and _applies(policy, who, default, run))
+
+
+def _applies(policy: Policy, who: Who, default: _Default, run: str) -> bool:
     tests: Mapping[str, Callable[[str], bool]] = {
         ":": lambda item: _is_user(policy, who, item),
         "@": lambda item: _is_host(policy, who, item),
         ">": lambda item: _is_root(policy, item),
+        "!": lambda item: bool(run) and _covers(policy, item, run),
     }
     return not default.scope or (default.scope in tests and _decided(default.names, tests[default.scope]))
+
+
+def settings_of(default: _Default) -> Iterator[tuple[str, str, str]]:
+    """Each setting of a line of Defaults: its name, its sign (`+` or `-` in front of `=`, `!` in front of a name, or none), its value."""
+    for item in default.settings:
+        name, equals, value = item.partition("=")
+        plain = name.strip()
+        if equals:
+            yield plain.rstrip("+- \t"), plain[-1:] if plain[-1:] in ("+", "-") else "", value.strip().strip('"')
+        else:
+            yield plain.lstrip("! \t"), "!" if plain.startswith("!") else "", ""
 
 
 def _settings(said: Sequence[str]) -> dict[str, str | bool]:
@@ -477,7 +497,7 @@ def without_secrets(text: str) -> str:
             kept += [line] if _INCLUDE.fullmatch(line) else _decisive(line)
             continue
         default = _default(found[1], found[2])
-        about = [item for item in default.settings if item.partition("=")[0].strip().lstrip("!") in _DECISIVE]
+        about = [item for item in default.settings if item.partition("=")[0].strip().lstrip("!").rstrip("+- \t") in _DECISIVE]
         if about:
             kept.append(f"Defaults{default.scope}{','.join(default.names)} {','.join(about)}")
     return "".join(f"{line}\n" for line in kept)
@@ -497,6 +517,7 @@ LOGGING = ("log_input", "log_output", "log_stdin", "log_stdout", "log_stderr", "
 """Flags with which sudo writes down a session, in `iolog_dir`."""
 _DECISIVE = frozenset(
     (
+        *("secure_path", "env_keep", "setenv"),
         *("authenticate", "exempt_group", "rootpw", "targetpw", "runaspw"),
         *("runcwd", "runchroot", "iolog_dir", "logfile", "ignore_logfile_errors", "log_servers", "closefrom", "rlimit_as", *LOGGING),
     )

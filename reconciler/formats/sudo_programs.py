@@ -29,6 +29,8 @@ class Program:
     run: str
     password: str
     file: str
+    sets: bool | None = None
+    """What the rule says about variables (SETENV)."""
 
     @property
     def path(self) -> str:
@@ -75,7 +77,9 @@ def programs(policy: Policy, who: Who, target: Who) -> list[Program]:
     for at, item in enumerate(items):
         last = _last(items, at)
         if not item.negated and not last.negated:
-            found.setdefault(item.run, Program(item.run, sudo_policy.password(policy, who, last.command), item.rule.path))
+            found.setdefault(
+                item.run, Program(item.run, sudo_policy.password(policy, who, last.command), item.rule.path, last.command.sets)
+            )
     return list(found.values())
 
 

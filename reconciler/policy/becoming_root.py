@@ -6,7 +6,7 @@ PAM refuses becomes nothing. What root reads or runs is asked in `policy.root_re
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 
 from reconciler.core.values import frozen
@@ -95,8 +95,8 @@ class BecomingRoot:
 
     @cached_property
     def everybody(self) -> tuple[Way, ...]:
-        """What is open to every account: one with an empty password that becomes root."""
-        found = []
+        """What is open to every account: one with an empty password that becomes root, a directory where sudo looks for programs."""
+        found = list(self._by_search.get(EVERYBODY, ()))
         for user in self._people.users.values():
             if self.is_open(user):
                 best = "root" if user.uid == 0 else next((way.by for way in self.free(user)), "")
@@ -125,6 +125,16 @@ class BecomingRoot:
         return self._allowed[key]
 
     # ------------------------------------------------------------------------------------------------ ways
+
+    @cached_property
+    def _by_search(self) -> Mapping[str, list[Way]]:
+        """Who can put a program where sudo looks for what it is to run (secure_path), by account."""
+        found: dict[str, list[Way]] = {}
+        for path in self._sudo.search_path:
+            for writer in self._writers.of(path).values():
+                way = Way(writer.account, f"sudo looks for programs in {path}; {writer.how}", writer.place, Rank.WRITES)
+                found.setdefault(writer.account, []).append(way)
+        return found
 
     def _direct(self, user: User) -> tuple[tuple[Way, bool], ...]:
         """The ways of the account itself, and whether its password has to be known for them."""
@@ -155,6 +165,7 @@ class BecomingRoot:
             return
         if sudo:
             yield from self._by_sudo(user, _ROOT)
+        yield from ((way, False) for way in self._by_search.get(user.name, ()))
         groups = self._people.groups_of(user)
         yield from ((Way(user.name, words, rank=Rank.GROUP), False) for group, words in ROOT_GROUPS.items() if group in groups)
 
@@ -173,7 +184,7 @@ class BecomingRoot:
         if step is not None or not program.path.startswith("/"):
             return step
         arguments = () if program.arguments == _MASKED else program.arguments
-        written = root_by(program.path, arguments, user.name, self._writers)
+        written = root_by(program.path, arguments, user.name, self._writers) or self._sudo.shell_by(user, program)
         return f", {written}" if written else None
 
     def _steps(self, user: User, *, inside: bool = False) -> Iterator[tuple[_Step, bool]]:

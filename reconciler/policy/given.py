@@ -189,7 +189,11 @@ def on_host(changes: Collection[Change], spec: Spec, kinds: Kinds, view: HostVie
     gifts = [replace(gift, real=led(gift.path)) for gift in gifts]
     leaving = {one.address.name for one in spec.resources if one.address.kind == "users" and _leaves(one)}
     homes = _Homes(home for home in _homes_of_host(view, gifts, led) if home.name not in leaving)
-    systems = {**dict.fromkeys(_roots_path(view), "root looks there for programs"), **dict.fromkeys(program, "Reconciler itself is there")}
+    systems = {
+        **dict.fromkeys(_sudos_path(view), "sudo looks there for programs (secure_path)"),
+        **dict.fromkeys(_roots_path(view), "root looks there for programs"),
+        **dict.fromkeys(program, "Reconciler itself is there"),
+    }
     for gift in gifts:
         if not _is_his_already(view, gift):
             yield from _first(_on_the_way(gift, systems), homes.same(gift), homes.around(gift))
@@ -248,6 +252,19 @@ def _owner(view: HostView, path: str) -> str:
     except HostError:
         return ""
     return entry.owner if entry is not None else ""
+
+
+def _sudos_path(view: HostView) -> Iterator[str]:
+    """The directories of secure_path (sudoers(5)), in which sudo looks for what it is to run as root."""
+    from reconciler.policy.followed import Followed
+    from reconciler.policy.people import People
+    from reconciler.policy.sudo_root import SudoRoot
+
+    files = Followed(view)
+    try:
+        yield from SudoRoot(files, People(files), "").search_path
+    except HostError:
+        return
 
 
 def _roots_path(view: HostView) -> Iterator[str]:

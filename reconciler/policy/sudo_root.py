@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from functools import cached_property
 
 from reconciler.core.host import Entry, FileType
-from reconciler.formats import sudo_policy
+from reconciler.formats import sudo_environment, sudo_policy
 from reconciler.formats.accounts import User
 from reconciler.formats.sudo_policy import Policy, Who
+from reconciler.formats.sudo_programs import Program
 from reconciler.policy import sudo_defaults
+from reconciler.policy import sudo_environment as of_programs
 from reconciler.policy.followed import Followed
 from reconciler.policy.people import People
 from reconciler.policy.ssh_login import Verdict
@@ -38,6 +40,15 @@ class SudoRoot:
     def who(self, user: User) -> Who:
         """An account as sudo asks for it."""
         return Who(user.name, user.uid, self._people.groups_of(user), self._people.gids_of(user), self._host)
+
+    @cached_property
+    def search_path(self) -> tuple[str, ...]:
+        """The directories in which sudo looks for programs (secure_path); those of Defaults for certain people too."""
+        return () if self._policy is None else tuple(dict.fromkeys(sudo_environment.directories(self._policy)))
+
+    def shell_by(self, user: User, program: Program) -> str:
+        """Why what sudo leaves of the environment makes a program start what the account wants; empty if it does not."""
+        return "" if self._policy is None else of_programs.shell_by(self._policy, self.who(user), program, self._files)
 
     @property
     def policy(self) -> Policy | None:
