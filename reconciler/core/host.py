@@ -222,7 +222,10 @@ class HostView(Protocol):
         """The extended attributes and ACLs of a file or directory, sorted by name; a link has none. Raises as entry."""
 
     def mounts(self) -> frozenset[str]:
-        """Where something is mounted, in a snapshot without what the kernel shows; nowhere in a tree. Raises Unreadable."""
+        """Where something is mounted, and where a subvolume of btrfs is that nobody is to mount, which is a file system of its own as well.
+
+        In a snapshot without what the kernel shows; nowhere in a tree. Raises Unreadable.
+        """
 
     def units(self, names: Sequence[str]) -> Mapping[str, UnitState]:
         """The state of all these units in one question."""

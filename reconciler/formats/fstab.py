@@ -20,7 +20,7 @@ def mount_points(text: str) -> frozenset[str]:
     """The places that the lines name, whatever their options: a disk with `noauto` is not there either while it is not mounted."""
     rows = (line.split() for line in text.splitlines() if not line.lstrip().startswith("#"))
     named = (unescaped(row[1]) for row in rows if len(row) >= 3 and row[2] != "swap")
-    return frozenset(place for place in (_plain(name) for name in named) if place not in _NOT_PLACES)
+    return frozenset(place for place in (plain(name) for name in named) if place not in _NOT_PLACES)
 
 
 def outline(text: str) -> str:
@@ -29,7 +29,8 @@ def outline(text: str) -> str:
     return "".join(f"- {row[1]} {'swap' if row[2] == 'swap' else '-'}\n" for row in rows if len(row) >= 3)
 
 
-def _plain(path: str) -> str:
+def plain(path: str) -> str:
+    """An absolute path without empty parts."""
     return "/" + "/".join(filter(None, path.split("/"))) if path.startswith("/") else path
 
 

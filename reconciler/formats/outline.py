@@ -24,7 +24,7 @@ _SHELL = re.compile(r"/[!-~]*")
 _TOLD = DECIDING | {
     *("After", "Before", "BindTo", "BindsTo", "Conflicts", "PartOf", "PropagateReloadFrom", "PropagateReloadTo", "PropagatesReloadTo"),
     *("PropagatesStopTo", "RefuseManualStart", "RefuseManualStop", "ReloadPropagatedFrom", "Requires", "RequiresOverridable", "Requisite"),
-    *("RequisiteOverridable", "Service", "StopPropagatedFrom", "StopWhenUnneeded", "Unit", "Upholds", "Wants"),
+    *("RequisiteOverridable", "Service", "SourcePath", "StopPropagatedFrom", "StopWhenUnneeded", "Unit", "Upholds", "Wants"),
 }
 """What a unit is tied to, and what decides about its jobs: unit names and closed words."""
 _NOTED = DECIDING | NAMED | {"ExecReload"}

@@ -22,6 +22,7 @@ _CHUNK = 1 << 20
 _KEPT = 50
 """Warnings kept of one run."""
 _TOTAL = re.compile(r"Total bytes written: (\d+)")
+_APART = re.compile(r"[^:]*: (.*): file is on a different filesystem; not dumped")
 _COMPRESS = {"gzip": ["gzip", "--stdout", "--no-name"], "zstd": ["zstd", "--stdout", "--quiet"], "none": []}
 _DECOMPRESS = {"gzip": ["gzip", "--stdout", "--decompress"], "zstd": ["zstd", "--stdout", "--quiet", "--decompress"], "none": ["cat"]}
 _LIST = ("tar", "--list", "--verbose", "--numeric-owner", "--quoting-style=escape", "--file=-")
@@ -59,13 +60,14 @@ class Contents:
 class Written:
     """An archive that was written: its size, the SHA-256 of what was written, and what tar complained about.
 
-    `content` is the size before compression, 0 if tar did not tell.
+    `content` is the size before compression, 0 if tar did not tell. `left_out` are directories of other file systems, subvolumes as well.
     """
 
     bytes: int
     sha256: str
     warnings: tuple[str, ...]
     content: int = 0
+    left_out: tuple[str, ...] = ()
 
 
 @frozen
@@ -98,9 +100,16 @@ def create(fd: int, contents: Contents) -> Written:
     if tar.rc not in (0, 1):
         raise ArchiveError("tar failed", _reasons(tar))
     writer.sync()
-    said = [line for line in tar.said if not _TOTAL.match(line)]
+    left_out = [place for line in tar.said if (place := _other_system(line))]
+    said = [line for line in tar.said if not _TOTAL.match(line) and not _other_system(line)]
     content = sum(int(total[1]) for line in tar.said if (total := _TOTAL.match(line)))
-    return Written(writer.bytes, writer.sum.hexdigest(), tuple(said[:_KEPT]), content)
+    return Written(writer.bytes, writer.sum.hexdigest(), tuple(said[:_KEPT]), content, tuple(left_out))
+
+
+def _other_system(line: str) -> str:
+    """The directory that tar says it did not enter; empty for any other line."""
+    found = _APART.fullmatch(line)
+    return f"/{unescaped(os.fsencode(found[1])).decode('utf-8', 'surrogateescape')}".rstrip("/") if found else ""
 
 
 def create_of(fd: int, directory: int) -> Written:
@@ -237,7 +246,8 @@ _CREATE = ("tar", "--create", "--file=-", "--format=posix", *_METADATA, "--xattr
 
 def _create_argv(contents: Contents) -> list[str]:
     options = [*_CREATE, "--totals"]
-    options += ["--one-file-system"] if contents.one_file_system else []
+    # Only with --verbose does tar name what it does not enter.
+    options += ["--one-file-system", "--verbose", "--index-file=/dev/null"] if contents.one_file_system else []
     options += ["--no-wildcards", "--anchored", *(f"--exclude={_member(path)}" for path in contents.literal)]
     options += ["--wildcards", "--no-wildcards-match-slash"]
     options += ["--anchored", *(f"--exclude={_member(pattern)}" for pattern in contents.exclude if pattern.startswith("/"))]

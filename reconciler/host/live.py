@@ -71,9 +71,10 @@ class LiveHost:
         """As HostView.mounts."""
         if not self.running:
             return frozenset()
-        from reconciler.host.mounts import mount_points  # few plans ask
+        from reconciler.host.mounts import mount_points, named_places  # few plans ask
+        from reconciler.host.subvolumes import subvolumes
 
-        return mount_points()
+        return mount_points() | (subvolumes() - named_places().keys())
 
     def units(self, names: Sequence[str]) -> Mapping[str, UnitState]:
         """As HostView.units. Raises Unreadable."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from reconciler.formats import fstab
+from reconciler.formats import fstab, named_mounts
 
 
 def mount_points() -> frozenset[str]:
@@ -13,13 +13,26 @@ def mount_points() -> frozenset[str]:
         return frozenset(fstab.unescaped(line.split(" ")[4]) for line in file)
 
 
-def named_places() -> frozenset[str]:
-    """The mount points that fstab(5) names; none where there is no such file."""
+def named_places() -> dict[str, str]:
+    """The places that are to have something mounted, each with the file that says so."""
+    return named_mounts.named(_names, _text)
+
+
+def _names(directory: str) -> list[str]:
     try:
-        with open(fstab.PATH, encoding="utf-8", errors="surrogateescape") as file:
-            return fstab.mount_points(file.read())
+        return sorted(os.listdir(directory))
     except OSError:
-        return frozenset()
+        return []
+
+
+def _text(path: str) -> str | None:
+    try:
+        if os.path.realpath(path) == os.devnull:
+            return ""
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            return file.read()
+    except OSError:
+        return None
 
 
 def of_its_own(point: str) -> bool:

@@ -13,6 +13,7 @@ from reconciler.formats.backup_doubt import most_with
 from reconciler.formats.backup_job import Job, above, apart
 from reconciler.formats.backup_manifest import Manifest
 from reconciler.formats.fstab import not_mounted
+from reconciler.formats.named_mounts import advice
 from reconciler.host import archive, environment, failpoints
 from reconciler.host.archive import ArchiveError, Checked, Contents, TargetError
 from reconciler.host.descriptors import descriptor
@@ -109,10 +110,11 @@ def _is_usable(path: str) -> None:
 
 
 def _must_be_mounted(path: str) -> None:
-    """Raises Refused where fstab says that `path` lies on a file system, and that one is not mounted."""
-    place = not_mounted(path, named_places(), mount_points())
+    """Raises Refused where fstab or a unit says that `path` lies on a file system, and that one is not mounted."""
+    named = named_places()
+    place = not_mounted(path, named, mount_points())
     if place:
-        detail = f"{path}: /etc/fstab names {place}, and nothing is mounted there. Mount it, or take its line out of /etc/fstab"
+        detail = f"{path}: {named[place]} names {place}, and nothing is mounted there. Mount it, or {advice(named[place])}"
         raise Refused("a file system is not mounted", detail)
 
 
@@ -203,13 +205,13 @@ def _archived(fd: int, job: Job, ident: str, started: int) -> Manifest:
         compress=job.compress,
         content=written.content,
         above=directories,
-        left_out=left_out,
+        left_out=tuple(sorted({*left_out, *written.left_out})),
     )
     return _proved(fd, found) if job.verify else found
 
 
 def _left_out(job: Job) -> tuple[str, ...]:
-    """Mount points below sources that `one_file_system` leaves out, as they are when the archive is begun."""
+    """Mount points below sources that `one_file_system` leaves out, as they are when the archive is begun. tar adds what it met besides."""
     if not job.one_file_system:
         return ()
     return tuple(place for place in apart(job.sources, job.exclude, job.destinations, mount_points()) if of_its_own(place))

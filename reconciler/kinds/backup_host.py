@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from reconciler.core import globs
 from reconciler.core.diagnostic import Diagnostic, Severity
@@ -10,10 +10,12 @@ from reconciler.core.host import Entry, FileType, HostView, Unreadable, UnsafePa
 from reconciler.core.spec import Declared, Spec
 from reconciler.core.values import frozen
 from reconciler.formats import backup_job, fstab
-from reconciler.kinds.backup_disks import Disks
+from reconciler.kinds.backup_disks import Absent, Disks
 from reconciler.kinds.backup_model import Backup
 
 _PATTERN = " A `*` is not expanded: name the directory, and leave out with `exclude` what is not wanted."
+_NAMED = 5
+"""File systems that are left out and named; of more, the rest is counted."""
 _OTHERS_WRITE, _STICKY = 0o022, 0o1000
 
 
@@ -130,39 +132,47 @@ class BackupHost:
     def _of_mounts(self, backup: Backup) -> Iterator[Trouble]:
         """Disks that are not there, and file systems that a run would leave out."""
         absent = self._disks.absent({"sources": backup.sources, "destinations": backup.destinations})
-        for place, paths in absent.items():
-            yield not_mounted(place, paths, required=place in backup.require_mount)
+        for disk in absent:
+            yield not_mounted(disk, required=disk.place in backup.require_mount)
         try:
             mounted = self._disks.mounted
         except Unreadable:
             return
-        below = backup_job.apart(backup.sources, backup.exclude, backup.destinations, self._disks.named | mounted)
+        below = backup_job.apart(backup.sources, backup.exclude, backup.destinations, {*self._disks.named, *mounted})
         if backup.one_file_system and "one_file_system" not in backup.model_fields_set:
-            for place in below:
-                yield _left_out(place)
+            yield from map(_left_out, below[:_NAMED])
+            if below[_NAMED:]:
+                yield _more_left_out(below[_NAMED:])
         for place in below if not backup.one_file_system else ():
             if self._disks.not_mounted(place):
-                yield not_mounted(place, [place], required=place in backup.require_mount)
+                yield not_mounted(Absent(place, self._disks.named[place], (place,)), required=place in backup.require_mount)
         for place in backup.require_mount:
-            if self._view.running and place not in mounted and place not in absent:
+            if self._view.running and place not in mounted and all(place != disk.place for disk in absent):
                 detail = f"`require_mount` names {place}, and nothing is mounted there now. As long as that is so every run is refused."
                 yield _warning("backup-mount", f"nothing is mounted at {place}", detail)
 
 
-def not_mounted(place: str, paths: list[str], *, required: bool) -> Trouble:
-    """A disk of fstab's that is not there, and what lies on it."""
+def not_mounted(disk: Absent, *, required: bool) -> Trouble:
+    """A disk that fstab, a unit or autofs names and that is not there."""
+    place, on = disk.place, " and ".join(disk.paths)
     line = "" if required else f" Write `require_mount: [{place}]` to have systemd mount it before each run."
-    on = " and ".join(paths)
-    detail = f"/etc/fstab names {place}, and nothing is mounted there now; {on} would be on the bare directory. Every run is refused."
+    detail = f"{disk.file} names {place}, and nothing is mounted there now; {on} would be on the bare directory. Every run is refused."
     return _warning("backup-mount", f"nothing is mounted at {place}", f"{detail}{line}")
 
 
 def _left_out(place: str) -> Trouble:
     detail = (
-        f"{place} is a mount point below a source: what is on another file system is not in the archives. To take it in, write "
+        f"{place} is a file system or subvolume of its own below a source: what is on it is not in the archives. To take it in, write "
         f"`one_file_system: false`, or name {place} as a source; if it is to be left out, write `one_file_system: true` or `exclude` it."
     )
     return _warning("backup-left-out", f"{place} is left out of the backup", detail)
+
+
+def _more_left_out(places: Sequence[str]) -> Trouble:
+    count = f"{len(places)} more file system{'' if len(places) == 1 else 's'} below a source"
+    verb = "is" if len(places) == 1 else "are"
+    detail = f"{places[0]} and the like: `one_file_system` and `exclude` say what is meant. Each run names them all."
+    return _warning("backup-left-out", f"{count} {verb} left out of the backup", detail)
 
 
 def _instead(path: str, problem: UnsafePath) -> str:

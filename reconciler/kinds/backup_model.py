@@ -151,7 +151,7 @@ class Backup(Resource):
     max_age: Finite | None = None
     """A newest good archive that is older than this is unhealthy: `backup list`, `service health`, `status` and `doctor` say so."""
     require_mount: list[Mount] = []
-    """Mount points that must be mounted, or the run is refused; so must those that /etc/fstab names for a source or destination."""
+    """Mount points that must be mounted, or the run is refused; so must those that fstab, units or autofs name for its places."""
     before: list[Hook] = []
     """Commands that root runs first, each as exact argv. One that fails stops the run; exit status 75 means not now, and is no failure."""
     before_timeout: Finite = "1h"
@@ -159,7 +159,7 @@ class Backup(Resource):
     compress: Compress = Compress.GZIP
     """What archives are compressed with."""
     one_file_system: Flag = True
-    """Leave out other file systems that are mounted below a source. The run names them, and a plan does unless this is written."""
+    """Leave out other file systems and subvolumes below a source. The run names them, and a plan does unless this is written."""
     clock_jump: Span = "60d"
     """After a gap of more than this the clock may have jumped: what is older stays until there are three newer ones. infinity: never."""
 

@@ -135,8 +135,8 @@ def others(part: Part, observed: Observed) -> Iterator[Diagnostic]:
         from reconciler.kinds.backup_host import not_mounted
 
         required = _backup(part.declared).require_mount
-        for place, paths in observed.private.get("absent", {}).items():
-            yield not_mounted(place, paths, required=place in required).told(part.declared)
+        for disk in observed.private.get("absent", ()):
+            yield not_mounted(disk, required=disk.place in required).told(part.declared)
 
 
 def overdue(changes: Sequence[Change], now: int) -> Iterator[Diagnostic]:

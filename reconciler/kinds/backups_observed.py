@@ -54,7 +54,7 @@ def _observe(view: HostView, path: str, missing: Sequence[str], disks: Disks) ->
     if entry.type is FileType.FILE:
         document["job"] = _parsed(content)
     absent = disks.absent(document.get("job", {}))
-    return Observed(document, {"expects": access.expects_of(entry, content), "absent": absent}, others=tuple(absent))
+    return Observed(document, {"expects": access.expects_of(entry, content), "absent": absent}, others=tuple(disk.place for disk in absent))
 
 
 def _parsed(content: bytes) -> Document:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from reconciler.formats import fstab
 from reconciler.host.destination import Refused
+from reconciler.host.live import LiveHost
 from tests.executor.hosts_under_test import mounted
 from tests.jobs.places import Place
 from tests.jobs.test_backup import archives_names
@@ -115,6 +118,68 @@ def test_what_is_mounted_below_is_named(place: Place, table: Path) -> None:
     assert (str(images),) == done.manifest.left_out
     assert () == both.manifest.left_out
     assert any("picture" in name for name in names)
+
+
+@root_only
+@pytest.mark.skipif(shutil.which("mkfs.btrfs") is None, reason="needs mkfs.btrfs")
+def test_a_subvolume_below_is_named(place: Place, table: Path) -> None:
+    """mountinfo knows nothing of it, tar leaves it out: manifest and plan name it; a bind mount of the same file system is in."""
+    disk, image = place.top / "disk", place.top / "image"
+    subprocess.run(["truncate", "-s", "120M", image], check=True)
+    subprocess.run(["mkfs.btrfs", "-q", image], check=True, capture_output=True)
+    disk.mkdir()
+    subprocess.run(["mount", "-o", "loop", image, disk], check=True)
+    try:
+        source, inner, bound = disk / "data", disk / "data" / "my images", disk / "data" / "bound"
+        bound.mkdir(parents=True)
+        for path in (inner, inner / "nested", disk / "beside"):
+            subprocess.run(["btrfs", "-q", "subvolume", "create", path], check=True)
+        (inner / "picture").write_text("x")
+        (disk / "more").mkdir()
+        (disk / "more" / "file").write_text("x")
+        subprocess.run(["mount", "--bind", disk / "more", bound], check=True)
+        host = LiveHost()
+        host.running = True
+        planned = host.mounts()
+        done = place.having(sources=(str(source),)).run()
+        both = place.having(sources=(str(source),), one_file_system=False).run()
+        without = place.having(sources=(str(source),), exclude=("my images",)).run()
+    finally:
+        os.system(f"umount {disk}/data/bound; umount {disk}")  # noqa: S605
+    names = archives_names(place.destination / done.manifest.archive)
+
+    assert (str(inner),) == done.manifest.left_out
+    assert () == both.manifest.left_out
+    assert () == without.manifest.left_out
+    assert () == done.manifest.warnings
+    assert any(name.endswith("bound/file") for name in names)
+    assert not any("picture" in name for name in names)
+    assert any("picture" in name for name in archives_names(place.destination / both.manifest.archive))
+    assert {str(path) for path in (inner, inner / "nested", disk / "beside", disk)} <= planned
+
+
+@root_only
+@pytest.mark.parametrize("xino", ["xino=off", "xino=on"])
+def test_a_source_on_an_overlay(place: Place, table: Path, xino: str) -> None:
+    """Its files have other devices than its directories (layers on two file systems), and are in the archive all the same."""
+    lower, upper, merged = (place.top / name for name in ("lower", "upper", "merged"))
+    for path in (lower, merged):
+        path.mkdir()
+    (lower / "below").write_text("x")
+    with mounted("tmpfs", "mode=0700", upper):
+        for name in ("u", "w"):
+            (upper / name).mkdir()
+        options = f"{xino},lowerdir={lower},upperdir={upper}/u,workdir={upper}/w"
+        subprocess.run(["mount", "-t", "overlay", "overlay", "-o", options, merged], check=True)
+        try:
+            (merged / "above").write_text("y")
+            done = place.having(sources=(str(merged),)).run()
+        finally:
+            os.system(f"umount {merged}")  # noqa: S605
+    names = archives_names(place.destination / done.manifest.archive)
+
+    assert {"above", "below"} <= {name.rpartition("/")[2] for name in names}
+    assert () == done.manifest.left_out
 
 
 @root_only

@@ -1,0 +1,88 @@
+"""Who says that a place is to have a file system mounted: fstab(5), mount and automount units (systemd.mount(5)), autofs (auto.master(5)).
+
+What a package ships below /usr/lib does not count: those are file systems of the kernel, and images that may or may not be there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from reconciler.core.patterns import Late
+from reconciler.formats import fstab
+
+_GENERATED = "/run/systemd/generator"
+_UNITS = (
+    "/etc/systemd/system",
+    "/run/systemd/system",
+    _GENERATED,
+    "/usr/local/lib/systemd/system",
+    f"{_GENERATED}.late",
+)
+"""Where units lie that somebody wrote for this host, the first that counts first (systemd.unit(5))."""
+_SUFFIXES = (".mount", ".automount")
+_ESCAPE = Late(r"\\x([0-9a-f]{2})")
+_MASTER, _MORE = "/etc/auto.master", "/etc/auto.master.d"
+_DIRECT = "/-"
+
+Names = Callable[[str], Sequence[str]]
+"""The names in a directory; none if it is not there or cannot be read."""
+Text = Callable[[str], str | None]
+"""What is in a file, empty for a link to /dev/null; None if it is not there or cannot be read."""
+
+
+def named(names: Names, text: Text) -> dict[str, str]:
+    """The file that names it, by mount point."""
+    found = dict.fromkeys(fstab.mount_points(text(fstab.PATH) or ""), fstab.PATH)
+    for place, file in (*_by_units(names, text), *_by_autofs(names, text)):
+        found.setdefault(place, file)
+    return found
+
+
+def advice(file: str) -> str:
+    """What is to be done so that a file names the place no more."""
+    if file == fstab.PATH:
+        return f"take its line out of {file}"
+    return f"remove {file}, and then run: systemctl daemon-reload" if file.endswith(_SUFFIXES) else f"take it out of {file}"
+
+
+def place_of(unit: str) -> str:
+    """The mount point in the name of a unit, which is the only one that systemd takes (systemd-escape --path)."""
+    stem = unit.rpartition(".")[0]
+    path = "" if stem == "-" else stem.replace("-", "/")
+    plain = _ESCAPE.sub(lambda found: chr(int(found[1], 16)), path).encode("latin-1", "replace")
+    return f"/{plain.decode('utf-8', 'surrogateescape')}"
+
+
+def _by_units(names: Names, text: Text) -> Iterator[tuple[str, str]]:
+    seen: set[str] = set()
+    for directory in _UNITS:
+        for unit in names(directory):
+            if unit.endswith(_SUFFIXES) and unit not in seen:
+                seen.add(unit)
+                if place_of(unit) != "/" and _counts(directory, text(f"{directory}/{unit}")):
+                    yield place_of(unit), f"{directory}/{unit}"
+
+
+def _counts(directory: str, content: str | None) -> bool:
+    """Whether a unit is none that is masked, and none that was made of a line in fstab, which may have gone since."""
+    if content is None:
+        return not directory.startswith(_GENERATED)
+    return content != "" and f"SourcePath={fstab.PATH}" not in content.splitlines()
+
+
+def _by_autofs(names: Names, text: Text) -> Iterator[tuple[str, str]]:
+    files = (_MASTER, *(f"{_MORE}/{name}" for name in names(_MORE) if name.endswith(".autofs")))
+    for file in files:
+        for place, table in _rows(text(file)):
+            if place != _DIRECT:
+                yield fstab.plain(place), file
+            elif table.startswith("/"):
+                yield from ((fstab.plain(path), table) for path, _ in _rows(text(table)) if path.startswith("/"))
+
+
+def _rows(content: str | None) -> Iterator[tuple[str, str]]:
+    """The first two words of each line of a table of autofs that names a place."""
+    for line in (content or "").replace("\\\n", " ").splitlines():
+        words = line.partition("#")[0].split()
+        if len(words) >= 2 and words[0].startswith("/"):
+            yield words[0], words[1].removeprefix("file:")
