@@ -6,7 +6,7 @@ apply could have changed, and what anybody else changes on the host meanwhile is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -16,14 +16,14 @@ from reconciler.app.processes import known_before, note_started
 from reconciler.app.settled import note_settled
 from reconciler.app.specs import Loaded
 from reconciler.core.actions import Unit
-from reconciler.core.diagnostic import error
+from reconciler.core.diagnostic import Diagnostic, error
 from reconciler.core.host import HostError
 from reconciler.core.result import ApplyResult, Progress
 from reconciler.core.state import LedgerRow, Memory, OwedRow
 from reconciler.core.values import frozen
 from reconciler.engine.applier import apply, left_undone
 from reconciler.host.environment import is_root, monotonic, now, started_by
-from reconciler.host.hosts import machine_id, open_host
+from reconciler.host.hosts import machine_id, open_host, static_hostname
 from reconciler.host.last_spec import remember_spec
 from reconciler.host.live import LiveHost
 from reconciler.host.lock import Lock, LockBusy
@@ -34,6 +34,7 @@ from reconciler.host.state_read import INTERRUPTED, NEWER, read_memory
 
 if TYPE_CHECKING:
     from reconciler.app.planning import Host
+    from reconciler.engine.rollback import Rollback
 
 Approve = Callable[[Planned], bool]
 Approved = Mapping[str, Any]
@@ -181,15 +182,25 @@ def _apply_locked(task: _Task, tell: Callable[[Progress], None], directory: str,
     return _carry_out(task, tell, directory, host, memory, planned)
 
 
-def _put_back(result: ApplyResult, planned: Planned, host: Host, store: Store, tell: Callable[[Progress], None]) -> ApplyResult:
-    from reconciler.app.lockout import Tried
-    from reconciler.engine.put_back import Means, put_back  # not where everything started
+def _put_back(
+    result: ApplyResult, planned: Planned, host: Host, store: Store, tell: Callable[[Progress], None], allow: Collection[str]
+) -> ApplyResult:
+    from reconciler.app.lockout import Tried, lockout  # not where everything started
+    from reconciler.app.strict_readers import refused_when_back
+    from reconciler.engine.put_back import Means, put_back
     from reconciler.host.lines import edited
 
     assert planned.situation is not None and planned.request is not None
     host.forget()
     about = {"by": started_by(), "put_back": True}
-    means = Means(host, store, Tried().simulator, edited, tell, host.settle, about)
+    tried = Tried()
+
+    def judge(undo: Rollback) -> Iterator[Diagnostic]:
+        name = static_hostname(host) or undo.plan.host
+        yield from lockout(undo.plan.steps, host, name, tried, allow)[0]
+        yield from refused_when_back(undo.plan.steps, host)
+
+    means = Means(host, store, tried.simulator, edited, tell, host.settle, about, judge)
     return put_back(result, planned.situation, planned.request, means)
 
 
@@ -221,7 +232,7 @@ def _carry_out(task: _Task, tell: Callable[[Progress], None], directory: str, ho
         request = replace(planned.request, about={"by": started_by()}, started=known_before(planned))
         result = apply(planned.plan, planned.situation, request, host, store, tell, host.settle)
         if result.fallen:
-            result = _put_back(result, replace(planned, request=request), host, store, tell)
+            result = _put_back(result, replace(planned, request=request), host, store, tell, task.options.allow)
     note_settled(task.loaded, task.options, planned)
     note_started(directory, replace(planned, request=request), result)
     return Applied(planned, replace(result, seconds=monotonic() - started))

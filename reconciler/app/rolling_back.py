@@ -9,8 +9,8 @@ from typing import Any
 from reconciler._version import __version__
 from reconciler.app.lockout import Tried, lockout
 from reconciler.app.planning import inside_of
-from reconciler.app.strict_readers import refused_files
-from reconciler.core.actions import Check, Step, WriteFile, as_data
+from reconciler.app.strict_readers import refused_when_back
+from reconciler.core.actions import Step, WriteFile, as_data
 from reconciler.core.address import Address
 from reconciler.core.changes import Part
 from reconciler.core.diagnostic import Diagnostic, error, errors, warning
@@ -30,7 +30,6 @@ from reconciler.host.state_history import open_history
 from reconciler.host.state_open import recover
 from reconciler.host.state_read import read_memory
 from reconciler.kinds import discover
-from reconciler.kinds.strict_readers import check_of
 from reconciler.render.diff import unified
 from reconciler.render.masking import mask_diff
 from reconciler.render.plan_entries import along_data
@@ -135,17 +134,8 @@ def _planned(options: RollbackOptions, past: PastRun, memory: Memory, host: Host
     name = static_hostname(host) or planned.plan.host
     locked_out, unknown = lockout(planned.plan.steps, host, name, tried, options.allow)
     told = (*locked_out, *(warning("not known whether it locks out", what, rule="lock-out") for what in unknown))
-    # Where its program cannot be asked, going back to what was there is nobody's new mistake.
-    refused = errors(refused_files([_with_its_check(step) for step in planned.plan.steps], host))
+    refused = refused_when_back(planned.plan.steps, host)
     return replace(planned, diagnostics=(*planned.diagnostics, *told, *refused))
-
-
-def _with_its_check(step: Step) -> Step:
-    """What was there before us may be what its reader never took: it is judged as what a spec declares."""
-    action = step.action
-    if not isinstance(action, WriteFile) or action.check is not Check.NONE:
-        return step
-    return replace(step, action=replace(action, check=check_of(action.path)))
 
 
 def _declared(root: str | None) -> tuple[Part, ...]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from reconciler.core.actions import Check, Step, WriteFile
-from reconciler.core.diagnostic import Diagnostic, error, warning
+from reconciler.core.diagnostic import Diagnostic, error, errors, warning
 from reconciler.core.host import HostView
 from reconciler.host.environment import is_root
 from reconciler.host.live import LiveHost
+from reconciler.kinds.strict_readers import check_of
 
 _CHECKS = (Check.SUDOERS, Check.LOGROTATE_FILE, Check.TMPFILES)
 
@@ -35,6 +37,22 @@ def refused_files(steps: Sequence[Step], view: HostView) -> list[Diagnostic]:
         for action, why in refusals(actions).items()
         if why
     ]
+
+
+def refused_when_back(steps: Sequence[Step], view: HostView) -> list[Diagnostic]:
+    """One refusal for each file of an undo that its reader's program does not take: what a hand had put there may be one.
+
+    Where the program cannot be asked, going back to what was there is nobody's new mistake.
+    """
+    return errors(refused_files([_with_its_check(step) for step in steps], view))
+
+
+def _with_its_check(step: Step) -> Step:
+    """What was there before us may be what its reader never took: it is judged as what a spec declares."""
+    action = step.action
+    if not isinstance(action, WriteFile) or action.check is not Check.NONE:
+        return step
+    return replace(step, action=replace(action, check=check_of(action.path)))
 
 
 def _unread(action: WriteFile) -> str:

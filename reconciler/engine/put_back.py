@@ -6,14 +6,14 @@ stays owed under the run that first owed it, so that the runs since then are kno
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
 from reconciler.core.actions import Cause, Gate, Step, Then, Unit
 from reconciler.core.address import Address
 from reconciler.core.changes import Part
-from reconciler.core.diagnostic import errors
+from reconciler.core.diagnostic import Diagnostic, errors
 from reconciler.core.host import Executor
 from reconciler.core.kind import Kinds
 from reconciler.core.plan import Plan
@@ -57,6 +57,8 @@ class Means:
     tell: Tell
     settle: Settle
     about: Mapping[str, Any]
+    judge: Callable[[Rollback], Iterable[Diagnostic]]
+    """What the guards say to an undo. What they refuse is not put back: the new stays, the gate stays owed, and the result says why."""
 
 
 def put_back(result: ApplyResult, situation: Situation, request: Request, means: Means) -> ApplyResult:
@@ -112,7 +114,7 @@ def _one(result: ApplyResult, fall: _Fall, situation: Situation, request: Reques
     wish = Wish(past, memory, means.edited, targets=frozenset(map(str, targets)))
     declared = tuple(situation.parts.values())
     planned = plan_rollback(wish, means.host, request.kinds, request.tool, means.simulator, ours=request.inside, parts=declared)
-    if wrong := errors(planned.diagnostics):
+    if wrong := errors((*planned.diagnostics, *means.judge(planned))):
         return _told(result, fall.addresses, _left(f"{wrong[0].summary}: {wrong[0].detail}", result.run))
     moved = {cause.address for step in planned.reversal.steps if not isinstance(step.action, Unit) for cause in step.causes}
     if not moved:

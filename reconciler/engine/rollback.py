@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from reconciler.core.actions import Step
+from reconciler.core.actions import Step, Unit, UnitVerb
 from reconciler.core.address import Address
 from reconciler.core.changes import Document, Observed, Part
 from reconciler.core.diagnostic import Diagnostic, Severity, error
@@ -159,14 +159,24 @@ def _simulate(found: Reversal, wish: Wish, host: Executor) -> Trial:
                 failures.update(unit_failures(step, receipt))
                 along += [(asked_by(step, taken), taken) for taken in receipt.along]
                 tried[-1] = dependents.as_tried(step, receipt)
-    return Trial(host, {**_left(found, wish, host), **failures}, tuple(along), steps=tuple(tried))
+    started = frozenset(taken.unit for _, taken in along if taken.verb is UnitVerb.START)
+    return Trial(host, {**_left(found, wish, host, started), **failures}, tuple(along), steps=tuple(tried))
 
 
-def _left(found: Reversal, wish: Wish, host: HostView) -> dict[Address, str]:
-    """What is still not as it was before the run."""
+def _left(found: Reversal, wish: Wish, host: HostView, started: Collection[str] = ()) -> dict[Address, str]:
+    """What is still not as it was before the run.
+
+    `started` are units that only a trial took along, as ssh.service does sshd-keygen.service: whether they run then, their conditions say.
+    """
     again = reversal(replace(wish, memory=replace(wish.memory, owed=())), host)
+    again = replace(again, steps=tuple(step for step in again.steps if not _stops(step, started)))
     left = {address: "did not come back" for address in again.moving if address in found.addresses}
     return left | {address: why for address, why in again.refused.items() if address in found.addresses}
+
+
+def _stops(step: Step, units: Collection[str]) -> bool:
+    action = step.action
+    return isinstance(action, Unit) and action.verb is UnitVerb.STOP and set(action.units) <= set(units)
 
 
 def carry_out(  # all that an apply takes, too
