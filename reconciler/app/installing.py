@@ -145,12 +145,13 @@ def _path_there(loaded: Loaded, root: str | None) -> str:
 
 def _declared(loaded: Loaded, wanted: InstallOptions) -> Iterator[Declared]:
     assert loaded.spec is not None
-    command = str(loaded.spec.settings.get("command", _COMMAND))
+    spec_settings = loaded.spec.settings
+    command = str(spec_settings.get("command", _COMMAND))
     path = _path_there(loaded, wanted.root)
     revision = ("--commit", wanted.commit) if wanted.commit else ()
 
     def declare(name: str, **fields: object) -> Declared:
-        return Declared(Address(NAME, name), Own.model_validate(fields), Source("install", 1), settings=loaded.spec.settings)  # type: ignore[union-attr]  # asserted above
+        return Declared(Address(NAME, name), Own.model_validate(fields), Source("install", 1), settings=spec_settings)
 
     scheduler = Scheduler(scheduler_of(declare("settings"), wanted.scheduler))
     by_timer = scheduler is Scheduler.TIMER

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from reconciler.core.actions import Account
 from reconciler.core.host import ActionFailed, HostView, Receipt
@@ -119,7 +120,11 @@ def _complete(command: _Command) -> None:
         if command.missing(file):
             first = _first_free(command.now, file)
             last = first + command.now.numbers.get(f"SUB_{file[3:].upper()}_COUNT", 65_536) - 1
-            command.run("usermod", f"--add-{file}s", f"{first}-{last}", done=lambda now, file=file: file not in now.missing(name))  # type: ignore[misc]  # bound now
+            command.run("usermod", f"--add-{file}s", f"{first}-{last}", done=partial(_has_ids, file, name))
+
+
+def _has_ids(file: str, name: str, now: Accounts) -> bool:
+    return file not in now.missing(name)
 
 
 def _first_free(accounts: Accounts, file: str) -> int:

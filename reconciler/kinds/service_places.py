@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from reconciler.core.kind import RequirementType
 from reconciler.kinds.service_model import Service
 
-_COMES_LATER = ("/run/", "/proc/", "/sys/", "/dev/", "/tmp/", "/var/tmp/")  # noqa: S108  # what is not looked for
+_COMES_LATER = ("/run/", "/proc/", "/sys/", "/dev/", "/tmp/", "/var/tmp/")  # noqa: S108  # not looked for
 _OF_SYSTEMD = {"StateDirectory": "/var/lib", "CacheDirectory": "/var/cache", "LogsDirectory": "/var/log", "ConfigurationDirectory": "/etc"}
 """Directories that systemd makes at the start of a service (systemd.exec(5))."""
 _OUTPUTS = ("file:", "append:", "truncate:")

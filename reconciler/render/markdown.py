@@ -316,7 +316,8 @@ def _left_out(number: int, what: str) -> list[str]:
     if not number:
         return []
     left = f"{number:,} {what} is" if number == 1 else f"{number:,} {what}s are"
-    return [f"**{left} left out above**: a comment can only be so long. The plan's text, or `reconciler show PLANFILE`, has all of them."]
+    where = "The plan's text, or `reconciler show PLANFILE`, has all of them."
+    return [f"**{left} left out above**: a comment can only be so long. {where}"]
 
 
 # ---------------------------------------------------------------------------------------------------- what is wrong

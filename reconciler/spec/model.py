@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
 from reconciler.core.fields import AbsolutePath, TimeZone
-from reconciler.core.kind import Kinds
+from reconciler.core.kind import Kind, Kinds
 from reconciler.core.scalars import Scheduler
 from reconciler.spec.words import HOSTNAME, VERSION, unsupported
 
@@ -56,9 +56,13 @@ def host_model(kinds: Kinds) -> type[BaseModel]:
     return _made[wanted]
 
 
+def _section_type(kind: Kind) -> Any:
+    return dict[kind.name_type, kind.model]  # type: ignore[name-defined]  # made at run time
+
+
 def _host_model(kinds: Kinds) -> type[BaseModel]:
     sections: dict[str, Any] = {
-        kind.name: (dict[kind.name_type, kind.model], Field(default_factory=_no_sections, description=_first_line(kind.model)))  # type: ignore[name-defined]  # made at run time
+        kind.name: (_section_type(kind), Field(default_factory=_no_sections, description=_first_line(kind.model)))
         for kind in kinds.values()
     }
     return create_model(

@@ -20,7 +20,8 @@ from typing import Any
 def run(argv: list[str], says: str) -> tuple[float, int]:
     """Milliseconds and peak KiB of one process. Raises SystemExit with what it printed when it did not do its work."""
     environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "LANG": "C.UTF-8"}
-    with tempfile.TemporaryFile() as out, open(os.devnull, "rb") as nothing:  # noqa: PTH123  # pathlib is an import worth mentioning
+    # pathlib is an import worth mentioning.
+    with tempfile.TemporaryFile() as out, open(os.devnull, "rb") as nothing:  # noqa: PTH123
         actions = [(os.POSIX_SPAWN_DUP2, stream.fileno(), number) for number, stream in enumerate((nothing, out, out))]
         start = time.perf_counter()
         pid = os.posix_spawnp(argv[0], argv, environment, file_actions=actions)

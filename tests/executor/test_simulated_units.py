@@ -195,6 +195,6 @@ def test_a_host_from_a_mapping() -> None:
     host = SimulatedHost.of({"/opt/a/f": b"x", "/opt/d": None, "/opt/e": {"mode": "0700", "owner": "nobody"}, "/opt/l": {"target": "d"}})
 
     entries = [host.entry(path) for path in ("/opt/a/f", "/opt/a", "/opt/d", "/opt/e", "/opt/l")]
-    assert [("file", "0644", "root"), ("directory", "0755", "root"), ("directory", "0755", "root"), ("directory", "0700", "nobody"),
-            ("link", "0777", "root")] == [(entry.type.value, entry.mode, entry.owner) for entry in entries if entry]  # fmt: skip
+    expected = ["file 0644 root", "directory 0755 root", "directory 0755 root", "directory 0700 nobody", "link 0777 root"]
+    assert expected == [f"{entry.type.value} {entry.mode} {entry.owner}" for entry in entries if entry]
     assert ("a", "d", "e", "l") == host.names("/opt")

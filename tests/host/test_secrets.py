@@ -69,7 +69,8 @@ def _ledger(host: BootedHost, place: Path) -> str:
     said = host.run("python3", "-c", f"print(open('{STATE}/state.db', 'rb').read().hex())").stdout
     database.write_bytes(bytes.fromhex(said))
     with sqlite3.connect(database) as raw:
-        rows = [row for table in ("meta", "ledger", "owed", "runs", "steps", "undo") for row in raw.execute(f"SELECT * FROM {table}")]  # noqa: S608
+        tables = ("meta", "ledger", "owed", "runs", "steps", "undo")
+        rows = [row for table in tables for row in raw.execute(f"SELECT * FROM {table}")]  # noqa: S608
     raw.close()
     return "\n".join(map(str, rows))
 

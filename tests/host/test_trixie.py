@@ -15,6 +15,7 @@ from tests.host.test_generators import check_generated_units
 from tests.host.test_links import check_what_is_followed
 from tests.host.test_spine import SPEC, plan
 
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl alice@laptop"
 pytestmark = pytest.mark.booted
 
 
@@ -37,7 +38,7 @@ def spec(service: Mapping[str, Any], **more: Any) -> str:
                 "alice": {
                     "shell": "/bin/bash",
                     "groups": ["ml"],
-                    "ssh_keys": ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl alice@laptop"],
+                    "ssh_keys": [KEY],
                     "sudo": [{"run": ["/usr/bin/id"], "password": False}],
                 },
             },

@@ -87,9 +87,9 @@ def test_the_same_path_from_two_files_is_refused() -> None:
     }
     _, found = load(DictReader(files), KINDS)
 
-    assert [
-        "hosts/h.yaml:4:29: Ambiguous source file: `p.txt` is another file here than elsewhere in this resource. Write ./p.txt here."
-    ] == [*map(text_of, found)]
+    [diagnostic] = found
+    assert "`p.txt` is another file here than elsewhere in this resource. Write ./p.txt here." in text_of(diagnostic)
+    assert text_of(diagnostic).startswith("hosts/h.yaml:4:29: Ambiguous source file: ")
 
 
 def test_source_files_have_a_bound() -> None:
@@ -100,9 +100,9 @@ def test_source_files_have_a_bound() -> None:
     }
     _, found = load(DictReader(files), KINDS)
 
-    assert ["hosts/h.yaml:3:29: Cannot read the source file: hosts/big has more than 8 MiB; a file named in a spec may not."] == [
-        *map(text_of, found)
-    ]
+    [diagnostic] = found
+    assert text_of(diagnostic).startswith("hosts/h.yaml:3:29: Cannot read the source file: ")
+    assert text_of(diagnostic).endswith(": hosts/big has more than 8 MiB; a file named in a spec may not.")
 
 
 def digest_of(files: dict[str, str]) -> str:

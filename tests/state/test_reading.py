@@ -189,7 +189,8 @@ def test_reading_in_the_middle_of_a_transaction(directory: Path) -> None:
     """While a writer is at work a reader sees what was committed last."""
     before = read_memory(str(directory), MACHINE)
     with store(directory) as state:
-        with pytest.raises(KeyboardInterrupt), state._transaction("test") as change:  # noqa: PT012  # the middle is the point
+        # The middle is the point.
+        with pytest.raises(KeyboardInterrupt), state._transaction("test") as change:  # noqa: PT012
             change.drop("ledger", [*schema.address_key(SERVICE.address)])
             change.drop("owed", schema.owed_data(HELD))
             during = read_memory(str(directory), MACHINE)
