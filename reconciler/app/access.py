@@ -11,13 +11,14 @@ from reconciler.core.address import Address
 from reconciler.core.changes import Part
 from reconciler.core.diagnostic import Diagnostic
 from reconciler.core.host import HostError, HostView
+from reconciler.core.places import handed_on
 from reconciler.core.plan import Plan
 from reconciler.engine.situation import Request
 
 if TYPE_CHECKING:
     from reconciler.app.lockout import Tried
     from reconciler.app.planning import Planned, Texts
-    from reconciler.policy.access import Sides
+    from reconciler.policy.access import Access, Sides
     from reconciler.policy.host_access import HostAccess
     from reconciler.policy.lockout import Doors
     from reconciler.policy.root_looks import Look
@@ -163,16 +164,29 @@ def _of_everything(sides: Sides, request: Request) -> Sides:
     return sides
 
 
-def rows(plan: Plan, shown: Texts, sides: Sides | None) -> list[dict[str, Any]]:
-    """Who gains or loses access, as the plan document has it."""
-    if sides is None and not any(change.address.kind in _KINDS for change in plan.changes):
-        return []
+def _hands_on(part: Part) -> bool:
+    return any(True for _ in handed_on(part.declared.resource))
+
+
+def _of_people(plan: Plan, shown: Texts, sides: Sides | None) -> list[Access]:
     from reconciler.policy.access import access_diff  # only where something changes
 
     try:
-        found = access_diff(plan, shown, sides)
+        return access_diff(plan, shown, sides)
     except HostError:  # the guard against lock-outs asks the same and says so
-        found = access_diff(plan, shown)
+        return access_diff(plan, shown)
+
+
+def rows(plan: Plan, shown: Texts, sides: Sides | None, view: HostView | None) -> list[dict[str, Any]]:
+    """Who gains or loses access, as the plan document has it."""
+    told = sides is not None or any(change.address.kind in _KINDS for change in plan.changes)
+    found = _of_people(plan, shown, sides) if told else []
+    if view is not None and any(change.part is not None and _hands_on(change.part) for change in plan.changes):
+        from reconciler.policy.followed import Followed
+        from reconciler.policy.handed_on import handed
+
+        with in_vain(view):
+            found += handed(plan, Followed(view))
     return [
         {
             "account": one.account,

@@ -341,7 +341,7 @@ def access(planned: Planned, shown: Texts) -> list[dict[str, Any]]:
         return []
     from reconciler.app.access import rows  # only where something changes
 
-    return rows(planned.plan, shown, planned.sides)
+    return rows(planned.plan, shown, planned.sides, planned.request.view if planned.request is not None else None)
 
 
 def _text(content: bytes | None) -> str | None:

@@ -28,6 +28,8 @@ class Use(StrEnum):
     """It becomes the property of the account that the resource is named after."""
     WRITES_INTO = "writes into"
     """Root's programs write, rename or remove it, or what is in it."""
+    HANDS_ON = "hands on"
+    """Root reads it, whoever else may, and gives what is in it to the account that the resource runs as."""
     READS = "reads"
     """It is only read, or only named."""
 
@@ -85,7 +87,21 @@ def _places(kind: Kind, declared: Declared, reads: bool) -> Iterator[Place]:
             continue
         for text in texts(getattr(resource, field)):
             if path := _path(text):
-                yield Place(path, use, name if use is Use.GIVES else "root", name if use is Use.GIVES else "root", named=True)
+                owner = name if use is Use.GIVES else account_of(resource) if use is Use.HANDS_ON else "root"
+                yield Place(path, use, owner, name if use is Use.GIVES else "root", named=True)
+
+
+def account_of(resource: Resource) -> str:
+    """The account that a resource runs as: root where it says nothing."""
+    return getattr(resource, "user", None) or "root"
+
+
+def handed_on(resource: Resource) -> Iterator[tuple[str, str]]:
+    """Each path that is handed on, with the field that names it."""
+    for name, field in type(resource).model_fields.items():
+        for use, texts in _below(field.annotation, tuple(field.metadata)):
+            if use is Use.HANDS_ON:
+                yield from ((name, path) for text in texts(getattr(resource, name)) if (path := _path(text)))
 
 
 _ACCESS = (("owner", "root"), ("group", "root"), ("mode", ""))

@@ -129,8 +129,10 @@ def _split(value: str | list[str] | None) -> list[str]:
 
 EnvironmentName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*\z")]
 ReadPath = Annotated[AbsolutePath, NamesPath(Use.READS)]
+HandedPath = Annotated[AbsolutePath, NamesPath(Use.HANDS_ON)]
+"""systemd itself reads it, with root's rights (systemd.exec(5))."""
 DirectiveName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]*\z")]
-OptionalPath = Annotated[str, Field(pattern=r"^-?/[^\x00-\x1f\x7f]*\z", max_length=4096), NamesPath(Use.READS)]
+OptionalPath = Annotated[str, Field(pattern=r"^-?/[^\x00-\x1f\x7f]*\z", max_length=4096), NamesPath(Use.HANDS_ON)]
 WorkingDirectory = Annotated[str, Field(pattern=r"^(?:-?/[^\x00-\x1f\x7f]*|-?~)\z", max_length=4096), NamesPath(Use.READS)]
 Output = Annotated[Text, NamesPath(Use.WRITES_INTO)]
 """systemd itself opens the file of `file:`, `append:` and `truncate:`, with root's rights (systemd.exec(5))."""
@@ -241,7 +243,7 @@ class Service(Resource):
     """Variables; any user of the host can read them, so no secrets here."""
     environment_file: Annotated[list[OptionalPath], Directive("Service", "EnvironmentFile")] = []
     """Files of NAME=value lines; `-` in front: may be missing."""
-    load_credential: Annotated[dict[CredentialName, ReadPath], Directive("Service", "LoadCredential")] = {}
+    load_credential: Annotated[dict[CredentialName, HandedPath], Directive("Service", "LoadCredential")] = {}
     """Secrets, by name, from files only root can read."""
     restart: Annotated[
         Annotated[str, Field(pattern=r"^(?:no|always|on-success|on-failure|on-abnormal|on-abort|on-watchdog)\z")] | None,

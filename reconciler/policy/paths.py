@@ -16,6 +16,7 @@ from reconciler.core.places import Place, Use, places
 from reconciler.core.spec import Declared, Spec
 from reconciler.formats import accounts
 from reconciler.formats.reconcile import PATH, UNITS, USER
+from reconciler.policy.secrets_of_host import secret
 from reconciler.policy.system_trees import STATE, TREES, of_usr_local, system_tree
 
 _ACCOUNTS = "it belongs to the account tools (useradd, passwd, visudo); declare users and groups instead"
@@ -130,9 +131,18 @@ def forbidden(spec: Spec, named: Table) -> Iterator[Diagnostic]:
         for place in found:
             if place.named and place.use is not Use.READS and place.path not in told and not _DEVICE.fullmatch(place.path):
                 told.add(place.path)
-                why = (reason_to_write if place.use is Use.WRITES_INTO else reason)(place.path, command)
+                why, how = _why(place, command)
                 if why:
-                    yield _denied(declared, place.path, why, "written to" if place.use is Use.WRITES_INTO else "managed")
+                    yield _denied(declared, place.path, why, how)
+
+
+def _why(place: Place, command: str) -> tuple[str, str]:
+    """Why a path is on the deny list for what is done with it, and what that is; the first is empty if it is not."""
+    if place.use is Use.HANDS_ON:
+        return "" if place.owner == "root" else secret(place.path, place.owner), f"handed to {place.owner}"
+    if place.use is Use.WRITES_INTO:
+        return reason_to_write(place.path, command), "written to"
+    return reason(place.path, command), "managed"
 
 
 def _denied(declared: Declared, what: str, why: str, how: str = "managed") -> Diagnostic:

@@ -87,7 +87,9 @@ class RootReach:
                 return  # whoever can write there is told of the place itself
             case Use():
                 words = f"root {reading.verb} {reading.path}"
-                yield from self._written(look, reading.path, words if _is_ours(look) else f"{words} because of {look.path}")
+                words = words if _is_ours(look) else f"{words} because of {look.path}"
+                ways = self._written(look, reading.path, words)
+                yield from (way for way in ways if reading.only in ("", way.account) or not way.account)
             case Grant():
                 where = "" if look.path in reading.by or _is_ours(look) else f": {look.path}"
                 for account in self._accounts(reading.who):

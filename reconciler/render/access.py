@@ -10,10 +10,11 @@ from reconciler.render.term import visible
 
 Row = Mapping[str, Any]
 
-_EFFECTS = ("becomes root", "can log in", "gains", "loses", "changes")
+_EFFECTS = ("becomes root", "can log in", "reads", "gains", "loses", "changes")
 _SAID: Mapping[tuple[str, str], tuple[str, str]] = {
     ("gains", "root"): ("becomes root", "({})"),
     ("gains", "login"): ("can log in", "({})"),
+    ("gains", "reads"): ("reads", "{}"),
     ("loses", "root"): ("loses", "root ({})"),
     ("loses", "way to root"): ("loses", "a way to root ({})"),
     ("loses", "login"): ("loses", "login ({})"),

@@ -284,3 +284,34 @@ def test_who_is_said_to_become_root_does(suite: str) -> None:
         became = {name: proof(host, name, attack) for name, attack in ATTACKS.items()}
 
         assert dict.fromkeys(ATTACKS, "0") == {name: re.sub(r"\s+", " ", said) for name, said in became.items()}
+
+
+@pytest.mark.slow
+def test_what_systemd_reads_for_a_service_is_told(booted: BootedHost) -> None:
+    """A link of the service's own account leads systemd to any file; a secret is refused by name; a key that is root's is told as read."""
+    host = booted
+    host.run("useradd", "-m", "-s", "/bin/bash", "alice")
+    host.run("mkdir", "-p", "-m", "0700", "/etc/ssl/private")
+    host.write("/etc/ssl/private/x.key", "key\n", "0600")
+    host.run("ln", "-s", "/etc/shadow", "/home/alice/cred")
+    host.run("chown", "-h", "alice:", "/home/alice/cred")
+
+    def planned(credential: str) -> tuple[int, str]:
+        copies = "cp ${CREDENTIALS_DIRECTORY}/x /home/alice/got"
+        spec = unit("handed", user="alice", exec_start=["/bin/sh", "-c", copies], load_credential={"x": credential})
+        host.write(SPEC, json.dumps({"version": 1, "host": "testhost", **spec}))
+        done = host.reconciler("plan", SPEC, check=False)
+        return done.returncode, " ".join((done.stdout + done.stderr).split())
+
+    code, said = planned("/etc/shadow")
+    assert (3, True) == (code, "/etc/shadow cannot be handed to alice here: it has the passwords of all accounts." in said), said
+
+    code, said = planned("/etc/ssl/private/x.key")
+    assert (0, True) == (code, "alice reads /etc/ssl/private/x.key (services.handed: load_credential)" in said), said
+
+    code, said = planned("/home/alice/cred")
+    assert code == 0, said
+    assert said.startswith("alice becomes root (root reads for alice what is at /home/alice/cred; alice owns "), said
+    host.reconciler("apply", SPEC, "--auto-approve")
+    host.run("systemctl", "start", "handed.service")
+    assert "root:" in host.run("cat", "/home/alice/got", user="alice").stdout

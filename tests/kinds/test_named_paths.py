@@ -129,8 +129,8 @@ def test_what_kinds_say_of_their_fields() -> None:
         ("users.home", "reads"),  # one that is not managed
         ("users.environment", "reads"),
         ("services.working_directory", "reads"),
-        ("services.environment_file", "reads"),
-        ("services.load_credential", "reads"),
+        ("services.environment_file", "hands on"),
+        ("services.load_credential", "hands on"),
         ("services.standard_output", "writes into"),
         ("services.standard_error", "writes into"),
         ("services.watch", "reads"),

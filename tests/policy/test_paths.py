@@ -365,3 +365,38 @@ def test_keys_of_an_account_that_only_the_host_knows() -> None:
     assert all(name in said.detail for name in ("ssh_keys.old", "files", "/srv/people/old/.ssh/authorized_keys"))
     once = spec_of({"ssh_keys": {"old": [KEY]}, "files": {"/srv/people/.ssh/authorized_keys": FILE}})
     assert [] == list(claimed_on_host(once, host_of(ACCOUNTS)))
+
+
+def service(**said: Any) -> dict[str, Any]:
+    """A service that runs as app."""
+    return {"x": {"exec_start": ["/usr/bin/sleep", "inf"], "user": "app"} | said}
+
+
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("/etc/shadow", "it has the passwords of all accounts"),
+        ("/etc/gshadow-", "it has the passwords of all accounts"),
+        ("/etc", "/etc/shadow is in it, and it has the passwords of all accounts"),
+        ("/var/lib/reconciler/state.db", "it is Reconciler's own state"),
+        ("/var/lib", "/var/lib/reconciler is in it, and it is Reconciler's own state"),
+        ("/etc/ssh/ssh_host_ed25519_key", "it is the host's own identity"),
+        ("/root/.ssh/id_ed25519", "it can be somebody's private key"),
+        ("/home/ann/.ssh", "it can be somebody's private key"),
+    ],
+)
+def test_no_service_is_handed_a_secret_of_the_host(path: str, why: str) -> None:
+    """systemd reads it as root, whoever the service runs as: by a credential and by a file of variables, a pattern of names too."""
+    for said in ({"load_credential": {"c": path}}, {"environment_file": [f"-{path}"]}):
+        (found,) = refused(services=service(**said))
+
+        assert "deny-list" == found.rule
+        assert f"{path} cannot be handed to app here: {why}." in found.detail
+    assert [] == refused(services=service(user=None, load_credential={"c": path}))
+    assert ["deny-list"] == [found.rule for found in refused(services=service(environment_file=["/etc/*shado?"]))]
+
+
+def test_what_a_service_may_be_handed() -> None:
+    """Its own key, what is public, keys of certificates, and files of variables."""
+    for path in ("/home/app/.ssh/id_ed25519", "/home/ann/.ssh/id_ed25519.pub", "/etc/ssl/private/x.key", "/etc/ml/app.env", "/srv/x.sshd"):
+        assert [] == refused(services=service(load_credential={"c": path}, environment_file=[path]))

@@ -9,6 +9,7 @@ from reconciler.core.patterns import Late
 from reconciler.formats.shell_commands import SHELLS
 from reconciler.policy.root_places import is_relevant
 from reconciler.policy.root_texts.values import CAPABILITIES, POWERFUL, Grant, Reading, Use, of_variables, of_words
+from reconciler.policy.secrets_of_host import secret
 from reconciler.policy.ways import EVERYBODY, Rank
 
 _NO_COMMANDS = ("Exec", "ExecPaths", "ExecSearchPath")
@@ -18,7 +19,7 @@ _ROOT = ("", "root", "0")
 _CONTINUED = Late(r"[ \t]*\\\n[ \t]*")
 _LINE = Late(
     r"^[ \t]*(Exec\w+|User|Group|DynamicUser|SupplementaryGroups|AmbientCapabilities|Environment|EnvironmentFile|WorkingDirectory"
-    r"|Root(?:Directory|Image)|Bind(?:ReadOnly)?Paths|StandardInput|What|Where|Options|Socket(?:Mode|Group|User)|DefaultEnvironment"
+    r"|LoadCredential|OpenFile|Root(?:Directory|Image)|Bind(?:ReadOnly)?Paths|StandardInput|What|Where|Options|Socket(?:Mode|Group|User)|DefaultEnvironment"
     r"|ManagerEnvironment|Exec)[ \t]*=(.*)$",
     re.MULTILINE,
 )
@@ -51,7 +52,9 @@ def unit(name: str, texts: Sequence[str]) -> Iterator[Reading]:
         yield from _surroundings(said)
         yield from _open_shell(name, said, of_root)
     if not is_root:
-        yield from _given(name, user or name.partition(".")[0].partition("@")[0], said)
+        account = user or name.partition(".")[0].partition("@")[0]
+        yield from _given(name, account, said)
+        yield from _handed_on(name, account, said)
     yield from _mount(said)
     yield from _socket(name, said)
 
@@ -121,6 +124,19 @@ def _given(name: str, user: str, said: Mapping[str, list[str]]) -> Iterator[Gran
     groups = {word for key in ("SupplementaryGroups", "Group") for value in said.get(key, ()) for word in value.split()}
     for group in sorted((groups & POWERFUL) - {"adm"}):
         yield Grant(user, f"{name} runs as {user} in the group {group}", Rank.GROUP)
+
+
+def _handed_on(name: str, user: str, said: Mapping[str, list[str]]) -> Iterator[Reading]:
+    """What systemd reads as root and gives to a user's processes: a secret, or whatever a link of that user's leads to."""
+    variables = [value.lstrip("-") for value in said.get("EnvironmentFile", ())]
+    standard = _last(said, "StandardInput").removeprefix("file:")
+    opened = [value.partition(":")[2].partition(":")[0] for value in said.get("LoadCredential", ())]
+    opened += [value.partition(":")[0] for value in said.get("OpenFile", ())] + [standard]
+    for path in dict.fromkeys(path for path in (*variables, *opened) if path.startswith("/")):
+        if secret(path, user):
+            yield Grant(user, f"{name} hands {user} what is in {path}", Rank.GROUP)
+    for path in dict.fromkeys(path for path in opened if path.startswith("/")):
+        yield Use(path, f"reads for {user} what is at", only=user)
 
 
 def _mount(said: Mapping[str, list[str]]) -> Iterator[Use]:

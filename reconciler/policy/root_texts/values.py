@@ -27,6 +27,8 @@ class Use:
 
     path: str
     verb: str = "runs"
+    only: str = ""
+    """The one account that gains by it, where what is read goes to that account; empty: whoever can write it."""
 
 
 @frozen
