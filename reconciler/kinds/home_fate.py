@@ -9,6 +9,7 @@ from typing import Any
 
 from reconciler.core.actions import Account, AccountOp, Action, ArchiveTree, EndSessions, RemoveTree, SetAccess
 from reconciler.core.changes import Change, Document
+from reconciler.core.host import FileType
 from reconciler.core.kind import Impossible
 from reconciler.core.spec import Declared
 from reconciler.formats.accounts import User as Line
@@ -77,8 +78,9 @@ def _shut(change: Change, name: str) -> Iterator[Action]:
 
 def _closed(change: Change) -> Iterator[Action]:
     """Mail that stays, as the home or its archive does: the number that it carries opens it to nobody."""
-    if mail := change.observed.private.get("mail", ""):
-        yield SetAccess(mail, CLOSED_FILE, "root", "root")
+    mail, kind = change.observed.private.get("mail", ("", ""))
+    if mail:
+        yield SetAccess(mail, CLOSED if kind == FileType.DIRECTORY else CLOSED_FILE, "root", "root")
 
 
 def remains(change: Change, name: str) -> Iterator[tuple[str, Document]]:

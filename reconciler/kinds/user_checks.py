@@ -9,7 +9,7 @@ from reconciler.core.changes import Change, Verb
 from reconciler.core.diagnostic import Diagnostic, error, warning
 from reconciler.core.host import Entry, FileType, HostView, Unreadable, UnsafePath
 from reconciler.core.spec import Spec
-from reconciler.kinds import numbers, user_files
+from reconciler.kinds import numbers, user_files, user_remainders
 from reconciler.kinds.user_model import User, has_home, home_of, shell_of
 from reconciler.kinds.user_words import NOLOGIN
 
@@ -20,6 +20,7 @@ _NO_SHELLS = (NOLOGIN, "/sbin/nologin", "/bin/false", "/usr/bin/false")
 def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Diagnostic]:
     """A shell that cannot be run locks its user out, sudo rules without sudo do nothing, and a number is one account's."""
     yield from numbers.taken_over(view, "users", "uid", changes)
+    yield from user_remainders.remainders(view, changes)
     declared = {one.address for one in spec.resources}
     for change in changes:
         if change.address.kind != "users" or change.part is None or change.verb is Verb.NONE:

@@ -1,4 +1,4 @@
-"""What an account leaves behind outside of its home: its crontab, its at jobs, its lingering manager, its mail, its keys at other places.
+"""What an account leaves behind outside of its home: crontab, at jobs, lingering manager, mail, keys at other places, tickets of sudo.
 
 userdel removes none of it (Debian), and whoever gets the name next would have it. Looked for only where the spec says that an account
 shall be absent. Sources: crontab(1), at(1), loginctl(1), sshd_config(5).
@@ -18,13 +18,15 @@ from reconciler.core.host import FileType, HostView, Unreadable, UnsafePath
 from reconciler.formats.accounts import User
 from reconciler.kinds import access
 
-CRONTAB, AT_JOBS, KEY_FILES, LINGER, MAIL = "crontab", "at_jobs", "key_files", "linger", "mail"
-TRACES = (CRONTAB, AT_JOBS, KEY_FILES, LINGER)
+CRONTAB, AT_JOBS, KEY_FILES, LINGER, MAIL, TICKETS = "crontab", "at_jobs", "key_files", "linger", "mail", "sudo_tickets"
+TRACES = (CRONTAB, AT_JOBS, KEY_FILES, LINGER, TICKETS)
 """What goes in any case; mail is data, and goes with the home."""
 LINGERING = "/var/lib/systemd/linger"
 MAILBOXES = "/var/mail"
 EMPTY = digest(b"")
 """The `expects` of the file that says that an account lingers."""
+_TICKETS = "/run/sudo/ts"
+"""One file for each account that sudo has asked for its password, named by it, or by its uid (sudo 1.9.15)."""
 _PLACES = {CRONTAB: "/var/spool/cron/crontabs", LINGER: LINGERING, MAIL: MAILBOXES}
 _AT_SPOOLS = ("/var/spool/cron/atjobs", "/var/spool/at")
 _SSHD = ("/etc/ssh/sshd_config", "/etc/ssh/sshd_config.d")
@@ -48,16 +50,21 @@ class Traces:
         seen = {path: expects for path in self._paths(address.part, address.name) if (expects := self._expects(path, address.part))}
         return Observed({"paths": sorted(seen)} if seen else None, {"expects": seen})
 
-    def mail_of(self, name: str) -> str:
-        """The mailbox of an account that goes, where it is a file that is not closed yet; empty otherwise."""
+    def mail_of(self, name: str) -> tuple[str, str]:
+        """The mailbox of an account that goes, a file or a directory (Maildir), and which, where it is not closed yet."""
+        path = path_of(MAIL, name)
         try:
-            return path_of(MAIL, name) if self._expects(path_of(MAIL, name), MAIL) == FileType.FILE else ""
+            kind = self._expects(path, MAIL)
         except (Unreadable, UnsafePath):
-            return ""
+            kind = ""
+        return (path, kind) if kind in (FileType.FILE, FileType.DIRECTORY) else ("", "")
 
     def _paths(self, part: str, name: str) -> Sequence[str]:
         if part == AT_JOBS:
             return self._jobs.get(name, ())
+        if part == TICKETS:
+            user = self._users.get(name)
+            return (f"{_TICKETS}/{name}", *([f"{_TICKETS}/{user.uid}"] if user else ()))
         return self._key_files(name) if part == KEY_FILES else (path_of(part, name),)
 
     def _expects(self, path: str, part: str) -> str:
@@ -66,7 +73,7 @@ class Traces:
             entry, content = access.digest_entry(self._view, path)
             return "" if entry is None else access.expects_with(entry, content)
         entry = self._view.entry(path)
-        closed = entry is None or (entry.owner == "root" and entry.type is FileType.FILE)
+        closed = entry is None or (entry.owner == "root" and entry.type in (FileType.FILE, FileType.DIRECTORY))
         return "" if closed or entry is None else str(entry.type)
 
     @cached_property

@@ -163,7 +163,7 @@ class _Observer:
             entry, rest = self._view.entry(path), self._view.entry(remnant(path))
         except (Unreadable, UnsafePath) as problem:
             return {"home": "", "not_a_home": str(problem)}
-        mail = self._traces.mail_of(user.name) if user.name in self._leaving else ""
+        mail = self._traces.mail_of(user.name) if user.name in self._leaving else ("", "")
         found = {"remnant": rest is not None, "others": self._homes.shared_with(path, user.name), "mail": mail}
         if entry is None or entry.type is not FileType.DIRECTORY:
             return {**found, "home": "", "not_a_home": "" if entry is None else f"{path} is a {entry.type}"}
