@@ -18,7 +18,7 @@ from reconciler.policy.followed import Followed
 from reconciler.policy.guards import LOCK_OUT
 from reconciler.policy.lockout_relevance import SSHD, changes_what_runs_sshd
 from reconciler.policy.people import People
-from reconciler.policy.session_files import closed_by
+from reconciler.policy.session_files import closed_by, perhaps_closed_by
 from reconciler.policy.ssh_login import SshLogin, Verdict
 from reconciler.policy.sudo_root import SudoRoot
 
@@ -103,7 +103,7 @@ def lockout(
     now, then = doors or (Doors(before, question), Doors(after, question))
     if now.ssh.config is None:
         return []
-    found = list(_listens_elsewhere(now, then))
+    found = [*_listens_elsewhere(now, then), *_ends_shells(now, then, question)]
     broken = _broken(now, then) if complaint is None else complaint
     broken = f"sshd would not start again with its configuration: {broken}" if broken else ""
     broken = broken or _changed_service(before, after, question.steps) or _no_longer_served(before, after)
@@ -155,6 +155,13 @@ def _listens_elsewhere(now: Doors, then: Doors) -> Iterator[Diagnostic]:
             detail = f"{keyword} is {' '.join(was) or 'the default'} now and would be {' '.join(will) or 'the default'}. "
             detail += "Keep a session open, and see with a second one that clients and firewalls let you in there."
             yield Diagnostic(Severity.WARNING, "sshd would listen elsewhere", detail, rule="sshd-listens")
+
+
+def _ends_shells(now: Doors, then: Doors, question: Question) -> Iterator[Diagnostic]:
+    """A warning where a file that every login shell reads ends it under a condition."""
+    for sentence in perhaps_closed_by(now.files, then.files, question.touched):
+        detail = f"{sentence} Keep a session open, and log in with a second one afterwards."
+        yield Diagnostic(Severity.WARNING, "login shells may end", detail, rule="login-shells")
 
 
 def _refuse(question: Question, names: Collection[str], what: str, reasons: Mapping[str, str]) -> list[Diagnostic]:

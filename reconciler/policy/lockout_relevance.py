@@ -12,7 +12,7 @@ from reconciler.formats.accounts import parse_users
 
 _PLACES = Late(
     r"/etc/(?:ssh|sudoers|sudoers\.d|pam\.d|pam\.conf|security|shells|nologin|passwd|shadow|group|debian_version)(?:/.*)?"
-    r"|/etc/(?:nsswitch\.conf|sudo\.conf|hosts\.allow|hosts\.deny|default/sshd?)"
+    r"|/etc/(?:nsswitch\.conf|sudo\.conf|hosts\.allow|hosts\.deny|default/sshd?|profile|bash\.bashrc|profile\.d/[^/]+\.sh)"
     r"|/run/nologin|/usr/s?bin/(?:sshd|sudo)|/usr/local/s?bin/(?:sshd|sudo)|/etc/alternatives/.*|/usr/lib(?:exec)?/(?:openssh|sudo)/.*"
     r"|/(?:usr/)?lib(?:64|/[^/]+-linux-gnu)?/(?:security/pam_|libnss_|libpam)[^/]+"
 )

@@ -13,14 +13,13 @@ from reconciler.core.patterns import Late
 from reconciler.policy.followed import Followed
 from reconciler.policy.people import People
 from reconciler.policy.root_looks import Look
-from reconciler.policy.root_places import Place, place_of, places_below
+from reconciler.policy.root_places import UNIT_DIRECTORIES, Place, place_of, places_below
 from reconciler.policy.root_texts.values import Grant, Mention, Reading, Use
 from reconciler.policy.ways import EVERYBODY, Rank, Way
 from reconciler.policy.writers import Writers
 
 _SETUID, _OTHERS_RUN, _GROUP_RUNS = 0o4000, 0o001, 0o010
-_UNIT = Late(r"(?P<directory>.*/systemd/system)/(?P<unit>[^/]+\.(?:service|socket|mount|timer|path|swap))(?:\.d/[^/]+\.conf)?")
-_UNIT_DIRECTORIES = ("/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system")
+_UNIT = Late(r"(?P<directory>.*/systemd/[^/]+)/(?P<unit>[^/]+\.(?:service|socket|mount|timer|path|swap))(?:\.d/[^/]+\.conf)?")
 _LARGEST = 1 << 18
 """Bytes of a text that is read: what root runs and is larger is a program."""
 _PERSON = 1000
@@ -86,9 +85,9 @@ class RootReach:
             case Use() if _is_place(reading.path):
                 return  # whoever can write there is told of the place itself
             case Use():
-                words = f"root {reading.verb} {reading.path}"
+                words = f"{reading.by} {reading.verb} {reading.path}"
                 words = words if _is_ours(look) else f"{words} because of {look.path}"
-                ways = self._written(look, reading.path, words)
+                ways = self._written(look, reading.path, words, likely=reading.likely)
                 yield from (way for way in ways if reading.only in ("", way.account) or not way.account)
             case Grant():
                 where = "" if look.path in reading.by or _is_ours(look) else f": {look.path}"
@@ -98,9 +97,10 @@ class RootReach:
                 for account in self._named(reading.text):
                     yield Way(account, f"root runs {look.path}, which names {account}", look.path, Rank.LIKELY, look.address, likely=True)
 
-    def _written(self, look: Look, path: str, words: str, *, only_above: bool = False) -> Iterator[Way]:
+    def _written(self, look: Look, path: str, words: str, *, only_above: bool = False, likely: bool = False) -> Iterator[Way]:
+        rank = Rank.LIKELY if likely else Rank.WRITES
         for writer in self._writers.of(path, only_above=only_above).values():
-            yield Way(writer.account, f"{words}; {writer.how}", writer.place, Rank.WRITES, look.address)
+            yield Way(writer.account, f"{words}; {writer.how}", writer.place, rank, look.address, likely=likely)
 
     def _setuid(self, look: Look, entry: Entry) -> Iterator[Way]:
         mode = int(entry.mode, 8)
@@ -152,9 +152,9 @@ class RootReach:
         if found is None:
             return
         name = found["unit"]
-        fragment = next((f"{place}/{name}" for place in _UNIT_DIRECTORIES if name in self._names(place)), "")
+        fragment = next((f"{place}/{name}" for place in UNIT_DIRECTORIES if name in self._names(place)), "")
         drop_ins: dict[str, str] = {}
-        for place in reversed(_UNIT_DIRECTORIES):
+        for place in reversed(UNIT_DIRECTORIES):
             directory = f"{place}/{name}.d"
             if f"{name}.d" in self._names(place):
                 drop_ins |= {file: f"{directory}/{file}" for file in self._names(directory) if file.endswith(".conf")}

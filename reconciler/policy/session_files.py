@@ -1,17 +1,22 @@
 """Files beside sshd's and sudo's own that decide whether there is a session, and root in it: who is known, from where, with which limits.
 
 Each is judged only where the plan touches it, and only what is new is refused: what a host bears already it may keep.
-Sources: nsswitch.conf(5), sudo.conf(5), hosts_access(5), limits.conf(5), access.conf(5); tried with live logins on Debian 12 and 13.
+Sources: nsswitch.conf(5), sudo.conf(5), hosts_access(5), limits.conf(5), access.conf(5), bash(1); tried with live logins
+on Debian 12 and 13.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from reconciler.core.host import FileType
 from reconciler.core.patterns import Late
 from reconciler.policy.followed import Followed
+
+if TYPE_CHECKING:
+    from reconciler.formats.shell_endings import Ending
 
 _DATABASES = ("passwd", "group", "shadow", "initgroups", "sudoers")
 _LOCAL = ("files", "compat")
@@ -23,17 +28,27 @@ _PROGRAMS = Late(
     r"/usr/(?:local/)?s?bin/(?:sshd|sudo)|/usr/lib(?:exec)?/(?:openssh|sudo)/[^/]+"
     r"|/(?:usr/)?lib(?:64|/[^/]+-linux-gnu)?/(?:security/pam_|libnss_|libpam)[^/]+"
 )
+_LIBRARY = Late(r".*/(?:security/(?P<module>[^/]+)|libnss_(?P<source>[^/.]+)\.[^/]+)")
+_SHELL_FILES = Late(r"/etc/(?:profile|bash\.bashrc|profile\.d/[^/.][^/]*\.sh)")
+"""Every login shell reads them, and Debian's bash the second one for commands over SSH, too."""
 _EXECUTABLE, _SETUID = 0o111, 0o4000
 
 
 def closed_by(now: Followed, then: Followed, touched: Collection[str]) -> str:
     """Why nobody may get in, or become root, once the files are as the plan leaves them; empty where nothing says so."""
     for path in touched:
-        judge = _JUDGES.get(path) or (_program if _PROGRAMS.fullmatch(path) else None)
+        judge = _JUDGES.get(path) or (_program if _PROGRAMS.fullmatch(path) else _shell if _SHELL_FILES.fullmatch(path) else None)
         why = judge(now, then, path) if judge is not None else ""
         if why:
             return f"{path}: {why}"
     return ""
+
+
+def perhaps_closed_by(now: Followed, then: Followed, touched: Collection[str]) -> Iterator[str]:
+    """Commands that end a login shell under a condition, in sentences: when that holds is not known."""
+    for path in filter(_SHELL_FILES.fullmatch, touched):
+        for ending in [ending for ending in _new_endings(now, then, path) if not ending.certain][:1]:
+            yield f"{path}: `{ending.command}` ends every shell that reads it where its condition holds."
 
 
 def _lines(files: Followed, path: str) -> list[str]:
@@ -89,7 +104,7 @@ def _sudo_conf(now: Followed, then: Followed, path: str) -> str:
 def _program(now: Followed, then: Followed, path: str) -> str:
     """What runs sessions and makes root: another content is another program, another mode may make it useless."""
     old, new = now.entry(path), then.entry(path)
-    if old is None or old.type is not FileType.FILE:
+    if old is None or old.type is not FileType.FILE or not _is_asked_for(now, then, path):
         return ""
     if new is None or new.type is not FileType.FILE:
         return "the program would be gone"
@@ -101,6 +116,34 @@ def _program(now: Followed, then: Followed, path: str) -> str:
     if now.digest(path) != then.digest(path):
         return "it would be another program; install it with the package manager"
     return ""
+
+
+def _is_asked_for(now: Followed, then: Followed, path: str) -> bool:
+    """Whether any file of PAM's, or nsswitch.conf, names a library; of any other program that is known."""
+    library = _LIBRARY.fullmatch(path)
+    if library is None:
+        return True
+    if library["source"]:
+        lines = [line for files in (now, then) for line in _lines(files, "/etc/nsswitch.conf")]
+        return any(re.search(rf"\b{re.escape(library['source'])}\b", line) for line in lines)
+    rules = (line for files in (now, then) for name in files.names("/etc/pam.d") for line in _lines(files, f"/etc/pam.d/{name}"))
+    return any(library["module"] in line for line in rules)
+
+
+# ---------------------------------------------------------------------------------------------------- shells
+
+
+def _shell(now: Followed, then: Followed, path: str) -> str:
+    """A command that ends the shell which reads the file: `return`, a mistake, and a command that fails do not."""
+    ending = next((ending for ending in _new_endings(now, then, path) if ending.certain), None)
+    return f"`{ending.command}` ends every shell that reads it" if ending is not None else ""
+
+
+def _new_endings(now: Followed, then: Followed, path: str) -> list[Ending]:
+    from reconciler.formats.shell_endings import endings  # few plans have to do with it
+
+    known = frozenset(endings(now.text(path) or ""))
+    return [ending for ending in endings(then.text(path) or "") if ending not in known]
 
 
 # ---------------------------------------------------------------------------------------------------- sshd's surroundings

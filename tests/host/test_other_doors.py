@@ -8,13 +8,15 @@ import pytest
 
 from tests.host.booted import BootedHost
 from tests.host.test_lockout import PEOPLE, apply, becomes_root
-from tests.policy.lockout_plans import BASE
-from tests.policy.other_doors import SHUT, Door, all_open
+from tests.policy.lockout_plans import BASE, with_file
+from tests.policy.other_doors import OPEN, SHUT, Door, all_open
 
-_KEPT = "/etc /var/lib/reconciler /usr/bin/sudo"
+_MODULES = "/usr/lib/x86_64-linux-gnu/security"
+_KEPT = f"/etc /var/lib/reconciler /usr/bin/sudo {_MODULES}"
 _SAVE = f"mkdir /mnt/kept && cp -a --parents {_KEPT} /mnt/kept && cp /usr/bin/sudo /root/sudo"
 _PUT_BACK = (
-    "systemctl stop web.service 2>/dev/null; rsync -a --delete /mnt/kept/etc/ /etc/; cp -a /mnt/kept/usr/bin/sudo /usr/bin/sudo; "
+    f"systemctl stop web.service 2>/dev/null; rsync -a --delete /mnt/kept{_MODULES}/ {_MODULES}/; "
+    "rsync -a --delete /mnt/kept/etc/ /etc/; cp -a /mnt/kept/usr/bin/sudo /usr/bin/sudo; "
     "rsync -a --delete /mnt/kept/var/lib/reconciler/ /var/lib/reconciler/; systemctl daemon-reload"
 )
 _RESTART = "systemctl reset-failed ssh.service 2>/dev/null; systemctl restart ssh.service"
@@ -70,3 +72,40 @@ def test_other_doors(host: BootedHost, request: pytest.FixtureRequest) -> None:
 
     assert {} == wrong
     assert becomes_root(host, "alice")
+
+
+_TERMINAL = (
+    *("ssh", "-tt", "-i", "/root/key-alice", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"),
+    *("-o", "ConnectTimeout=10", "alice@127.0.0.1"),
+)
+_PROFILE = "/etc/profile.d/site.sh"
+
+
+def works_at_a_terminal(host: BootedHost) -> bool:
+    """Whether a login shell of alice's, as somebody types in it, becomes root."""
+    return "in=0" in host.run(*_TERMINAL, input="echo in=$(sudo -n id -u)\nexit\n", check=False).stdout
+
+
+@pytest.mark.booted
+@pytest.mark.slow
+def test_login_shells(host: BootedHost) -> None:
+    """What ends every login shell is refused, and with the flag nobody works at a terminal any more; what is warned of may do so.
+
+    What is let through in silence leaves alice at work.
+    """
+    assert works_at_a_terminal(host)
+    code, said = apply(host, OPEN["profiles that go on"])
+    assert (0, False, True) == (code, "login shells may end" in said, works_at_a_terminal(host)), said
+
+    refused = ("exit 1\n", "umask 022; logout\n", "exec false\n")
+    for content in (*refused, '[ "$(id -u)" = 0 ] || exit\n'):
+        spec = with_file(_PROFILE, content, base=OPEN["profiles that go on"])
+        code, said = apply(host, spec)
+        assert (code, f"{_PROFILE}: `" in said) == (3 if content in refused else 0, True), said
+        if content in refused:
+            assert works_at_a_terminal(host)
+            code, said = apply(host, spec, "--allow", "lock-out:alice")
+            assert code == 0, said
+        assert not works_at_a_terminal(host), content
+        host.run("rm", _PROFILE)
+        assert works_at_a_terminal(host)

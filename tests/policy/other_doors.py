@@ -44,6 +44,18 @@ def _defaults(text: str) -> Data:
     return with_file("/etc/sudoers.d/site", f"Defaults {text}\n", "0440")
 
 
+_LIBRARIES = "/usr/lib/x86_64-linux-gnu"
+_GOES_ON = {
+    f"/etc/profile.d/{name}": {"content": content, "mode": "0644"}
+    for name, content in (
+        ("a.sh", "return 1\n"),
+        ("b.sh", "TMOUT=600\nreadonly TMOUT\n"),
+        ("c.sh", "set -u\necho $nosuch\n"),
+        ("d.sh", "false\nnosuch command\n"),
+        ("e", "exit 1\n"),
+        ("f.sh", "cat >/dev/null <<X\nexit 1\nX\n"),
+    )
+}
 _SUDO = {"/usr/bin/sudo": {"source": "sudo", "mode": "0755", "adopt": True}}
 SHUT: Mapping[str, Door] = {
     # ------------------------------------------------------------------------------------------------ what runs sshd
@@ -100,6 +112,16 @@ SHUT: Mapping[str, Door] = {
     "runchroot": Door(_defaults("runchroot=/nope"), "below /nope (Defaults runchroot)"),
     "logfile": Door(_defaults("logfile=/nope/x, !ignore_logfile_errors"), "cannot write /nope/x", live=False),
     "closefrom": Door(_defaults("closefrom=1"), "close the output", live=False),
+    # ------------------------------------------------------------------------------------------------ libraries of PAM and of names
+    "pam_unix is something else": Door(_file(f"{_LIBRARIES}/security/pam_unix.so", "garbage\n"), "it would be another program", both=True),
+    "pam_permit is empty": Door(_file(f"{_LIBRARIES}/security/pam_permit.so", ""), "it would be another program"),
+    "libpam is something else": Door(_file(f"{_LIBRARIES}/libpam.so.0", "garbage\n"), "it would be another program", live=False),
+    "a library for names is something else": Door(
+        _file(f"{_LIBRARIES}/libnss_files.so.2", "garbage\n"), "it would be another program", live=False
+    ),
+    # ------------------------------------------------------------------------------------------------ what every shell reads
+    "exit in bash.bashrc": Door(_file("/etc/bash.bashrc", "exit 1\n"), "/etc/bash.bashrc: `exit 1` ends every shell", both=True),
+    "exec in bash.bashrc": Door(_file("/etc/bash.bashrc", "umask 022\nexec false\n"), "/etc/bash.bashrc: `exec false` ends every shell"),
     "sudo is not setuid": Door({**BASE, "files": _SUDO}, "it cannot make anybody root", both=True),
 }
 """Each is refused; with the flag it is done, and nobody gets in and becomes root any more."""
@@ -129,6 +151,13 @@ OPEN: Mapping[str, Data] = {
     "limits for others": with_file(
         "/etc/security/limits.d/x.conf", "bob hard maxlogins 0\n@staff - nproc 0\n* soft core 0\n* - nofile 65536\nalice - maxlogins -1\n"
     ),
+    "a library that nobody names": _file(f"{_LIBRARIES}/security/pam_time.so", "garbage\n"),
+    "another library that nobody names": _file(f"{_LIBRARIES}/libnss_hesiod.so.2", "garbage\n"),
+    "shells that go on": _file(
+        "/etc/bash.bashrc",
+        '[ -z "$PS1" ] && return\nleave() {\n    exit 1\n}\n(exit 1)\nx="$(exit 1)"\nexec 3>&1\necho "a; exit"\n# exit\n',
+    ),
+    "profiles that go on": {**BASE, "files": _GOES_ON},
     "sudo.conf": _file("/etc/sudo.conf", "# ours\nSet disable_coredump false\nDebug sudo /var/log/sudo_debug all@warn\n"),
     "sudo with a log": _defaults('log_output, iolog_dir=/var/log/new/io, logfile="/var/log/sudo.log", runcwd=*, use_pty'),
     "sudo for another": with_file("/etc/sudoers.d/another", "Defaults:bob runcwd=/nope\n", "0440"),

@@ -57,6 +57,7 @@ KEYS = {
     "bob": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGuGsnP/NPzhnWuATv9aP1dHraTqoi8dScAeUt23h1tL bob@laptop",
     "carol": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINRzXjomXhbu4D9ZcYubXQMBnAfYtsUfkNo6Zm7sE6s1 carol@laptop",
 }
+_LIBRARIES = "/usr/lib/x86_64-linux-gnu"
 DEBIAN: dict[str, dict[str, str]] = {
     "/etc/debian_version": {"content": "12.8\n"},
     "/etc/ssh/sshd_config.d": {},
@@ -70,7 +71,15 @@ DEBIAN: dict[str, dict[str, str]] = {
         "mode": "0440",
     },
     "/usr/bin/sudo": {"content": "", "mode": "4755"},
-    "/etc/pam.d/sshd": {"content": "@include common-account\nsession    required     pam_limits.so\n"},
+    "/etc/pam.d/sshd": {"content": "@include common-account\n# account required pam_time.so\nsession    required     pam_limits.so\n"},
+    "/etc/pam.d/common-account": {"content": "account [success=1 default=ignore] pam_unix.so\naccount required pam_permit.so\n"},
+    **{f"{_LIBRARIES}/security/pam_{name}.so": {"content": name} for name in ("unix", "permit", "time")},
+    f"{_LIBRARIES}/libpam.so.0.85.1": {"content": "libpam"},
+    f"{_LIBRARIES}/libpam.so.0": {"target": "libpam.so.0.85.1"},
+    f"{_LIBRARIES}/libnss_files.so.2": {"content": "files"},
+    f"{_LIBRARIES}/libnss_hesiod.so.2": {"content": "hesiod"},
+    "/etc/profile.d": {},
+    "/etc/bash.bashrc": {"content": '[ -z "$PS1" ] && return\n'},
     "/root": {"mode": "0700"},
     "/usr/local/bin": {},
     "/usr/lib/systemd/system/ssh.service": {
@@ -178,11 +187,23 @@ def test_another_place_to_listen_is_warned_of(text: str, words: str, world_of: C
     assert [("warning", True)] == [(item.severity, words in item.detail) for item in told]
 
 
+def test_an_end_under_a_condition_is_warned_of(world_of: Callable[..., World]) -> None:
+    """When a condition holds in which every login shell ends cannot be known: that is said, and nothing is refused."""
+    plan = LockPlan("conditions", with_file("/etc/profile.d/site.sh", '[ "$(id -u)" = 0 ] || exit 1\n'))
+    found = planned(plan, world_of(plan, running=True))
+    told = [item for item in found.diagnostics if item.rule == "login-shells"]
+
+    assert [("warning", True)] == [(item.severity, "/etc/profile.d/site.sh: `exit 1` ends" in item.detail) for item in told]
+    assert [] == refusals(found)
+
+
 _MISTAKES: dict[str, tuple[Any, str, Any, str]] = {
     "every directive is harmless": (sshd_units, "_is_harmless", lambda *_: True, "hardening basic"),
     "conflicts are not looked at": (sshd_units, "_taken_down", lambda _: (), "conflict"),
     "the order of sources is ignored": (session_files, "_hides_files", lambda _: "", "nsswitch"),
     "what sudo has to do first is ignored": (sudo_defaults, "why_broken", lambda *_: "", "runcwd"),
+    "every end of a shell is under a condition": (session_files, "_shell", lambda *_: "", "exit in bash.bashrc"),
+    "no library is asked for": (session_files, "_is_asked_for", lambda *_: False, "pam_unix is something else"),
     "limits are ignored": (SessionLimits, "_limited", lambda *_: "", "maxlogins"),
     "limits of sshd are ignored": (ssh_login, "_no_session", lambda _: "", "MaxSessions"),
 }

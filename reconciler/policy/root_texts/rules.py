@@ -11,7 +11,7 @@ from reconciler.formats.shell_commands import text_files
 from reconciler.policy.root_places import is_relevant, place_of
 from reconciler.policy.root_programs import shell_from
 from reconciler.policy.root_texts.scripts import lines_of
-from reconciler.policy.root_texts.values import CAPABILITIES, POWERFUL, Grant, Mention, Reading, Use
+from reconciler.policy.root_texts.values import CAPABILITIES, POWERFUL, Grant, Mention, Reading, Use, of_text
 from reconciler.policy.ways import EVERYBODY, Rank
 
 _PAM_TYPES = ("auth", "account", "session", "password")
@@ -77,7 +77,8 @@ def security(text: str) -> Iterator[Reading]:
 
 def polkit(text: str) -> Iterator[Reading]:
     """Rules in JavaScript and the older keyed files (polkit(8)): whom they let do something without asking."""
-    yield from (Use(path) for path in re.findall(r"polkit\.spawn\(\s*\[\s*[\"'](/[^\"']*)", text))
+    # polkitd has an account of its own since Debian 12: what it runs is not root, but root does what it allows.
+    yield from (Use(path, by="polkitd", likely=True) for path in re.findall(r"polkit\.spawn\(\s*\[\s*[\"'](/[^\"']*)", text))
     lets = re.search(r"Result\.YES|[\"']yes[\"']|Result(?:Any|Active|Inactive)\s*=\s*yes", text)
     admins = re.search(r"addAdminRule|AdminIdentities", text)
     if lets is None and admins is None:
@@ -91,6 +92,20 @@ def polkit(text: str) -> Iterator[Reading]:
     names = [first or second for first, second in users] + [f"%{first or second}" for first, second in groups]
     words = "polkit lets them do without asking what root does" if lets else "polkit takes them for an administrator"
     yield from (Grant(name, words, Rank.GROUP) for name in names or [EVERYBODY])
+
+
+def polkit_actions(text: str) -> Iterator[Reading]:
+    """Actions that anybody may take without a password: what pkexec then runs as root (pkexec(1))."""
+    for name, body in re.findall(r"<action\s+id=\"([^\"]+)\"[^>]*>(.*?)</action>", text, re.DOTALL):
+        program = re.search(r"policykit\.exec\.path\"[^>]*>\s*(/[^<\s]+)", body)
+        if program is not None:
+            yield Use(program[1])
+        if re.search(r"<allow_(?:any|inactive|active)>\s*yes\s*<", body) is None:
+            continue
+        if program is not None and shell_from(program[1], None):
+            yield Grant(EVERYBODY, f"polkit lets them run {program[1]} as root without a password", Rank.SETUID)
+        elif program is None and _ROOT_ACTIONS.search(name):
+            yield Grant(EVERYBODY, f"polkit lets them do {name} without a password", Rank.GROUP)
 
 
 def doas(text: str) -> Iterator[Reading]:
@@ -177,8 +192,10 @@ def fstab(text: str) -> Iterator[Reading]:
 
 
 def sshd(text: str) -> Iterator[Reading]:
-    """Further files that sshd reads as root, and whose keys sign for everybody (sshd_config(5))."""
+    """Further files that sshd and root's ssh read, commands of the latter, keys that sign for everybody (sshd_config(5), ssh_config(5))."""
     for line in lines_of(text):
+        for command in re.findall(r"(?i)^(?:match\s.*\bexec|proxycommand|localcommand|knownhostscommand)[\s=]+\"?(/[^\"]*)", line):
+            yield from of_text(command)
         words = re.split(r"[\s=]+", line, maxsplit=1)
         values = words[1].split() if len(words) > 1 else []
         if words[0].lower() in ("include", "trustedusercakeys"):

@@ -17,6 +17,12 @@ _HOOKS = Late(r"Invoke|Install-Pkgs|Proxy-Auto-Detect|Dir::Bin|Post-|Pre-|Solver
 _UDEV = Late(r'\b(?:RUN|PROGRAM|IMPORT)(?:\{\w+\})?\s*[+:]?==?\s*e?"((?:[^"\\]|\\.)*)"')
 _INTERFACE = Late(r"\s*(?:pre-|post-)?(?:up|down)\s+(\S.*)")
 _LOGROTATE_COMMANDS = frozenset(("compresscmd", "uncompresscmd", "compressoptions"))
+_WIREGUARD = Late(r"\s*(?:Pre|Post)(?:Up|Down)\s*=\s*(\S.*)", re.IGNORECASE)
+_OPENVPN = Late(
+    r"\s*(?:up|down|route-up|route-pre-down|ipchange|tls-verify|auth-user-pass-verify|client-(?:dis)?connect|learn-address|plugin|iproute)"
+    r"\s+[\"']?(/[^\"']*).*"
+)
+_OPENSSL = Late(r"\s*(?:module|dynamic_path|SO_PATH|MODULE_PATH|\.include|engines?dir)\s*=?\s*(/\S+)")
 _KERNEL = Late(r"\s*-?(?:kernel[./](?:core_pattern|modprobe|hotplug|poweroff_cmd))\s*=\s*\|?\s*(/.*)")
 
 
@@ -138,6 +144,43 @@ def sysctl(text: str) -> Iterator[Reading]:
             yield from of_words(found[1].split())
 
 
+def wireguard(text: str) -> Iterator[Reading]:
+    """Commands of wg-quick(8)."""
+    for found in filter(None, map(_WIREGUARD.fullmatch, lines_of(text))):
+        yield from of_text(found[1])
+
+
+def openvpn(text: str) -> Iterator[Reading]:
+    """Scripts and plug-ins of a tunnel."""
+    for found in filter(None, map(_OPENVPN.fullmatch, lines_of(text))):
+        yield from of_words(found[1].split())
+
+
+def rsyslog(text: str) -> Iterator[Reading]:
+    """Programs to which rsyslogd gives messages, and modules (rsyslog.conf(5))."""
+    for line in lines_of(text):
+        yield from (Use(path) for path in re.findall(r"(?:binary\s*=\s*\"|\s\^)(/[^\s\";]+)", line))
+        yield from (Use(path, "loads") for path in re.findall(r"(?:\bload\s*=\s*\"|^\$ModLoad\s+)(/[^\s\"]+)", line))
+
+
+def openssl(text: str) -> Iterator[Reading]:
+    """Providers and engines that every program of OpenSSL's loads (config(5))."""
+    for found in filter(None, map(_OPENSSL.fullmatch, lines_of(text))):
+        yield Use(found[1], "loads")
+
+
+def hosts_access(text: str) -> Iterator[Reading]:
+    """Commands that sshd runs for a client (hosts_options(5))."""
+    for line in lines_of(text.replace("\\\n", " ")):
+        for command in re.findall(r":\s*(?:spawn|twist)\s+([^:]+)", line):
+            yield from of_text(command.strip().strip("()"))
+
+
+def crypttab(text: str) -> Iterator[Reading]:
+    """Scripts that give keys of disks (crypttab(5))."""
+    yield from (Use(path) for line in lines_of(text) for path in re.findall(r"\bkeyscript=(/[^\s,]+)", line))
+
+
 def binfmt(text: str) -> Iterator[Reading]:
     """Interpreters of binfmt.d(5): they run whenever root starts such a file."""
     for line in lines_of(text):
@@ -186,10 +229,10 @@ def login_defs(text: str) -> Iterator[Reading]:
 
 
 def sudo_conf(text: str) -> Iterator[Reading]:
-    """Plug-ins and programs of sudo.conf(5)."""
+    """Plug-ins and programs of sudo.conf(5); what asks for a password runs as who starts sudo."""
     for line in lines_of(text):
         words = line.split()
-        if words[0] in ("Plugin", "Path"):
+        if words[0] == "Plugin" or (words[0] == "Path" and words[1:2] != ["askpass"]):
             yield from (Use(word, "loads") for word in words[2:3] if word.startswith("/"))
 
 

@@ -23,12 +23,17 @@ CAPABILITIES = frozenset(
 
 @frozen
 class Use:
-    """Root runs or loads what is at a path: whoever can write it becomes root. `verb` is runs, reads, loads or mounts."""
+    """Root runs or loads what is at a path: whoever can write it becomes root. `verb` is runs, reads, loads or mounts.
+
+    `likely`: not root itself does it but `by`, whose word root takes.
+    """
 
     path: str
     verb: str = "runs"
     only: str = ""
     """The one account that gains by it, where what is read goes to that account; empty: whoever can write it."""
+    by: str = "root"
+    likely: bool = False
 
 
 @frozen
