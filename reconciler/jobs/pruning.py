@@ -7,13 +7,16 @@ from collections.abc import Collection, Mapping
 
 from reconciler.core.values import frozen
 from reconciler.formats.backup_job import Job, Keep
-from reconciler.formats.backup_manifest import stem
+from reconciler.formats.backup_manifest import stem, timestamp
 from reconciler.formats.retention import Archive, Decision, decide
 from reconciler.host import archive, environment
 from reconciler.host.descriptors import descriptor
 from reconciler.host.destination import Directory
 from reconciler.host.job_lock import RUN, job_lock
 from reconciler.jobs import store
+
+_MADE = 1_767_225_600
+"""2026-01-01, in seconds since the epoch: this program is younger."""
 
 
 @frozen
@@ -39,17 +42,21 @@ def decision(found: store.Found, job: Job, now: int, protect: Collection[str] = 
 def prune_directory(directory: Directory, job: Job, now: int, protect: Collection[str] = (), *, dry_run: bool = False) -> Pruned:
     """Remove what retention lets go. Under the job's lock. Raises TargetError."""
     decided = decision(store.scan(directory, job.name), job, now, protect)
-    notes = (f"nothing was deleted: {decided.refused}{_way_out(decided, directory, job)}",) if decided.refused else decided.notes
+    notes = (f"nothing was deleted: {decided.refused}{_way_out(decided, directory, job, now)}",) if decided.refused else decided.notes
     for ident in decided.delete if not dry_run else ():
         store.delete(directory, job.name, ident)
     return Pruned(decided.delete, notes)
 
 
-def _way_out(decided: Decision, directory: Directory, job: Job) -> str:
-    """A clock that is right again stays before an archive that was made while it was wrong, for years maybe."""
-    if not decided.future:
+def _way_out(decided: Decision, directory: Directory, job: Job, now: int) -> str:
+    """A clock that is right again stays before an archive that was made while it was wrong, for years maybe.
+
+    A clock that is before this program is wrong now (a host without a battery, before it has the time): then the archive is a real one.
+    """
+    if not decided.future or now < _MADE:
         return ""
-    return f"; or, if it is right now, remove that archive: rm {shlex.quote(directory.path)}/{stem(job.name, decided.future)}.*"
+    archives = f"{shlex.quote(directory.path)}/{stem(job.name, decided.future)}.*"
+    return f"; or, if {timestamp(now)} is the time, remove that archive: rm {archives}"
 
 
 def prune(job: Job, *, dry_run: bool, lock_directory: str = RUN) -> Mapping[str, Pruned]:
