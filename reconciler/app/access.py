@@ -132,7 +132,11 @@ def answer(planned: Planned, who: Sequence[str] = (), to: str = "") -> dict[str,
         "complete": not unknown,
         "asked": list(who),
         "access": [
-            mask({"account": line.account, "to": line.to, "by": line.by, "now": line.now, "after": line.after}) for line in found.lines
+            mask(
+                {"account": line.account, "to": line.to, "by": line.by, "now": line.now, "after": line.after}
+                | ({"likely": True} if line.likely else {})
+            )
+            for line in found.lines
         ],
         "no_login": [{"account": one.account, "now": one.now, "after": one.after} for one in found.closed],
         "others": sum(one.account not in told and one.account != "root" for one in found.closed),
@@ -196,5 +200,6 @@ def rows(plan: Plan, shown: Texts, sides: Sides | None, view: HostView | None) -
             "address": str(one.address) if one.address is not None else "",
         }
         | ({"drift": True} if one.drift else {})
+        | ({"likely": True} if one.likely else {})
         for one in found
     ]

@@ -40,7 +40,7 @@ class Access:
 
     `account` is empty where it is everybody, or where a file decides for anybody. `effect` is gains, loses or changes. `what` is `root`
     (with the way to it), `login` (by what, or why no longer), `way to root` (one of several that is lost), or what the plan does: account,
-    group, shell, ssh key, sudo rule, file, home. `drift`: it is put back as it was approved before.
+    group, shell, ssh key, sudo rule, file, home. `drift`: it is put back as it was approved before. `likely`: as of a Way.
     """
 
     account: str
@@ -49,6 +49,7 @@ class Access:
     detail: str
     address: Address | None
     drift: bool = False
+    likely: bool = False
 
 
 ROOT, LOGIN, WAY = "root", "login", "way to root"
@@ -128,7 +129,7 @@ def _answers(sides: Sides, causes: _Causes) -> Iterator[Access]:
         was, will = sides.before.of(name), sides.after.of(name)
         known, later = {way.by for way in was.root}, {way.by for way in will.root}
         new = [way for way in will.root if way.by not in known]
-        ways += [(way.rank, name, causes.row(name, "gains", ROOT, way.by, way.address)) for way in new]
+        ways += [(way.rank, name, replace(causes.row(name, "gains", ROOT, way.by, way.address), likely=way.likely)) for way in new]
         lost = WAY if will.root else ROOT
         yield from (causes.row(name, "loses", lost, way.by) for way in was.root if way.by not in later)
         if will.login.can and not was.login.can:

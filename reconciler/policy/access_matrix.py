@@ -20,6 +20,8 @@ class Line:
     by: str
     now: bool
     after: bool
+    likely: bool = False
+    """As of a Way: whether it is one hangs on what is not known."""
 
 
 @frozen
@@ -61,7 +63,7 @@ def matrix(sides: Sides, who: Collection[str] = (), to: str = "") -> Matrix:
 def _root(sides: Sides, name: str) -> Iterator[Line]:
     before, after = ({way.by: way for way in host.of(name).root} for host in (sides.before, sides.after))
     ways = sorted({**before, **after}.values(), key=lambda way: (way.rank, way.by))
-    yield from (Line(name, ROOT, way.by, way.by in before, way.by in after) for way in ways)
+    yield from (Line(name, ROOT, way.by, way.by in before, way.by in after, way.likely) for way in ways)
 
 
 def _login(sides: Sides, name: str) -> Iterator[Line]:

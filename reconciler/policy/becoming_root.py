@@ -86,7 +86,8 @@ class BecomingRoot:
             best = next((way for way, asks in sorted(self._inside(other), key=lambda item: item[0].rank) if not asks), None)
             if best is not None or other.uid == 0:
                 by, worst = (best.by, best.rank) if best is not None else ("its number is 0", Rank.UID)
-                yield Way(user.name, f"{how}{by}", rank=max(worst, rank, step.rank))
+                likely = best is not None and best.likely
+                yield Way(user.name, f"{how}{by}", rank=max(worst, rank, step.rank), likely=likely)
             todo += [(further, how, max(rank, step.rank)) for further, asks in self._further(other) if not asks]
 
     def is_closed(self, user: User) -> bool:
@@ -99,9 +100,10 @@ class BecomingRoot:
         found = list(self._by_search.get(EVERYBODY, ()))
         for user in self._people.users.values():
             if self.is_open(user):
-                best = "root" if user.uid == 0 else next((way.by for way in self.free(user)), "")
-                if best:
-                    found.append(Way(EVERYBODY, f"su {user.name}, whose password is empty: {best}", rank=Rank.UID))
+                best = Way(user.name, "root") if user.uid == 0 else next(iter(self.free(user)), None)
+                if best is not None:
+                    words = f"su {user.name}, whose password is empty: {best.by}"
+                    found.append(Way(EVERYBODY, words, rank=Rank.UID, likely=best.likely))
         return tuple(found)
 
     def is_open(self, user: User) -> bool:

@@ -54,7 +54,7 @@ class HostAccess:
     def becomes_root(self, name: str) -> bool:
         """Whether an account of the host becomes root by itself, whatever root reads or runs."""
         user = self.people.users.get(name)
-        return user is not None and (user.uid == 0 or bool(self.becoming.of(user)))
+        return user is not None and (user.uid == 0 or any(not way.likely for way in self.becoming.of(user)))
 
     def names(self) -> Collection[str]:
         """All accounts of the host, and EVERYBODY first where anything is open to all."""

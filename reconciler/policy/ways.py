@@ -15,8 +15,8 @@ class Way:
 
     `account` is the name of an account, or EVERYBODY. `by` are the words for "alice becomes root (BY)". `path` is the file or directory
     that it hangs on, empty where there is none. `rank` orders ways by danger: the lower, the more dangerous. `address` is what the spec
-    says of it, as far as it says anything. `likely`: it hangs on a text that no rule can read to its end (a script that names the account);
-    then the account is said to become root all the same, with these words.
+    says of it, as far as it says anything. `likely`: it hangs on a text that no rule can read to its end (a script that names the account),
+    or on a program of which nothing is known; then the account "may become root", with these words.
     """
 
     account: str

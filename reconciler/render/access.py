@@ -10,7 +10,7 @@ from reconciler.render.term import visible
 
 Row = Mapping[str, Any]
 
-_EFFECTS = ("becomes root", "can log in", "reads", "gains", "loses", "changes")
+_EFFECTS = ("becomes root", "may become root", "can log in", "reads", "gains", "loses", "changes")
 _SAID: Mapping[tuple[str, str], tuple[str, str]] = {
     ("gains", "root"): ("becomes root", "({})"),
     ("gains", "login"): ("can log in", "({})"),
@@ -20,7 +20,8 @@ _SAID: Mapping[tuple[str, str], tuple[str, str]] = {
     ("loses", "login"): ("loses", "login ({})"),
 }
 """The verb and the words of a row that tells of the whole host; all others are told as they are."""
-_DANGER = ("becomes root", "can log in")
+_ROOT = ("becomes root", "may become root")
+_DANGER = (*_ROOT, "can log in")
 _ROOM = 12_000
 """Bytes of Markdown up to which it is told by what each of them does so."""
 _LONGEST = 10_000
@@ -30,15 +31,24 @@ _MOST = 15_000
 
 
 def root_words(rows: Sequence[Row]) -> list[str]:
-    """`alice becomes root (sudo: ALL without a password).`, one for all who do so by the same ways; the most dangerous first."""
-    ways: dict[str, list[str]] = {}
+    """`alice becomes root (sudo: ALL without a password).`, one for all who do so by the same ways; the most dangerous first.
+
+    Who has no way but likely ones "may become root", and comes last.
+    """
+    ways: dict[str, list[Row]] = {}
     for row in rows:
-        if _verb(row) == "becomes root":
-            ways.setdefault(_who(row), []).append(visible(row["detail"]))
-    alike: dict[str, list[str]] = {}
-    for who, by in ways.items():
-        alike.setdefault("; ".join(by), []).append(who)
-    return [f"{_listed(names)} {'becomes' if len(names) == 1 else 'become'} root ({by})." for by, names in alike.items()]
+        if _verb(row) in _ROOT:
+            ways.setdefault(_who(row), []).append(row)
+    alike: dict[tuple[bool, str], list[str]] = {}
+    for who, found in ways.items():
+        by = "; ".join(visible(row["detail"]) for row in found)
+        alike.setdefault((all(row.get("likely") for row in found), by), []).append(who)
+    ordered = sorted(alike.items(), key=lambda item: item[0][0])
+    return [f"{_listed(names)} {_becomes(len(names), may=may)} root ({by})." for (may, by), names in ordered]
+
+
+def _becomes(number: int, *, may: bool) -> str:
+    return "may become" if may else "becomes" if number == 1 else "become"
 
 
 def access_words(rows: Sequence[Row]) -> dict[str, list[str]]:
@@ -93,12 +103,14 @@ def _words(row: Row) -> tuple[str, str]:
     said = _SAID.get((row["effect"], row["what"]))
     if said is None:
         return row["effect"], f"{visible(row['what'])} {visible(row['detail'])}"
-    return said[0], said[1].format(visible(row["detail"]))
+    return _verb(row), said[1].format(visible(row["detail"]))
 
 
 def _verb(row: Row) -> str:
-    """`becomes root` or `can log in` of a row that says so; else its effect."""
+    """`becomes root`, `may become root` or `can log in` of a row that says so; else its effect."""
     said = _SAID.get((row["effect"], row["what"]))
+    if said is not None and said[0] == _ROOT[0] and row.get("likely"):
+        return _ROOT[1]
     return said[0] if said is not None else str(row["effect"])
 
 

@@ -12,6 +12,7 @@ Data = Mapping[str, Any]
 
 FORMAT_VERSION = "1.0"
 _TO = {"root": "becomes root", "login": "logs in"}
+_LIKELY = "may become root"
 _HEAD = ("who", "can", "now", "after", "by what")
 
 
@@ -50,7 +51,13 @@ def _rows(data: Data) -> Sequence[tuple[Data, tuple[str, ...]]]:
 
 def _row(line: Data) -> tuple[str, ...]:
     now, after = ("yes" if line[side] else "no" for side in ("now", "after"))
-    return visible(line["account"]) or "everybody", _TO.get(line["to"], visible(line["to"])), now, after, visible(line["by"])
+    return (
+        visible(line["account"]) or "everybody",
+        _LIKELY if line.get("likely") else _TO.get(line["to"], visible(line["to"])),
+        now,
+        after,
+        visible(line["by"]),
+    )
 
 
 def _when(row: Data) -> str:

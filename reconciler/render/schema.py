@@ -107,7 +107,10 @@ _DEFINITIONS: dict[str, Schema] = {
             "detail": _TEXT | {"description": "By what, or why no longer; else which key, rule, group or file."},
             "address": _TEXT | {"description": "The change behind it; empty where it is not a single one."},
         },
-        {"drift": _FLAG | {"description": "It is put back as it was before somebody changed it by hand."}},
+        {
+            "drift": _FLAG | {"description": "It is put back as it was before somebody changed it by hand."},
+            "likely": _FLAG | {"description": "The account may become root: whether it does hangs on what no rule can read to its end."},
+        },
     ),
     "exposure": _object(
         {

@@ -311,3 +311,15 @@ def test_access_is_one_paragraph() -> None:
         "  anybody: changes file /etc/sudoers.d/x is\\x1b[2J created (put back).\n\n"
     ) in said
     assert "Access" not in plan_text(plans.ALL["update"]())
+
+
+def test_who_may_become_root_stands_behind_who_does() -> None:
+    """A way that hangs on what is not known is told with `may`; whoever has a sure way as well becomes root."""
+    ways = (("eve", "x", True), ("alice", "y", True), ("alice", "z", False), ("mallory", "x", True))
+    rows = [
+        {"account": who, "effect": "gains", "what": "root", "detail": by, "address": ""} | ({"likely": True} if likely else {})
+        for who, by, likely in ways
+    ]
+    said = plan_text(plans.ALL["update"]() | {"access": rows})
+
+    assert said.startswith("alice becomes root (y; z).\neve and mallory may become root (x).\n\n")
