@@ -13,7 +13,7 @@ from reconciler.formats import fstab
 from reconciler.formats.backup_job import Job, above
 from reconciler.formats.backup_manifest import Manifest
 from reconciler.host import archive, environment
-from reconciler.host.archive import ArchiveError
+from reconciler.host.archive import ArchiveError, TargetError
 from reconciler.host.descriptors import descriptor
 from reconciler.host.destination import Directory, Refused
 from reconciler.host.job_lock import RUN, job_lock
@@ -184,7 +184,10 @@ def _judge(job: Job, path: str, entry: Entry, *, compare: bool) -> Judgement:
                 differences = archive.compare(fd, manifest.compress, manifest.sources) if compare and not problem else ()
         sidecar = store.sum_problem(directory, manifest)
         if directory.size(manifest.archive) is not None:
-            store.record(directory, manifest.judged(good=not problem, now=environment.now()))
+            try:
+                store.record(directory, manifest.judged(good=not problem, now=environment.now()))
+            except TargetError as full:  # what was found is worth more than that
+                sidecar = f"the verdict cannot be written down: {full}"
     return Judgement(path, manifest.id, problem, differences, sidecar)
 
 
