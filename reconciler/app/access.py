@@ -59,7 +59,7 @@ def _is_in_reach(looks: Sequence[Look], *hosts: HostView) -> bool:
     with in_vain(hosts[0]):
         for host in hosts:
             files = Followed(host)
-            if RootReach(files, People(files), lambda _: True).ways(looks):
+            if RootReach(files, People(files), lambda _: True).ways(looks) or files.missing:
                 return True
     return False
 
@@ -124,6 +124,10 @@ def answer(planned: Planned, who: Sequence[str] = (), to: str = "") -> dict[str,
     found = matrix(sides, who, to)
     told = {line.account for line in found.lines}
     missing = tuple(getattr(planned.request.view, "unknown", {}).values())
+    if hasattr(planned.request.view, "taken") and to != "login":
+        from reconciler.policy.missing import missing_of
+
+        missing += tuple(missing_of((sides.before, sides.after), who))
     unknown = tuple(dict.fromkeys((*found.unknown, *planned.plan.unknown, *missing)))
     return {
         "format_version": FORMAT_VERSION,

@@ -254,6 +254,10 @@ def _with_unknown(planned: Planned, view: SnapshotView) -> Planned:
         secret += [address for address, part in planned.situation.parts.items() if part.sensitive]
     secret = list(dict.fromkeys(secret)) if plan.memory.lineage else []
     keys = (f"the key with which the host tells the secret of {address}" for address in secret)
+    if planned.sides is not None:
+        from reconciler.policy.missing import missing_of_change
+
+        missing += missing_of_change(planned.sides.before, planned.sides.after)
     unknown = (*plan.unknown, *missing, *keys, *_unknown_starts(plan, view))
     return replace(planned, plan=replace(plan, unknown=unknown))
 

@@ -56,6 +56,8 @@ class BecomingRoot:
         self._sudo = sudo
         self._today = now // _SECONDS_A_DAY
         self._allowed: dict[tuple[str, str], list[Program]] = {}
+        self.masked: dict[tuple[str, str], None] = {}
+        """Accounts with the programs of which a snapshot does not tell the arguments that sudo allows, and that could be root with some."""
         self._behind: dict[str, tuple[tuple[Way, bool], ...]] = {}
         self._own: dict[str, tuple[tuple[Way, bool], ...]] = {}
         self._known: dict[tuple[str, bool], tuple[Way, ...]] = {}
@@ -175,6 +177,8 @@ class BecomingRoot:
         """The ways by sudo, and whether a password has to be known for them."""
         for program, asked, knows in self._usable(user, target):
             step = self._root_by(user, program)
+            if step is None and program.arguments == _MASKED and shell_from(program.path):
+                self.masked[user.name, program.path] = None
             if step is not None:
                 rank = Rank.SUDO_PROGRAM if step else Rank.SUDO_ALL
                 # Never the arguments: the rule may stand in a file whose content is a secret.

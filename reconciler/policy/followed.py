@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from reconciler.core.actions import Attributes
+from reconciler.core.digest import digest
 from reconciler.core.globs import is_pattern, segment_matches
-from reconciler.core.host import Entry, FileType, HostError, HostView, UnsafePath
+from reconciler.core.host import Entry, FileType, HostError, HostView, NotInSnapshot, UnsafePath
 
 _MOST_LINKS = 40
 """As many as the kernel follows."""
@@ -19,6 +20,8 @@ class Followed:
     def __init__(self, view: HostView) -> None:
         self._view = view
         self._entries: dict[str, Entry | None] = {"/": Entry(FileType.DIRECTORY, "0755", "root", "root")}
+        self.missing: dict[str, str] = {}
+        """What a snapshot does not have and might decide, by `content` or `ACL` with the path."""
         self._straight: set[str] = set()
         """Directories that are reached without a link: of what is in them only the last step is looked at."""
 
@@ -87,8 +90,11 @@ class Followed:
         """Extended attributes, ACLs among them, of a path without links above it; none where they cannot be had."""
         try:
             return self._view.attributes(path)
+        except NotInSnapshot:
+            self.missing.setdefault(f"ACL {path}", path)
         except HostError:
-            return ()
+            pass
+        return ()
 
     def entry(self, path: str) -> Entry | None:
         """What a path leads to."""
@@ -107,6 +113,17 @@ class Followed:
         if found is None or entry is None or entry.type is not FileType.FILE:
             return None
         return self._view.excerpt(found)[0]
+
+    def is_whole(self, path: str) -> bool:
+        """Whether all that is in a regular file can be had: not so where a snapshot has an excerpt, or nothing."""
+        found = self.real(path)
+        if found is None or not self.is_file(path):
+            return True
+        try:
+            content, said = self._view.excerpt(found)
+        except NotInSnapshot:
+            return False
+        return said == digest(content)
 
     def digest(self, path: str) -> str:
         """The digest of a regular file; empty where there is none."""

@@ -6,6 +6,7 @@ does with each of them (`root_places`), whom its text makes root (`root_texts`),
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 
 from reconciler.core.host import Entry, FileType, HostError
@@ -20,6 +21,7 @@ from reconciler.policy.writers import Writers
 
 _SETUID, _OTHERS_RUN, _GROUP_RUNS = 0o4000, 0o001, 0o010
 _UNIT = Late(r"(?P<directory>.*/systemd/[^/]+)/(?P<unit>[^/]+\.(?:service|socket|mount|timer|path|swap))(?:\.d/[^/]+\.conf)?")
+_FOR_ITS_USER = Late(r"^[ \t]*(?:AmbientCapabilities|SupplementaryGroups|Group|LoadCredential|OpenFile|StandardInput)[ \t]*=", re.MULTILINE)
 _LARGEST = 1 << 18
 """Bytes of a text that is read: what root runs and is larger is a program."""
 _PERSON = 1000
@@ -77,8 +79,14 @@ class RootReach:
     def _readings(self, path: str, reader: str) -> Iterator[Reading]:
         if reader == "unit":
             return self._unit(path)
+        self._look_for(path)
         text = self._files.text(path)
         return iter(()) if text is None or "\0" in text else reader_of(reader)(text)
+
+    def _look_for(self, path: str) -> None:
+        """Note a text that is not there as a whole: only a snapshot has such."""
+        if not self._files.is_whole(path):
+            self._files.missing.setdefault(f"content {path}", path)
 
     def _by_reading(self, look: Look, reading: Reading) -> Iterator[Way]:
         match reading:
@@ -160,6 +168,11 @@ class RootReach:
                 drop_ins |= {file: f"{directory}/{file}" for file in self._names(directory) if file.endswith(".conf")}
         paths = ([fragment] if fragment else []) + [drop_ins[file] for file in sorted(drop_ins)]
         texts = [text for text in map(self._files.text, paths) if text is not None]
+        whole = [text for part in paths if self._files.is_whole(part) and (text := self._files.text(part)) is not None]
+        # What a drop-in adds for root is told whatever the rest says; only what goes to the unit's user hangs on who that is.
+        if not whole or any(_FOR_ITS_USER.search(text) for text in whole):
+            for part in paths:
+                self._look_for(part)
         yield from unit(name, texts)
 
     def _names(self, directory: str) -> frozenset[str]:
