@@ -12,6 +12,7 @@ from reconciler.core.host import FileType, HostView, Unreadable, UnsafePath
 from reconciler.core.kind import Kinds, Requirement, RequirementType
 from reconciler.core.spec import Declared, Spec
 from reconciler.formats import accounts
+from reconciler.formats.nsswitch import TRANSIENT
 
 _MOST_LINKS = 8
 _DECLARED_AS = {
@@ -75,9 +76,17 @@ class Host:
 
     def _elsewhere(self, name: str, *, group: bool) -> bool:
         try:
-            return self._view.named(name, group=group) is not None
+            number = self._view.named(name, group=group)
         except Unreadable:
             return True
+        return number is not None and number not in TRANSIENT
+
+    def advice(self, need: Requirement) -> str:
+        """What to do about something that the host does not have."""
+        group = need.type is RequirementType.GROUP
+        if (group or need.type is RequirementType.USER) and self._view.named(need.name, group=group) is not None:
+            return f"{need.name} is there only while a unit with DynamicUser= runs, and has another number next time. Name an account"
+        return _ADVICE[need.type]
 
     def _is(self, path: str, types: tuple[FileType, ...] | None) -> bool:
         for _ in range(_MOST_LINKS):
@@ -120,4 +129,4 @@ def missing(change: Change, kinds: Kinds, host: Host) -> Iterator[Diagnostic]:
         if not host.has(need):
             severity = Severity.ERROR if need.fatal else Severity.WARNING
             summary = f"{need.type} {need.name} does not exist"
-            yield Diagnostic(severity, summary, f"{_ADVICE[need.type]}.", change.address, declared.source, rule=f"missing-{need.type}")
+            yield Diagnostic(severity, summary, f"{host.advice(need)}.", change.address, declared.source, rule=f"missing-{need.type}")

@@ -6,7 +6,7 @@ import grp
 import pwd
 from collections.abc import Callable
 
-from reconciler.formats.nsswitch import PATH, asks_elsewhere
+from reconciler.formats.nsswitch import PATH, TRANSIENT, asks_elsewhere, asks_systemd
 
 
 class NameService:
@@ -36,8 +36,8 @@ class NameService:
         return self._numbers[name, group]
 
     def name(self, number: int, *, group: bool) -> str | None:
-        """The name of a number; None where there is none."""
-        if not self._is_asked():
+        """The name of a number; None where there is none, and for one that is there while a unit runs: it names nobody tomorrow."""
+        if number in TRANSIENT or not self._is_asked():
             return None
         if (number, group) not in self._names:
             try:
@@ -50,7 +50,8 @@ class NameService:
     def _is_asked(self) -> bool:
         if self._asks is None:
             try:
-                self._asks = asks_elsewhere(self._read(PATH).decode("utf-8", "replace"))
+                text = self._read(PATH).decode("utf-8", "replace")
+                self._asks = asks_elsewhere(text) or asks_systemd(text)
             except OSError:
                 self._asks = False
         return self._asks

@@ -16,7 +16,7 @@ from reconciler.core.host import HostView
 from reconciler.core.kind import Impossible, Kind
 from reconciler.core.resource import Resource
 from reconciler.core.spec import Declared, Spec
-from reconciler.kinds import numbers
+from reconciler.kinds import elsewhere, numbers
 from reconciler.kinds.groups_observed import observe
 
 
@@ -71,6 +71,9 @@ def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Dia
     """A number that a group would take over from one that goes with the same plan, and who is in a group that goes."""
     yield from numbers.taken_over(view, "groups", "gid", changes)
     yield from numbers.losing(view, changes)
+    for change in changes:
+        if change.address.kind == "groups" and change.verb is Verb.CREATE:
+            yield from elsewhere.taken(view, change, group=True)
 
 
 KIND = Kind(

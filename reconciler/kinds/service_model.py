@@ -102,7 +102,7 @@ Command = Argv | RawCommand
 _SUFFIXED = r"[A-Za-z0-9:_.\\@-]{1,240}\.(?:service|target|socket|timer|mount|automount|path|slice|device|swap|scope)"
 UnitName = Annotated[str, Field(pattern=rf"^{_SUFFIXED}\z")]
 _UNIT_NAME = Late(_SUFFIXED)
-_YES = ("yes", "true", "on", "1", "y", "t")
+YES = ("yes", "true", "on", "1", "y", "t")
 _ON_CHANGE = "what a change may do is said by `on_change: restart`, `reload` or `none`, and by `watch`"
 _NOT_HERE = {
     ("Install", "Also"): "nothing here runs `systemctl enable`; declare the other unit beside this one, with `enabled: true`",
@@ -385,7 +385,7 @@ class Service(Resource):
                     raise ValueError(f"{name}: {why}")
         unit_section = self.directives.get("Unit", {})
         for name in ("RefuseManualStart", "RefuseManualStop"):
-            if name in unit_section and str(unit_section[name]).lower() in _YES:
+            if name in unit_section and str(unit_section[name]).lower() in YES:
                 raise ValueError(f"{name}: systemd would refuse what an apply has to do to it; leave it out")
         for kind in ("aliases", "upheld_by"):
             for name in self.install[kind]:

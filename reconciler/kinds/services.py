@@ -17,7 +17,7 @@ from reconciler.core.resource import Effect
 from reconciler.core.spec import Declared, Spec
 from reconciler.core.state import OwedRow
 from reconciler.kinds import access, service_lint, service_unit, units
-from reconciler.kinds.service_model import OnChange, Service, ServiceName, State
+from reconciler.kinds.service_model import YES, OnChange, Service, ServiceName, State
 from reconciler.kinds.services_observed import observe, unit_of
 
 
@@ -235,8 +235,10 @@ def references(declared: Declared) -> Iterator[Address]:
 def requires(declared: Declared) -> Iterable[Requirement]:
     """A service that cannot start is a failed service, not a refused plan: these are warnings."""
     service = _service(declared)
-    groups = (service.group, *service.supplementary_groups)
-    needed = [(RequirementType.USER, service.user), *((RequirementType.GROUP, group) for group in groups)]
+    dynamic = str(service.directives.get("Service", {}).get("DynamicUser", "no")).lower() in YES
+    # systemd makes the user and the group for as long as the unit runs.
+    needed = [] if dynamic else [(RequirementType.USER, service.user), (RequirementType.GROUP, service.group)]
+    needed += [(RequirementType.GROUP, group) for group in service.supplementary_groups]
     if service.enabled != "masked":
         needed.append((RequirementType.PROGRAM, _program(service)))
         from reconciler.kinds import service_places  # only where something changes

@@ -9,7 +9,7 @@ from reconciler.core.changes import Change, Verb
 from reconciler.core.diagnostic import Diagnostic, error, warning
 from reconciler.core.host import Entry, FileType, HostView, Unreadable, UnsafePath
 from reconciler.core.spec import Spec
-from reconciler.kinds import numbers, user_files, user_remainders
+from reconciler.kinds import elsewhere, numbers, user_files, user_remainders
 from reconciler.kinds.user_model import User, has_home, home_of, shell_of
 from reconciler.kinds.user_words import NOLOGIN
 
@@ -26,27 +26,12 @@ def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Dia
         if change.address.kind != "users" or change.part is None or change.verb is Verb.NONE:
             continue
         if not change.address.part and change.verb is Verb.CREATE:
-            yield from _elsewhere(view, change)
+            yield from elsewhere.taken(view, change, group=False)
             yield from _unreachable_home(view, change)
         if not change.address.part and (change.verb is Verb.CREATE or change.touches("shell")):
             yield from _shell_problems(view, change, _shell(change), declared)
         elif change.address.part == user_files.SUDO and Address("directories", user_files.SUDOERS) not in declared:
             yield from _sudo_problems(view, change)
-
-
-def _elsewhere(view: HostView, change: Change) -> Iterator[Diagnostic]:
-    """useradd refuses a name that a directory service has."""
-    name, source = change.address.name, change.part.declared.source if change.part else None
-    try:
-        number = view.named(name)
-    except Unreadable:
-        return
-    if number is not None:
-        detail = (
-            f"{name} (uid {number}) exists in a directory service, not on this host (getent passwd {name}), and useradd makes no other "
-            "of its name. Take it out of `users:`; files, directories and services may name it all the same."
-        )
-        yield error("the account is not of this host", detail, address=change.address, source=source, rule="directory-service")
 
 
 def _unreachable_home(view: HostView, change: Change) -> Iterator[Diagnostic]:

@@ -149,7 +149,8 @@ def actions(change: Change) -> Iterator[Step]:
         yield from _remove_account(change) if change.verb is Verb.DELETE else _account_steps(change)
     elif part == ELSEWHERE:
         name = change.address.name
-        raise Impossible(f"user {name} is not of this host: a directory service has it (getent passwd {name}). Take it away there")
+        why = f"a directory service or systemd has it (getent passwd {name})"
+        raise Impossible(f"user {name} is not of this host: {why}. Take it away there")
     elif part == "home":
         yield from _home_steps(change)
     elif part in (*user_traces.TRACES, user_traces.MAIL):

@@ -12,6 +12,7 @@ from reconciler.core.address import Address
 from reconciler.core.changes import Document, Observed
 from reconciler.core.host import FileType, HostView, Unreadable, UnsafePath
 from reconciler.formats.accounts import User
+from reconciler.formats.nsswitch import TRANSIENT
 from reconciler.formats.users import DISABLED, Accounts
 from reconciler.kinds import access, keys, user_files, user_traces
 from reconciler.kinds.home_fate import Homes
@@ -123,7 +124,7 @@ class _Observer:
 
     def _elsewhere(self, address: Address) -> Observed:
         number = None if address.name in self._accounts.users else self._view.named(address.name)
-        return Observed(None if number is None else {"uid": number})
+        return Observed(None if number is None or number in TRANSIENT else {"uid": number})
 
     def _trace(self, address: Address) -> Observed:
         return self._traces.observe(address)

@@ -50,7 +50,7 @@ def test_accounts_of_a_directory_service() -> None:
         assert host.getent("passwd", "bob"), "the rest is done"
         told = apply(host, "users: {ldapu: {state: absent, home: keep}, bob: {}}\n" + NAMED.replace("ldapu", "root"), "--adopt", code=6)
 
-        assert "user ldapu is not of this host: a directory service has it" in told
+        assert "user ldapu is not of this host: a directory service or systemd has it" in told
         assert "ldapu" in host.run("getent", "passwd", "ldapu").stdout
         _from_a_snapshot(host)
 
