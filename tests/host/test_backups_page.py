@@ -8,14 +8,6 @@ from pathlib import Path
 from tests.host.booted import BootedHost
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs/howto/backups.md").read_text()
-SPEC = """\
-version: 1
-host: testhost
-directories:
-  /backup: {mode: "0700"}
-backups:
-  app: {sources: [/srv/app], destinations: [/backup/app], schedule: daily, keep: {last: 3}}
-"""
 FILL = """
 mkdir -p /srv/app/conf
 chmod 0711 /srv
@@ -29,21 +21,31 @@ MODES = "find / /srv /srv/app -maxdepth 1 -not -name root -printf '%m %u %g %p\\
 
 
 def test_the_page_about_backups(booted: BootedHost) -> None:
-    """Each command works as it stands; what was lost comes back, and every mode and owner on the way is as before."""
-    blocks = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
-    booted.run("/bin/sh", "-euc", FILL)
-    booted.write("/root/host.yaml", SPEC)
-    booted.reconciler("apply", "/root/host.yaml", "--auto-approve")
-    booted.reconciler("backup", "run", "app")
-    before = booted.run("/bin/sh", "-euc", MODES).stdout
-    booted.run("/bin/sh", "-euc", "rm -r /srv/app/conf; mkdir /srv/app/conf")
-    done = [booted.run("/bin/bash", "-euc", block).stdout for block in blocks[:3]]
+    """Each block works as it is pasted; what was lost comes back, and every mode and owner on the way is as before."""
+    (spec,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    declare, make, look, unpack, copy, everything, by_tar, agree, prune = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
 
-    assert "is good" in done[0]
-    assert ">f+++++++++ a" in done[1]
-    assert "old" == booted.read("/srv/app/conf/a")
-    assert before == booted.run("/bin/sh", "-euc", MODES).stdout
-    booted.run("/bin/sh", "-euc", "rm /srv/app/noise")
+    def paste(block: str) -> str:
+        return booted.run("/bin/bash", "-euc", block, cwd="/root").stdout
+
+    paste(FILL)
+    booted.write("/root/host.yaml", spec)
+    assert "4 added" in paste(declare.replace("apply host.yaml", "apply host.yaml --auto-approve"))
+    assert "verified" in paste(make)
+    before = paste(MODES)
+    paste("rm -r /srv/app/conf; mkdir /srv/app/conf")
+    assert "is good" in paste(look)
+    assert ">f+++++++++ a" in paste(unpack)
+    paste(copy)
+    assert ("old", before) == (booted.read("/srv/app/conf/a"), paste(MODES))
+
+    paste("rm -r /srv; umask 077; mkdir /srv")
+    paste(everything)
+    assert ("old", before) == (booted.read("/srv/app/conf/a"), paste(MODES))
+    assert ": OK" in paste(by_tar)
+    assert paste("cd /root/back; find srv -printf '%m %u %g %T@ %p\\n'") == paste("cd /; find srv -printf '%m %u %g %T@ %p\\n'")
+
+    paste("rm /srv/app/noise")
     assert "reconciler backup accept app" in booted.reconciler("backup", "run", "app").stderr
-    assert "is accepted" in booted.run("/bin/bash", "-euc", blocks[3]).stdout
-    assert 4 == len(blocks)
+    assert "is accepted" in paste(agree)
+    assert "would delete" in paste(prune)
