@@ -10,7 +10,9 @@ from reconciler.core.state import Memory
 from reconciler.core.values import frozen
 from reconciler.formats.backup_manifest import timestamp
 from reconciler.host import environment
+from reconciler.host.hosts import open_host
 from reconciler.jobs import jobfile
+from reconciler.kinds import observer
 
 _BACKUPS, _TIMERS, _LOGROTATE = "backups", "timers", "logrotate"
 
@@ -78,9 +80,16 @@ def _timer(name: str) -> _Job:
 
 
 def _rotation(memory: Memory | None) -> list[_Job]:
-    """The host's own logrotate, where policies of ours depend on it: one file that it refuses makes each of its runs fail."""
-    declares = memory is not None and any(address.kind == _LOGROTATE for address in memory.rows)
-    return [_Job(_LOGROTATE, f"{_LOGROTATE}.service", known=True, reasons=(), next="")] if declares else []
+    """The host's own logrotate, where policies of ours depend on it: one file that it refuses makes each of its runs fail.
+
+    A log that a file of somebody else rotates too is such a reason before any run.
+    """
+    ours = [address for address in memory.rows if address.kind == _LOGROTATE] if memory is not None else []
+    if not ours:
+        return []
+    seen = observer(_LOGROTATE)(open_host(None), sorted(ours)).values()
+    reasons = tuple(dict.fromkeys(clash for observed in seen for clash in observed.others))
+    return [_Job(_LOGROTATE, f"{_LOGROTATE}.service", known=True, reasons=reasons, next="logrotate -d /etc/logrotate.conf")]
 
 
 def _failure(facts: Any) -> str:

@@ -139,4 +139,5 @@ KIND = Kind(
     stands_for=lambda address: (path_of(address),),
     lint_together=logrotate_rules.lint,
     check=logrotate_rules.check,
+    others=logrotate_rules.others,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 from reconciler.core import globs
@@ -101,6 +101,19 @@ class LogrotateHost:
         if not globs.is_pattern(one) or not globs.is_pattern(other):
             return globs.common(one, other)
         return min(self.expand(one) & self.expand(other), default="") if one != other else one
+
+    def clashes(self, patterns: Sequence[str]) -> Iterator[str]:
+        """Each file that rotates one of these logs as well, with the log, in words: logrotate ignores whichever file it reads later."""
+        for path, theirs in self._patterns.items():
+            both = ((mine, other) for mine in patterns for other in theirs if mine == other or globs.common(mine, other))
+            log = next((log for mine, other in both if (log := self.overlap(mine, other))), "")
+            if log:
+                yield f"{log} is rotated by {path} as well"
+
+    @cached_property
+    def _patterns(self) -> dict[str, list[str]]:
+        found = {path: [pattern for stanza in config.stanzas for pattern in stanza.patterns] for path, config in self.files.items()}
+        return {path: patterns for path, patterns in found.items() if patterns}
 
     @cached_property
     def su(self) -> str:

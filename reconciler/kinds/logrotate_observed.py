@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from reconciler.core.address import Address
 from reconciler.core.changes import Document, Observed
@@ -19,8 +20,18 @@ def path_of(address: Address) -> str:
 
 
 def observe(view: HostView, addresses: Sequence[Address]) -> Mapping[Address, Observed]:
-    """One read per file."""
-    return {address: _observe(view, address) for address in addresses}
+    """One read per file of ours, and of each other that logrotate reads: it may rotate one of our logs, and then ours is ignored."""
+    seen = {address: _observe(view, address) for address in addresses}
+    documents = {address: observed.document for address, observed in seen.items() if observed.document is not None}
+    if not documents:
+        return seen
+    from reconciler.kinds.logrotate_host import LogrotateHost  # which knows this module
+
+    host = LogrotateHost(view, frozenset(map(path_of, addresses)))
+    for address, document in documents.items():
+        if clashes := tuple(host.clashes(document.get("paths", ()))):
+            seen[address] = replace(seen[address], others=clashes)
+    return seen
 
 
 def _observe(view: HostView, address: Address) -> Observed:

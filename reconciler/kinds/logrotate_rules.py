@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from reconciler.core import globs
-from reconciler.core.changes import Change, Part, Verb
+from reconciler.core.changes import Change, Observed, Part, Verb
 from reconciler.core.diagnostic import Diagnostic, Severity, error, warning
 from reconciler.core.host import FileType, HostView, Unreadable, UnsafePath
 from reconciler.core.spec import Declared, Spec
@@ -128,6 +128,16 @@ def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Dia
             case = _Case(view, host, directories, part, part.declared.resource)
             for rule in RULES:
                 yield from rule(case)
+
+
+def others(part: Part, observed: Observed) -> Iterator[Diagnostic]:
+    """What another file does with the logs of a policy that stays as it is; of one that changes `check` says it."""
+    if any((observed.document or {}).get(key) != value for key, value in part.document.items()):
+        return
+    for clash in observed.others:
+        detail = f"{clash}: logrotate ignores one of the two files, whichever it reads later. Take the log out of one of them."
+        where = {"address": part.address, "source": part.declared.source, "rule": "one-policy"}
+        yield warning("the log has another policy on the host", detail, **where)
 
 
 def _programs(case: _Case) -> Iterator[Diagnostic]:

@@ -365,3 +365,30 @@ def test_root_is_not_led_by_logs_that_are_not_there_yet(policy: str, words: str,
     assert done.returncode != 0
     assert words in done.stdout + done.stderr
     assert "x\n" == host.read("/var/log/important.log")
+
+
+FOREIGN = "%s {\n    weekly\n    missingok\n}\n"
+
+
+def test_a_file_of_others_that_comes_later_is_told_of_a_settled_host(booted: BootedHost) -> None:
+    """It appears, changes and goes while ours stays: each plan, drift, doctor and status say what `logrotate -d` says, and nothing else."""
+    host = booted
+    for log in ("a", "b"):
+        host.write(f"/var/log/app/{log}.log", "x\n")
+    host.write(SPEC, LED % "ours: {paths: [/var/log/app/*.log], frequency: daily}")
+    apply(host)
+    apply(host)
+    told = []
+    for foreign in ("", "/var/log/app/a.log", "/var/log/other.log", "/var/log/app/[ab].log /var/log/z.log", "/var/log/app/c*.log", ""):
+        if foreign:
+            host.write("/etc/logrotate.d/aa-theirs", FOREIGN % foreign)
+        else:
+            host.run("rm", "--force", "/etc/logrotate.d/aa-theirs")
+        refused = any("duplicate log entry" in line for line in errors(host))
+        for command in (("plan", SPEC), ("drift", SPEC), ("doctor",), ("status",)):
+            done = host.reconciler(*command, check=False)
+            said = " ".join((done.stdout + done.stderr).split())
+            told.append((foreign, command[0], refused, "is rotated by /etc/logrotate.d/aa-theirs as well" in said, said))
+
+    assert [] == [row for row in told if row[2] is not row[3]]
+    assert {True, False} == {row[2] for row in told}
