@@ -7,13 +7,14 @@ from typing import Any
 
 from reconciler.app.graphing import references
 from reconciler.app.planning import Planned
-from reconciler.core.actions import Cause, Step, as_data
+from reconciler.core.actions import Cause, Step, as_data, told
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Document, Origin, Verb
 from reconciler.core.state import LedgerRow
 from reconciler.render.masking import mask
-from reconciler.render.plan_entries import FAILED, origin_of
+from reconciler.render.plan_entries import FAILED, is_text, origin_of
 from reconciler.render.plan_json import hold_data
+from reconciler.render.values import NOT_SHOWN
 
 
 def explain(planned: Planned, address: Address) -> dict[str, Any] | None:
@@ -43,7 +44,7 @@ def explain(planned: Planned, address: Address) -> dict[str, Any] | None:
 
 def _step(step: Step, causes: Sequence[Cause]) -> dict[str, Any]:
     """A step, as far as these causes are behind it: one call may start the units of others too."""
-    data = mask(as_data(step.action))
+    data = mask(told(as_data(step.action)))
     units = {cause.unit for cause in causes if cause.unit}
     if units and data.get("units"):
         data["units"] = [unit for unit in data["units"] if unit in units]
@@ -59,7 +60,7 @@ def _part(planned: Planned, address: Address) -> dict[str, Any]:
         "address": str(address),
         "declared": mask(part.document) if part else None,
         "applied": mask(_applied(row, seen.document)) if row else None,
-        "observed": mask(seen.document),
+        "observed": mask(seen.document if row else _of_others(seen.document)),
         "unreadable": seen.unreadable or None,
         "ours": None if planned.plan.memory.unreadable else row is not None,
         "made_by_us": row.created if row else None,
@@ -68,6 +69,11 @@ def _part(planned: Planned, address: Address) -> dict[str, Any]:
         "origin": origin_of(change) if change else None,
         "state": "not known" if seen.unreadable else _state(change),
     }
+
+
+def _of_others(document: Document | None) -> Document | None:
+    """What is not ours, without what somebody wrote into it: whoever can write a spec must not read the host with it."""
+    return document and {key: NOT_SHOWN if is_text(key, value) else value for key, value in document.items()}
 
 
 def _applied(row: LedgerRow, observed: Document | None) -> Document | None:

@@ -10,7 +10,7 @@ from reconciler._version import __version__
 from reconciler.app.lockout import Tried, lockout
 from reconciler.app.planning import inside_of
 from reconciler.app.strict_readers import refused_when_back
-from reconciler.core.actions import Step, WriteFile, as_data
+from reconciler.core.actions import Step, WriteFile, as_data, told
 from reconciler.core.address import Address
 from reconciler.core.changes import Part
 from reconciler.core.diagnostic import Diagnostic, error, errors, warning
@@ -197,7 +197,7 @@ def _object(planned: Rollback, address: Address, host: HostView) -> dict[str, An
 
 
 def _step_data(step: Step) -> dict[str, Any]:
-    return {**as_data(step.action), "held": step.held}
+    return {**told(as_data(step.action)), "held": step.held}
 
 
 def _step_of(step: Step, address: Address) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from reconciler.core.actions import Unit
+from reconciler.core.actions import Unit, told
 from reconciler.core.host import FileType, HostError, Saved
 from reconciler.core.revision import as_data, commit_of, is_marked
 from reconciler.host.documents import read_document
@@ -15,6 +15,7 @@ from reconciler.host.hosts import state_directory
 from reconciler.host.installation import lock_holder
 from reconciler.host.state_history import History, open_history
 
+_BY_ALL = 0o004
 _LATER = 100
 """Of so many of the newest runs it is known which run they undid."""
 Found = tuple[dict[str, Any] | None, str]
@@ -70,7 +71,8 @@ def _ended(step: dict[str, Any], summary: Mapping[str, str]) -> dict[str, Any]:
 
 def _with_replaced(history: History, step: dict[str, Any]) -> dict[str, Any]:
     """A step with what it replaced or removed, as far as everybody may know: what kind of thing it was, never what was in it."""
-    return {**step, "replaced": [_replaced(saved) for saved in history.undo_of_step(step["run"], step["step"])]}
+    replaced = [_replaced(saved) for saved in history.undo_of_step(step["run"], step["step"])]
+    return {**step, "action": told(step["action"]), "replaced": replaced}
 
 
 def _replaced(saved: Saved) -> dict[str, Any]:
@@ -78,7 +80,8 @@ def _replaced(saved: Saved) -> dict[str, Any]:
     if saved.type is None or saved.type is FileType.OTHER:
         return known
     attributes = [name for name, _ in saved.xattrs]
-    size = {} if saved.content is None else {"size": len(saved.content)}
+    # The size of what only some may read tells something about it.
+    size = {} if saved.content is None or not int(saved.mode or "0", 8) & _BY_ALL else {"size": len(saved.content)}
     link = {"target": saved.target} if saved.target else {}
     return {**known, "mode": saved.mode, "owner": saved.owner, "group": saved.group, **size, **link, "attributes": attributes}
 

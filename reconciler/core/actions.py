@@ -5,6 +5,7 @@ Another member needs a decision record. No callable, no shell string.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from enum import IntEnum, StrEnum
 from typing import Any, assert_never
@@ -60,6 +61,7 @@ class Check(StrEnum):
 
 
 ABSENT = "absent"
+_NOT_SHOWN = "(not shown)"
 """`expects` of a path at which nothing was seen."""
 
 Attributes = tuple[tuple[str, bytes], ...]
@@ -327,6 +329,18 @@ def as_data(action: Action) -> dict[str, Any]:
         data[name] = dict(value) if name == "fields" else list(value) if isinstance(value, tuple) else value
     data |= {} if attributes is None else {"attributes": [name for name, _ in attributes]}
     return data | ({"irreversible": irreversible(action)} if isinstance(action, RemoveTree) else {})
+
+
+def told(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The data of an action as outputs have it: without digests of what is there, which need not be ours, and may be guessed from."""
+    kept = {key: value for key, value in data.items() if key != "digest" and not (key == "expects" and _is_digest(value))}
+    if isinstance(kept.get("remove"), list):
+        kept["remove"] = [_NOT_SHOWN if _is_digest(line) else line for line in kept["remove"]]
+    return kept
+
+
+def _is_digest(value: Any) -> bool:
+    return isinstance(value, str) and value.startswith(("sha256:", "hmac:"))
 
 
 @frozen

@@ -5,20 +5,26 @@ Commit, time, process ids, the ledger's serial, untouched objects and steps that
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from reconciler.core.actions import Step, Unit, as_data
+from reconciler.core import marks
+from reconciler.core.actions import Action, EditLines, Step, Unit, as_data, path_of
 from reconciler.core.address import Address
 from reconciler.core.approval import Approval, ApprovedChange, fingerprint
 from reconciler.core.changes import Change, Document, Origin, Part, Verb
-from reconciler.core.digest import canonical, data_digest, digest
+from reconciler.core.digest import canonical, data_digest, digest, keyed_digest
+from reconciler.core.host import HostError, NotInSnapshot
+from reconciler.core.patterns import Late
 from reconciler.core.plan import Plan, UnitEffect
 from reconciler.core.resource import Resource
 from reconciler.core.spec import Declared
+from reconciler.core.state import Memory
 from reconciler.engine.situation import Request, Situation
+from reconciler.formats import outline
 
+_FINGERPRINT = Late(r"SHA256:[A-Za-z0-9+/]+")
 SETTINGS = "settings"
 """What stands for the spec's settings among the addresses of its resources."""
 
@@ -34,7 +40,7 @@ def with_fingerprint(plan: Plan, request: Request, situation: Situation, machine
         tool=request.tool,
         inputs=dict(sorted(_inputs(request, situation, known=known))),
         changes={
-            str(address): _approved(change, steps.get(address, ()), along.get(address, ()), known=known)
+            str(address): _approved(change, steps.get(address, ()), along.get(address, ()), request)
             for address, change in sorted(intended.items())
         },
         blocked=tuple(sorted(map(str, plan.blocked))),
@@ -107,7 +113,8 @@ def _along(effects: Iterable[UnitEffect]) -> dict[Address, list[dict[str, str]]]
     return found
 
 
-def _approved(change: Change, steps: Iterable[Step], along: Iterable[dict[str, str]], *, known: bool) -> ApprovedChange:
+def _approved(change: Change, steps: Sequence[Step], along: Iterable[dict[str, str]], request: Request) -> ApprovedChange:
+    known, closed = bool(request.memory.lineage), any(_is_closed(step.action, change, request) for step in steps)
     actions = sorted((*map(_canonical, steps), *along), key=canonical)
     expects = [(action.get("path"), action.pop("expects", None)) for action in actions]
     before = change.before
@@ -116,9 +123,53 @@ def _approved(change: Change, steps: Iterable[Step], along: Iterable[dict[str, s
         # what is not ours nobody sees in a plan; `expects` tells whether the file is still the same.
         before = {key: value for key, value in before.items() if key in change.after and (change.ours or not isinstance(value, dict))}
     found = {"before": _document(before, known=known), "expects": expects}
-    return ApprovedChange(change.verb.name.lower(), data_digest(actions), data_digest(found))
+    return ApprovedChange(change.verb.name.lower(), data_digest(actions), _found_digest(found, request.memory, closed=closed))
+
+
+def _found_digest(found: dict[str, Any], memory: Memory, *, closed: bool) -> str:
+    """The digest of what was found. Where it is closed, with the host's own key: all else is known, and the content could be guessed.
+
+    As long as the host has no key, that it is there, with its mode and owner, is all that an approval can cover.
+    """
+    if not closed:
+        return data_digest(found)
+    if memory.lineage:
+        return keyed_digest(canonical(found), memory.key)
+    before = {key: value for key, value in (found["before"] or {}).items() if not _is_plain_digest(value)}
+    return data_digest({"before": before, "expects": [path for path, _ in found["expects"]]})
+
+
+def _is_closed(action: Action, change: Change, request: Request) -> bool:
+    """Whether it replaces content that is not ours, or not all of it, and that not everybody may read.
+
+    A file of keys is open where there is nothing in it but keys, as for a snapshot.
+    """
+    expects = getattr(action, "expects", "")
+    path = path_of(action)
+    if path is None or not _is_plain_digest(expects) or (change.ours and not isinstance(action, EditLines)):
+        return False
+    view = request.view
+    try:
+        if marks.readable_by_all(lambda at: entry.mode if (entry := view.entry(at)) is not None else "", path):
+            return False
+        if not isinstance(action, EditLines):
+            return True
+        rows = [address for address in request.memory.rows if address.name == change.address.name]
+        fingerprints = {found[0] for address in rows if (found := _FINGERPRINT.search(address.part or ""))}
+        kept = outline.keys(view.excerpt(path)[0].decode("utf-8", "replace"), fingerprints)
+    except NotInSnapshot:
+        return False  # of what is closed, a snapshot has no digest
+    except (HostError, FileNotFoundError):
+        return True
+    return kept is None or kept[1]
+
+
+def _is_plain_digest(value: Any) -> bool:
+    return isinstance(value, str) and value.startswith("sha256:")
 
 
 def _canonical(step: Step) -> dict[str, Any]:
     data = as_data(step.action)
+    if isinstance(step.action, EditLines):  # a line that is not shown goes by its digest, and `expects` covers it
+        data["remove"] = ["" if _is_plain_digest(line) else line for line in data["remove"]]
     return {**data, "units": sorted(data["units"])} if isinstance(step.action, Unit) else data

@@ -121,7 +121,7 @@ class _Line:
         """The line in a document: never its own text, which can be anything."""
         where = "" if self.file == _FILES[0] else f"{self.file}: "
         if self.key is None:
-            return f"{where}no key ({self.text[:19]})"
+            return f"{where}a line that is no key"
         return f"{where}{self.key.type} {self.key.fingerprint} {_clean(self.key.comment)}".rstrip()
 
 

@@ -90,15 +90,15 @@ def _sign(path: Data) -> str:
 def _field(head: str, path: Data, look: Look, size: int | None) -> tuple[str, list[str]]:
     """The line of one difference; if it does not fit, the lines that stand below the name instead."""
     before, after, new = path["before"], path["after"], bool(path.get("new"))
+    sized = f" ({count(size, 'byte')})" if size is not None and is_digest(after) else ""
     if path.get("sensitive"):
         return f"{head} {SENSITIVE}{'' if new else ', changes'}", []
     if path.get("before_hidden"):
-        return f"{head} {NOT_SHOWN} -> {scalar(after, whole_digest=look.verbose)}", []
+        return f"{head} {NOT_SHOWN} -> {scalar(after, whole_digest=look.verbose)}{sized}", []
     parts = _added(head, after) if new else _elementwise(before, after)
     if parts is not None:
         return "", _element_lines(*parts, look)
     old, text = pair(before, after, whole_digest=look.verbose)
-    sized = f" ({count(size, 'byte')})" if size is not None and is_digest(after) else ""
     line = f"{head} {text if new else f'{old} -> {text}'}{sized}"
     if new or len(INDENT) + 2 + columns(line) <= WIDTH:
         return line, []

@@ -14,6 +14,8 @@ from typing import Any
 from reconciler.core.secrecy import CHANGED, HIDDEN
 
 _VARIABLE = r'"?(?P<name>[A-Za-z_][A-Za-z0-9_]*)='
+_LINE = "(a line that is not shown)"
+"""In the place of the digest by which a line goes that cannot be shown: it may be a password, and the digest one to guess it from."""
 _CREDENTIAL = r'"?(?P<name>[^:"]+):'
 
 
@@ -30,8 +32,12 @@ def _mask(value: Any, other: Any, key: str) -> Any:
         return {name: _mask(item, there.get(name), str(name)) for name, item in value.items()}
     if isinstance(value, list):
         known = other if isinstance(other, list) else [other]
-        return [_mask(item, _counterpart(item, known, key), key) for item in value]
+        return [_LINE if _is_digest(item) else _mask(item, _counterpart(item, known, key), key) for item in value]
     return value
+
+
+def _is_digest(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch("sha256:[0-9a-f]{64}", value) is not None
 
 
 def mask_diff(lines: Sequence[str]) -> list[str]:

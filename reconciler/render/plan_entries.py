@@ -221,12 +221,13 @@ def _theirs(change: Change, plan: Plan) -> tuple[str, ...]:
     if change.ours and not begun:
         return ()
     wrote = row.pending or {} if row is not None and begun else {}
-    return tuple(key for key, value in (change.before or {}).items() if _is_text(key, value) and value != wrote.get(key))
+    return tuple(key for key, value in (change.before or {}).items() if is_text(key, value) and value != wrote.get(key))
 
 
-def _is_text(key: str, value: Any) -> bool:
-    """Whether this is what somebody wrote into a file, and not a fact about it."""
-    return isinstance(value, dict) or (key == "unexpected" and bool(value))
+def is_text(key: str, value: Any) -> bool:
+    """Whether this is what somebody wrote into a file, and not a fact about it. A digest is one to guess from."""
+    is_digest = isinstance(value, str) and value.startswith("sha256:")
+    return isinstance(value, dict) or is_digest or (key == "unexpected" and bool(value))
 
 
 def _path(item: FieldChange, *, hidden: bool, theirs: tuple[str, ...] = ()) -> dict[str, Any]:

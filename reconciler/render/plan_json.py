@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reconciler.core import revision
-from reconciler.core.actions import Gate, Step, Unit, as_data
+from reconciler.core.actions import Gate, Step, Unit, as_data, told
 from reconciler.core.address import Address
 from reconciler.core.approval import SEAL, seal
 from reconciler.core.changes import Origin, Verb
@@ -108,10 +108,10 @@ def hold_data(row: Hold) -> dict[str, Any]:
 
 
 def step_data(step: Step, sensitive: frozenset[Address] = frozenset()) -> dict[str, Any]:
-    """One step as JSON. Digests of sensitive content are left out: a short secret could be guessed from them."""
-    data: dict[str, Any] = mask(as_data(step.action))
+    """One step as JSON. Of sensitive content is not even told that something is expected there."""
+    data: dict[str, Any] = mask(told(as_data(step.action)))
     if any(cause.address in sensitive or cause.address.resource in sensitive for cause in step.causes):
-        data = {key: value for key, value in data.items() if key not in ("digest", "expects")}
+        data.pop("expects", None)
     causes = [{"address": str(cause.address), "why": cause.reason, "unit": cause.unit} for cause in step.causes]
     return data | {"phase": step.phase.name.lower(), "held": step.held, "causes": causes}
 
