@@ -13,7 +13,7 @@ from reconciler.core.spec import SourceError, SourceReader
 from reconciler.spec.events import parse
 from reconciler.spec.marks import Map, Mark, Seq, marks_of, new_map, put, unpack, without
 from reconciler.spec.tree import Tree, locate
-from reconciler.spec.words import VERSION, sentence, unsupported
+from reconciler.spec.words import VERSION, ended, unsupported
 
 MAX_FILES = 256
 SHARED = "x-"
@@ -72,7 +72,7 @@ class _Reading:
         try:
             return self._file(name, ())
         except SourceError as exc:
-            self._result.problems.append(error("Cannot read the spec", sentence(str(exc))))
+            self._result.problems.append(error("Cannot read the spec", ended(str(exc))))
             return None
 
     def _file(self, name: str, chain: tuple[str, ...]) -> Map | None:
@@ -80,7 +80,7 @@ class _Reading:
         if name in self._merged:
             return self._merged[name]
         if len(self._tree.files) >= MAX_FILES:
-            raise SourceError(f"a spec may have {MAX_FILES} files")
+            raise SourceError(f"A spec may have {MAX_FILES} files")
         number = self._tree.add(name)
         self._merged[name] = None
         parsed = parse(self._tree.files[number].data, number)
@@ -136,7 +136,7 @@ class _Reading:
                 return None
             return self._file(name, chain)
         except SourceError as exc:
-            self._error(mark, "Cannot read the included file", sentence(str(exc)), len(path))
+            self._error(mark, "Cannot read the included file", ended(str(exc)), len(path))
             return None
 
     def _error(self, mark: Mark, summary: str, detail: str, length: int = 1) -> None:

@@ -19,7 +19,7 @@ from reconciler.spec.annotations import source_plan
 from reconciler.spec.include import Included
 from reconciler.spec.marks import Map, Mark
 from reconciler.spec.model import host_model
-from reconciler.spec.words import sentence
+from reconciler.spec.words import ended
 
 
 @frozen
@@ -98,7 +98,7 @@ def _sources(found: Iterable[tuple[str, Mark]], address: Address, included: Incl
         try:
             data = tree.source(path, mark)
         except SourceError as exc:
-            diagnostics.append(tree.diagnostic(mark, "Cannot read the source file", sentence(str(exc)), len(path), address))
+            diagnostics.append(tree.diagnostic(mark, "Cannot read the source file", ended(str(exc)), len(path), address))
             continue
         if sources.setdefault(path, data) != data:
             detail = f"`{path}` is another file here than elsewhere in this resource. Write ./{path} here."

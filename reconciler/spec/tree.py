@@ -65,7 +65,7 @@ class Tree:
                 raise SourceError(f"{name} has more than {MAX_SOURCE >> 20} MiB; a file named in a spec may not")
             self._total += len(data)
             if self._total > MAX_SOURCES:
-                raise SourceError(f"the files named in the spec have more than {MAX_SOURCES >> 20} MiB together")
+                raise SourceError(f"The files named in the spec have more than {MAX_SOURCES >> 20} MiB together")
             self._sources[name] = data
         return self._sources[name]
 
@@ -115,7 +115,7 @@ class Tree:
 def locate(base: str, path: str) -> str:
     """The tree name of `path` as written in the file `base`. Raises SourceError for what cannot be in the tree."""
     if not path or FORBIDDEN.search(path) or "\n" in path:
-        raise SourceError("write a path relative to the file it stands in")
+        raise SourceError("Write a path relative to the file it stands in")
     if path.startswith("/"):
         raise SourceError(f"{path} is absolute; write a path relative to the file it stands in")
     parts = base.split("/")[:-1]

@@ -30,8 +30,12 @@ def unsupported(value: Any) -> str:
 
 def sentence(text: str) -> str:
     """The text with a full stop, and a capital if it begins with a word (and not with a path)."""
-    begin = text[:1].upper() + text[1:] if re.match(r"[a-z]+[ ,]", text) else text
-    return begin + ("" if text.endswith((".", "!", "?")) else ".")
+    return ended(text[:1].upper() + text[1:] if re.match(r"[a-z]+[ ,]", text) else text)
+
+
+def ended(text: str) -> str:
+    """The text with a full stop. A text that begins with a file's name keeps the name as it is written."""
+    return text + ("" if text.endswith((".", "!", "?")) else ".")
 
 
 def lead(text: str) -> str:

@@ -92,6 +92,13 @@ def test_the_same_path_from_two_files_is_refused() -> None:
     assert text_of(diagnostic).startswith("hosts/h.yaml:4:29: Ambiguous source file: ")
 
 
+def test_a_missing_file_is_named_as_it_is_written() -> None:
+    """The name of a file at the beginning of a message keeps its small letter."""
+    _, found = load(DictReader({"hosts/h.yaml": HEAD + "lamps: {a: {path: /x, plan: nofile}}\n"}), KINDS)
+
+    assert ["hosts/h.yaml:3:29: Cannot read the source file: hosts/nofile does not exist."] == [*map(text_of, found)]
+
+
 def test_source_files_have_a_bound() -> None:
     """More than 8 MiB is refused at the field."""
     files: dict[str, bytes | str] = {
