@@ -32,9 +32,11 @@ def sides_of(plan: Plan, request: Request, tried: Tried, name: str) -> Sides | N
 
     The guard against lock-outs has looked at both hosts already, unless it had no reason to.
     """
+    from reconciler.policy.linked import Linked
     from reconciler.policy.root_looks import looked_at
 
-    looks = looked_at(plan.steps, request.spec, request.kinds)
+    with in_vain(request.view):
+        looks = looked_at(plan.steps, request.spec, request.kinds, Linked(request.view).usual)
     if tried.doors is None and not (looks and _is_in_reach(looks, request.view, tried.after(plan.steps, request.view))):
         return None
     from reconciler.host.environment import now

@@ -21,11 +21,18 @@ def given_away(plan: Plan, request: Request) -> Iterator[Diagnostic]:
     ]
     if not changes:
         return
+    from reconciler.app.access import in_vain
     from reconciler.host.program import program_places
     from reconciler.policy.given import on_host
-    from reconciler.policy.paths import claimed_on_host
+    from reconciler.policy.linked import Linked
+    from reconciler.policy.paths import claimed_on_host, forbidden_by_link, table
 
     here = isinstance(request.view, LiveHost) and request.view.root == "/"
     program = program_places(str(request.spec.settings.get("command", ""))) if here else ()
     yield from claimed_on_host(request.spec, request.view)
-    yield from on_host(changes, request.spec, request.kinds, request.view, program)
+    changing = {change.address.resource for change in changes}
+    declared = table((one for one in request.spec.resources if one.address in changing), request.kinds)
+    linked, command = Linked(request.view), str(request.spec.settings.get("command", ""))
+    with in_vain(request.view):
+        yield from [found for one, named in declared for found in forbidden_by_link(one, named, linked, command)]
+    yield from on_host(changes, request.spec, request.kinds, request.view, program, linked)

@@ -16,6 +16,7 @@ from reconciler.core.places import Place, Use
 from reconciler.core.spec import Declared, Spec
 from reconciler.core.values import frozen
 from reconciler.formats import accounts
+from reconciler.policy.linked import Linked
 from reconciler.policy.paths import Table, reason, table
 from reconciler.policy.system_trees import AS_SHIPPED, PROGRAM, TOPS, root_runs, system_tree
 
@@ -179,7 +180,9 @@ def _above(path: str) -> Iterator[str]:
 # ---------------------------------------------------------------------------------------------------- by the host
 
 
-def on_host(changes: Collection[Change], spec: Spec, kinds: Kinds, view: HostView, program: Collection[str]) -> Iterator[Diagnostic]:
+def on_host(
+    changes: Collection[Change], spec: Spec, kinds: Kinds, view: HostView, program: Collection[str], linked: Linked | None = None
+) -> Iterator[Diagnostic]:
     """What only the host shows, of what a plan changes: its accounts, what its root has on PATH, where our program is (`program`)."""
     changing = {change.address.resource for change in changes}
     gifts = list(_gifts(table([declared for declared in spec.resources if declared.address in changing], kinds)))
@@ -194,9 +197,19 @@ def on_host(changes: Collection[Change], spec: Spec, kinds: Kinds, view: HostVie
         **dict.fromkeys(_roots_path(view), "root looks there for programs"),
         **dict.fromkeys(program, "Reconciler itself is there"),
     }
+    linked = linked or Linked(view)
     for gift in gifts:
         if not _is_his_already(view, gift):
-            yield from _first(_on_the_way(gift, systems), homes.same(gift), homes.around(gift))
+            yield from _first(_by_link(gift, linked), _on_the_way(gift, systems), homes.same(gift), homes.around(gift))
+
+
+def _by_link(gift: _Gift, linked: Linked) -> Iterator[Diagnostic]:
+    """A place that is the system's since one of its directories is a link there, or in which there is such a place."""
+    for name in linked.usual(gift.path):
+        if reason(name, "") or any(True for _ in _of_the_system(replace(gift, path=name))):
+            yield gift.refused("system-directory", f"by a link it is {name}, and that is the system's", gift.advice)
+    for real, name in linked.below(gift.path):
+        yield gift.refused("system-directory", f"{real} is in it, to which {name} leads", gift.advice)
 
 
 def _leaves(declared: Declared) -> bool:

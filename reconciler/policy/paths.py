@@ -6,6 +6,7 @@ The rules read one table of all paths that a spec names (`core.places`), in what
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from reconciler.core import globs
 from reconciler.core.diagnostic import Diagnostic, Severity
@@ -16,6 +17,7 @@ from reconciler.core.places import Place, Use, places
 from reconciler.core.spec import Declared, Spec
 from reconciler.formats import accounts
 from reconciler.formats.reconcile import PATH, UNITS, USER
+from reconciler.policy.linked import Linked
 from reconciler.policy.secrets_of_host import secret
 from reconciler.policy.system_trees import STATE, TREES, of_usr_local, system_tree
 
@@ -134,6 +136,17 @@ def forbidden(spec: Spec, named: Table) -> Iterator[Diagnostic]:
                 why, how = _why(place, command)
                 if why:
                     yield _denied(declared, place.path, why, how)
+
+
+def forbidden_by_link(declared: Declared, found: Iterable[Place], linked: Linked, command: str) -> Iterator[Diagnostic]:
+    """What is on the deny list by another name, for a directory of the system is a link to where it is."""
+    for place in found:
+        if place.named and place.use is not Use.READS:
+            for name in linked.usual(place.path):
+                why, how = _why(replace(place, path=name), command)
+                if why:
+                    yield _denied(declared, place.path, f"by a link it is {name}, and {why}", how)
+                    break
 
 
 def _why(place: Place, command: str) -> tuple[str, str]:

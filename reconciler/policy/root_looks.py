@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from reconciler.core.actions import Account, AccountOp, MakeLink, RemovePath, Step, path_of
@@ -29,10 +29,11 @@ class Look:
     address: Address | None = None
 
 
-def looked_at(steps: Iterable[Step], spec: Spec, kinds: Kinds) -> list[Look]:
+def looked_at(steps: Iterable[Step], spec: Spec, kinds: Kinds, usual: Callable[[str], Iterable[str]] = lambda _: ()) -> list[Look]:
     """The paths that the steps touch and root reads or runs; where they give anything away, those of everything declared too.
 
-    A plan that only restarts, or writes what is root's where root reads nothing, has none.
+    A plan that only restarts, or writes what is root's where root reads nothing, has none. `usual` has the usual names of a path to which
+    a directory of the system leads by a link.
     """
     looks: dict[str, Look] = {}
     gives = False
@@ -43,6 +44,10 @@ def looked_at(steps: Iterable[Step], spec: Spec, kinds: Kinds) -> list[Look]:
         path = path_of(step.action)
         if path is not None and not isinstance(step.action, MakeLink) and (is_relevant(path) or _is_setuid(step)):
             looks.setdefault(path, Look(path, step.causes[0].address))
+        elif path is not None and not isinstance(step.action, MakeLink):
+            for name in usual(path):
+                if is_relevant(name):
+                    looks.setdefault(name, Look(name, step.causes[0].address))
     if gives:
         for look in declared_looks(spec, kinds):
             looks.setdefault(look.path, look)

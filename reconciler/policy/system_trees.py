@@ -42,7 +42,7 @@ TREES = frozenset(
 _DEEPEST = 3
 """Components that one of them has at most."""
 
-_ROOT_RUNS = (
+ROOT_RUNS = (
     *("AccountsService", "NetworkManager", "cloud", "containerd", "dbus", "dkms", "docker", "extensions", "flatpak", "initramfs-tools"),
     *("kubelet", "libvirt", "lxc", "machines", "misc", "pam", "polkit-1", "portables", "snapd", "sudo", "ucf"),
 )
@@ -79,7 +79,7 @@ def of_usr_local(path: str) -> bool:
 def root_runs(path: str) -> str:
     """The directory of /var/lib that a path is in and that root runs things from; empty if it is in none."""
     name = path.removeprefix("/var/lib/").partition("/")[0]
-    return f"/var/lib/{name}" if path.startswith("/var/lib/") and name in _ROOT_RUNS else ""
+    return f"/var/lib/{name}" if path.startswith("/var/lib/") and name in ROOT_RUNS else ""
 
 
 def system_tree(path: str) -> str:
