@@ -5,4 +5,4 @@ from __future__ import annotations
 import gc
 
 # Before anything else is imported: a process of a second or two makes no cyclic garbage worth looking for, and looking costs a tenth of it.
-gc.set_threshold(500_000, 20, 20)
+gc.set_threshold(2_000_000, 20, 20)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from reconciler.core.patterns import Late
 from reconciler.core.secrecy import HIDDEN
@@ -35,6 +36,8 @@ _SHAPE = Late(
     r"|pypi-[\w-]{40,}|dop_v1_[0-9a-f]{60,}|glsa_\w{30,}|eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,})"
 )
 """Tokens that are known by their own form: of GitHub, GitLab, Hugging Face, NVIDIA, OpenAI, AWS and Google, and JSON web tokens."""
+_SHORTEST = 20
+"""The shortest of these, AKIA and sixteen characters."""
 _CREDENTIAL = Late(r"""(?<![A-Za-z])SetCredential(?:Encrypted)?=["']?(?P<name>[^:\s"']++):""")
 """systemd's own way to give a secret to a service: whatever its name."""
 _REST = Late(r""""(?:[^"\\]|\\.)*+"?|'[^']*+'?|[^\s(][^\n]*+""")
@@ -61,6 +64,7 @@ _TAG = Late(r"(?:NO)?PASSWD:[ ]*")
 """sudoers has these."""
 
 
+@lru_cache(maxsize=1024)
 def names_secret(name: str) -> bool:
     """Whether a variable, key or option of this name holds a secret, and not only where one is: `API_TOKEN` does, `TOKEN_FILE` does not."""
     return _WORD.search(name) is not None and not _NAMES_A_PLACE.fullmatch(_last_word(name))
@@ -83,6 +87,24 @@ def holds_secret(text: str) -> bool:
 
 def masked(text: str, instead: str = HIDDEN) -> str:
     """One line without what stands behind the name of a secret: `TOKEN=x`, `--password x`, `://user:x@`, `SetCredential=n:x`."""
+    return text if is_plain(text) else _masked(text, instead)
+
+
+def is_plain(text: str) -> bool:
+    """Whether a text has nothing of what leads to a secret: no word, no scheme, no known form.
+
+    Nearly all texts have not. The expressions take a digest letter by letter, which costs as much as all else that a plan does with it.
+    """
+    if not text.isascii():
+        return False  # letters of other scripts count as ours where case does not matter
+    low = text.lower()
+    led = "passw" in low or "passphrase" in low or "secret" in low or "token" in low or "bearer" in low or "setcredential" in low
+    led = led or "uthorization" in low or "ookie" in low or "//" in low or "/\\/" in low
+    led = led or ("key" in low and ("api" in low or "access" in low or "private" in low))
+    return not led and (len(text) < _SHORTEST or _SHAPE.search(text) is None)
+
+
+def _masked(text: str, instead: str) -> str:
     if _WORD.search(text):
         text = _without(text, _OPTION, instead)
         text = _without(text, _ASSIGNED, instead)

@@ -51,15 +51,18 @@ def _late(cls: Any, known: tuple[Field[Any], ...]) -> Callable[..., None]:
     """An `__init__` that gives way, at its first call, to one that is written for the fields."""
 
     def first(self: Any, *args: Any, **named: Any) -> None:
-        cls.__init__ = _written(known)
+        cls.__init__ = _written(cls, known)
         cls.__init__(self, *args, **named)
 
     return first
 
 
-def _written(known: tuple[Field[Any], ...]) -> Any:
-    """The `__init__` that dataclass would have written. In its text there is nothing but names of fields."""
-    names: dict[str, Any] = {"_put": object.__setattr__, "_absent": object()}
+def _written(cls: Any, known: tuple[Field[Any], ...]) -> Any:
+    """The `__init__` that dataclass would have written. In its text there is nothing but names of fields.
+
+    A slot's own descriptor puts the value there: `object.__setattr__` would look for it by name each time.
+    """
+    names: dict[str, Any] = {"_absent": object()}
     parameters, body = ["self"], ["pass"]
     for one in known:
         default, given = f"_default_{one.name}", one.name
@@ -70,7 +73,8 @@ def _written(known: tuple[Field[Any], ...]) -> Any:
         else:
             default = ""
         parameters.append(f"{one.name}={default}" if default else one.name)
-        body.append(f"_put(self, {one.name!r}, {given})")
+        names[f"_put_{one.name}"] = getattr(cls, one.name).__set__
+        body.append(f"_put_{one.name}(self, {given})")
     exec(f"def __init__({', '.join(parameters)}):\n {'; '.join(body)}", names)  # noqa: S102  # as dataclass does
     return names["__init__"]
 

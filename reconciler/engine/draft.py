@@ -59,7 +59,7 @@ class Draft:
 
     def block_dependants(self) -> None:
         """What needs something blocked is blocked too, and says by what."""
-        for address, needed in _by_need(self.needs):
+        for address, needed in _by_need(self.needs) if self.blocked else ():
             culprit = next((need for need in sorted(needed) if need in self.blocked), None)
             if culprit is not None:
                 self.block(address, f"needs {culprit}, which is blocked")
@@ -95,7 +95,7 @@ class Draft:
         """
         changing = {change.address for change in self.changes if change.verb is not Verb.NONE}
         waiting: dict[Address, Address] = {}
-        for address, needed in _by_need(self.needs):
+        for address, needed in _by_need(self.needs) if self.held else ():
             culprit = next((need for need in sorted(needed) if need in self.held), None)
             if culprit is not None and address in changing and address not in self.held:
                 self.held[address] = f"needs {culprit}, which is held"

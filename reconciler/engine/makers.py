@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import replace
 
 from reconciler.core.address import Address
 from reconciler.core.changes import Part
@@ -20,7 +19,7 @@ def makers(parts: Mapping[Address, Part], moving: Collection[Address], kinds: Ki
         place.path: maker
         for resource, declared in resources.items()
         for place in places(kinds[resource.kind], declared)
-        if place.part and (maker := replace(resource, part=place.part)) in moving
+        if place.part and (maker := Address(resource.kind, resource.name, place.part)) in moving
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from typing import Any
 
@@ -90,15 +90,10 @@ def survey(request: Request) -> Situation:
         chosen = {address.resource for address in (*parts, *rows, *unwanted)}
         siblings = {address for address in siblings if address.resource in chosen}
     observed: dict[Address, Observed] = {}
-    for name in kinds:
-        wanted = sorted(address for address in siblings if address.kind == name)
-        if wanted:
-            seen = _looked_at(kinds[name], request.view, wanted, parts)
-            seen = {address: _as_far_as_it_goes(found, parts.get(address)) for address, found in seen.items()}
-            chosen_ones = (
-                (address, found) for address, found in seen.items() if address in parts or address in rows or address in unwanted
-            )
-            observed.update(chosen_ones)
+    for name, wanted in _by_kind(siblings, kinds):
+        seen = _looked_at(kinds[name], request.view, wanted, parts)
+        seen = {address: _as_far_as_it_goes(found, parts.get(address)) for address, found in seen.items()}
+        observed.update((address, found) for address, found in seen.items() if address in parts or address in rows or address in unwanted)
     parts |= _retired(request, rows, parts, observed)
     secret = [address for address in observed if _is_sensitive(address, parts, rows)]
     observed |= {address: _incomparable(observed[address]) for address in secret if address in parts}
@@ -111,6 +106,14 @@ def survey(request: Request) -> Situation:
         every.keys() | known.keys(),
         unwanted,
     )
+
+
+def _by_kind(addresses: Iterable[Address], kinds: Kinds) -> Iterator[tuple[str, list[Address]]]:
+    """The addresses of each kind, in order; in the order of the kinds."""
+    found: dict[str, list[Address]] = {}
+    for address in sorted(addresses):
+        found.setdefault(address.kind, []).append(address)
+    return ((name, found[name]) for name in kinds if name in found)
 
 
 def _looked_at(kind: Kind, view: HostView, wanted: Sequence[Address], parts: Mapping[Address, Part]) -> Mapping[Address, Observed]:
@@ -143,13 +146,11 @@ def _retired(
 def look_again(situation: Situation, addresses: Collection[Address], kinds: Kinds, view: HostView, key: bytes) -> dict[Address, Observed]:
     """Observe some addresses afresh. A kind is asked for whole resources: what one part is may depend on which others there are."""
     asked, resources = frozenset(addresses), {address.resource for address in addresses}
+    parts = situation.parts
     observed: dict[Address, Observed] = {}
-    for name in kinds:
-        wanted = sorted(address for address in {*asked, *situation.siblings} if address.kind == name and address.resource in resources)
-        if wanted:
-            parts = situation.parts
-            seen = _looked_at(kinds[name], view, wanted, parts)
-            observed.update((address, _as_far_as_it_goes(seen[address], parts.get(address))) for address in wanted if address in asked)
+    for name, wanted in _by_kind((address for address in {*asked, *situation.siblings} if address.resource in resources), kinds):
+        seen = _looked_at(kinds[name], view, wanted, parts)
+        observed.update((address, _as_far_as_it_goes(seen[address], parts.get(address))) for address in wanted if address in asked)
     return {
         address: _concealed_observed(seen, key) if _is_sensitive(address, situation.parts, situation.rows) else seen
         for address, seen in observed.items()

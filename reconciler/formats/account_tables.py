@@ -9,9 +9,10 @@ from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Generic, Self, TypeVar
 
+from reconciler.formats.account_roster import Roster
 from reconciler.formats.accounts import Group, GroupShadow, User, parse_group, parse_group_shadow, parse_user
 from reconciler.formats.users import Accounts, Range, Shadow, numbers_of, parse_range, parse_shadow
 
@@ -67,8 +68,8 @@ class Table(Generic[Row]):
         self.numbers = Numbers()
         self._parse: Callable[[str], Row | None] = parse
         self._keys: Keys[Row] = keys
-        self._undo: list[tuple[int, str | None]] | None = None
-        self._lines: list[str | None] = []
+        self._undo: list[Callable[[], None]] | None = None
+        self._lines: list[str | Roster | None] = []
         self._named: dict[str, dict[int, None]] = {}
         self._numbered: dict[tuple[str, int], dict[int, None]] = {}
         self._listed: dict[str, dict[int, None]] = {}
@@ -79,12 +80,17 @@ class Table(Generic[Row]):
     @property
     def text(self) -> str:
         """The whole file."""
-        lines = [line for line in self._lines if line is not None]
+        lines = [line for at in range(len(self._lines)) if (line := self._line(at)) is not None]
         return "\n".join(lines) + ("\n" if lines and self._ends else "")
 
     def row(self, name: str) -> Row | None:
         """The first entry of this name: the one that counts, as in the C library."""
         return next(self._rows(self._named.get(name, {})), None)
+
+    def has(self, name: str) -> bool:
+        """Whether there is an entry of this name: `row` without a look at who is listed."""
+        lines = (self._lines[at] for at in self._named.get(name, ()))
+        return any(line.counts if isinstance(line, Roster) else line is not None and self._parse(line) is not None for line in lines)
 
     def numbered(self, field: str, number: int) -> Iterator[Row]:
         """The entries with this number, in their order."""
@@ -94,21 +100,43 @@ class Table(Generic[Row]):
         """The entries that list somebody, in their order."""
         return self._rows(self._listed.get(name, {}))
 
+    def names_numbered(self, field: str, number: int) -> Iterator[str]:
+        """The names of the entries with this number."""
+        return map(self._name, sorted(self._numbered.get((field, number), {})))
+
+    def names_listing(self, name: str) -> Iterator[str]:
+        """The names of the entries that list somebody."""
+        return map(self._name, sorted(self._listed.get(name, {})))
+
     def rows(self) -> Iterator[Row]:
         """All entries."""
-        return (row for line in self._lines if line is not None and (row := self._parse(line)) is not None)
+        return self._rows(range(len(self._lines)))
 
     def _rows(self, places: Iterable[int]) -> Iterator[Row]:
-        lines = (self._lines[at] for at in sorted(places))
+        lines = (self._line(at) for at in sorted(places))
         return (row for line in lines if line is not None and (row := self._parse(line)) is not None)
 
     def edit(self, name: str, width: int, edit: Callable[[list[str]], list[str]]) -> None:
         """Edit the first line of this name, if it has `width` fields; another line of that name that has them, if it has not."""
         for at in sorted(self._named.get(name, ())):
-            fields = (self._lines[at] or "").split(":")
+            fields = (self._line(at) or "").split(":")
             if len(fields) >= width:
                 self._set(at, ":".join(edit(fields)))
                 return
+
+    def join(self, name: str, group: str) -> None:
+        """List somebody, at the end, in the line that `edit` would edit."""
+        for at, roster in self._roster(group):
+            if name not in roster:
+                self._remember(partial(self._unlist_again, at, roster, name, roster.join(name)))
+                self._list_in(at, roster, name)
+
+    def leave(self, name: str, group: str) -> None:
+        """List somebody no more."""
+        for at, roster in self._roster(group):
+            if name in roster:
+                self._remember(partial(self._list_again, at, roster, name, roster.leave(name)))
+                self._unlist_in(at, roster, name)
 
     def remove(self, name: str) -> None:
         """Take out the lines of this name."""
@@ -123,7 +151,7 @@ class Table(Generic[Row]):
             self._lines.append(None)
             self._set(len(self._lines) - 1, line)
             return
-        lines: list[str] = [other for other in self._lines if other is not None]
+        lines: list[str] = [other for at in range(len(self._lines)) if (other := self._line(at)) is not None]
         place: int = next(index for index, other in enumerate(lines) if other.startswith(_NIS))
         self.replace("\n".join([*lines[:place], line, *lines[place:]]) + "\n")
 
@@ -147,14 +175,51 @@ class Table(Generic[Row]):
     def back(self) -> None:
         """Undo what was changed since the mark."""
         undo, self._undo = self._undo or [], None
-        for at, line in reversed(undo):
-            self._set(at, line)
+        for step in reversed(undo):
+            step()
         self._ends = self._ended
 
-    def _set(self, at: int, line: str | None) -> None:
-        before = self._lines[at]
+    def _remember(self, step: Callable[[], None]) -> None:
         if self._undo is not None:
-            self._undo.append((at, before))
+            self._undo.append(step)
+
+    def _line(self, at: int) -> str | None:
+        line = self._lines[at]
+        return line.text if isinstance(line, Roster) else line
+
+    def _name(self, at: int) -> str:
+        line = self._lines[at]
+        return line.name if isinstance(line, Roster) else (line or "").partition(":")[0]
+
+    def _roster(self, group: str) -> Iterator[tuple[int, Roster]]:
+        """The first line of this name that has a list, taken apart."""
+        for at in sorted(self._named.get(group, ())):
+            line = self._lines[at]
+            if isinstance(line, str) and Roster.fits(line):
+                line = self._lines[at] = Roster(line, counts=self._parse(line) is not None)
+            if isinstance(line, Roster):
+                yield at, line
+                return
+
+    def _list_in(self, at: int, roster: Roster, name: str) -> None:
+        if roster.counts:
+            self._listed.setdefault(name, {})[at] = None
+
+    def _unlist_in(self, at: int, roster: Roster, name: str) -> None:
+        if roster.counts and (self._keys.numbers or not roster.administers(name)):  # the field before is a number in group
+            del self._listed[name][at]
+
+    def _unlist_again(self, at: int, roster: Roster, name: str, text: str | None) -> None:
+        roster.unjoin(name, text)
+        self._unlist_in(at, roster, name)
+
+    def _list_again(self, at: int, roster: Roster, name: str, left: tuple[list[int], str | None]) -> None:
+        roster.rejoin(name, *left)
+        self._list_in(at, roster, name)
+
+    def _set(self, at: int, line: str | None) -> None:
+        before = self._line(at)
+        self._remember(partial(self._set, at, before))
         old, new = (None if text is None else self._parse(text) for text in (before, line))
         if before is not None:
             self._nis -= before.startswith(_NIS)
@@ -277,7 +342,7 @@ class AccountTables:
 
     def group_of(self, gid: int) -> str | None:
         """The name of the group with this number."""
-        return next((group.name for group in self.group.numbered("gid", gid)), None)
+        return next(self.group.names_numbered("gid", gid), None)
 
     def missing(self, name: str) -> tuple[str, ...]:
         """As `Accounts.missing`."""
@@ -288,7 +353,7 @@ class AccountTables:
         lacks = {
             "shadow": self.shadow is not None and self.shadow.row(name) is None,
             "group": group is None,
-            "gshadow": group == name and self.gshadow is not None and self.gshadow.row(name) is None,
+            "gshadow": group == name and self.gshadow is not None and not self.gshadow.has(name),
             **{file: self._lacks_range(file, user) for file in ("subuid", "subgid")},
         }
         return tuple(file for file, lacking in lacks.items() if lacking)

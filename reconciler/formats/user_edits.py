@@ -78,8 +78,8 @@ def remove_user(tables: AccountTables, name: str) -> None:
     """Remove the user, and the group of that name if nobody else is in it, as userdel does."""
     user, own = tables.passwd.row(name), tables.group.row(name)
     if user is not None:
-        groups = (*tables.group.listing(name), *(tables.gshadow.listing(name) if tables.gshadow is not None else ()))
-        _join_and_leave(tables, name, Wanted(leave=tuple(dict.fromkeys(group.name for group in groups))))
+        groups = (*tables.group.names_listing(name), *(tables.gshadow.names_listing(name) if tables.gshadow is not None else ()))
+        _join_and_leave(tables, name, Wanted(leave=tuple(dict.fromkeys(groups))))
     for table in (tables.passwd, tables.shadow, tables.subuid, tables.subgid):
         if table is not None:
             table.remove(name)
@@ -106,12 +106,12 @@ def add_group(tables: AccountTables, name: str, gid: int) -> None:
     there = tables.group.row(name)
     if there is not None and there.gid != gid:
         raise AccountConflict(f"group '{name}' already exists with gid {there.gid}")
-    owner = next((group.name for group in tables.group.numbered("gid", gid) if group.name != name), None)
+    owner = next((group for group in tables.group.names_numbered("gid", gid) if group != name), None)
     if owner is not None:
         raise AccountConflict(f"gid {gid} is taken by group '{owner}'")
     if there is None:
         tables.group.append(Group(name, gid).render())
-    if tables.gshadow is not None and tables.gshadow.row(name) is None:
+    if tables.gshadow is not None and not tables.gshadow.has(name):
         tables.gshadow.append(GroupShadow(name).render())
 
 
@@ -196,8 +196,12 @@ def _free(tables: AccountTables, used: Numbers, prefix: str, *, system: bool) ->
 def _existing(tables: AccountTables, name: str) -> Group:
     group = tables.group.row(name)
     if group is None:
-        raise AccountConflict(f"group '{name}' does not exist")
+        raise _no_such_group(name)
     return group
+
+
+def _no_such_group(name: str) -> AccountConflict:
+    return AccountConflict(f"group '{name}' does not exist")
 
 
 def _primary_group(tables: AccountTables, name: str, uid: int, *, private: bool, system: bool) -> int:
@@ -228,16 +232,10 @@ def _edit_shadow(row: list[str], wanted: Wanted) -> list[str]:
 
 def _join_and_leave(tables: AccountTables, name: str, wanted: Wanted) -> None:
     for group in wanted.groups:
-        _existing(tables, group)
-
-    def members(said: str, group: str) -> str:
-        names = [one for one in said.split(",") if one]
-        if group in wanted.groups and name not in names:
-            names.append(name)
-        if group in wanted.leave:
-            names = [one for one in names if one != name]
-        return ",".join(names)
-
+        if not tables.group.has(group):
+            raise _no_such_group(group)
     for table in (tables.group, tables.gshadow):
-        for group in (*wanted.groups, *wanted.leave) if table is not None else ():
-            table.edit(group, 4, lambda row: [*row[:3], members(row[3], row[0])])  # type: ignore[union-attr]  # not None here
+        for group in wanted.groups if table is not None else ():
+            table.join(name, group)  # type: ignore[union-attr]  # not None here
+        for group in wanted.leave if table is not None else ():
+            table.leave(name, group)  # type: ignore[union-attr]  # not None here

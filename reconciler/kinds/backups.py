@@ -73,7 +73,7 @@ def _job(declared: Declared) -> schedule.Job:
 
 def expand(declared: Declared, running: bool) -> Iterator[Part]:
     """The job file, and what runs it, each after what it has no sense without."""
-    address, service = (replace(declared.address, part=part) for part in (_CONFIG, "service"))
+    address, service = (Address(declared.address.kind, declared.address.name, part) for part in (_CONFIG, "service"))
     config = _config(declared)
     yield Part(address, {**_FILE, "job": config}, declared, backup_job.render(config).encode())
     for part in schedule.expand(_job(declared), running):

@@ -50,7 +50,7 @@ def expand(declared: Declared, running: bool) -> Iterator[Part]:
     """The drop-in, the enablement and the state, each only if something is said of it."""
     service = declared.resource
     assert isinstance(service, Service)
-    at = {part: replace(declared.address, part=part) for part in vendor_host.PARTS}
+    at = {part: Address(declared.address.kind, declared.address.name, part) for part in vendor_host.PARTS}
     sections = service_unit.drop_in(service)
     if sections:
         yield Part(at[DROP_IN], {**units.FILE, "unit": sections}, declared)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from types import ModuleType
 from typing import Any
 
 from reconciler.core.secrecy import CHANGED, HIDDEN
@@ -27,7 +28,7 @@ def mask(value: Any, other: Any = None, path: tuple[str, ...] = ()) -> Any:
 def _mask(value: Any, other: Any, key: str) -> Any:
     if isinstance(value, str):
         return _mask_text(value, other, key)
-    if isinstance(value, Mapping):
+    if type(value) is dict or isinstance(value, Mapping):  # nearly all are; to ask the abstract class costs as much as the rest
         there = other if isinstance(other, Mapping) else {}
         return {name: _mask(item, there.get(name), str(name)) for name, item in value.items()}
     if isinstance(value, list):
@@ -48,10 +49,26 @@ def mask_diff(lines: Sequence[str]) -> list[str]:
 
 
 def _mask_text(value: str, other: Any, key: str) -> str:
+    if _is_open(key) and _rules().is_plain(value):
+        return value
     hidden = _hidden(value, key, HIDDEN)
     if hidden == value or not isinstance(other, str) or other == value or _hidden(other, key, HIDDEN) != hidden:
         return hidden
     return _hidden(value, key, CHANGED)
+
+
+@lru_cache(maxsize=1)
+def _rules() -> ModuleType:
+    """`core.masking`, which is imported only where something changes; by an `import` for each text that costs as much as the answer."""
+    from reconciler.core import masking
+
+    return masking
+
+
+@lru_cache(maxsize=1024)
+def _is_open(key: str) -> bool:
+    """Whether what is under a key is judged by itself."""
+    return key != "Environment" and not key.startswith("SetCredential") and not _rules().names_secret(key)
 
 
 @lru_cache(maxsize=4096)

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.masking import holds_private_key, masked
+from reconciler.core import masking
+from reconciler.core.masking import holds_private_key, is_plain, masked
 from reconciler.core.secrecy import HIDDEN
 from reconciler.render.masking import mask, mask_diff
 
@@ -130,3 +131,53 @@ def test_private_keys_are_known(text: str) -> None:
     """Whatever tool wrote them."""
     assert holds_private_key(text)
     assert not holds_private_key(text.replace("PRIVATE", "PUBLIC").replace("PuTTY", ""))
+
+
+WORDS = (
+    "PassWord",
+    "token",
+    "Ap\u0131_key",
+    "accessKey",
+    "private-key",
+    "=",
+    ": ",
+    "://",
+    "/\\/",
+    "u:hunter2@",
+    "Bearer ",
+    "Cookie: ",
+    "x",
+    " ",
+    "ghp_",
+    "a1" * 20,
+)
+
+
+@given(st.lists(st.sampled_from(WORDS) | st.text(max_size=4), max_size=6).map("".join))
+def test_a_plain_text_hides_nothing(text: str) -> None:
+    """What is shown after one look is what all expressions would have left as it is."""
+    if is_plain(text):
+        assert text == masking._masked(text, HIDDEN)
+
+
+@pytest.mark.parametrize("text", [*HIDES, f"x AKIA{'A' * 16}"])
+def test_what_hides_a_secret_is_not_plain(text: str) -> None:
+    """The one look passes over no secret that is known here."""
+    assert not is_plain(text)
+
+
+def test_a_digest_is_not_taken_letter_by_letter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of ten thousand digests none is asked for the words of a secret, which took as long as the rest of the plan."""
+    asked: list[str] = []
+    word = masking._WORD
+
+    class Counted:
+        def search(self, text: str) -> object:
+            asked.append(text)
+            return word.search(text)
+
+    monkeypatch.setattr(masking, "_WORD", Counted())
+    digests = [f"sha256:{number:064x}" for number in range(10_000)]
+
+    assert [{"digest": digest} for digest in digests] == mask([{"digest": digest} for digest in digests])
+    assert len(asked) <= 1, "only the name `digest` itself"

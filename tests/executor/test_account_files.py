@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from reconciler.formats.account_tables import FILES, AccountTables
 from reconciler.formats.accounts import AccountConflict, Group, GroupShadow, User, parse_group_shadows, parse_groups, parse_users
@@ -165,3 +167,60 @@ def test_an_edit_costs_the_same_however_many_accounts_there_are(monkeypatch: pyt
         counts.append(len(reads))
 
     assert counts[0] == counts[1]
+
+
+def test_a_group_of_thousands_costs_each_member_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who joins a group and leaves it: its line is taken apart once and put together once, with ten members or five thousand."""
+    counts = []
+    for many in (10, 5_000):
+        tables = AccountTables.of(Accounts("", "all:x:5:" + ",".join(f"u{n}" for n in range(many)), "", "all:!:root:u1\n"))
+        taken_apart: list[str] = []
+        for table in (tables.group, tables.gshadow):
+            assert table is not None
+            parse = table._parse
+            monkeypatch.setattr(table, "_parse", lambda line, parse=parse, seen=taken_apart: seen.append(line) or parse(line))
+        for number in range(100):
+            with tables.all_or_nothing():
+                add_user(tables, f"new{number}", Wanted(groups=("all",)), 3)
+        for number in range(50):
+            with tables.all_or_nothing():
+                remove_user(tables, f"new{number}")
+        rosters = [line for line in taken_apart if line.startswith("all:")]
+        assert tables.group.text.startswith("all:x:5:" + ",".join([f"u{n}" for n in range(many)] + [f"new{n}" for n in range(50, 100)]))
+        counts.append(len(rosters))
+
+    assert counts[0] == counts[1] <= 3
+
+
+@given(
+    st.lists(st.tuples(st.booleans(), st.booleans(), st.sampled_from("abcde")), max_size=30), st.sampled_from(["", "a", "a,,b", "c,a,c"])
+)
+def test_members_come_and_go_in_their_order(steps: list[tuple[bool, bool, str]], members: str) -> None:
+    """As a plain list would have it; what is undone leaves the line to the byte as it was, and who is listed where is known throughout."""
+    table = AccountTables.of(Accounts(group=f"ml:x:7:{members}:\n")).group
+    names = [name for name in members.split(",") if name]
+    for joins, undone, name in steps:
+        before, text = list(names), table.text
+        table.mark()
+        if joins:
+            table.join(name, "ml")
+            names += [] if name in names else [name]
+        else:
+            table.leave(name, "ml")
+            names = [other for other in names if other != name]
+        if undone:
+            table.back()
+            names = before
+            assert text == table.text
+        else:
+            table.keep()
+        assert names == list(getattr(table.row("ml"), "members", ()))
+        assert [["ml"] if name in names else [] for name in "abcde"] == [list(table.names_listing(name)) for name in "abcde"]
+
+
+def test_an_administrator_who_is_no_member_any_more_is_still_listed() -> None:
+    """Who leaves the members of a group in gshadow, and administers it, is found when he goes."""
+    tables = AccountTables.of(Accounts("a:x:9:9::/:/bin/sh\n", "ml:x:7:a,b\na:x:9:\n", "", "ml:!:a:a,b\na:!::\n"))
+    remove_user(tables, "a")
+
+    assert ("ml:x:7:b\n", "ml:!::b\n") == (tables.group.text, getattr(tables.gshadow, "text", ""))

@@ -93,7 +93,7 @@ def test_what_a_hold_covers(held: str, free: list[str]) -> None:
 
     assert hold.covers(hold.address)
     assert hold.covers(Address.parse(held if "/" in held else f"{held}/sudo"))
-    assert hold.covers(replace(hold.address, part=f"{hold.address.part}/a" if hold.address.part else "a/b"))
+    assert hold.covers(hold.address._replace(part=f"{hold.address.part}/a" if hold.address.part else "a/b"))
     assert [] == [name for name in free if hold.covers(Address.parse(name))]
 
 
