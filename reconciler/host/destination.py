@@ -127,6 +127,10 @@ class Directory:
         except OSError as error:
             raise self._cannot("made durable", "", error) from error
 
+    def read_only(self) -> bool:
+        """Whether it lies on a file system that takes nothing."""
+        return bool(os.fstatvfs(self.fd).f_flag & os.ST_RDONLY)
+
     def free(self) -> int:
         """Bytes that we can still write."""
         found = os.fstatvfs(self.fd)

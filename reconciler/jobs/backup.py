@@ -90,6 +90,7 @@ def refusal(job: Job) -> str:
             _all_mounted(job)
             for path in job.destinations:
                 _must_be_mounted(path)
+                _must_be_writable(path)
         for path in job.destinations:
             _is_usable(path)
     except HostError as problem:
@@ -107,6 +108,15 @@ def _is_usable(path: str) -> None:
         parent = path.rpartition("/")[0] or "/"
         if look(parent) is None:
             raise
+
+
+def _must_be_writable(path: str) -> None:
+    """Raises Refused where the destination is there, on a file system that takes nothing; UnsafePath, Unreadable."""
+    _is_usable(path)
+    if look(path) is not None:
+        with Directory(path) as directory:
+            if directory.read_only():
+                raise Refused("the destination is read-only", path)
 
 
 def _must_be_mounted(path: str) -> None:

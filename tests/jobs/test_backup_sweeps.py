@@ -12,9 +12,10 @@ import pytest
 
 from reconciler.core.host import HostError
 from reconciler.formats.backup_job import Keep
-from reconciler.jobs import archives
+from reconciler.jobs import archives, backup
 from tests.executor.hosts_under_test import mounted
 from tests.jobs.places import Place
+from tests.jobs.test_backup_doubt import at
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: mounts")
 
@@ -120,6 +121,8 @@ def test_a_destination_that_is_read_only(place: Place) -> None:
         with pytest.raises(HostError, match="Read-only"):
             place.run()
         listed = archives.listing(place.job)
+        foreseen = backup.refusal(place.job)
+        remounted = backup.refusal(place.having(before=(("/bin/true",),)).job)
         (judged,) = archives.verify(place.job, "", everything=True, compare=False, lock_directory=place.locks).judgements
         archives.restore(place.job, "", str(place.top / "back"), [])
     finally:
@@ -127,6 +130,8 @@ def test_a_destination_that_is_read_only(place: Place) -> None:
 
     assert before == sums(place.destination)
     assert 1 == len(listed.archives)
+    assert f"the destination is read-only: {place.destination}" == foreseen
+    assert "" == remounted  # by a command before, as far as anybody can tell
     assert "" == judged.problem
     assert "the verdict cannot be written down" in judged.sidecar
     assert (place.source / "sparse").read_bytes() == (place.top / "back").joinpath(*place.source.parts[1:], "sparse").read_bytes()
@@ -148,3 +153,22 @@ def test_one_of_two_destinations_is_read_only(place: Place) -> None:
     assert [str(second)] == list(done.failed)
     assert {done.manifest.archive.removesuffix(".tar.gz")} == whole(place.destination)
     assert 1 == len(whole(second))
+
+
+@pytest.mark.parametrize("back", [0, 1, 3_600, 86_400])
+def test_a_clock_that_steps_back(place: Place, monkeypatch: pytest.MonkeyPatch, back: int) -> None:
+    """Between two runs, to the same second or before it: both archives are there until the clock has passed the newest."""
+    place = place.having(keep=Keep(last=1))
+    at(monkeypatch, 1_780_000_000)
+    first = place.run().manifest.id
+    at(monkeypatch, 1_780_000_000 - back)
+    second = place.run()
+    notes = next(iter(second.pruned.values())).notes
+    both = whole(place.destination)
+    at(monkeypatch, 1_780_000_001)
+    third = place.run().manifest.id
+
+    assert {f"datasets-{ident}" for ident in {first, second.manifest.id}} == both or not back
+    assert f"datasets-{second.manifest.id}" in both
+    assert bool(back) is any("the clock is before the newest archive" in note for note in notes)
+    assert {f"datasets-{third}"} == whole(place.destination)

@@ -86,11 +86,13 @@ def test_a_damaged_manifest_is_not_well(aged: Place) -> None:
     assert "cannot be used" in condition(aged.job, TODAY).reasons[0]
 
 
-def test_the_newest_shrank(aged: Place) -> None:
+def test_the_newest_shrank(aged: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """Until somebody agrees."""
     (aged.source / "noise").write_bytes(os.urandom(500_000))
+    at(monkeypatch, TODAY + 1)
     aged.run()
     empty(aged.source)
+    at(monkeypatch, TODAY + 2)
     aged.run()
 
     assert "reconciler backup accept datasets" in reasons(aged, 0)[0]
