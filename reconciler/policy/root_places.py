@@ -17,13 +17,14 @@ class Place:
 
     `base` is the path of a file, or with `/` at its end of a directory with everything below it. `use` are the words for "root USE PATH".
     `reader` names what reads the text (`policy.root_texts`); empty: the text names nobody. `strict`: the reader passes over a file that
-    is not root's, or that others can write.
+    is not root's, or that others can write. `trusted` are accounts of the reader itself: root takes their word anyway.
     """
 
     base: str
     use: str
     reader: str = ""
     strict: bool = False
+    trusted: tuple[str, ...] = ()
 
     @property
     def path(self) -> str:
@@ -105,8 +106,8 @@ _POLKIT = tuple(
     place
     for base in ("/etc", "/run", "/usr/local/share", "/usr/share")
     for place in (
-        Place(f"{base}/polkit-1/", "reads the polkit rules in", "polkit"),
-        Place(f"{base}/polkit-1/rules.d/", "reads the polkit rules in", "polkit"),
+        Place(f"{base}/polkit-1/", "reads the polkit rules in", "polkit", trusted=("polkitd",)),
+        Place(f"{base}/polkit-1/rules.d/", "reads the polkit rules in", "polkit", trusted=("polkitd",)),
         Place(f"{base}/polkit-1/actions/", "reads the polkit actions in", "polkit_actions"),
     )
 )

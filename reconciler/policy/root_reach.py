@@ -22,6 +22,7 @@ from reconciler.policy.writers import Writers
 _SETUID, _OTHERS_RUN, _GROUP_RUNS = 0o4000, 0o001, 0o010
 _UNIT = Late(r"(?P<directory>.*/systemd/[^/]+)/(?P<unit>[^/]+\.(?:service|socket|mount|timer|path|swap))(?:\.d/[^/]+\.conf)?")
 _FOR_ITS_USER = Late(r"^[ \t]*(?:AmbientCapabilities|SupplementaryGroups|Group|LoadCredential|OpenFile|StandardInput)[ \t]*=", re.MULTILINE)
+_PROGRAMS = ("/usr/bin/", "/usr/sbin/", "/usr/local/bin/", "/usr/local/sbin/")
 _LARGEST = 1 << 18
 """Bytes of a text that is read: what root runs and is larger is a program."""
 _PERSON = 1000
@@ -58,7 +59,8 @@ class RootReach:
         if place is not None:
             yield from self._by_place(look, place, entry)
         for below in places_below(look.path) if entry is not None and entry.type is FileType.DIRECTORY else ():
-            yield from self._written(look, below.path, f"root {below.use} {below.path}", only_above=True)
+            ways = self._written(look, below.path, f"root {below.use} {below.path}", only_above=True)
+            yield from (way for way in ways if way.account not in below.trusted)
         if entry is not None and entry.type is FileType.FILE:
             yield from self._setuid(look, entry)
 
@@ -69,7 +71,8 @@ class RootReach:
             yield from self._profile(look)
             return
         is_file = entry is not None and entry.type is FileType.FILE
-        yield from self._written(look, look.path, f"root {place.use} {look.path}", only_above=place.strict and is_file)
+        ways = self._written(look, look.path, f"root {place.use} {look.path}", only_above=place.strict and is_file)
+        yield from (way for way in ways if way.account not in place.trusted)
         if is_file and place.reader and entry is not None and entry.size <= _LARGEST:
             packaged = look.address is None and look.path.startswith("/usr/")
             for reading in self._readings(look.path, place.reader):
@@ -111,15 +114,23 @@ class RootReach:
             yield Way(writer.account, f"{words}; {writer.how}", writer.place, rank, look.address, likely=likely)
 
     def _setuid(self, look: Look, entry: Entry) -> Iterator[Way]:
-        mode = int(entry.mode, 8)
-        if look.address is None or not mode & _SETUID or self._people.uid(entry.owner) != 0:
-            return  # the host's own are known: su, sudo, passwd
-        words = f"{look.path} runs as root for whoever starts it"
+        if look.address is None:
+            if look.path.startswith(_PROGRAMS):
+                from reconciler.policy.file_powers import powers  # a plan does not ask
+
+                for words, likely in powers(look.path, entry, self._files.attributes(look.path)):
+                    yield from self._started(look, entry, words, likely=likely)
+        elif int(entry.mode, 8) & _SETUID and self._people.uid(entry.owner) == 0:
+            yield from self._started(look, entry, f"{look.path} runs as root for whoever starts it")
+
+    def _started(self, look: Look, entry: Entry, words: str, *, likely: bool = False) -> Iterator[Way]:
+        """Those who may start a program."""
+        mode, rank = int(entry.mode, 8), Rank.LIKELY if likely else Rank.SETUID
         if mode & _OTHERS_RUN:
-            yield Way(EVERYBODY, words, look.path, Rank.SETUID, look.address)
+            yield Way(EVERYBODY, words, look.path, rank, look.address, likely=likely)
         elif mode & _GROUP_RUNS:
             for name in self._people.members_of(entry.group):
-                yield Way(name, f"{words}, and the group {entry.group} may", look.path, Rank.SETUID, look.address)
+                yield Way(name, f"{words}, and the group {entry.group} may", look.path, rank, look.address, likely=likely)
 
     # ------------------------------------------------------------------------------------------------ accounts
 
