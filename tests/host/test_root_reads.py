@@ -97,7 +97,6 @@ ROWS: Mapping[str, Row] = {
         "install local-mod HIS\n",
         "modprobe local-mod",
         before="mkdir -p /usr/local/lib/modprobe.d",
-        suites=("trixie",),
     ),
     "polkit rule": Row(
         "/etc/polkit-1/rules.d/10-site.rules",
