@@ -266,6 +266,7 @@ def test_who_is_said_to_become_root_does(suite: str) -> None:
         host.write("/etc/systemd/system/theirs.service", "[Service]\nExecStart=/opt/theirs\n")
         theirs = [
             ("", "root runs what is in /usr/local/sbin; everybody may write /usr/local/sbin"),
+            ("", "sudo looks for programs in /usr/local/sbin; everybody may write /usr/local/sbin"),
             ("mallory", "root runs /opt/theirs because of /etc/systemd/system/theirs.service; mallory owns /opt/theirs"),
         ]
         assert theirs == access(host)
