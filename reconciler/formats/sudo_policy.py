@@ -362,7 +362,8 @@ def _is_target(policy: Policy, item: str, target: Who) -> bool:
     members = alias(policy, "runas", item)
     if members is not None:
         return _decided(members, lambda one: one != item and _is_target(policy, one, target))
-    return item in ("ALL", target.name, f"#{target.uid}") or (item.startswith("%") and item[1:] in target.groups)
+    plain = _plain(item)
+    return plain in ("ALL", target.name, f"#{target.uid}") or (plain.startswith("%") and plain[1:] in target.groups)
 
 
 def _rules_about(policy: Policy, who: Who) -> Iterator[Rule]:
@@ -389,11 +390,16 @@ def alias(policy: Policy, kind: str, item: str) -> tuple[str, ...] | None:
     return policy.aliases.get((kind, item)) if _ALIAS.fullmatch(item) else None
 
 
+def _plain(item: str) -> str:
+    """A name without its quotes and backslashes (`"domain users"`)."""
+    return re.sub(r"\\(.)", r"\1", item.strip('"'))
+
+
 def _is_user(policy: Policy, who: Who, item: str) -> bool:
     members = alias(policy, "user", item)
     if members is not None:
         return _decided(members, lambda one: one != item and _is_user(policy, who, one))
-    plain = re.sub(r"\\(.)", r"\1", item.strip('"'))
+    plain = _plain(item)
     if plain.startswith("%#"):
         return plain[2:] in {str(gid) for gid in who.gids}
     if plain.startswith("%"):

@@ -10,6 +10,7 @@ from reconciler.core.diagnostic import Diagnostic, error, warning
 from reconciler.core.host import Entry, FileType, HostView, Unreadable, UnsafePath
 from reconciler.core.spec import Spec
 from reconciler.kinds import elsewhere, numbers, user_files, user_remainders
+from reconciler.kinds.backup_disks import Disks
 from reconciler.kinds.user_model import User, has_home, home_of, shell_of
 from reconciler.kinds.user_words import NOLOGIN
 
@@ -22,30 +23,35 @@ def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Dia
     yield from numbers.taken_over(view, "users", "uid", changes)
     yield from user_remainders.remainders(view, changes)
     declared = {one.address for one in spec.resources}
+    disks = Disks(view)
     for change in changes:
         if change.address.kind != "users" or change.part is None or change.verb is Verb.NONE:
             continue
         if not change.address.part and change.verb is Verb.CREATE:
             yield from elsewhere.taken(view, change, group=False)
-            yield from _unreachable_home(view, change)
+            yield from _unreachable_home(view, disks, change)
         if not change.address.part and (change.verb is Verb.CREATE or change.touches("shell")):
             yield from _shell_problems(view, change, _shell(change), declared)
         elif change.address.part == user_files.SUDO and Address("directories", user_files.SUDOERS) not in declared:
             yield from _sudo_problems(view, change)
 
 
-def _unreachable_home(view: HostView, change: Change) -> Iterator[Diagnostic]:
+def _unreachable_home(view: HostView, disks: Disks, change: Change) -> Iterator[Diagnostic]:
     """An account is not made before its home can be."""
     assert change.part is not None and isinstance(change.part.declared.resource, User)
     user, name = change.part.declared.resource, change.address.name
     if not has_home(user, name):
+        return
+    where = {"address": change.address, "source": change.part.declared.source, "rule": "home"}
+    if place := disks.not_mounted(home_of(user, name)):
+        detail = f"{place} is a mount by {disks.named[place]}, and nothing is mounted there: the home would be below it, and hidden by it."
+        yield error("the home cannot be made", f"{detail} Mount it first: mount {place}", **where)
         return
     try:
         view.entry(home_of(user, name))
     except Unreadable:
         return
     except UnsafePath as problem:
-        where = {"address": change.address, "source": change.part.declared.source, "rule": "home"}
         yield error("the home cannot be made", f"{problem.detail}, in `home`.", **where)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from posixpath import normpath
 
 from reconciler.core.actions import Account, AccountOp, Cause, EndSessions, MakeDirectory, RemovePath, SetAccess, Step
 from reconciler.core.address import Address
@@ -286,12 +287,20 @@ def _home_steps(change: Change) -> Iterator[Step]:
     user, name = _user(change.part.declared), change.address.name
     home, mode, owner, group = home_of(user, name), document.get("mode"), document["owner"], document["group"]
     if before is not None and before["type"] != "directory":
-        raise Impossible(f"{home} is a {before['type']}, not a directory; move it away by hand, nothing here deletes it")
+        raise Impossible(_no_home(home, name, before))
     if before is None or change.observed.private.get("unfinished"):
         skeleton = "" if user.system else SKELETON
         yield Step(MakeDirectory(home, mode or HOME_MODE, owner, group, skeleton=skeleton), cause)
     else:
         yield Step(SetAccess(home, mode or before["mode"], owner, group), cause)
+
+
+def _no_home(home: str, name: str, there: Document) -> str:
+    if there["type"] != "link":
+        return f"{home} is a {there['type']}, not a directory; move it away by hand, nothing here deletes it"
+    path = normpath(f"{home.rpartition('/')[0]}/{there['target']}" if not there["target"].startswith("/") else there["target"])
+    advice = f"write `home: {path}`; for an account that is there: usermod --home {path} {name}"
+    return f"{home} is a link to {path}, and nothing is made for a user through a link; {advice}"
 
 
 def _directory_steps(change: Change) -> Iterator[Step]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reconciler.formats import sudo_policy
 from reconciler.formats.sudoers import Rule, parse, problem, render
 
 WORDS = st.text(st.characters(min_codepoint=1, max_codepoint=0x2FF), max_size=12)
@@ -65,3 +68,17 @@ def test_what_is_written_is_read_back(said: list[tuple[list[str], bool]]) -> Non
 
     assert [("alice", rule) for rule in rules] == parse(text)
     assert len(rules) + 2 == text.count("\n")
+
+
+def test_names_with_backslashes_and_blanks_are_read_as_sudo_reads_them() -> None:
+    """As who asks, as a group and as the target: escaped, quoted, and by number."""
+    eve = sudo_policy.Who("CORP\\eve", 3005, frozenset({"domain admins"}), frozenset({3005, 4001}), "testhost")
+    for rule in (r"CORP\\eve", r"%domain\ admins", '"%domain admins"', r'"CORP\\eve"', "#3005", "%#4001"):
+        assert sudo_policy.become_root(sudo_policy.parse(f"{rule} ALL=(ALL) NOPASSWD: ALL", "testhost", _no, _no), eve).allowed, rule
+    for target in (r"CORP\\eve", r"%domain\ admins", "#3005"):
+        policy = sudo_policy.parse(f"bob ALL=({target}) NOPASSWD: /usr/bin/id", "testhost", _no, _no)
+        assert sudo_policy.runs_as(policy, policy.rules[0].commands[0], eve), target
+
+
+def _no(_: str) -> Any:
+    return None
