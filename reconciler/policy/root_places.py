@@ -207,7 +207,7 @@ PLACES: tuple[Place, ...] = (
     Place("/run/userdb/", "knows the accounts in"),
     Place("/etc/network/interfaces", "runs the commands in", "interfaces"),
     Place("/etc/network/interfaces.d/", "runs the commands in", "interfaces"),
-    Place("/etc/ssh/", "runs sshd by what is in", "sshd", strict=True),
+    Place("/etc/ssh/", "runs sshd by what is in", "sshd"),
     Place("/etc/logrotate.conf", "runs the scripts in", "logrotate", strict=True),
     Place("/etc/logrotate.d/", "runs the scripts in", "logrotate", strict=True),
     Place("/etc/docker/daemon.json", "runs docker by what is in", "docker"),

@@ -316,3 +316,32 @@ def test_what_systemd_reads_for_a_service_is_told(booted: BootedHost) -> None:
     host.reconciler("apply", SPEC, "--auto-approve")
     host.run("systemctl", "start", "handed.service")
     assert "root:" in host.run("cat", "/home/alice/got", user="alice").stdout
+
+
+@pytest.mark.slow
+def test_whose_files_their_readers_pass_over(booted: BootedHost) -> None:
+    """sshd reads its configuration whoever owns it, so its owner becomes root; sudo and cron pass over such a file, and nobody does."""
+    host = booted
+    host.run("useradd", "-m", "-s", "/bin/bash", "alice")
+    lines = {
+        "/etc/ssh/sshd_config.d/x.conf": "PermitRootLogin yes\n",
+        "/etc/profile.d/x.sh": "X=1\n",
+        "/etc/ld.so.conf.d/x.conf": "/usr/lib/x\n",
+        "/etc/apt/apt.conf.d/x": "",
+        "/etc/cron.d/x": "* * * * * root touch /run/proof\n",
+        "/etc/sudoers.d/x": "alice ALL=(ALL) NOPASSWD: ALL\n",
+    }
+    for path, content in lines.items():
+        mode = "0440" if "sudoers" in path else "0644"
+        said = {path: {"content": content, "mode": mode, "owner": "alice"}}
+        host.write(SPEC, json.dumps({"version": 1, "host": "testhost", "files": said}))
+        done = host.reconciler("plan", SPEC, "--json", check=False)
+        data = json.loads(done.stdout)
+        named = [row["account"] for row in data.get("access", ()) if row["what"] == "root"]
+        assert (["alice"] if path not in ("/etc/cron.d/x", "/etc/sudoers.d/x") else []) == sorted(set(named)), (path, done.stdout[:2000])
+        host.write(path, content, mode)
+        host.run("chown", "alice:", path)
+
+    host.run("mkdir", "-p", "/run/sshd")
+    assert "permitrootlogin yes" in host.run("sshd", "-T").stdout
+    assert host.run("sudo", "-n", "id", "-u", user="alice", check=False).returncode != 0
