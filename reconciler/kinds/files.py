@@ -125,6 +125,10 @@ def lint(declared: Declared) -> Iterator[Diagnostic]:
     path = declared.address.name
     reader = strict_readers.reader_of(path) if path.startswith("/etc/") else None
     if reader is None:
+        if why := strict_readers.hidden_from(path):
+            yield warning(
+                "its reader passes over the file", f"{path}: {why}", address=declared.address, source=declared.source, rule="reader"
+            )
         return
     file, content, say = _file(declared), _content(declared), error if reader.sure else warning
     access_of = {"mode": file.mode, "owner": file.owner, "group": file.group}

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 _CRON_NAME = Late(r"[A-Za-z0-9_-]+")
 _WRITABLE, _EXECUTABLE = 0o022, 0o111
+_READS_ALL = "/etc/logrotate.d"
+_PLACEHOLDER = ".placeholder"
+"""What packages keep directories with."""
 Trust = Literal["root", "visudo", "executable", ""]
 """How a file has to be for the reader to take it: root's and nobody else's to write, as visudo wants it, a program; or it does not look."""
 
@@ -61,7 +64,9 @@ def _cron_name(name: str) -> str:
 def _logrotate_name(name: str) -> str:
     from reconciler.formats import logrotate  # likewise
 
-    return "names with such an ending are passed over (tabooext)" if logrotate.ignored(name) else ""
+    # Release 3.22 passes over .old as well.
+    passed_over = logrotate.ignored(name) or (name.endswith(".old") and not name.startswith("."))
+    return "names with such an ending are passed over (tabooext)" if passed_over else ""
 
 
 def _conf_name(name: str) -> str:
@@ -86,9 +91,18 @@ READERS = {
 
 
 def reader_of(path: str) -> Reader | None:
-    """Who reads a file at this path. A name that begins with a dot is meant to be passed over: nobody."""
+    """Who reads a file at this path. A name that begins with a dot is meant to be passed over: nobody, but logrotate reads those too."""
     directory, _, name = path.rpartition("/")
-    return READERS.get(directory) if not name.startswith(".") else None
+    return READERS.get(directory) if not name.startswith(".") or directory == _READS_ALL else None
+
+
+def hidden_from(path: str) -> str:
+    """Who passes over a file because its name begins with a dot, in a sentence; empty where it is read, or where nobody strict reads."""
+    directory, _, name = path.rpartition("/")
+    reader = READERS.get(directory)
+    if reader is None or directory == _READS_ALL or not name.startswith(".") or name == _PLACEHOLDER:
+        return ""
+    return f"{reader.program} does not read it: its name begins with a dot."
 
 
 def check_of(path: str) -> Check:
