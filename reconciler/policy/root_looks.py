@@ -5,19 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from reconciler.core.actions import Account, AccountOp, MakeLink, RemovePath, Step, path_of
+from reconciler.core.actions import Account, AccountOp, MakeLink, RemovePath, Step, WriteFile, path_of
 from reconciler.core.address import Address
 from reconciler.core.host import FileType, HostError
 from reconciler.core.kind import Kinds
 from reconciler.core.spec import Spec
 from reconciler.core.values import frozen
 from reconciler.formats import profile
+from reconciler.policy.persons import own_file
 from reconciler.policy.root_places import PLACES, is_relevant
 
 if TYPE_CHECKING:
     from reconciler.policy.followed import Followed
 
 _SETUID, _OTHERS_WRITE, _GROUP_WRITES = 0o4000, 0o002, 0o020
+_RUNS = 0o111
+_SCRIPTS = (".sh", ".bash", ".py", ".pl", ".rb", ".js", ".pub")
+"""Ends of names of what others run or go by, whatever its mode."""
+_ACCOUNTS = "/etc/passwd"
 _MEMBERSHIPS = frozenset((AccountOp.USERADD, AccountOp.USERMOD, AccountOp.RESTORE))
 
 
@@ -36,19 +41,21 @@ def looked_at(steps: Iterable[Step], spec: Spec, kinds: Kinds, usual: Callable[[
     a directory of the system leads by a link.
     """
     looks: dict[str, Look] = {}
-    gives = False
+    widely = False
     for step in steps:
         if step.held:
             continue
-        gives = gives or _gives(step)
-        path = path_of(step.action)
-        if path is not None and not isinstance(step.action, MakeLink) and (is_relevant(path) or _is_setuid(step)):
+        path, gives = path_of(step.action), _gives(step)
+        widely = widely or gives or (path is not None and _is_script(path, step))
+        if isinstance(step.action, Account):
+            looks.setdefault(_ACCOUNTS, Look(_ACCOUNTS))
+        if path is not None and not isinstance(step.action, MakeLink) and (gives or _counts(path) or _is_setuid(step)):
             looks.setdefault(path, Look(path, step.causes[0].address))
-        elif path is not None and not isinstance(step.action, MakeLink):
+        if path is not None and not isinstance(step.action, MakeLink) and not is_relevant(path):
             for name in usual(path):
                 if is_relevant(name):
                     looks.setdefault(name, Look(name, step.causes[0].address))
-    if gives:
+    if widely:
         for look in declared_looks(spec, kinds):
             looks.setdefault(look.path, look)
     return list(looks.values())
@@ -62,7 +69,7 @@ def declared_looks(spec: Spec, kinds: Kinds) -> Iterator[Look]:
         if address.kind == "users":
             paths = (*paths, f"{profile.DIRECTORY}/{address.name}.sh")
         for path in paths:
-            if is_relevant(path):
+            if _counts(path):
                 yield Look(path, address)
 
 
@@ -81,6 +88,19 @@ def host_looks(files: Followed) -> Iterator[Look]:
         if entry is not None:
             yield Look(place.path)
             yield from (Look(f"{place.path}/{name}") for name in names)
+
+
+def _counts(path: str) -> bool:
+    """Whether root, or the account that it belongs to, reads or runs it."""
+    return is_relevant(path) or own_file(path) is not None
+
+
+def _is_script(path: str, step: Step) -> bool:
+    """Whether a step writes what root may run by another declared text."""
+    action = step.action
+    return isinstance(action, WriteFile) and (
+        path.endswith(_SCRIPTS) or action.content.startswith(b"#!") or bool(action.mode and int(action.mode, 8) & _RUNS)
+    )
 
 
 def _gives(step: Step) -> bool:

@@ -7,15 +7,17 @@ does with each of them (`root_places`), whom its text makes root (`root_texts`),
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from functools import cached_property
 
 from reconciler.core.host import Entry, FileType, HostError
 from reconciler.core.patterns import Late
 from reconciler.policy.followed import Followed
 from reconciler.policy.people import People
+from reconciler.policy.persons import OwnFile, own_file
 from reconciler.policy.root_looks import Look
 from reconciler.policy.root_places import UNIT_DIRECTORIES, Place, place_of, places_below
-from reconciler.policy.root_texts.values import Grant, Mention, Reading, Use
+from reconciler.policy.root_texts.values import Grant, Mention, Reading, Use, as_account
 from reconciler.policy.ways import EVERYBODY, Rank, Way
 from reconciler.policy.writers import Writers
 
@@ -23,8 +25,13 @@ _SETUID, _OTHERS_RUN, _GROUP_RUNS = 0o4000, 0o001, 0o010
 _UNIT = Late(r"(?P<directory>.*/systemd/[^/]+)/(?P<unit>[^/]+\.(?:service|socket|mount|timer|path|swap))(?:\.d/[^/]+\.conf)?")
 _FOR_ITS_USER = Late(r"^[ \t]*(?:AmbientCapabilities|SupplementaryGroups|Group|LoadCredential|OpenFile|StandardInput)[ \t]*=", re.MULTILINE)
 _PROGRAMS = ("/usr/bin/", "/usr/sbin/", "/usr/local/bin/", "/usr/local/sbin/")
+_OF_ALL = Late(r".*/systemd/[^/]+/(?P<type>service|socket|mount|timer|path|swap)\.d/[^/]+\.conf")
+"""A drop-in for every unit of a type (systemd.unit(5))."""
 _LARGEST = 1 << 18
 """Bytes of a text that is read: what root runs and is larger is a program."""
+_PACKAGED = Late(r"/(?:usr/)?(?:bin|sbin|lib\w*)/")
+_MOST_NESTED = 4
+"""Scripts that run one another."""
 _PERSON = 1000
 """The first number of a person's account."""
 
@@ -41,6 +48,7 @@ class RootReach:
         self._writers = Writers(files, people)
         self._becomes_root = becomes_root
         self._listed: dict[str, frozenset[str]] = {}
+        self._scripts: dict[str, tuple[Reading, ...]] = {}
 
     def ways(self, looks: Iterable[Look]) -> list[Way]:
         """All ways to root that hang on these paths, each once, in the order of the paths. What cannot be read is left out."""
@@ -55,9 +63,13 @@ class RootReach:
 
     def _ways(self, look: Look) -> Iterator[Way]:
         entry = self._files.entry(look.path)
-        place = place_of(look.path)
+        place, own = place_of(look.path), own_file(look.path)
         if place is not None:
             yield from self._by_place(look, place, entry)
+        if own is not None and (place is None or not place.reader):
+            yield from self._by_own(look, own, entry)
+        for account in self._homes.get(look.path, ()):
+            yield from self._by_reading(look, Use(look.path, "reads what is in the home", account=account), ())
         for below in places_below(look.path) if entry is not None and entry.type is FileType.DIRECTORY else ():
             ways = self._written(look, below.path, f"root {below.use} {below.path}", only_above=True)
             yield from (way for way in ways if way.account not in below.trusted)
@@ -77,12 +89,13 @@ class RootReach:
             packaged = look.address is None and look.path.startswith("/usr/")
             for reading in self._readings(look.path, place.reader):
                 if isinstance(reading, Use) or not packaged:  # a package's accounts and units that nobody has enabled make nobody root
-                    yield from self._by_reading(look, reading)
+                    yield from self._by_reading(look, reading, ())
 
     def _readings(self, path: str, reader: str) -> Iterator[Reading]:
         if reader == "unit":
             return self._unit(path)
-        self._look_for(path)
+        if reader != "passwd":  # a snapshot has its lines
+            self._look_for(path)
         text = self._files.text(path)
         return iter(()) if text is None or "\0" in text else reader_of(reader)(text)
 
@@ -91,22 +104,70 @@ class RootReach:
         if not self._files.is_whole(path):
             self._files.missing.setdefault(f"content {path}", path)
 
-    def _by_reading(self, look: Look, reading: Reading) -> Iterator[Way]:
+    def _by_own(self, look: Look, own: OwnFile, entry: Entry | None) -> Iterator[Way]:
+        """A file of one account's: who can write it is that account, and so is who has a hand in what its text runs."""
+        text = self._files.text(look.path) if own.reader and entry is not None and entry.type is FileType.FILE else None
+        for account in [own.account] if own.account else self._homes.get(own.home, ()):
+            if account != "root":
+                yield from self._by_reading(look, Use(look.path, "goes by", account=account), ())
+            for reading in as_account(reader_of(own.reader)(text), account) if text else ():
+                yield from self._by_reading(look, reading, ())
+
+    def _by_reading(self, look: Look, reading: Reading, scripts: tuple[str, ...]) -> Iterator[Way]:
+        """`scripts` are those that run it, the last one first."""
+        where = scripts[0] if scripts else "" if _is_ours(look) else look.path
         match reading:
             case Use() if _is_place(reading.path):
                 return  # whoever can write there is told of the place itself
             case Use():
-                words = f"{reading.by} {reading.verb} {reading.path}"
-                words = words if _is_ours(look) else f"{words} because of {look.path}"
-                ways = self._written(look, reading.path, words, likely=reading.likely)
-                yield from (way for way in ways if reading.only in ("", way.account) or not way.account)
+                yield from self._by_use(look, reading, "" if reading.path == look.path else where)
+                yield from self._inside(look, reading, scripts)
             case Grant():
-                where = "" if look.path in reading.by or _is_ours(look) else f": {look.path}"
+                told = f": {where}" if where and where not in reading.by else ""
                 for account in self._accounts(reading.who):
-                    yield Way(account, f"{reading.by}{where}", look.path, reading.rank, look.address)
+                    yield Way(account, f"{reading.by}{told}", look.path, reading.rank, look.address)
             case Mention():
+                path = where or look.path
                 for account in self._named(reading.text):
-                    yield Way(account, f"root runs {look.path}, which names {account}", look.path, Rank.LIKELY, look.address, likely=True)
+                    yield Way(account, f"root runs {path}, which names {account}", path, Rank.LIKELY, look.address, likely=True)
+
+    def _by_use(self, look: Look, use: Use, where: str) -> Iterator[Way]:
+        because = f" because of {where}" if where else ""
+        for person in self._persons(use):
+            by = f"{person}, who becomes root," if use.account else use.by
+            ways = self._written(look, use.path, f"{by} {use.verb} {use.path}{because}", likely=use.likely)
+            for way in ways:
+                is_meant = use.only in ("", way.account) or not way.account
+                if is_meant and (not use.account or (way.account != person and self._becomes_root(person))):
+                    yield way
+
+    def _persons(self, use: Use) -> Iterable[str]:
+        """Whose process it is: root's, or that of an account, or of each member of a group."""
+        return self._people.members_of(use.account[1:]) if use.account.startswith("%") else (use.account,)
+
+    def _inside(self, look: Look, use: Use, scripts: tuple[str, ...]) -> Iterator[Way]:
+        """What a script runs in turn, where it is not a package's."""
+        if use.verb != "runs" or use.path in scripts or len(scripts) >= _MOST_NESTED:
+            return
+        for reading in self._script(use.path):
+            yield from (way for inner in as_account((reading,), use.account) for way in self._by_reading(look, inner, (use.path, *scripts)))
+
+    def _script(self, path: str) -> Collection[Reading]:
+        if path not in self._scripts:
+            self._scripts[path] = tuple(self._read_script(path))
+        return self._scripts[path]
+
+    def _read_script(self, path: str) -> Iterator[Reading]:
+        if _PACKAGED.match(path):
+            return
+        try:
+            entry = self._files.entry(path)
+            is_read = entry is not None and entry.type is FileType.FILE and entry.size <= _LARGEST
+            text = self._files.text(path) if is_read else None
+        except HostError:
+            return  # who can write it is known all the same
+        if text and "\0" not in text and (text.startswith("#!") or path.endswith((".sh", ".bash"))):
+            yield from reader_of("shell")(text)
 
     def _written(self, look: Look, path: str, words: str, *, only_above: bool = False, likely: bool = False) -> Iterator[Way]:
         rank = Rank.LIKELY if likely else Rank.WRITES
@@ -156,10 +217,15 @@ class RootReach:
         if text is None:
             return
         for path in dict.fromkeys(text_files(_prepended(text))):
-            for writer in self._writers.of(path).values():
-                if writer.account != account and self._becomes_root(account):
-                    words = f"{account}, who becomes root, runs what is in {path}; {writer.how}"
-                    yield Way(writer.account, words, writer.place, Rank.WRITES, look.address)
+            yield from self._by_use(look, Use(path, "runs what is in", account=account), "")
+
+    @cached_property
+    def _homes(self) -> Mapping[str, list[str]]:
+        """The accounts by their homes."""
+        found: dict[str, list[str]] = {}
+        for user in self._people.users.values():
+            found.setdefault(user.home.rstrip("/"), []).append(user.name)
+        return found
 
     # ------------------------------------------------------------------------------------------------ units
 
@@ -167,6 +233,9 @@ class RootReach:
         """A unit with its drop-ins, by the path of any of them."""
         from reconciler.policy.root_texts.units import unit
 
+        if (every := _OF_ALL.fullmatch(path)) is not None:
+            yield from unit(f"every {every['type']}", [self._files.text(path) or ""])
+            return
         found = _UNIT.fullmatch(path.replace("/lib/", "/usr/lib/", 1) if path.startswith("/lib/") else path)
         if found is None:
             return
@@ -207,8 +276,8 @@ def _is_place(path: str) -> bool:
 
 
 def _is_ours(look: Look) -> bool:
-    """Whether the spec says it by a field of its own, so that its address says enough."""
-    return look.address is not None and look.address.kind != "files"
+    """Whether the spec says it by a field of its own, so that its address says enough; a shell is said with its account."""
+    return look.path == "/etc/passwd" or (look.address is not None and look.address.kind != "files")
 
 
 def reader_of(name: str) -> Callable[[str], Iterator[Reading]]:

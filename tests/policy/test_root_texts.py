@@ -11,7 +11,7 @@ from reconciler.policy.root_texts.values import Grant, Mention, Reading, Use
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGh5c2lHOm5vdGFyZWFsa2V5bm90YXJlYWxrZXlub3Rh"
 PRINT = "SHA256:0zNzXR9nwsJyY6uADhU2XHU6fNWJ0hwjRwPbd8YBlcs"
 TEXTS: tuple[tuple[str, str, list[str]], ...] = (
-    ("cron", "SHELL=/a/sh\n0 3 * * * root /a/x\n5 5 * * * alice /a/y\n", ["/a/sh", "/a/x"]),
+    ("cron", "SHELL=/a/sh\n0 3 * * * root /a/x\n5 5 * * * alice /a/y\n", ["/a/sh", "/a/x", "alice: /a/sh", "alice: /a/y"]),
     ("cron", "@reboot root cd /a && ./x%input\n", ["/a/x"]),
     ("cron", "0 3 * * * root gpasswd -a eve docker\n", ["eve"]),
     ("cron", "0 3 * * * root chmod u+s /bin/x\n", ["everybody"]),
@@ -91,31 +91,43 @@ TEXTS: tuple[tuple[str, str, list[str]], ...] = (
     ("dbus", '<policy user="eve"><allow send_destination="org.freedesktop.systemd1"/></policy>', ["eve"]),
     ("dbus_service", "[D-BUS Service]\nExec=/a/x\nUser=root\n", ["/a/x"]),
     ("dbus_service", "[D-BUS Service]\nExec=/a/x\nUser=alice\n", []),
+    ("passwd", "root:x:0:0::/root:/a/sh\nalice:x:1:1::/:/a/sh\nx:x:2:2::/:\n", ["/a/sh", "alice: /a/sh"]),
+    (
+        "gitconfig",
+        '[core]\n\tfsmonitor = "/a/x"\n excludesfile = /a/no\n[alias]\ny = "!/a/y"\n[include] path = /a/z\n[user]\nname = /a/no\n',
+        ["/a/x", "/a/y", "/a/z"],
+    ),
+    ("user_unit", "[Service]\nExecStart=/a/x\nExecStop=%h/x\n", ["/a/x"]),
     ("manager", '[Manager]\nDefaultEnvironment="LD_PRELOAD=/a/x.so"\n', ["/a/x.so"]),
 )
 UNITS: tuple[tuple[str, list[str]], ...] = (
-    ("User=alice\nExecStart=/a/x\n", []),
-    ("User=alice\nExecStart=!!/a/x\n", []),
+    ("User=alice\nExecStart=/a/x\nEnvironmentFile=/a/env\n", ["alice: /a/x", "alice: /a/env"]),
+    ("User=alice\nExecStart=!!/a/x\n", ["alice: /a/x"]),
     ("User=alice\nExecStart=!/a/x\nExecStop=+/a/y\n", ["/a/x", "/a/y"]),
     ("User=root\nExecStart=@/a/x argv0 /b\n", ["/a/x"]),
-    ("DynamicUser=yes\nExecStart=/a/x\n", []),
+    ("DynamicUser=yes\nExecStart=/a/x\n", ["x: /a/x"]),
     ("ExecStart=/a/x\nExecStart=\nExecStart=/a/y\n", ["/a/y"]),
     ("ExecStart=/a/x \\\n  --more\nEnvironmentFile=-/a/env\n", ["/a/x", "/a/env"]),
     ('ExecStart=/bin/sh -c "exec /a/x"\n', ["/bin/sh", "/a/x"]),
     ("ExecStart=/usr/bin/python3 -m app\nWorkingDirectory=/a\n", ["/usr/bin/python3", "/a"]),
     ("ExecStart=/x\nRootDirectory=/a/root\nBindPaths=/a/bin:/usr/bin /a/no:/srv\n", ["/x", "/a/root", "/a/bin"]),
-    ("User=alice\nExecStart=/x\nAmbientCapabilities=~CAP_SYS_ADMIN\n", ["alice"]),
-    ("User=alice\nExecStart=/x\nCapabilityBoundingSet=CAP_SYS_ADMIN\nSupplementaryGroups=audio\n", []),
-    ("User=alice\nGroup=disk\nExecStart=/x\n", ["alice"]),
+    ("User=alice\nExecStart=/x\nAmbientCapabilities=~CAP_SYS_ADMIN\n", ["alice: /x", "alice"]),
+    ("User=alice\nExecStart=/x\nCapabilityBoundingSet=CAP_SYS_ADMIN\nSupplementaryGroups=audio\n", ["alice: /x"]),
+    ("User=alice\nGroup=disk\nExecStart=/x\n", ["alice: /x", "alice"]),
     ("What=/a/etc\nWhere=/etc/cron.d\nOptions=bind,ro\n", ["/a/etc"]),
     ("ExecStart=/bin/bash\nStandardInput=tty\n", ["/bin/bash", "everybody"]),
 )
 
 
 def found(readings: list[Reading]) -> list[str]:
-    """Paths, people, and `?` for people whom the text names by their accounts; each once."""
-    words = [one.path if isinstance(one, Use) else "?" if isinstance(one, Mention) else one.who or "everybody" for one in readings]
-    return list(dict.fromkeys(words))
+    """Paths, with the account whose process uses them, people, and `?` for people whom the text names by their accounts; each once."""
+    return list(dict.fromkeys(map(_word, readings)))
+
+
+def _word(reading: Reading) -> str:
+    if isinstance(reading, Use):
+        return f"{reading.account}: {reading.path}" if reading.account else reading.path
+    return "?" if isinstance(reading, Mention) else reading.who or "everybody"
 
 
 @pytest.mark.parametrize(("reader", "text", "expected"), TEXTS)

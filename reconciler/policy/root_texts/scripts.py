@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Iterator
 
 from reconciler.core.patterns import Late
-from reconciler.policy.root_texts.values import Reading, Use, of_text, of_variables, of_words
+from reconciler.policy.root_texts.values import Reading, Use, as_account, of_text, of_variables, of_words
 
 _ASSIGNMENT = Late(r"[ \t]*([A-Za-z_]\w*)[ \t]*=[ \t]*(.*)")
 _JOB = Late(r"[ \t]*(?:@[a-z]+|\S+(?:[ \t]+\S+){4})[ \t]+(\S.*)")
@@ -34,12 +34,12 @@ def lines_of(text: str, comment: str = "#") -> Iterator[str]:
 
 
 def cron(text: str) -> Iterator[Reading]:
-    """The jobs of root in /etc/crontab and /etc/cron.d, with the variables that they get (crontab(5))."""
+    """The jobs in /etc/crontab and /etc/cron.d, each as its account, with the variables that they get (crontab(5))."""
     yield from _jobs(text, with_user=True)
 
 
 def crontab(text: str) -> Iterator[Reading]:
-    """A crontab of root's own."""
+    """A crontab of an account's own."""
     yield from _jobs(text, with_user=False)
 
 
@@ -51,9 +51,9 @@ def _jobs(text: str, *, with_user: bool) -> Iterator[Reading]:
             variables[assignment[1]] = assignment[2].strip("\"' \t")
         elif job is not None:
             user, _, command = job[1].partition(" ") if with_user else ("root", "", job[1])
-            if user in ("root", "0"):
-                yield from of_variables(variables)
-                yield from of_text(re.split(r"(?<!\\)%", command.strip())[0].replace("\\%", "%"), "/root", variables)
+            plain = re.split(r"(?<!\\)%", command.strip())[0].replace("\\%", "%")
+            directory = "/root" if user in ("root", "0") else ""
+            yield from as_account((*of_variables(variables), *of_text(plain, directory, variables)), user)
 
 
 def anacron(text: str) -> Iterator[Reading]:
@@ -234,6 +234,32 @@ def sudo_conf(text: str) -> Iterator[Reading]:
         words = line.split()
         if words[0] == "Plugin" or (words[0] == "Path" and words[1:2] != ["askpass"]):
             yield from (Use(word, "loads") for word in words[2:3] if word.startswith("/"))
+
+
+def passwd(text: str) -> Iterator[Reading]:
+    """The shells of all accounts (passwd(5))."""
+    for line in text.split("\n"):
+        fields = line.split(":")
+        if len(fields) > 6 and fields[6].startswith("/"):
+            yield from as_account((Use(fields[6], "logs in with"),), "root" if fields[2] == "0" else fields[0])
+
+
+_RUN_BY_GIT = Late(
+    r"(?:fsmonitor|hookspath|sshcommand|pager|editor|askpass|helper|program|command|external|textconv|clean|smudge|process|driver|cmd|path"
+    r"|templatedir|gitproxy|attributesfile)|alias\..*",
+    re.IGNORECASE,
+)
+
+
+def gitconfig(text: str) -> Iterator[Reading]:
+    """Programs, hooks and further files of git's (git-config(1))."""
+    section = ""
+    for line in lines_of(text):
+        head, _, rest = line[1:].partition("]") if line.startswith("[") else ("", "", line)
+        section = head.split(maxsplit=1)[0].lower() if head.strip() else section
+        name, _, value = (word.strip() for word in rest.partition("="))
+        if value and (_RUN_BY_GIT.fullmatch(name) or section == "alias"):
+            yield from of_text(value.strip('"').removeprefix("!"))
 
 
 def ld_so(text: str) -> Iterator[Reading]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from reconciler.core.patterns import Late
 from reconciler.formats.shell_commands import SHELLS
 from reconciler.policy.root_places import is_relevant
-from reconciler.policy.root_texts.values import CAPABILITIES, POWERFUL, Grant, Reading, Use, of_variables, of_words
+from reconciler.policy.root_texts.values import CAPABILITIES, POWERFUL, Grant, Reading, Use, as_account, of_variables, of_words
 from reconciler.policy.secrets_of_host import secret
 from reconciler.policy.ways import EVERYBODY, Rank
 
@@ -46,17 +46,24 @@ def unit(name: str, texts: Sequence[str]) -> Iterator[Reading]:
     directory = _last(said, "WorkingDirectory").lstrip("-").replace("~", "/root")
     commands = [command for key in said if key.startswith("Exec") and key not in _NO_COMMANDS for command in said[key]]
     of_root = [command for command in commands if is_root or _is_privileged(command)]
-    for command in of_root:
-        yield from of_words(_argv(command), directory)
+    account = "root" if is_root else user or name.partition(".")[0].partition("@")[0]
+    for command in commands:
+        yield from as_account(of_words(_argv(command), directory), "root" if command in of_root else account)
     if of_root:
         yield from _surroundings(said)
         yield from _open_shell(name, said, of_root)
+    elif commands:
+        yield from as_account(_surroundings(said), account)
     if not is_root:
-        account = user or name.partition(".")[0].partition("@")[0]
         yield from _given(name, account, said)
         yield from _handed_on(name, account, said)
     yield from _mount(said)
     yield from _socket(name, said)
+
+
+def user_unit(text: str) -> Iterator[Reading]:
+    """A unit of the manager of one account, which runs as that account."""
+    yield from unit("a user unit", [text])
 
 
 def _last(said: Mapping[str, list[str]], name: str) -> str:

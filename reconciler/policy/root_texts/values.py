@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from reconciler.core.patterns import Late
 from reconciler.core.values import frozen
@@ -34,6 +35,8 @@ class Use:
     """The one account that gains by it, where what is read goes to that account; empty: whoever can write it."""
     by: str = "root"
     likely: bool = False
+    account: str = ""
+    """Whose process does it, where it is not root's: an account or `%GROUP`. It counts if that account becomes root."""
 
 
 @frozen
@@ -53,6 +56,16 @@ class Mention:
 
 
 Reading = Use | Grant | Mention
+
+
+def as_account(readings: Iterable[Reading], account: str) -> Iterator[Reading]:
+    """The same done by another account's process: it hands out nothing, but whoever has a hand in what it runs is that account."""
+    for reading in readings:
+        if account in ("", "root", "0"):
+            yield reading
+        elif isinstance(reading, Use) and not reading.account:
+            yield replace(reading, account=account)
+
 
 _HANDS_OUT = Late(r"sudoers|NOPASSWD|authorized_keys|/etc/(?:passwd|shadow|group|doas)|visudo|chpasswd|polkit|docker\.sock")
 _SETUID = Late(r"(?:u|a|ug)?\+[rwx]*s|0?[2467][0-7]{3}")
