@@ -17,7 +17,7 @@ from reconciler.core.state import Memory
 from reconciler.core.values import frozen
 from reconciler.engine import gates, owed
 from reconciler.host import installation
-from reconciler.host.environment import now
+from reconciler.host.environment import is_root, now
 from reconciler.host.hosts import machine_id, open_host, state_directory, static_hostname
 from reconciler.host.state_history import open_history
 from reconciler.host.state_read import read_memory
@@ -291,6 +291,22 @@ def _accounts(patient: Patient) -> Iterator[Finding]:
         yield Finding("accounts", FINDING, one.what, one.remedy)
 
 
+def _sshd(patient: Patient) -> Iterator[Finding]:
+    if patient.root is not None or not patient.host.running or not is_root() or not installation.find_program("sshd"):
+        return
+    from reconciler.app.sshd_in_force import UNITS, config_files
+    from reconciler.host.sshd import last_read, refuses_its_files
+
+    if why := refuses_its_files():
+        yield Finding("sshd", FINDING, f"it would not start with its configuration: {why}", "sshd -t, and mend the file that it names")
+        return
+    unit, read = last_read(UNITS)
+    for path in config_files(patient.host) if unit else ():
+        entry = patient.host.entry(path)
+        if entry is not None and read < entry.mtime_ns <= now() * 10**9:
+            yield Finding("sshd", FINDING, f"{path} was changed after {unit} had read it: it is not in force", f"systemctl reload {unit}")
+
+
 QUESTIONS: Mapping[str, Question] = {
     "state": _state,
     "ledger": _ledger,
@@ -303,6 +319,7 @@ QUESTIONS: Mapping[str, Question] = {
     "timer": _units,
     "jobs": _jobs,
     "accounts": _accounts,
+    "sshd": _sshd,
     "clock": _clock,
 }
 

@@ -12,6 +12,7 @@ from reconciler.app.lockout import Tried, lockout
 from reconciler.app.processes import read_started
 from reconciler.app.revisions import order_of, revision
 from reconciler.app.specs import Loaded
+from reconciler.app.sshd_in_force import not_in_force
 from reconciler.app.strict_readers import refused_files
 from reconciler.core.actions import WriteFile
 from reconciler.core.address import Address
@@ -172,7 +173,7 @@ def plan_host(loaded: Loaded, options: PlanOptions, host: Host | SnapshotView | 
         return Planned((*loaded.diagnostics, error(problem.summary, problem.detail)))
     locked_out, unknown = lockout(plan.steps, host, context.hostname or plan.host, tried, options.allow)
     sides = _sides(plan, request, tried, context.hostname or plan.host)
-    refused = (*given_away(plan, request), *refused_files(plan.steps, host))
+    refused = (*given_away(plan, request), *refused_files(plan.steps, host), *not_in_force(plan, host))
     warned = _access_warnings(plan, situation, host, sides, options)
     told = (*loaded.diagnostics, *plan.diagnostics, *guard(plan, context), *locked_out, *refused, *warned)
     plan = replace(plan, diagnostics=told, unknown=unknown)

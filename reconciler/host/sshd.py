@@ -9,7 +9,8 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
 
 from reconciler.core.host import HostError
 from reconciler.host.run import Result, escape, run
@@ -32,6 +33,27 @@ def complaint(before: Staged, after: Staged) -> str | None:
         return ""
     lines = [line.strip() for line in said.err.decode("utf-8", "replace").splitlines() if line.strip()]
     return escape("; ".join(lines) or said.message)
+
+
+def refuses_its_files() -> str:
+    """Why the sshd of this host would not start with the files that are on disk; empty if it would. Raises HostError."""
+    said = run(["sshd", "-t"], timeout=_TIMEOUT)
+    lines = [line.strip() for line in said.err.decode("utf-8", "replace").splitlines() if line.strip()]
+    return escape("; ".join(lines) or said.message) if said.rc else ""
+
+
+def last_read(units: Sequence[str]) -> tuple[str, int]:
+    """The unit that runs sshd, and when systemd last started or reloaded it, in nanoseconds since the epoch; ("", 0): none runs.
+
+    A reload that somebody sends past systemd (`kill -HUP`) is not seen. Raises HostError.
+    """
+    said = run(["systemctl", "show", "--property=Id,ActiveState,StateChangeTimestampMonotonic", "--", *units], timeout=_TIMEOUT)
+    for block in said.out.decode("utf-8", "replace").split("\n\n"):
+        fields = dict(line.partition("=")[::2] for line in block.splitlines())
+        if fields.get("ActiveState") == "active":
+            ago = time.clock_gettime_ns(time.CLOCK_MONOTONIC) - int(fields["StateChangeTimestampMonotonic"]) * 1000
+            return fields["Id"], time.time_ns() - ago
+    return "", 0
 
 
 def _ask(files: Staged) -> Result:

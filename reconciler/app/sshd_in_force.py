@@ -1,0 +1,54 @@
+"""Whether sshd runs with the configuration that is on disk: it reads its files when it is started or reloaded, and at no other time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from reconciler.core.actions import Step, Unit, UnitVerb, path_of
+from reconciler.core.diagnostic import Diagnostic, warning
+from reconciler.core.host import HostError, HostView
+from reconciler.core.plan import Plan
+
+_CONFIG = "/etc/ssh/sshd_config"
+UNITS = ("ssh.service", "sshd.service")
+"""Debian's unit, and the name that other distributions give it."""
+_READS = frozenset({UnitVerb.START, UnitVerb.RESTART, UnitVerb.RELOAD, UnitVerb.STOP})
+"""After these, the sshd that answers has read its files: a stopped one answers nobody."""
+
+
+def is_config(path: str) -> bool:
+    """Whether sshd reads the file: its own, or one that Debian's Include line finds."""
+    return path == _CONFIG or (path.startswith(f"{_CONFIG}.d/") and path.endswith(".conf"))
+
+
+def config_files(view: HostView) -> Iterator[str]:
+    """The files of sshd_config(5) that are there. Raises HostError."""
+    for path in (_CONFIG, *(f"{_CONFIG}.d/{name}" for name in view.names(f"{_CONFIG}.d") or ())):
+        if is_config(path) and view.entry(path) is not None:
+            yield path
+
+
+def not_in_force(plan: Plan, view: HostView) -> list[Diagnostic]:
+    """One warning where files of sshd change, and the sshd that runs goes on with the old ones."""
+    steps = [step for step in plan.steps if not step.held and is_config(path_of(step.action) or "")]
+    if not steps or not view.running:
+        return []
+    try:
+        unit = next((name for name, state in view.units(UNITS).items() if state.active == "active"), "")
+    except HostError:  # a snapshot that does not know its units says so itself
+        return []
+    if not unit or any(_reads_again(step) for step in plan.steps):
+        return []
+    paths = ", ".join(sorted({path_of(step.action) or "" for step in steps}))
+    name = unit.removesuffix(".service")
+    detail = (
+        f"sshd reads {paths} when it is reloaded: until then everybody logs in as before, whatever Access says of the time after."
+        f" Run `systemctl reload {name}` after the apply, or declare under `services:`"
+        f" `{name}: {{unit: vendor, state: running, on_change: reload, watch: [{paths}]}}`."
+    )
+    return [warning("sshd goes on with its old configuration", detail, address=steps[0].causes[0].address, rule="sshd-not-reloaded")]
+
+
+def _reads_again(step: Step) -> bool:
+    action = step.action
+    return isinstance(action, Unit) and not step.held and action.verb in _READS and bool({*action.units} & {*UNITS})
