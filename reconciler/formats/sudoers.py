@@ -38,11 +38,12 @@ def problem(run: Sequence[str]) -> str:
     """Why this argv cannot be a rule; empty if it can."""
     if not run or not _PATH.fullmatch(run[0]) or any(part in (".", "..") for part in run[0].split("/")):
         return "the first word must be the absolute path of a program, in letters, digits and _ . / + @ % , : = ~ -"
-    for word in run[1:]:
+    for number, word in enumerate(run[1:], start=1):
         if not word:
             return "an empty argument cannot be told from none by sudo"
         if _NOT_IN_ARGUMENTS.search(word):
-            return f"{word!r} has a space, a backslash or a control character, which sudo cannot tell from two arguments or an escape"
+            what = "has a space, a backslash or a control character, which sudo cannot tell from two arguments or an escape"
+            return f"argument {number} {what}"  # not quoted: it may be a secret
     return ""
 
 

@@ -127,3 +127,14 @@ def test_an_approval_with_secrets_is_refused_without_showing_them(host: Tree) ->
 
     assert [3, 3] == [one.code for one in done]
     assert [] == leaks([*looked_for(old), *looked_for(new), *looked_for(secrets("later"))], *done)
+
+
+def test_a_refused_argument_of_a_sudo_rule_is_not_quoted(tree: Tree) -> None:
+    """A header with a token has a blank, which a rule cannot have: the error names its number, not its value."""
+    secret = canary("refused")
+    spec = tree.spec(f'users: {{alice: {{sudo: [{{run: [/usr/bin/curl, -H, "X-Api-Key: {secret}"]}}]}}}}\n')
+    said = [run("validate", spec, *options) for options in ((), ("--json",), ("--format", "github"))]
+    said.append(run("plan", spec, "--root", tree.root))
+
+    assert [True] * 4 == ["Argument 2 has a space" in done.said for done in said]
+    assert [] == leaks([secret], *said)
