@@ -9,6 +9,9 @@ from typing import Protocol
 from reconciler.core.actions import Action, Attributes, UnitVerb
 from reconciler.core.values import frozen
 
+ACCOUNT_FILES = "account files"
+"""In place of a path of what `Executor.finish` names: the accounts that a batch of steps makes, changes or takes away."""
+
 
 class Bond(Enum):
     """What a unit of systemd's is to this run.

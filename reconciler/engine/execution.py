@@ -30,7 +30,7 @@ from reconciler.core.actions import (
 from reconciler.core.address import Address
 from reconciler.core.changes import Change
 from reconciler.core.digest import keyed_digest
-from reconciler.core.host import ActionFailed, Executor, HostError, Receipt, Saved, UnitState
+from reconciler.core.host import ACCOUNT_FILES, ActionFailed, Executor, HostError, Receipt, Saved, UnitState
 from reconciler.core.plan import Plan
 from reconciler.core.result import Progress, Stage
 from reconciler.core.state import Journal, LedgerRow, OwedRow
@@ -200,6 +200,9 @@ def _lost(unsynced: Mapping[str, str], batch: Sequence[tuple[int, Step]]) -> dic
     paths = {n: path_of(step.action) or "" for n, step in batch}
     found: dict[int, str] = {}
     for lost, reason in unsynced.items():
+        if lost == ACCOUNT_FILES:
+            found |= dict.fromkeys((n for n, step in batch if isinstance(step.action, Account)), reason)
+            continue
         below = [n for n, path in paths.items() if path and _is_within(path, lost)]
         above = [n for n, path in paths.items() if path and _is_within(lost, path)]
         found |= dict.fromkeys(below or above or paths, reason)

@@ -116,18 +116,27 @@ class AccountEdits:
     def __init__(self, view: _Reader) -> None:
         self._view = view
         self._texts: dict[str, str | None] = {}
+        self._before: dict[str, str | None] | None = None
         self._tables: AccountTables | None = None
 
-    def edit(self, action: Account) -> Iterator[tuple[str, bytes, bytes]]:
-        """Path, old and new content of each file that changes, in the order in which to write them. Raises ActionFailed, HostError.
-
-        Each has to be written before the next is asked for.
-        """
-        before = {name: _text(self._view, f"/etc/{name}") for name in (*FILES, "login.defs")}
-        if self._tables is None or before != self._texts:
-            self._tables = AccountTables(before.get)
-        self._texts = {}
+    def edit(self, action: Account) -> None:
+        """Edit the tables; whole, or not at all. Raises ActionFailed, HostError. `unwritten` has what is to be written then."""
+        if self._before is None:
+            self._before = {name: _text(self._view, f"/etc/{name}") for name in (*FILES, "login.defs")}
+            if self._tables is None or self._before != self._texts:
+                self._tables = AccountTables(self._before.get)
+            self._texts = {}
+        assert self._tables is not None
         edit_tables(self._tables, action)
+
+    def unwritten(self) -> Iterator[tuple[str, bytes, bytes]]:
+        """Path, old and new content of each file that the edits since the last time change, in the order in which to write them.
+
+        Each has to be written before the next is asked for: killed in between, every account is done again.
+        """
+        before, self._before = self._before, None
+        if before is None or self._tables is None:
+            return
         after = {**before, **self._tables.texts()}
         for name in FILES:
             old, new = before[name], after[name]

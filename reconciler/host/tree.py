@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from reconciler.core.actions import ABSENT, Account, Action, Attributes, EndSessions, Gate, Unit, WriteFile, path_of
 from reconciler.core.digest import digest
-from reconciler.core.host import ActionFailed, Entry, HostError, Receipt, Saved, UnitNode, UnitState
+from reconciler.core.host import ACCOUNT_FILES, ActionFailed, Entry, HostError, Receipt, Saved, UnitNode, UnitState
 from reconciler.host.account_edits import AccountEdits, captured
 from reconciler.host.files import Files
 from reconciler.host.owners import Ids, KernelOwnership, Ownership, RecordedOwnership
@@ -41,31 +41,33 @@ class TreeHost:
         self._files = Files(self._paths, ownership, self._ids, f"{os.path.abspath(state)}/{ARCHIVES}")
         # Not of this object: two that hold each other would keep their descriptors until the next collection.
         self._accounts = AccountEdits(self._files)
+        self._batched = False
+        self._unwritten = ""
 
     def entry(self, path: str) -> Entry | None:
         """As HostView.entry."""
-        return self._files.entry(path)
+        return self._settled().entry(path)
 
     def read(self, path: str) -> bytes:
         """As HostView.read."""
-        return self._files.read(path)
+        return self._settled().read(path)
 
     def excerpt(self, path: str) -> tuple[bytes, str]:
         """As HostView.excerpt."""
-        content = self._files.read(path)
+        content = self.read(path)
         return content, digest(content)
 
     def digest(self, path: str) -> str:
         """As HostView.digest."""
-        return digest(self._files.read(path))
+        return digest(self.read(path))
 
     def names(self, path: str) -> tuple[str, ...]:
         """As HostView.names."""
-        return self._files.names(path)
+        return self._settled().names(path)
 
     def attributes(self, path: str) -> Attributes:
         """As HostView.attributes."""
-        return self._files.attributes(path)
+        return self._settled().attributes(path)
 
     def mounts(self) -> frozenset[str]:
         """Nothing is mounted here."""
@@ -96,7 +98,7 @@ class TreeHost:
         if isinstance(action, Account):
             return captured(self, action)
         path = path_of(action)
-        return None if path is None else self._files.capture(path)
+        return None if path is None else self._settled().capture(path)
 
     def execute(self, action: Action) -> Receipt:
         """As Executor.execute. A Unit action never belongs here."""
@@ -108,15 +110,18 @@ class TreeHost:
             case EndSessions() | Gate():
                 return Receipt()  # nothing runs here
             case _:
-                return Receipt(self._files.execute(action))
+                return Receipt(self._settled().execute(action))
         return Receipt()
 
     def prepare(self, actions: Sequence[Action]) -> None:
-        """As Executor.prepare. Each action is by itself here."""
+        """As Executor.prepare. Accounts that come next to each other are written together, the rest is each by itself here."""
+        self._batched = True
 
     def finish(self) -> Mapping[str, str]:
         """As Executor.finish."""
-        return {}
+        self._settled()
+        self._batched, why, self._unwritten = False, self._unwritten, ""
+        return {ACCOUNT_FILES: why} if why else {}
 
     def settle(self, units: Sequence[str], seconds: float = 0.4) -> Mapping[str, str]:  # as LiveHost has it
         """Nothing runs here."""
@@ -135,15 +140,31 @@ class TreeHost:
         """Give back descriptors."""
         self._paths.close()
 
-    def _edit_accounts(self, action: Account) -> None:
+    def _settled(self) -> Files:
+        """The files, with all accounts that were made so far: before anything else is looked at or done."""
         try:
-            for path, old, new in self._accounts.edit(action):
+            self._write_accounts()
+        except (ActionFailed, HostError) as failed:
+            self._unwritten = self._unwritten or str(failed)
+        return self._files
+
+    def _edit_accounts(self, action: Account) -> None:
+        self._accounts.edit(action)
+        if not self._batched:
+            self._write_accounts()
+
+    def _write_accounts(self) -> None:
+        written = False
+        try:
+            for path, old, new in self._accounts.unwritten():
+                written = True
                 self._files.execute(self._rewrite(path, old, new))
         finally:
-            self._ids.forget()
+            if written:
+                self._ids.forget()
 
     def _rewrite(self, path: str, old: bytes, new: bytes) -> WriteFile:
-        entry = self.entry(path)
+        entry = self._files.entry(path)
         if entry is None:
             return WriteFile(path, new, digest(new), _NEW_MODES[path], "root", "root", ABSENT)
         return WriteFile(path, new, digest(new), entry.mode, entry.owner, entry.group, digest(old))
