@@ -30,6 +30,10 @@ class Use(StrEnum):
     """Root's programs write, rename or remove it, or what is in it."""
     HANDS_ON = "hands on"
     """Root reads it, whoever else may, and gives what is in it to the account that the resource runs as."""
+    OWNED = "owned"
+    """systemd makes it, with all that is in it, the property of the account that the resource runs as, at each start."""
+    COVERED = "covered"
+    """The processes of the account that the resource runs as see something else there."""
     READS = "reads"
     """It is only read, or only named."""
 

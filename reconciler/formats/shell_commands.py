@@ -200,7 +200,20 @@ def text_files(text: str, directory: str = "", depth: int = 0, variables: Mappin
 
 
 _LOADED = ("LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT", "PATH", "PYTHONPATH", "PERL5LIB", "PERLLIB", "RUBYLIB", "NODE_PATH", "GCONV_PATH")
-_RUN = ("BASH_ENV", "ENV", "SHELL", "PYTHONSTARTUP", "EDITOR", "VISUAL", "PAGER", "SUDO_ASKPASS", "GIT_SSH", "NODE_OPTIONS", "PERL5OPT")
+_RUN = (
+    "BASH_ENV",
+    "ENV",
+    "SHELL",
+    "PYTHONSTARTUP",
+    "EDITOR",
+    "VISUAL",
+    "PAGER",
+    "SUDO_ASKPASS",
+    "GIT_SSH",
+    "GIT_SSH_COMMAND",
+    "NODE_OPTIONS",
+    "PERL5OPT",
+)
 
 
 def variable_files(variables: Mapping[str, str]) -> Iterator[str]:

@@ -13,6 +13,7 @@ from reconciler.core.changes import Change, Document, Observed, Part, Verb
 from reconciler.core.diagnostic import Diagnostic, error, warning
 from reconciler.core.host import HostView
 from reconciler.core.kind import DeclaredUnit, Kind, Requirement, RequirementType, Runs
+from reconciler.core.places import Place, Use
 from reconciler.core.resource import Effect
 from reconciler.core.spec import Declared, Spec
 from reconciler.core.state import OwedRow
@@ -254,6 +255,16 @@ def paths(address: Address) -> tuple[str, ...]:
     return by_part.get(address.part, (units.path(name), units.drop_in(name)))
 
 
+def places(declared: Declared) -> Iterator[Place]:
+    """Its own files, and the places that its directives name."""
+    service = _service(declared)
+    yield from (Place(path, Use.MANAGES) for path in paths(declared.address))
+    if service.directives:
+        from reconciler.kinds import service_places
+
+        yield from service_places.places(service, declared.address.name)
+
+
 def keep(_view: HostView, address: Address, _vanishing: frozenset[str]) -> str:
     """Why something stays that nothing is said of any more."""
     if not address.part:
@@ -374,6 +385,7 @@ KIND = Kind(
     gate=gate,
     unit=unit,
     paths=paths,
+    places=places,
     keep=keep,
     check=check,
     lint=lint,

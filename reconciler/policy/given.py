@@ -81,7 +81,7 @@ def _gifts(named: Table) -> Iterator[_Gift]:
 
 def _who(place: Place) -> str:
     """Who besides root will own or write to it, as the end of a sentence; empty for nobody."""
-    if place.use not in (Use.MANAGES, Use.GIVES):
+    if place.use not in (Use.MANAGES, Use.GIVES, Use.OWNED):
         return ""
     if place.owner != "root":
         return f"{place.owner}'s own"

@@ -19,6 +19,7 @@ from reconciler.formats import accounts
 from reconciler.formats.reconcile import PATH, UNITS, USER
 from reconciler.policy.linked import Linked
 from reconciler.policy.secrets_of_host import secret
+from reconciler.policy.setuid_trust import trusted
 from reconciler.policy.system_trees import STATE, TREES, of_usr_local, system_tree
 
 _ACCOUNTS = "it belongs to the account tools (useradd, passwd, visudo); declare users and groups instead"
@@ -153,9 +154,11 @@ def _why(place: Place, command: str) -> tuple[str, str]:
     """Why a path is on the deny list for what is done with it, and what that is; the first is empty if it is not."""
     if place.use is Use.HANDS_ON:
         return "" if place.owner == "root" else secret(place.path, place.owner), f"handed to {place.owner}"
+    if place.use is Use.COVERED:
+        return trusted(place.path), f"mounted over for {place.owner}"
     if place.use is Use.WRITES_INTO:
         return reason_to_write(place.path, command), "written to"
-    return reason(place.path, command), "managed"
+    return reason(place.path, command), f"given to {place.owner}" if place.use is Use.OWNED else "managed"
 
 
 def _denied(declared: Declared, what: str, why: str, how: str = "managed") -> Diagnostic:

@@ -115,6 +115,16 @@ UNITS: tuple[tuple[str, list[str]], ...] = (
     ("User=alice\nExecStart=/x\nCapabilityBoundingSet=CAP_SYS_ADMIN\nSupplementaryGroups=audio\n", ["alice: /x"]),
     ("User=alice\nGroup=disk\nExecStart=/x\n", ["alice: /x", "alice"]),
     ("What=/a/etc\nWhere=/etc/cron.d\nOptions=bind,ro\n", ["/a/etc"]),
+    ("User=alice\nExecStart=/x\nStateDirectory=app dpkg/info\nLogsDirectory=app\n", ["alice: /x", "alice"]),
+    ("ExecStart=/x\nStateDirectory=dpkg\n", ["/x"]),
+    (
+        "User=alice\nExecStart=/x\nBindReadOnlyPaths=/a/pam:/etc/pam.d/su /etc/hosts /a/app:/etc/app\n",
+        ["alice: /x", "alice: /a/pam", "/a/pam", "alice"],
+    ),
+    ("User=alice\nExecStart=/x\nBindPaths=/a/pam:/etc/pam.d/su\nNoNewPrivileges=yes\n", ["alice: /x", "alice: /a/pam"]),
+    ("User=alice\nExecStart=/x\nExtensionDirectories=/a/ext\n", ["alice: /x", "alice: /a/ext", "/a/ext", "alice"]),
+    ('Environment="P=/a/x" Q=/a/y\nExecStart=/bin/sh -c $P\nExecStop=/usr/bin/env ${Q} $R\n', ["/bin/sh", "/a/x", "/usr/bin/env", "/a/y"]),
+    ("Environment=GIT_SSH_COMMAND=/a/ssh\nExecStart=/x\n", ["/x", "/a/ssh"]),
     ("ExecStart=/bin/bash\nStandardInput=tty\n", ["/bin/bash", "everybody"]),
 )
 

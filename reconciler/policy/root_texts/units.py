@@ -10,16 +10,21 @@ from reconciler.formats.shell_commands import SHELLS
 from reconciler.policy.root_places import is_relevant
 from reconciler.policy.root_texts.values import CAPABILITIES, POWERFUL, Grant, Reading, Use, as_account, of_variables, of_words
 from reconciler.policy.secrets_of_host import secret
+from reconciler.policy.setuid_trust import trusted
+from reconciler.policy.system_trees import root_runs, system_tree
 from reconciler.policy.ways import EVERYBODY, Rank
 
 _NO_COMMANDS = ("Exec", "ExecPaths", "ExecSearchPath")
+_OWNED = {"StateDirectory": "/var/lib", "CacheDirectory": "/var/cache", "LogsDirectory": "/var/log", "RuntimeDirectory": "/run"}
 _PRIVILEGED = "+!"
 _POWERFUL_SOCKETS = Late(r"(?:docker|podman|containerd|lxd|incus|libvirtd|crio|virtqemud)[\w-]*\.socket")
 _ROOT = ("", "root", "0")
+_YES = ("yes", "true", "on", "1", "y", "t")
 _CONTINUED = Late(r"[ \t]*\\\n[ \t]*")
 _LINE = Late(
     r"^[ \t]*(Exec\w+|User|Group|DynamicUser|SupplementaryGroups|AmbientCapabilities|Environment|EnvironmentFile|WorkingDirectory"
-    r"|LoadCredential|OpenFile|Root(?:Directory|Image)|Bind(?:ReadOnly)?Paths|StandardInput|What|Where|Options|Socket(?:Mode|Group|User)|DefaultEnvironment"
+    r"|LoadCredential|OpenFile|ExtensionDirectories|NoNewPrivileges|(?:State|Cache|Logs|Runtime)Directory"
+    r"|Root(?:Directory|Image)|Bind(?:ReadOnly)?Paths|StandardInput|What|Where|Options|Socket(?:Mode|Group|User)|DefaultEnvironment"
     r"|ManagerEnvironment|Exec)[ \t]*=(.*)$",
     re.MULTILINE,
 )
@@ -47,8 +52,10 @@ def unit(name: str, texts: Sequence[str]) -> Iterator[Reading]:
     commands = [command for key in said if key.startswith("Exec") and key not in _NO_COMMANDS for command in said[key]]
     of_root = [command for command in commands if is_root or _is_privileged(command)]
     account = "root" if is_root else user or name.partition(".")[0].partition("@")[0]
+    variables = dict(_pairs(said, "Environment"))
     for command in commands:
-        yield from as_account(of_words(_argv(command), directory), "root" if command in of_root else account)
+        words = [_expanded(word, variables) for word in _argv(command)]
+        yield from as_account(of_words(words, directory), "root" if command in of_root else account)
     if of_root:
         yield from _surroundings(said)
         yield from _open_shell(name, said, of_root)
@@ -56,6 +63,8 @@ def unit(name: str, texts: Sequence[str]) -> Iterator[Reading]:
         yield from as_account(_surroundings(said), account)
     if not is_root:
         yield from _given(name, account, said)
+        yield from _owned(name, account, said)
+        yield from _covered(name, account, said)
         yield from _handed_on(name, account, said)
     yield from _mount(said)
     yield from _socket(name, said)
@@ -92,17 +101,28 @@ def _quoted(plain: str) -> list[str]:
         return plain.split()
 
 
+def _pairs(said: Mapping[str, list[str]], *keys: str) -> Iterator[tuple[str, str]]:
+    for word in (word for key in keys for value in said.get(key, ()) for word in _quoted(value)):
+        name, _, value = word.partition("=")
+        yield name, value
+
+
+def _expanded(word: str, variables: Mapping[str, str]) -> str:
+    """A word with the variables of the unit itself, which systemd or a shell puts in their place."""
+    return re.sub(r"\$\{?(\w+)\}?", lambda found: variables.get(found[1], found[0]), word) if "$" in word else word
+
+
 def _surroundings(said: Mapping[str, list[str]]) -> Iterator[Reading]:
     """What decides beside the command line about what runs: variables, files of variables, another root, mounts."""
     for value in said.get("EnvironmentFile", ()):
         path = value.lstrip("-").partition("*")[0]
         yield from [Use(path.rstrip("/"), "reads the variables in")] if path.startswith("/") else []
-    if "Environment" in said:
-        pairs = (word.partition("=") for value in said["Environment"] for word in _quoted(value))
-        yield from of_variables({name: value for name, _, value in pairs})
+    yield from of_variables(dict(_pairs(said, "Environment")))
     for key, verb in (("RootDirectory", "runs from"), ("RootImage", "runs from"), ("ExecSearchPath", "runs programs from")):
         for value in said.get(key, ()):
             yield from (Use(path, verb) for path in value.lstrip("-").split(":") if path.startswith("/"))
+    for path in (word.lstrip("-") for value in said.get("ExtensionDirectories", ()) for word in value.split()):
+        yield Use(path, "runs programs from")
     for key in ("BindPaths", "BindReadOnlyPaths"):
         for pair in (word for value in said.get(key, ()) for word in value.split()):
             source, _, place = pair.lstrip("-").partition(":")
@@ -131,6 +151,28 @@ def _given(name: str, user: str, said: Mapping[str, list[str]]) -> Iterator[Gran
     groups = {word for key in ("SupplementaryGroups", "Group") for value in said.get(key, ()) for word in value.split()}
     for group in sorted((groups & POWERFUL) - {"adm"}):
         yield Grant(user, f"{name} runs as {user} in the group {group}", Rank.GROUP)
+
+
+def _owned(name: str, user: str, said: Mapping[str, list[str]]) -> Iterator[Grant]:
+    """Directories of the system that systemd gives to a user with all that is in them (systemd.exec(5))."""
+    for directive, top in _OWNED.items():
+        for word in (word for value in said.get(directive, ()) for word in value.split()):
+            path = f"{top}/{word.partition(':')[0]}"
+            if system_tree(path) or root_runs(path) or is_relevant(path):
+                yield Grant(user, f"{name} makes {path} {user}'s own", Rank.WRITES)
+
+
+def _covered(name: str, user: str, said: Mapping[str, list[str]]) -> Iterator[Reading]:
+    """What a user's processes see in place of files that su and sudo trust, which they may start."""
+    if _last(said, "NoNewPrivileges") in _YES or said.get("RootDirectory") or said.get("RootImage"):
+        return
+    pairs = [pair for key in ("BindPaths", "BindReadOnlyPaths") for value in said.get(key, ()) for pair in value.split()]
+    pairs += [f"{path}:/usr" for value in said.get("ExtensionDirectories", ()) for path in value.split()]
+    for source, _, rest in (pair.lstrip("-").partition(":") for pair in pairs):
+        place = rest.partition(":")[0]
+        if place and place != source and trusted(place):
+            yield Use(source, f"trusts for {name} at {place} what is in", likely=True)
+            yield Grant(user, f"{name} runs as {user} with {source} in place of {place}, which su and sudo trust")
 
 
 def _handed_on(name: str, user: str, said: Mapping[str, list[str]]) -> Iterator[Reading]:
@@ -169,13 +211,7 @@ def _socket(name: str, said: Mapping[str, list[str]]) -> Iterator[Grant]:
 def manager(text: str) -> Iterator[Reading]:
     """The variables that systemd gives to every service (systemd-system.conf(5))."""
     said = directives([text])
-    pairs = (
-        word.partition("=")
-        for key in ("DefaultEnvironment", "ManagerEnvironment")
-        for value in said.get(key, ())
-        for word in _quoted(value)
-    )
-    yield from of_variables({name: value for name, _, value in pairs})
+    yield from of_variables(dict(_pairs(said, "DefaultEnvironment", "ManagerEnvironment")))
 
 
 def dbus_service(text: str) -> Iterator[Reading]:
