@@ -187,10 +187,26 @@ def _of_people(plan: Plan, shown: Texts, sides: Sides | None) -> list[Access]:
         return access_diff(plan, shown)
 
 
+def _with_holders(found: Sequence[Access], sides: Sides, view: HostView) -> list[Access]:
+    """Who becomes root by a key stands behind those who do by themselves, and before all else."""
+    from reconciler.policy.access import ROOT
+    from reconciler.policy.key_holders import key_holders
+
+    with in_vain(view):
+        try:
+            holders = key_holders(sides)
+        except HostError:  # the guard against lock-outs asks the same and says so
+            holders = []
+    at = next((at for at, one in enumerate(found) if (one.effect, one.what) != ("gains", ROOT)), len(found))
+    return [*found[:at], *holders, *found[at:]]
+
+
 def rows(plan: Plan, shown: Texts, sides: Sides | None, view: HostView | None) -> list[dict[str, Any]]:
     """Who gains or loses access, as the plan document has it."""
     told = sides is not None or any(change.address.kind in _KINDS for change in plan.changes)
     found = _of_people(plan, shown, sides) if told else []
+    if view is not None and sides is not None:
+        found = _with_holders(found, sides, view)
     if view is not None and any(change.part is not None and _hands_on(change.part) for change in plan.changes):
         from reconciler.policy.followed import Followed
         from reconciler.policy.handed_on import handed
@@ -207,5 +223,6 @@ def rows(plan: Plan, shown: Texts, sides: Sides | None, view: HostView | None) -
         }
         | ({"drift": True} if one.drift else {})
         | ({"likely": True} if one.likely else {})
+        | ({"holder": one.holder} if one.holder else {})
         for one in found
     ]

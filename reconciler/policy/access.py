@@ -40,7 +40,8 @@ class Access:
 
     `account` is empty where it is everybody, or where a file decides for anybody. `effect` is gains, loses or changes. `what` is `root`
     (with the way to it), `login` (by what, or why no longer), `way to root` (one of several that is lost), or what the plan does: account,
-    group, shell, ssh key, sudo rule, file, home. `drift`: it is put back as it was approved before. `likely`: as of a Way.
+    group, shell, ssh key, sudo rule, file, home. `drift`: it is put back as it was approved before. `likely`: as of a Way. `holder`: it is
+    not the account itself, but whoever holds this key of it.
     """
 
     account: str
@@ -50,6 +51,7 @@ class Access:
     address: Address | None
     drift: bool = False
     likely: bool = False
+    holder: str = ""
 
 
 ROOT, LOGIN, WAY = "root", "login", "way to root"
@@ -250,7 +252,7 @@ def _keys(change: Change, texts: tuple[str | None, str | None]) -> Found:
         gone = next((item for item in change.fields if item.path == ("others",)), None)
         yield from (("loses", KEY, str(line)) for line in (gone.before if gone else None) or ())
         return
-    name = " ".join(filter(None, (change.address.part[at:], _comment(change))))
+    name = " ".join(filter(None, (change.address.part[at:], quoted(_comment(change)))))
     if change.verb is Verb.DELETE:
         yield "loses", KEY, name
     elif change.before is None:
@@ -259,6 +261,11 @@ def _keys(change: Change, texts: tuple[str | None, str | None]) -> Found:
     else:
         old, new = ((document or {}).get("options") or [] for document in (change.before, change.after))
         yield "changes", KEY, f"{name} (options: {', '.join(old) or 'none'} -> {', '.join(new) or 'none'})"
+
+
+def quoted(text: str) -> str:
+    """Words that somebody else has chosen, with an end that they cannot write themselves; nothing of none."""
+    return '"{}"'.format(text.replace("\\", r"\\").replace('"', r"\"")) if text else ""
 
 
 def _comment(change: Change) -> str:

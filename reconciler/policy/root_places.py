@@ -94,7 +94,7 @@ _CREDENTIALS = tuple(
         Place(f"{base}/credstore/tmpfiles.extra", "makes files by what is in", "tmpfiles"),
         Place(f"{base}/credstore/sysusers.extra", "makes accounts by what is in", "sysusers"),
         Place(f"{base}/credstore/sysctl.extra", "reads", "sysctl"),
-        Place(f"{base}/credstore/ssh.authorized_keys.root", "is logged in to by the keys in", "authorized_keys"),
+        Place(f"{base}/credstore/ssh.authorized_keys.root", "is logged in to by the keys in", "credential_keys"),
     )
 )
 """Credentials that services of systemd's own take from there at boot (systemd.system-credentials(7))."""

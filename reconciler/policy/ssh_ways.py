@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from reconciler.formats import authorized_keys, sshd_config
 from reconciler.formats.accounts import User
@@ -21,10 +21,26 @@ class SshWays:
     def __init__(self, ssh: SshLogin, people: People) -> None:
         self._ssh = ssh
         self._people = people
+        self._shells: dict[str, Mapping[str, Key]] = {}
 
     def keys(self, user: User) -> dict[str, str]:
         """Every key that sshd takes for the account from anywhere: its fingerprint, and the file that has it."""
         return {key.fingerprint: path for key, path, why in self._tried(user) if key is not None and not why}
+
+    def shells(self, user: User) -> Mapping[str, Key]:
+        """The keys that sshd takes for the account and that run more than one command, by fingerprint; none where it gives no shell."""
+        if user.name not in self._shells:
+            found = self._tried(user) if self._ssh.verdict(user).can else ()
+            self._shells[user.name] = {key.fingerprint: key for key, _, why in found if key is not None and not why and not _forced(key)}
+        return self._shells[user.name]
+
+    def listed(self, user: User) -> frozenset[str]:
+        """The fingerprints in the files that sshd reads for an account, whether or not it takes them."""
+        if self._ssh.config is None:
+            return frozenset()
+        settings = self._ssh.settings(user, Origin())
+        lines = (line for path in self._ssh.paths(settings, user) for line in self._ssh.lines(path, settings, user)[1])
+        return frozenset(key.fingerprint for key in map(authorized_keys.read, lines) if key is not None)
 
     def words(self, user: User) -> list[str]:
         """Every way in, in words: keys with their file, and a password. Of a key that gives no shell that is said."""
@@ -102,9 +118,13 @@ class SshWays:
 
 
 def _limit(key: Key, *, shell: bool) -> str:
-    if any(name == "command" for name, _ in key.options):
+    if _forced(key):
         return ", for one command only"
     return "" if shell else ", without a shell"
+
+
+def _forced(key: Key) -> bool:
+    return any(name == "command" for name, _ in key.options)
 
 
 def _takes_passwords(settings: Settings, *, is_empty: bool) -> bool:

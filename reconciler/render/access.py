@@ -115,6 +115,8 @@ def _verb(row: Row) -> str:
 
 
 def _who(row: Row) -> str:
+    if row.get("holder"):
+        return f"whoever holds {visible(row['holder'])}"
     everybody = "everybody" if row["what"] in ("root", "way to root") else "anybody:"
     return visible(row["account"]) or everybody
 

@@ -110,6 +110,7 @@ _DEFINITIONS: dict[str, Schema] = {
         {
             "drift": _FLAG | {"description": "It is put back as it was before somebody changed it by hand."},
             "likely": _FLAG | {"description": "The account may become root: whether it does hangs on what no rule can read to its end."},
+            "holder": _TEXT | {"description": "The key whose holder it is, and not the account itself: he logs in as the account."},
         },
     ),
     "exposure": _object(

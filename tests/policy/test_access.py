@@ -53,7 +53,7 @@ ALICE: dict[str, tuple[dict[str, Any] | None, dict[str, Any], Told]] = {
             ("alice", "changes", "account", "expires 2037-06-30"),
             ("alice", "gains", "group", "docker"),
             ("alice", "gains", "sudo rule", RULE),
-            ("alice", "gains", "ssh key", f"{PRINT} alice@laptop"),
+            ("alice", "gains", "ssh key", f'{PRINT} "alice@laptop"'),
         ],
     ),
     "joins sudo": (users(alice={}), users(alice={"groups": ["sudo"]}), [("alice", "gains", "group", "sudo")]),
@@ -84,17 +84,17 @@ ALICE: dict[str, tuple[dict[str, Any] | None, dict[str, Any], Told]] = {
     "a key withdrawn": (
         users(alice={"ssh_keys": [KEY]}),
         users(alice={"ssh_keys": []}),
-        [("alice", "loses", "ssh key", f"{PRINT} alice@laptop")],
+        [("alice", "loses", "ssh key", f'{PRINT} "alice@laptop"')],
     ),
     "a key restricted": (
         users(alice={"ssh_keys": [KEY]}),
         users(alice={"ssh_keys": [{"key": KEY, "from": ["10.0.0.0/8"]}]}),
-        [("alice", "changes", "ssh key", f'{PRINT} alice@laptop (options: none -> from="10.0.0.0/8")')],
+        [("alice", "changes", "ssh key", f'{PRINT} "alice@laptop" (options: none -> from="10.0.0.0/8")')],
     ),
     "a key in the other section": (
         users(alice={}),
         {**users(alice={}), "ssh_keys": {"alice": [KEY]}},
-        [("alice", "gains", "ssh key", f"{PRINT} alice@laptop")],
+        [("alice", "gains", "ssh key", f'{PRINT} "alice@laptop"')],
     ),
     "a file of sudo": (
         None,

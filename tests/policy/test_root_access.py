@@ -16,18 +16,25 @@ import pytest
 from reconciler.app.planning import Planned, PlanOptions
 from reconciler.cli.output import plan_data
 from reconciler.formats import sudo_policy, sudo_programs
-from reconciler.policy import becoming_root, root_programs
+from reconciler.formats.authorized_keys import read
+from reconciler.policy import becoming_root, root_programs, ssh_ways
 from reconciler.policy.becoming_root import BecomingRoot
 from reconciler.policy.people import People
+from reconciler.policy.ssh_ways import SshWays
 from reconciler.render.markdown import plan_markdown
 from reconciler.render.text import plan_text
 from tests import worlds
 from tests.case import Case, Expected, Host
-from tests.policy.lockout_plans import BASE, with_file, with_user
-from tests.policy.test_lockout import DEBIAN, GROUPS, with_keys
+from tests.policy.lockout_plans import BASE, DROP_IN, with_carol, with_file, with_user, without_user
+from tests.policy.test_access_warnings import foo
+from tests.policy.test_lockout import DEBIAN, GROUPS, KEYS, with_keys
 from tests.worlds import World, prepared
 
 Data = dict[str, Any]
+MALLORY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGh5c2lHOm5vdGFyZWFsa2V5bm90YXJlYWxrZXlub3Rh alice@desktop"
+PRINT = "SHA256:0zNzXR9nwsJyY6uADhU2XHU6fNWJ0hwjRwPbd8YBlcs"
+BOB = next(key.fingerprint for key in [read(KEYS["bob"])] if key is not None)
+AS_ALICE = "logs in as alice, who is root by sudo: ALL without a password"
 FREE = [{"run": "ALL", "password": False}]
 
 
@@ -39,6 +46,7 @@ class Turn:
     first: str
     base: Data = field(default_factory=lambda: BASE)
     meanwhile: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    host: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 def rules(text: str, mode: str = "0440", **more: Any) -> Data:
@@ -97,6 +105,50 @@ TURNS: dict[str, Turn] = {
         with_user("dan", groups=["staff"], sudo=FREE),
         "dan becomes root (sudo: ALL without a password).",
     ),
+    "a further key of an account that is root": Turn(
+        with_user(ssh_keys=["KEY:alice", MALLORY]),
+        f'whoever holds the key {PRINT} (comment "alice@desktop") becomes root ({AS_ALICE}).',
+    ),
+    "a key with a quote in its comment": Turn(
+        with_user(ssh_keys=["KEY:alice", MALLORY.replace("alice@desktop", 'x" becomes nobody')]),
+        f'whoever holds the key {PRINT} (comment "x\\" becomes nobody") becomes root ({AS_ALICE}).',
+    ),
+    "the key of somebody else": Turn(
+        with_user(ssh_keys=["KEY:bob"]),
+        f'bob becomes root (bob\'s key {BOB} (comment "bob@laptop") {AS_ALICE}).',
+    ),
+    "the key of somebody who leaves": Turn(
+        without_user("bob", with_user(ssh_keys=["KEY:alice", "KEY:bob"])),
+        f'bob becomes root (bob\'s key {BOB} (comment "bob@laptop") {AS_ALICE}).',
+    ),
+    "a key loses its only command": Turn(
+        with_user(ssh_keys=["KEY:alice", MALLORY]),
+        f'whoever holds the key {PRINT} (comment "alice@desktop") becomes root ({AS_ALICE}).',
+        base=with_user(ssh_keys=["KEY:alice", {"key": MALLORY, "command": "/usr/bin/true"}]),
+    ),
+    "a key for one command": Turn(with_user(ssh_keys=["KEY:alice", {"key": MALLORY, "command": "/usr/bin/true"}]), ""),
+    "a key that was root's before": Turn(with_carol(with_user(ssh_keys=["KEY:alice"])), "", base=with_carol(BASE)),
+    "a key that goes over to another account that is root": Turn(
+        with_user("dan", with_carol(BASE), ssh_keys=["KEY:carol"], sudo=FREE),
+        "dan becomes root (sudo: ALL without a password).",
+        base=with_carol(BASE),
+    ),
+    "a new account with its own key": Turn(
+        with_user("dan", ssh_keys=[MALLORY], sudo=FREE), "dan becomes root (sudo: ALL without a password)."
+    ),
+    "a key of root's": Turn(
+        {**BASE, "ssh_keys": {"root": [MALLORY]}},
+        f'whoever holds the key {PRINT} (comment "alice@desktop") becomes root (logs in as root).',
+    ),
+    "a key of root's that sshd does not take": Turn(
+        {**BASE, "ssh_keys": {"root": [MALLORY]}}, "", meanwhile={DROP_IN: {"content": "AllowUsers alice bob\n"}}
+    ),
+    "a key of an account whose sudo asks for a password": Turn(
+        with_user("foo", ssh_keys=[MALLORY], adopt=True),
+        f'whoever holds the key {PRINT} (comment "alice@desktop") may become root '
+        "(logs in as foo, who may become root by sudo: ALL with a password).",
+        host=foo("$6$abc$def", groups="foo"),
+    ),
     "an account that PAM refuses": Turn(bob(sudo=FREE, expires="2020-01-01"), ""),
 }
 
@@ -108,9 +160,9 @@ def plan_of() -> Iterator[Callable[[Turn], Planned]]:
     with tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None) as directory:
 
         def planned(turn: Turn) -> Planned:
-            key = json.dumps([turn.base, dict(turn.meanwhile)], sort_keys=True)
+            key = json.dumps([turn.base, dict(turn.meanwhile), dict(turn.host)], sort_keys=True)
             nothing = Expected()
-            given, meanwhile = Host(paths=DEBIAN, groups=GROUPS), Host(paths=with_keys(dict(turn.meanwhile)))
+            given, meanwhile = Host(paths={**DEBIAN, **turn.host}, groups=GROUPS), Host(paths=with_keys(dict(turn.meanwhile)))
             case = Case("turn", "", with_keys(turn.spec), nothing, nothing, given, with_keys(turn.base), meanwhile)
             if key not in known:
                 known[key] = prepared(worlds.simulated(Path(directory) / str(len(known))), case)
@@ -165,6 +217,9 @@ _BUGS: dict[str, tuple[Any, str, Any, str]] = {
     "what he can write is harmless": (becoming_root, "root_by", lambda *_: "", "a script of his own"),
     "other accounts are nobody": (BecomingRoot, "_steps", lambda *_: iter(()), "as somebody who is root"),
     "groups are nothing": (becoming_root, "ROOT_GROUPS", {}, "the group docker"),
+    "keys are nothing": (SshWays, "shells", lambda *_: {}, "a further key of an account that is root"),
+    "a key is its first holder's only": (SshWays, "listed", lambda *_: frozenset(), "the key of somebody else"),
+    "a fixed command is no limit": (ssh_ways, "_forced", lambda *_: False, "a key loses its only command"),
     "an expired account goes on": (People, "why_closed", lambda *_, **__: "", "an account that PAM refuses"),
     "every password works": (People, "password_works", lambda *_: True, "a password that nobody has"),
     "aliases are unknown": (sudo_policy, "alias", lambda *_: None, "an alias"),

@@ -205,16 +205,22 @@ def sshd(text: str) -> Iterator[Reading]:
 
 
 def authorized_keys(text: str) -> Iterator[Reading]:
-    """The keys with which root logs in, by their comments; one that only runs a fixed command hands out no more than that."""
+    """The commands to which keys of root's are confined; who holds the others is asked of sshd (`policy.key_holders`)."""
     from reconciler.formats.authorized_keys import read
 
     for key in filter(None, map(read, lines_of(text))):
         forced = dict(key.options).get("command")
-        if forced is not None:
-            yield from (Use(path) for path in text_files(forced))
-            continue
-        name = re.match(r"[a-z_][a-z0-9_-]*", key.comment)
-        yield Grant(name[0] if name else f"the holder of {key.fingerprint}", "a key with which root logs in", Rank.SUDO_ALL)
+        yield from (Use(path) for path in text_files(forced or ""))
+
+
+def credential_keys(text: str) -> Iterator[Reading]:
+    """Keys that systemd puts into root's own file at boot (systemd.system-credentials(7))."""
+    from reconciler.formats.authorized_keys import read
+
+    yield from authorized_keys(text)
+    for key in filter(None, map(read, lines_of(text))):
+        if dict(key.options).get("command") is None:
+            yield Grant(f"the holder of {key.fingerprint}", "a key with which root logs in", Rank.SUDO_ALL)
 
 
 def docker(text: str) -> Iterator[Reading]:
