@@ -191,6 +191,14 @@ def _spec(patient: Patient) -> Iterator[Finding]:
         yield Finding("hostname", FINDING, f"the spec is for {loaded.spec.host}, /etc/hostname says {hostname}", remedy)
 
 
+def _spec_place(patient: Patient) -> Iterator[Finding]:
+    from reconciler.app.spec_place import installed, others
+
+    for words in others(patient.host, *installed(patient.host)):
+        remedy = "give it to root, and to nobody else who is not root already: chown, chmod; then look at what is there: reconciler plan"
+        yield Finding("spec place", FINDING, words, remedy)
+
+
 def _clock(patient: Patient) -> Iterator[Finding]:
     last = patient.last_run
     if last and last["started"] > now() + _SKEW:
@@ -314,6 +322,7 @@ QUESTIONS: Mapping[str, Question] = {
     "owed": _owed,
     "leftovers": _leftovers,
     "spec": _spec,
+    "spec place": _spec_place,
     "systemd": _systemd,
     "programs": _programs,
     "timer": _units,

@@ -63,6 +63,7 @@ def install(loaded: Loaded, wanted: InstallOptions, approve: Approve, tell: Call
     spec = Spec(loaded.spec.host, tuple(_declared(loaded, wanted)), loaded.spec.settings)
     # The rules of a spec keep our account out of reach, so they are asked about the units only.
     found = lint(replace(spec, resources=tuple(one for one in spec.resources if one.address.kind == NAME)), _kinds())
+    found += _open_to_others(loaded, wanted)
     own = Loaded(spec, (*loaded.diagnostics, *found), None, "")
     if errors(found):
         return Applied(Planned(tuple(found)))
@@ -113,6 +114,18 @@ def _wrong(loaded: Loaded, wanted: InstallOptions) -> list[Diagnostic]:
     if path.startswith(tuple(f"{place}/" for place in _HIDDEN)):
         found.append(error("not a place for a spec", f"{path}: it does not stay there. Move it, to /etc/reconciler for one."))
     return [*found, *filter(None, _wrong_options(wanted))]
+
+
+def _open_to_others(loaded: Loaded, wanted: InstallOptions) -> list[Diagnostic]:
+    """Refused: what somebody else can write would be applied by the clock, with nobody to look at it."""
+    from reconciler.app.spec_place import others
+
+    try:
+        known = others(open_host(wanted.root), _path_there(loaded, wanted.root), bool(wanted.commit))
+    except HostError:
+        return []  # the plan of the units tells what cannot be read
+    advice = "Give it to root alone (chown, chmod), or to people who are root already, or put it in /etc/reconciler."
+    return [error("others decide what is applied", f"{words}. {advice}") for words in known]
 
 
 def _wrong_options(wanted: InstallOptions) -> Iterator[Diagnostic | None]:

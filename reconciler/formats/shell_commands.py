@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 
 from reconciler.core.patterns import Late
 from reconciler.core.values import frozen
@@ -182,6 +183,8 @@ def _run_in_turn(name: str, rest: list[str], directory: str, depth: int) -> Iter
     elif name == "find":
         for at in (at for at, word in enumerate(rest) if word in ("-exec", "-execdir", "-ok", "-okdir")):
             yield from run_files(rest[at + 1 :], directory, depth + 1)
+    elif name == "reconciler":
+        yield from _specification(rest, directory)
     elif name in _ARGUMENTS_RUN:
         yield from _paths(rest, directory)
     elif name in _OPTIONS_RUN:
@@ -274,6 +277,30 @@ def _as_somebody(name: str, rest: list[str], directory: str, depth: int) -> Iter
     yield from run_files(command, directory, depth + 1)
 
 
+def _specification(rest: Sequence[str], directory: str) -> Iterator[str]:
+    """What an apply of ours applies: nothing else of ours changes a host by a file that is named."""
+    if rest[:1] != ["apply"]:
+        return
+    for before, word in pairwise(rest):
+        path = _joined(word, directory)
+        if path.startswith("/") and (before in _OF_APPLY or not before.startswith("-")):
+            yield from specification_places(path, commit="--commit" in rest)
+
+
+_OF_APPLY = ("--auto-approve", "--report", "--adopt", "--json")
+"""Options of an apply that have no value."""
+_GIT = ("HEAD", "config", "objects", "packed-refs", "refs", "refs/heads")
+
+
+def specification_places(path: str, *, commit: bool) -> Iterator[str]:
+    """What decides about what is applied: the file, or where it is taken from a commit, the repository that it may be in."""
+    if not commit:
+        yield path
+        return
+    while path := path.rpartition("/")[0]:
+        yield from (f"{path}/.git/{name}" for name in _GIT)
+
+
 def _shell(rest: list[str], directory: str, depth: int) -> Iterator[str]:
     while rest and rest[0].startswith(("-", "+")):
         option, rest = rest[0], rest[1:]
@@ -282,6 +309,7 @@ def _shell(rest: list[str], directory: str, depth: int) -> Iterator[str]:
             rest = rest[1:]
         elif not option.startswith("--") and option.endswith("c"):
             yield from text_files(rest[0], directory, depth + 1) if rest and depth < _MOST_NESTED else ()
+            yield from run_files(rest[2:], directory, depth + 1) if rest and '"$@"' in rest[0] else ()
             return
         elif option in ("-o", "+o", "-O") and rest:
             rest = rest[1:]

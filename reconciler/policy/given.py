@@ -15,7 +15,7 @@ from reconciler.core.kind import Kinds
 from reconciler.core.places import Place, Use
 from reconciler.core.spec import Declared, Spec
 from reconciler.core.values import frozen
-from reconciler.formats import accounts
+from reconciler.formats import accounts, reconcile
 from reconciler.policy.linked import Linked
 from reconciler.policy.paths import Table, reason, table
 from reconciler.policy.system_trees import AS_SHIPPED, PROGRAM, TOPS, root_runs, system_tree
@@ -196,6 +196,7 @@ def on_host(
         **dict.fromkeys(_sudos_path(view), "sudo looks there for programs (secure_path)"),
         **dict.fromkeys(_roots_path(view), "root looks there for programs"),
         **dict.fromkeys(program, "Reconciler itself is there"),
+        **dict.fromkeys(_specification(view), "root applies it by the clock (reconciler install)"),
     }
     linked = linked or Linked(view)
     for gift in gifts:
@@ -265,6 +266,15 @@ def _owner(view: HostView, path: str) -> str:
     except HostError:
         return ""
     return entry.owner if entry is not None else ""
+
+
+def _specification(view: HostView) -> Iterator[str]:
+    """What `install` has set up to be applied."""
+    try:
+        settings = reconcile.parse(view.read(reconcile.PATH).decode("utf-8", "replace"))
+    except (HostError, FileNotFoundError, reconcile.NotSettings):
+        return
+    yield from [settings.spec] if settings.spec else []
 
 
 def _sudos_path(view: HostView) -> Iterator[str]:

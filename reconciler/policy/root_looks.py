@@ -11,7 +11,7 @@ from reconciler.core.host import FileType, HostError
 from reconciler.core.kind import Kinds
 from reconciler.core.spec import Spec
 from reconciler.core.values import frozen
-from reconciler.formats import profile
+from reconciler.formats import profile, reconcile
 from reconciler.policy.persons import own_file
 from reconciler.policy.root_places import PLACES, is_relevant
 
@@ -56,6 +56,7 @@ def looked_at(steps: Iterable[Step], spec: Spec, kinds: Kinds, usual: Callable[[
                 if is_relevant(name):
                     looks.setdefault(name, Look(name, step.causes[0].address))
     if widely:
+        looks.setdefault(reconcile.PATH, Look(reconcile.PATH))
         for look in declared_looks(spec, kinds):
             looks.setdefault(look.path, look)
     return list(looks.values())

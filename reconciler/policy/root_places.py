@@ -211,6 +211,7 @@ PLACES: tuple[Place, ...] = (
     Place("/etc/logrotate.conf", "runs the scripts in", "logrotate", strict=True),
     Place("/etc/logrotate.d/", "runs the scripts in", "logrotate", strict=True),
     Place("/etc/docker/daemon.json", "runs docker by what is in", "docker"),
+    Place("/etc/reconciler/reconcile.json", "runs Reconciler by what is in", "applied"),
     Place("/etc/reconciler/profile/", "reads", "profile"),
     Place("/etc/reconciler/backups/", "runs the hooks in", "backup"),
     Place("/etc/reconciler/", "runs Reconciler by what is in"),

@@ -17,7 +17,7 @@ from reconciler.policy.people import People
 from reconciler.policy.persons import OwnFile, own_file
 from reconciler.policy.root_looks import Look
 from reconciler.policy.root_places import UNIT_DIRECTORIES, Place, place_of, places_below
-from reconciler.policy.root_texts.values import Grant, Mention, Reading, Use, as_account
+from reconciler.policy.root_texts.values import SPECIFICATIONS, Grant, Mention, Reading, Use, as_account
 from reconciler.policy.ways import EVERYBODY, Rank, Way
 from reconciler.policy.writers import Writers
 
@@ -61,6 +61,10 @@ class RootReach:
                 continue  # who asks for the plan is told by the kind, which reads the same
         return list(found.values())
 
+    def of_uses(self, look: Look, uses: Iterable[Use]) -> Iterator[Way]:
+        """The ways that hang on these uses of paths, as a text at the path of the look would have them."""
+        return (way for use in uses for way in self._by_reading(look, use, ()))
+
     def _ways(self, look: Look) -> Iterator[Way]:
         entry = self._files.entry(look.path)
         place, own = place_of(look.path), own_file(look.path)
@@ -94,7 +98,7 @@ class RootReach:
     def _readings(self, path: str, reader: str) -> Iterator[Reading]:
         if reader == "unit":
             return self._unit(path)
-        if reader != "passwd":  # a snapshot has its lines
+        if reader not in ("passwd", "applied"):  # a snapshot has the lines of the one, and no memory of ours
             self._look_for(path)
         text = self._files.text(path)
         return iter(()) if text is None or "\0" in text else reader_of(reader)(text)
@@ -147,7 +151,7 @@ class RootReach:
 
     def _inside(self, look: Look, use: Use, scripts: tuple[str, ...]) -> Iterator[Way]:
         """What a script runs in turn, where it is not a package's."""
-        if use.verb != "runs" or use.path in scripts or len(scripts) >= _MOST_NESTED:
+        if use.verb not in ("runs", "applies") or use.path in scripts or len(scripts) >= _MOST_NESTED:
             return
         for reading in self._script(use.path):
             yield from (way for inner in as_account((reading,), use.account) for way in self._by_reading(look, inner, (use.path, *scripts)))
@@ -160,13 +164,17 @@ class RootReach:
     def _read_script(self, path: str) -> Iterator[Reading]:
         if _PACKAGED.match(path):
             return
+        from reconciler.policy.root_texts.scripts import specification
+
         try:
             entry = self._files.entry(path)
             is_read = entry is not None and entry.type is FileType.FILE and entry.size <= _LARGEST
             text = self._files.text(path) if is_read else None
         except HostError:
             return  # who can write it is known all the same
-        if text and "\0" not in text and (text.startswith("#!") or path.endswith((".sh", ".bash"))):
+        if text and path.endswith(SPECIFICATIONS):
+            yield from specification(text, path)
+        elif text and "\0" not in text and (text.startswith("#!") or path.endswith((".sh", ".bash"))):
             yield from reader_of("shell")(text)
 
     def _written(self, look: Look, path: str, words: str, *, only_above: bool = False, likely: bool = False) -> Iterator[Way]:

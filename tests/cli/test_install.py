@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -106,3 +107,23 @@ def test_no_spec_can_reach_what_they_go_by() -> None:
     """The list knows every unit there is, and the file of settings."""
     assert set(UNITS) < set(OUR_UNITS)
     assert reason(PATH, "")
+
+
+def test_a_place_that_others_write_is_not_applied_from(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever can write the spec, a directory above it or its repository would be root: who is told, and nothing is installed."""
+    spec, git = tree / "etc/reconciler/host.yaml", tree / "etc/reconciler/.git"
+    spec.chmod(0o666)
+    assert 1 == install(tree)
+    assert "everybody becomes root: root applies /etc/reconciler/host.yaml; everybody may write" in " ".join(
+        capsys.readouterr().err.split()
+    )
+
+    spec.chmod(0o644)
+    for words in (("init", "-q", "-b", "main"), ("add", "host.yaml"), ("-c", "user.name=x", "-c", "user.email=x@x", "commit", "-qm", "x")):
+        subprocess.run(["git", *words], cwd=spec.parent, check=True)
+    git.chmod(0o777)
+    assert 0 == install(tree), capsys.readouterr()
+    assert 0 == install(tree, "--remove")
+    assert 1 == install(tree, "--commit", "main")
+    assert "everybody may write /etc/reconciler/.git" in " ".join(capsys.readouterr().err.split())
+    assert not {name for name in written(tree) if name.endswith((".service", ".timer", ".json"))}

@@ -201,6 +201,45 @@ ATTACKS: dict[str, Attack] = {
         before="install -d -o mallory /srv/mallory; install -o mallory -m 0755 /bin/true /srv/mallory/run.sh",
         instead="sudo -n /srv/mallory/run.sh; cat /run/proof/own",
     ),
+    "person": Attack(
+        "eve",
+        "/srv/common/report",
+        {"timers": {"report": {"exec_start": ["/srv/common/report"], "schedule": "daily", "user": "admin"}}},
+        "systemctl start report.service",
+        writes="/srv/common/report",
+        before="useradd -m -s /bin/bash admin; echo 'admin ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/admin; install -d -o eve /srv/common",
+        content="sudo -n /bin/sh -c 'id -u > /run/proof/person'",
+    ),
+    "aliases": Attack(
+        "mallory",
+        "/srv/aliases.sh",
+        {
+            "files": {
+                "/home/admin/.bash_aliases": {
+                    "content": ". /srv/aliases.sh\n",
+                    "owner": "admin",
+                    "group": "admin",
+                    "mode": "0644",
+                    "adopt": True,
+                }
+            }
+        },
+        "su - admin -c 'bash -ic true' </dev/null",
+        writes="/srv/aliases.sh",
+        before="install -o mallory -m 0644 /dev/null /srv/aliases.sh",
+        content="sudo -n /bin/sh -c 'id -u > /run/proof/aliases'",
+    ),
+    "inner": Attack(
+        "mallory",
+        "/srv/extra.sh",
+        {
+            "files": {"/opt/inner": {"content": "#!/bin/sh\n. /srv/extra.sh\n", "mode": "0755"}},
+            **unit("inner", exec_start=["/opt/inner"]),
+        },
+        "systemctl start inner.service",
+        writes="/srv/extra.sh",
+        before="install -o mallory -m 0644 /dev/null /srv/extra.sh",
+    ),
     "env": Attack(
         "eve", "/usr/bin/env", file("/etc/sudoers.d/site", "eve ALL=(root) NOPASSWD: /usr/bin/env\n", "0440"), instead="sudo -n env id -u"
     ),
@@ -345,3 +384,42 @@ def test_whose_files_their_readers_pass_over(booted: BootedHost) -> None:
     host.run("mkdir", "-p", "/run/sshd")
     assert "permitrootlogin yes" in host.run("sshd", "-T").stdout
     assert host.run("sudo", "-n", "id", "-u", user="alice", check=False).returncode != 0
+
+
+@pytest.mark.slow
+def test_who_writes_the_specification_is_root_at_the_next_apply(booted: BootedHost) -> None:
+    """A plan that gives its place away is refused; what somebody did by hand is told by doctor and access, and it is so: `id -u` says 0."""
+    host = booted
+    host.run("useradd", "-m", "-s", "/bin/bash", "carol")
+    host.run("mkdir", "-p", "/srv/hosts")
+    spec = "/srv/hosts/h.yaml"
+    host.write(spec, json.dumps({"version": 1, "host": "testhost"}))
+    host.reconciler("install", spec, "--auto-approve")
+
+    given = {"version": 1, "host": "testhost", "directories": {"/srv/hosts": {"owner": "carol", "mode": "0755", "adopt": True}}}
+    host.write(SPEC, json.dumps(given))
+    done = host.reconciler("plan", SPEC, check=False)
+    assert (3, True) == (done.returncode, "/srv/hosts/h.yaml is in it" in " ".join((done.stdout + done.stderr).split())), done
+
+    host.run("chown", "carol", "/srv/hosts")
+    said = host.reconciler("doctor", check=False).stdout
+    assert "carol becomes root: root applies /srv/hosts/h.yaml; carol owns /srv/hosts" in " ".join(said.split()), said
+    assert {"carol"} == {account for account, by in access(host) if "/srv/hosts" in by}
+
+    rule = {"version": 1, "host": "testhost", "users": {"carol": {"adopt": True, "sudo": [{"run": "ALL", "password": False}]}}}
+    host.run("sh", "-c", "cat > /srv/hosts/new && mv -f /srv/hosts/new /srv/hosts/h.yaml", user="carol", input=json.dumps(rule))
+    host.run("systemctl", "start", "reconciler-apply.service")
+    assert "0" == host.run("sudo", "-n", "id", "-u", user="carol").stdout.strip()
+
+
+@pytest.mark.slow
+def test_what_systemd_gives_a_service_is_refused_where_it_is_root(booted: BootedHost) -> None:
+    """A directory of the system as StateDirectory=, and another file in place of one that su trusts: neither is applied."""
+    host = booted
+    host.run("useradd", "-m", "-s", "/bin/bash", "alice")
+    for directive in ({"StateDirectory": "dpkg"}, {"BindReadOnlyPaths": "/srv/su:/etc/pam.d/su"}):
+        spec = unit("given", user="alice", exec_start=["/bin/true"], directives={"Service": directive})
+        host.write(SPEC, json.dumps({"version": 1, "host": "testhost", **spec}))
+        done = host.reconciler("apply", SPEC, "--auto-approve", check=False)
+        assert (3, True) == (done.returncode, "alice" in done.stdout + done.stderr), done
+    assert host.run("stat", "-c", "%U", "/var/lib/dpkg").stdout.strip() == "root"

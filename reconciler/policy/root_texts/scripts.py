@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Iterator
 
 from reconciler.core.patterns import Late
+from reconciler.formats.shell_commands import specification_places
 from reconciler.policy.root_texts.values import Reading, Use, as_account, of_text, of_variables, of_words
 
 _ASSIGNMENT = Late(r"[ \t]*([A-Za-z_]\w*)[ \t]*=[ \t]*(.*)")
@@ -99,6 +100,27 @@ def backup(text: str) -> Iterator[Reading]:
     for argv in hooks if isinstance(hooks, list) else ():
         if isinstance(argv, list) and all(isinstance(word, str) for word in argv):
             yield from of_words(argv)
+
+
+def applied(text: str) -> Iterator[Reading]:
+    """The specification that our own timer applies, or the repository that has it."""
+    from reconciler.formats import reconcile
+
+    try:
+        settings = reconcile.parse(text)
+    except reconcile.NotSettings:
+        return
+    if settings.spec:
+        yield from (Use(path, "applies") for path in specification_places(settings.spec, commit=bool(settings.commit)))
+
+
+def specification(text: str, path: str) -> Iterator[Reading]:
+    """Files beside a specification of ours that it takes in. A word that is no such file is one of a directory that counts already."""
+    for found in _BESIDE.finditer(text):
+        yield Use(f"{path.rpartition('/')[0]}/{found[1] or found[2]}", "applies")
+
+
+_BESIDE = Late(r"\b(?:source|include)[\"']?\s*:\s*[\"']?([\w@.][\w./@-]*)|[-,\[]\s*[\"']?([\w@.][\w./@-]*\.ya?ml)\b")
 
 
 def apt(text: str) -> Iterator[Reading]:

@@ -67,6 +67,8 @@ def as_account(readings: Iterable[Reading], account: str) -> Iterator[Reading]:
             yield replace(reading, account=account)
 
 
+SPECIFICATIONS = (".yaml", ".yml")
+
 _HANDS_OUT = Late(r"sudoers|NOPASSWD|authorized_keys|/etc/(?:passwd|shadow|group|doas)|visudo|chpasswd|polkit|docker\.sock")
 _SETUID = Late(r"(?:u|a|ug)?\+[rwx]*s|0?[2467][0-7]{3}")
 _MEMBER_OPTION = Late(r"-\w*G|--groups|-a|--add|-aG|-G")
@@ -83,7 +85,7 @@ def of_text(text: str, directory: str = "", variables: Mapping[str, str] | None 
 
 def of_words(words: Sequence[str], directory: str = "") -> Iterator[Reading]:
     """One argv that root runs."""
-    yield from (Use(path) for path in run_files(words, directory))
+    yield from (Use(path, "applies" if path.endswith(SPECIFICATIONS) else "runs") for path in run_files(words, directory))
     text = next((words[at + 1] for at, word in enumerate(words[:-1]) if re.fullmatch(r"-[a-z]*c", word)), "")
     yield from of_command(words)
     if text:
