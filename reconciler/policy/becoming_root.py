@@ -7,16 +7,17 @@ PAM refuses becomes nothing. What root reads or runs is asked in `policy.root_re
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
 
 from reconciler.core.values import frozen
 from reconciler.formats import sudo_programs
 from reconciler.formats.accounts import User
-from reconciler.formats.shell_commands import SHELLS
 from reconciler.formats.sudo_policy import Who
 from reconciler.formats.sudo_programs import ALL, Overruled, Program
 from reconciler.policy.people import People
-from reconciler.policy.root_programs import name_of, root_by, shell_from
+from reconciler.policy.root_arguments import Asker, Reason, by_program, people_by
+from reconciler.policy.root_programs import WITH_ANY, is_known, is_pattern, shell_from
 from reconciler.policy.sudo_root import SudoRoot
 from reconciler.policy.ways import EVERYBODY, Rank, Way
 from reconciler.policy.writers import Writers
@@ -36,6 +37,8 @@ _ROOT = Who("root", 0, frozenset({"root"}), frozenset({0}), "")
 _SECONDS_A_DAY = 86_400
 _MASKED = ("?",)
 """Arguments that a snapshot does not tell."""
+_UNKNOWN = ("...", "...")
+"""Stands for them: words that mean nothing to any program."""
 
 
 @frozen
@@ -45,6 +48,9 @@ class _Step:
     account: str
     how: str
     rank: int
+    likely: bool = False
+    knows: bool = False
+    """Whether the password of the account is known by then."""
 
 
 class BecomingRoot:
@@ -85,12 +91,25 @@ class BecomingRoot:
                 continue
             seen.add(other.name)
             how = f"{before}{step.how}: "
-            best = next((way for way, asks in sorted(self._inside(other), key=lambda item: item[0].rank) if not asks), None)
+            ways = (*self._inside(other), *self._with_password(other)) if step.knows else self._inside(other)
+            best = next((way for way, asks in sorted(ways, key=lambda item: item[0].rank) if not asks), None)
             if best is not None or other.uid == 0:
                 by, worst = (best.by, best.rank) if best is not None else ("its number is 0", Rank.UID)
-                likely = best is not None and best.likely
+                likely = step.likely or (best is not None and best.likely)
                 yield Way(user.name, f"{how}{by}", rank=max(worst, rank, step.rank), likely=likely)
-            todo += [(further, how, max(rank, step.rank)) for further, asks in self._further(other) if not asks]
+            todo += [
+                (replace(further, likely=further.likely or step.likely), how, max(rank, step.rank))
+                for further, asks in self._further(other)
+                if not asks
+            ]
+
+    def _with_password(self, user: User) -> Iterator[tuple[Way, bool]]:
+        """The ways by sudo of who has set the password of the account."""
+        for program in self._programs(user, _ROOT) if not self._sudo.why_broken(user) and not self.is_closed(user) else ():
+            reason = self._root_by(user, program, None)
+            if program.password == user.name and reason is not None:
+                rank = Rank.LIKELY if reason.likely else Rank.SUDO_PROGRAM
+                yield Way(user.name, f"sudo: {program.path} with that password", rank=rank, likely=reason.likely), False
 
     def is_closed(self, user: User) -> bool:
         """Whether PAM lets nobody be this account: then it does nothing with what it owns."""
@@ -175,23 +194,34 @@ class BecomingRoot:
 
     def _by_sudo(self, user: User, target: Who) -> Iterator[tuple[Way, bool]]:
         """The ways by sudo, and whether a password has to be known for them."""
+        other = self._people.users.get(target.name) if target.uid else None
         for program, asked, knows in self._usable(user, target):
-            step = self._root_by(user, program)
-            if step is None and program.arguments == _MASKED and shell_from(program.path):
+            reason = self._root_by(user, program, other)
+            if reason is None and program.arguments == _MASKED and shell_from(program.path):
                 self.masked[user.name, program.path] = None
-            if step is not None:
-                rank = Rank.SUDO_PROGRAM if step else Rank.SUDO_ALL
-                # Never the arguments: the rule may stand in a file whose content is a secret.
+            if reason is not None:
+                rank = Rank.LIKELY if reason.likely else Rank.SUDO_PROGRAM if reason.why else Rank.SUDO_ALL
+                # Of the arguments paths and accounts at most: the rule may stand in a file whose content is a secret.
                 path = "" if program.run == ALL else program.path
-                yield Way(user.name, f"sudo: {program.path} {asked}{step}", path=path, rank=rank), knows
+                words = f"sudo: {program.path} {asked}{f', {reason.why}' if reason.why else ''}"
+                yield Way(user.name, words, path=path, rank=rank, likely=reason.likely), knows
 
-    def _root_by(self, user: User, program: Program) -> str | None:
-        step = _shell(program)
-        if step is not None or not program.path.startswith("/"):
-            return step
-        arguments = () if program.arguments == _MASKED else program.arguments
-        written = root_by(program.path, arguments, user.name, self._writers) or self._sudo.shell_by(user, program)
-        return f", {written}" if written else None
+    def _root_by(self, user: User, program: Program, target: User | None) -> Reason | None:
+        if program.run == ALL:
+            return Reason("")
+        home = target.home if target is not None else ""
+        asker = Asker(user.name, self._people.groups_of(user), home, self._writers)
+        path = program.path
+        if path.startswith("/") and not is_pattern(path) and not is_known(path):
+            path = self._writers.real(path)
+        masked = program.arguments == _MASKED
+        reason = by_program(path, _UNKNOWN if masked else program.arguments, asker)
+        if (reason is not None and not reason.likely) or not path.startswith("/"):
+            return reason
+        by_environment = self._sudo.shell_by(user, program)
+        if by_environment or reason is None:
+            return Reason(by_environment) if by_environment else None
+        return None if reason.why == WITH_ANY and self._sudo.ignores_arguments(path) else reason
 
     def _steps(self, user: User, *, inside: bool = False) -> Iterator[tuple[_Step, bool]]:
         """The accounts that sudo lets somebody be, and whether only with a password. `inside`: PAM is asked no more."""
@@ -200,9 +230,14 @@ class BecomingRoot:
             return
         for name in dict.fromkeys(sudo_programs.targets(policy, self._sudo.who(user))):
             other = self._people.users.get(name)
-            asked = [asks for _, asks in self._by_sudo(user, self._sudo.who(other))] if other is not None else []
-            if asked:
-                yield _Step(name, f"sudo as {name}", Rank.SUDO_PROGRAM), all(asked)
+            ways = list(self._by_sudo(user, self._sudo.who(other))) if other is not None else []
+            if ways:
+                likely = all(way.likely for way, _ in ways)
+                yield _Step(name, f"sudo as {name}", Rank.SUDO_PROGRAM, likely), all(asks for way, asks in ways if likely or not way.likely)
+        for program, _, knows in self._usable(user, _ROOT):
+            words = program.arguments if program.run != ALL and program.arguments != _MASKED else None
+            for name, how, known in people_by((program.path, *words)) if words else ():
+                yield _Step(name, f"sudo: {program.path} {how}", Rank.SUDO_PROGRAM, knows=known), knows
 
     def _usable(self, user: User, target: Who) -> Iterator[tuple[Program, str, bool]]:
         """What sudo lets an account run, as far as the password that it asks for is one that can be given: in words, and whether one is."""
@@ -217,11 +252,3 @@ class BecomingRoot:
 
 def _sorted(ways: Iterable[Way]) -> tuple[Way, ...]:
     return tuple(sorted({way.by: way for way in ways}.values(), key=lambda way: (way.rank, way.by)))
-
-
-def _shell(program: Program) -> str | None:
-    """How a program becomes a shell, to be put behind its name: nothing of what is one. None: it does not."""
-    if program.run == ALL or name_of(program.path) in SHELLS:
-        return "" if program.run == ALL or shell_from(program.path, program.arguments) else None
-    words = "" if program.arguments == _MASKED else shell_from(program.path, program.arguments)
-    return f", {words}" if words else None

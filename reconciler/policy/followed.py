@@ -135,6 +135,18 @@ class Followed:
         content = self.read(path)
         return None if content is None else content.decode("utf-8", "surrogateescape")
 
+    def known_text(self, path: str) -> str:
+        """The same where it is known, as a snapshot does not know all; empty otherwise, and that makes no plan incomplete."""
+        told = getattr(self._view, "unknown", None)
+        before = dict(told) if isinstance(told, dict) else {}
+        try:
+            return self.text(path) or ""
+        except HostError:
+            if isinstance(told, dict):
+                told.clear()
+                told.update(before)
+            return ""
+
     def names(self, path: str) -> Sequence[str]:
         """The names in a directory, sorted; none when it is none."""
         found = self.real(path)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
 from reconciler.core.host import FileType
+from reconciler.core.patterns import Late
 from reconciler.formats import sudo_environment
 from reconciler.formats.shell_commands import SHELLS, WRAPPERS, commands, run_files
 from reconciler.formats.sudo_policy import Policy, Who
@@ -20,6 +21,9 @@ _BUILTINS = frozenset(
     "function mapfile readarray pushd popd dirs shopt builtin [[ ]] { } ! if then else elif while until for do case in select".split()
 )
 _PATTERN = "*?[^"
+_SHELL_ARGUMENTS = Late(r"\$\{?[@*#1-9!]|\b(?:shift|getopts?|read|BASH_ARGV|stdin|xargs)\b")
+_PYTHON_ARGUMENTS = Late(r"argv|argparse|getopt|optparse|click|typer|fire|docopt|input\(|stdin|absl|\bcli\b|main\b.*import|import\b.*main")
+"""Texts with any of these do something with what they are given."""
 
 
 def shell_by(policy: Policy, who: Who, program: Program, files: Followed) -> str:
@@ -36,6 +40,18 @@ def shell_by(policy: Policy, who: Who, program: Program, files: Followed) -> str
     arguments = tuple(word for word in program.arguments or () if word.startswith("/"))
     scripts = dict.fromkeys(run_files((path, *(arguments if path.rpartition("/")[2] in (*SHELLS, *WRAPPERS) else ()))))
     return next(filter(None, (_by_script(script, files, who, own=own, kept=kept) for script in scripts)), "")
+
+
+def ignores_arguments(path: str, files: Followed) -> bool:
+    """Whether a program is a script that does nothing with its arguments, and reads nothing from a terminal."""
+    text = files.known_text(path)
+    words = text.split("\n", 1)[0][2:].split() if text.startswith("#!") else []
+    if not words:
+        return False
+    interpreter, _ = _interpreter(words)
+    if interpreter in SHELLS:
+        return _SHELL_ARGUMENTS.search(text) is None
+    return interpreter.startswith("python") and _PYTHON_ARGUMENTS.search(text) is None
 
 
 def _by_script(path: str, files: Followed, who: Who, *, own: bool, kept: frozenset[str]) -> str:

@@ -50,6 +50,10 @@ class SudoRoot:
         """Why what sudo leaves of the environment makes a program start what the account wants; empty if it does not."""
         return "" if self._policy is None else of_programs.shell_by(self._policy, self.who(user), program, self._files)
 
+    def ignores_arguments(self, path: str) -> bool:
+        """Whether a program is a script that does nothing with its arguments."""
+        return of_programs.ignores_arguments(path, self._files)
+
     @property
     def policy(self) -> Policy | None:
         """The rules in force; None without sudo."""

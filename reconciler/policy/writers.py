@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Mapping
 
-from reconciler.core.host import Entry, FileType
+from reconciler.core.host import Entry, FileType, HostError
 from reconciler.core.values import frozen
 from reconciler.policy.followed import Followed
 from reconciler.policy.people import People
@@ -59,6 +59,17 @@ class Writers:
         writers = self.of(path)
         writer = writers.get(account) or writers.get(EVERYBODY)
         return writer.how if writer is not None else ""
+
+    def matching(self, pattern: str) -> Iterator[str]:
+        """What is there that a pattern matches."""
+        return self._files.matching(pattern)
+
+    def real(self, path: str) -> str:
+        """Where a path leads to through links; the path itself where that is not known."""
+        try:
+            return self._files.real(path) or path
+        except HostError:
+            return path
 
     def _of(self, path: str, *, only_above: bool) -> Iterator[Writer]:
         if self._is_closed(path.rpartition("/")[0]):

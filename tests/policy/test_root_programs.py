@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.policy.root_programs import name_of, root_by, shell_from
+from reconciler.policy.root_arguments import Asker, Reason, by_program
+from reconciler.policy.root_programs import name_of, shell_from
 from tests.policy.test_writers import directory, file, writers_of
 
 ROOT: tuple[tuple[str, str | None], ...] = (
@@ -48,7 +49,6 @@ ROOT: tuple[tuple[str, str | None], ...] = (
     ("/usr/bin/systemctl", None),
     ("/usr/bin/systemctl", "edit nginx"),
     ("/usr/bin/systemctl", "restart *"),
-    ("/usr/bin/journalctl", None),
     ("/usr/bin/apt-get", None),
     ("/usr/bin/apt", "-o APT::Update::Pre-Invoke::=sh update"),
     ("/usr/bin/dpkg", None),
@@ -67,7 +67,20 @@ ROOT: tuple[tuple[str, str | None], ...] = (
     ("/usr/bin/*", None),
     ("/usr/bin/py*", None),
     ("sudoedit", None),
-    ("/usr/local/bin/reconciler", "apply /etc/spec.yaml"),
+    ("/usr/local/bin/reconciler", None),
+    ("/usr/bin/busybox", "sh"),
+    ("/usr/bin/busybox", "vi /etc/motd"),
+    ("/usr/bin/linux64", None),
+    ("/usr/bin/i386", None),
+    ("/usr/bin/sqlite3", ""),
+    ("/usr/bin/dmesg", "-H"),
+    ("/usr/bin/apt", "changelog bash"),
+    ("/usr/bin/nsenter", ""),
+    ("/usr/bin/crontab", "-u root -"),
+    ("/usr/sbin/login", "-f root"),
+    ("/usr/bin/passwd", "-d root"),
+    ("/usr/lib64/ld-linux-x86-64.so.2", None),
+    ("^/usr/bin/(ls|ba.*)$", None),
 )
 HARMLESS: tuple[tuple[str, str | None], ...] = (
     ("/usr/bin/systemctl", "restart nginx"),
@@ -93,6 +106,13 @@ HARMLESS: tuple[tuple[str, str | None], ...] = (
     ("/opt/site/", None),
     ("sudoedit", "/etc/nginx/nginx.conf"),
     ("/usr/local/bin/reconciler", "plan /etc/spec.yaml"),
+    ("/usr/local/bin/reconciler", "apply /etc/spec.yaml"),
+    ("/usr/bin/busybox", "ls /root"),
+    ("/usr/bin/git", "--no-pager -C /srv/app log"),
+    ("/usr/bin/dmesg", "--level err"),
+    ("/usr/bin/whiptail", "--msgbox x 5 5"),
+    ("/usr/bin/passwd", "-l root"),
+    ("^/usr/bin/(ls|id)$", None),
 )
 
 
@@ -126,7 +146,7 @@ def test_version_and_flavour_are_no_part_of_a_name() -> None:
     ("program", "arguments", "account", "why"),
     [
         ("/srv/alice/run.sh", None, "alice", "alice owns /srv/alice"),
-        ("/srv/alice/run.sh", None, "carol", ""),
+        ("/srv/alice/run.sh", "", "carol", ""),
         ("/usr/bin/python3", "/srv/alice/report.py", "alice", "alice owns /srv/alice"),
         ("/usr/bin/bash", "/srv/dev/job.sh", "carol", "the group dev may write /srv/dev/job.sh"),
         ("/usr/bin/bash", "/srv/dev/job.sh", "bob", ""),
@@ -142,4 +162,4 @@ def test_who_can_write_what_sudo_lets_him_run_is_root(program: str, arguments: s
         "/srv/dev/job.sh": file("0775", group="dev"),
     }
 
-    assert why == root_by(program, _words(arguments), account, writers_of(paths))
+    assert (Reason(why) if why else None) == by_program(program, _words(arguments), Asker(account, frozenset(), "", writers_of(paths)))

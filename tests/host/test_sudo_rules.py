@@ -1,0 +1,60 @@
+"""Rules of sudo that are said to hand root over do, judged by sudo itself; those that are said to be no way are none."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.host.booted import BootedHost
+from tests.policy.sudo_rules import DEPLOY, REPORT, ROWS, Row
+
+SPEC = "/root/host.yaml"
+_READY = (
+    "umount /etc/cron.d 2>/dev/null; rm -rf /root/taken /etc/sudoers.d/zz /usr/local/bin/zz /home/ann /var/spool/cron/crontabs/root "
+    "/var/backups/ann* /srv/x /etc/systemd/system/x.service; setfacl -b /root; chown root:root /root; "
+    "chmod 0700 /root; "
+    "cp -a /etc/skel /home/ann; chown -R ann:ann /home/ann; chmod 0755 /home/ann; usermod -p '*' ben"
+)
+_BEFORE = (
+    "useradd -m -s /bin/bash ann; useradd -m -s /bin/bash ben; mkdir -p /srv/app; echo the secret > /root/secret; chmod 0600 /root/secret; "
+    "ln -s /bin/bash /usr/local/bin/shell; groupadd docker"
+)
+
+
+def _prepare(host: BootedHost, row: Row) -> None:
+    """A home of ann's with nothing in it, and the rules."""
+    host.run("sh", "-c", _READY)
+    host.write("/usr/local/bin/deploy", DEPLOY, "0755")
+    host.write("/usr/local/bin/report", REPORT, "0755")
+    digest = host.run("sha224sum", "/usr/local/bin/deploy").stdout.split()[0]
+    host.write("/etc/sudoers.d/a", f"{row.rules.replace('%(digest)s', digest)}\n", "0440")
+    host.run("visudo", "--check", "--quiet")
+
+
+def _is_root(host: BootedHost, row: Row) -> bool:
+    """Whether ann is root, or sees root's secret, by what she types."""
+    done = host.run("runuser", "-u", "ann", "--", "sh", "-c", f"cd /home/ann; {row.types}", check=False)
+    if "the secret" in done.stdout:
+        return True
+    return not row.shown and host.run("sh", "-c", row.proof, check=False).returncode == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("suite", ["bookworm", "trixie"])
+def test_what_a_rule_hands_over_is_judged_by_sudo(suite: str) -> None:
+    """Access says that ann becomes root, or may, where she is root or sees its secret by what she types, and nothing where she is not."""
+    with BootedHost(suite=suite) as host:
+        host.run("sh", "-c", _BEFORE)
+        host.write(SPEC, json.dumps({"version": 1, "host": "testhost", "groups": {"x": {}}}))
+        wrong = []
+        for name, row in ROWS.items():
+            _prepare(host, row)
+            said = host.reconciler("access", SPEC, "--who", "ann", "--to", "root", "--json").stdout
+            ways = [(item["by"], item.get("likely", False)) for item in json.loads(said)["access"] if item["now"]]
+            right = [(True, row.may)] * bool(row.why) == [(row.why in by, likely) for by, likely in ways]
+            taken = _is_root(host, row)
+            if (taken, right) != (bool(row.why) and row.not_on != suite, True):
+                wrong.append((name, taken, ways))
+
+        assert [] == wrong
