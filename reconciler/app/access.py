@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from reconciler.core.actions import Step
@@ -109,9 +109,24 @@ def warnings(plan: Plan, parts: Mapping[Address, Part], view: HostView, sides: S
     try:
         people, names = (sides.before.people, sides.names) if sides is not None else (People(Followed(view)), ())
         found = list(taken_over(plan, people, names))
-        return found + (access_warnings(Subject(plan, sides, parts), allowed) if sides is not None else [])
+        found += access_warnings(Subject(plan, sides, parts), allowed) if sides is not None else []
     except HostError:
-        return []
+        found = []
+    return found + _doors_left(plan, parts, view, sides)
+
+
+def _doors_left(plan: Plan, parts: Mapping[Address, Part], view: HostView, sides: Sides | None) -> list[Diagnostic]:
+    """What leavers still have, and keys that nobody here can take away. What cannot be read tells nothing."""
+    from reconciler.policy.access_warnings import Subject, unreached, unreached_keys
+    from reconciler.policy.leavers import doors_left
+
+    found: list[Diagnostic] = []
+    with in_vain(view), suppress(HostError):
+        if names := unreached(plan, parts):
+            found += unreached_keys(Subject(plan, sides or _unchanged(view, plan.host), parts), names)
+        if sides is not None:
+            found += doors_left(plan, sides, parts, view)
+    return found
 
 
 def answer(planned: Planned, who: Sequence[str] = (), to: str = "") -> dict[str, Any]:

@@ -203,7 +203,7 @@ def _access_warnings(plan: Plan, situation: Situation, host: HostView, sides: Si
     from reconciler.app.ageing import aged_accounts
 
     aged = aged_accounts(situation.parts, host, sides, plan.host)
-    if sides is None and not any(part.address.kind == "users" for part in plan.converged):
+    if sides is None and not plan.unreadable and not any(part.address.kind == "users" for part in plan.converged):
         return aged
     from reconciler.app.access import warnings
 

@@ -111,6 +111,31 @@ def staying_keys(subject: Subject) -> Iterator[Diagnostic]:
                 yield _stays(f"{fingerprint} is none of those that may log in", name, path, exact.part.address, exact.part)
 
 
+def unreached(plan: Plan, parts: Mapping[Address, Part]) -> dict[str, str]:
+    """The accounts with an exact list of keys whose file cannot be looked at, and why; a link in the way is enough."""
+    return {
+        address.name: why
+        for address, why in plan.unreadable.items()
+        if address.kind in _OF_ACCOUNTS and (part := parts.get(address)) is not None and "others" in part.document
+    }
+
+
+def unreached_keys(subject: Subject, names: Mapping[str, str]) -> Iterator[Diagnostic]:
+    """Keys beside an exact list that sshd takes by a path that is not followed here.
+
+    No refusal: an ordinary user makes such a link, and would stop every apply of the host by it.
+    """
+    for name, why in names.items():
+        user, exact = subject.sides.after.people.users.get(name), _exact(subject, name)
+        taken = subject.sides.after.ssh.keys(user) if user is not None else {}
+        for fingerprint, path in taken.items():
+            if exact is not None and fingerprint not in exact.keys:
+                detail = (
+                    f"{fingerprint} is none of those that may log in, sshd takes it for {name} from {path}, and no apply takes it away: "
+                )
+                yield _warning(KEY_STAYS, "a key still lets in", f"{detail}{why}.", exact.part)
+
+
 def _stays(what: str, name: str, path: str, address: Address, part: Part | None) -> Diagnostic:
     detail = f"{what}, and sshd still takes it for {name} from {path}. Take it out of that file first."
     return _refusal(KEY_STAYS, "a key still lets in", detail, address, part)
