@@ -16,6 +16,8 @@ from reconciler.core.host import HostError, HostView
 from reconciler.core.state import Memory
 from reconciler.core.values import frozen
 from reconciler.engine import gates, owed
+from reconciler.formats.disks import Disks
+from reconciler.formats.named_mounts import advice
 from reconciler.host import installation
 from reconciler.host.environment import is_root, now
 from reconciler.host.hosts import machine_id, open_host, state_directory, static_hostname
@@ -36,6 +38,8 @@ _PROGRAMS: Mapping[str, tuple[tuple[str, str], ...]] = {
 }
 """What a kind calls, and the Debian package that has it."""
 _SUDO = (("visudo", "sudo"),)
+_NAMED = 3
+"""Objects that a finding names; of more, the rest is counted."""
 _SKEW = 300
 """Seconds by which the clock may have gone back since the last run before it is told."""
 
@@ -299,6 +303,23 @@ def _accounts(patient: Patient) -> Iterator[Finding]:
         yield Finding("accounts", FINDING, one.what, one.remedy)
 
 
+def _disks(patient: Patient) -> Iterator[Finding]:
+    """What is ours on a disk that is not there, by disk: what a look at the bare directory finds, or misses, is not it."""
+    disks, kinds = Disks(patient.host), discover()
+    lost: dict[str, list[str]] = {}
+    for address, row in patient.memory.rows.items() if disks.named else ():
+        paths = kinds[address.kind].paths(address) if address.kind in kinds else ()
+        home = (row.document or {}).get("home", "") if address.kind == "users" and not address.part else ""
+        place = next(filter(None, map(disks.not_mounted, filter(None, (*paths, home)))), "")
+        if place:
+            lost.setdefault(place, []).append(str(address))
+    for place, ours in lost.items():
+        names = ", ".join(ours[:_NAMED]) + (f" and {len(ours) - _NAMED} more" if len(ours) > _NAMED else "")
+        file = disks.named[place]
+        what = f"{place} is a mount by {file}, and nothing is mounted there; on it are {names}"
+        yield Finding("disks", FINDING, what, f"mount {place}; or, if it is one no more, {advice(file)}")
+
+
 def _sshd(patient: Patient) -> Iterator[Finding]:
     if patient.root is not None or not patient.host.running or not is_root() or not installation.find_program("sshd"):
         return
@@ -327,6 +348,7 @@ QUESTIONS: Mapping[str, Question] = {
     "programs": _programs,
     "timer": _units,
     "jobs": _jobs,
+    "disks": _disks,
     "accounts": _accounts,
     "sshd": _sshd,
     "clock": _clock,

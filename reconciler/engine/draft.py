@@ -13,6 +13,7 @@ from reconciler.core.diagnostic import Diagnostic, Severity
 from reconciler.core.state import OwedRow
 from reconciler.engine import order
 from reconciler.engine.situation import Request, Situation
+from reconciler.formats.disks import Disks
 
 if TYPE_CHECKING:
     from reconciler.engine.dependents import Judgement
@@ -38,6 +39,12 @@ class Draft:
     """Starts of units that systemd would leave down."""
     impossible: set[Address] = field(default_factory=set)
     """Addresses of which what is owed is not done either: what systemd would do along cannot be."""
+
+    disks: Disks = field(init=False)
+    """Which disks are not there: nothing is made or written where they would be."""
+
+    def __post_init__(self) -> None:
+        self.disks = Disks(self.request.view)
 
     def block(self, address: Address, reason: str) -> None:
         """Do nothing about it, for this reason."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from reconciler.core.actions import MakeLink, RemovePath, Step, Unit, WriteFile
+from reconciler.core.actions import MakeLink, RemovePath, Step, Unit, WriteFile, path_of, removes
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Origin, Part, Verb
 from reconciler.core.diagnostic import Diagnostic, Severity, error, warning
@@ -160,7 +160,7 @@ def _needs(situation: Situation, changes: Iterable[Change], request: Request) ->
 def _impossible(draft: Draft, change: Change) -> bool:
     """Whether no action can make this change, whoever owns the object; then it is blocked, with the kind's reason."""
     try:
-        _actions(draft.request, change)
+        _actions(draft, change)
     except Impossible as reason:
         draft.block(change.address, str(reason))
         draft.diagnostics.append(error("cannot be changed", str(reason), address=change.address, source=_source(change.part)))
@@ -168,12 +168,20 @@ def _impossible(draft: Draft, change: Change) -> bool:
     return False
 
 
-def _actions(request: Request, change: Change) -> list[Step]:
+def _actions(draft: Draft, change: Change) -> list[Step]:
     """Raises Impossible."""
-    steps = list(request.kinds[change.address.kind].actions(change))
-    if why := inside.refusal(steps, request.inside):
+    steps = list(draft.request.kinds[change.address.kind].actions(change))
+    if why := inside.refusal(steps, draft.request.inside) or draft.disks.bare(_made(steps)):
         raise Impossible(why)
     return steps
+
+
+def _made(steps: Iterable[Step]) -> Iterator[str]:
+    """The paths at which something would be made or written; what is taken away hides nothing."""
+    for step in steps:
+        path = None if removes(step.action) else path_of(step.action)
+        if path is not None:
+            yield path
 
 
 def _refuse_adoption(draft: Draft) -> None:
@@ -233,7 +241,7 @@ def _steps(draft: Draft) -> tuple[Step, ...]:
     for change in draft.changes:
         if change.address not in draft.idle and change.moves and change.verb is not Verb.FORGET:
             try:
-                steps += _actions(request, change)
+                steps += _actions(draft, change)
             except Impossible as reason:
                 draft.block(change.address, str(reason))
                 draft.diagnostics.append(error("cannot be changed", str(reason), address=change.address, source=_source(change.part)))

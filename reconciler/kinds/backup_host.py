@@ -10,7 +10,8 @@ from reconciler.core.host import Entry, FileType, HostView, Unreadable, UnsafePa
 from reconciler.core.spec import Declared, Spec
 from reconciler.core.values import frozen
 from reconciler.formats import backup_job, fstab
-from reconciler.kinds.backup_disks import Absent, Disks
+from reconciler.formats.disks import Disks
+from reconciler.kinds.backup_disks import Absent, absent
 from reconciler.kinds.backup_model import Backup
 
 _PATTERN = " A `*` is not expanded: name the directory, and leave out with `exclude` what is not wanted."
@@ -131,8 +132,8 @@ class BackupHost:
 
     def _of_mounts(self, backup: Backup) -> Iterator[Trouble]:
         """Disks that are not there, and file systems that a run would leave out."""
-        absent = self._disks.absent({"sources": backup.sources, "destinations": backup.destinations})
-        for disk in absent:
+        gone = absent(self._disks, {"sources": backup.sources, "destinations": backup.destinations})
+        for disk in gone:
             yield not_mounted(disk, required=disk.place in backup.require_mount)
         try:
             mounted = self._disks.mounted
@@ -147,7 +148,7 @@ class BackupHost:
             if self._disks.not_mounted(place):
                 yield not_mounted(Absent(place, self._disks.named[place], (place,)), required=place in backup.require_mount)
         for place in backup.require_mount:
-            if self._view.running and place not in mounted and all(place != disk.place for disk in absent):
+            if self._view.running and place not in mounted and all(place != disk.place for disk in gone):
                 detail = f"`require_mount` names {place}, and nothing is mounted there now. As long as that is so every run is refused."
                 yield _warning("backup-mount", f"nothing is mounted at {place}", detail)
 

@@ -9,8 +9,9 @@ from reconciler.core.changes import Document, Observed
 from reconciler.core.digest import digest
 from reconciler.core.host import FileType, HostView, Unreadable, UnsafePath
 from reconciler.formats import backup_job
+from reconciler.formats.disks import Disks
 from reconciler.kinds import access, schedule_observed
-from reconciler.kinds.backup_disks import Disks
+from reconciler.kinds.backup_disks import absent
 
 _DIRECTORIES = (backup_job.DIRECTORY.rpartition("/")[0], backup_job.DIRECTORY)
 
@@ -53,8 +54,8 @@ def _observe(view: HostView, path: str, missing: Sequence[str], disks: Disks) ->
     document = access.path_document(entry)
     if entry.type is FileType.FILE:
         document["job"] = _parsed(content)
-    absent = disks.absent(document.get("job", {}))
-    return Observed(document, {"expects": access.expects_of(entry, content), "absent": absent}, others=tuple(disk.place for disk in absent))
+    gone = absent(disks, document.get("job", {}))
+    return Observed(document, {"expects": access.expects_of(entry, content), "absent": gone}, others=tuple(disk.place for disk in gone))
 
 
 def _parsed(content: bytes) -> Document:

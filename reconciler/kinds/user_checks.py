@@ -9,8 +9,8 @@ from reconciler.core.changes import Change, Verb
 from reconciler.core.diagnostic import Diagnostic, error, warning
 from reconciler.core.host import Entry, FileType, HostView, Unreadable, UnsafePath
 from reconciler.core.spec import Spec
+from reconciler.formats.disks import Disks
 from reconciler.kinds import elsewhere, numbers, user_files, user_remainders
-from reconciler.kinds.backup_disks import Disks
 from reconciler.kinds.user_model import User, has_home, home_of, shell_of
 from reconciler.kinds.user_words import NOLOGIN
 
@@ -43,9 +43,8 @@ def _unreachable_home(view: HostView, disks: Disks, change: Change) -> Iterator[
     if not has_home(user, name):
         return
     where = {"address": change.address, "source": change.part.declared.source, "rule": "home"}
-    if place := disks.not_mounted(home_of(user, name)):
-        detail = f"{place} is a mount by {disks.named[place]}, and nothing is mounted there: the home would be below it, and hidden by it."
-        yield error("the home cannot be made", f"{detail} Mount it first: mount {place}", **where)
+    if why := disks.bare((home_of(user, name),)):
+        yield error("the home cannot be made", why, **where)
         return
     try:
         view.entry(home_of(user, name))

@@ -16,6 +16,7 @@ from reconciler.engine.applier import apply
 from reconciler.engine.planner import make_plan
 from reconciler.host.simulated import SimulatedHost
 from tests.engine.workbench import Notes, address, applied, changes, host_of, plan_of, planned, request_of
+from tests.worlds import BASE, DIRECTORIES
 
 X, Y = 'files["/etc/x"]', 'files["/etc/y"]'
 
@@ -35,6 +36,41 @@ def host_with(before: dict[str, Any]) -> tuple[SimulatedHost, Notes]:
     host, notes = host_of(), Notes()
     applied(before, host, notes)
     return host, notes
+
+
+# ---------------------------------------------------------------------------------------------------- disks that are not there
+
+
+class Unmounted(SimulatedHost):
+    """A simulated host on which nothing is mounted."""
+
+    def mounts(self) -> frozenset[str]:
+        """Nowhere."""
+        return frozenset()
+
+
+DISK = "/srv is a mount by /etc/fstab, and nothing is mounted there"
+
+
+@pytest.mark.parametrize(
+    ("resources", "refused"),
+    [
+        ({"directories": {"/srv/x": {"mode": "0755"}}}, True),
+        ({"directories": {"/srv": {"mode": "0700", "adopt": True}}}, True),
+        ({"files": {"/srv/x": file()}}, True),
+        ({"users": {"ann": {"home": "/srv/ann", "shell": "/usr/sbin/nologin"}}}, True),
+        ({"files": {"/etc/x": file()}, "directories": {"/srvs": {"mode": "0755"}}}, False),
+        ({"users": {"ann": {"home": {"path": "/srv/ann", "manage": False}, "shell": "/usr/sbin/nologin"}}}, False),
+    ],
+)
+def test_nothing_is_made_on_a_disk_that_is_not_there(resources: dict[str, Any], refused: bool) -> None:
+    """The mount, and the file that names it, are told; what lies elsewhere is done."""
+    host = Unmounted.of({**BASE, **dict.fromkeys(DIRECTORIES), "/etc/fstab": "/dev/x /srv ext4 nofail\n", "/srv": {}})
+    plan = plan_of(resources, host)
+
+    assert refused == any(DISK in found.detail for found in plan.diagnostics)
+    assert refused == bool(plan.blocked)
+    assert not refused or not any("/srv" in str(step.action) for step in plan.steps)
 
 
 # ---------------------------------------------------------------------------------------------------- targets and excludes

@@ -52,6 +52,39 @@ def test_a_home_is_not_made_below_a_mount_that_is_not_there(booted: BootedHost) 
     assert "No changes" in plan(booted)
 
 
+DISKS = """
+set -e
+printf 'tmpfs /home tmpfs noauto 0 0\ntmpfs /srv tmpfs noauto 0 0\n' >> /etc/fstab
+mount /home
+mount /srv
+"""
+ON_DISKS = f"""
+users: {{alice: {{ssh_keys: ['{KEY}']}}}}
+directories: {{/srv/shared: {{mode: '0770'}}}}
+files: {{/srv/shared/x: {{content: x, mode: '0600'}}, /etc/x: {{content: x, mode: '0600'}}}}
+"""
+
+
+def test_nothing_is_made_anew_while_its_disk_is_away(booted: BootedHost) -> None:
+    """Homes, directories and files that were on a disk are no drift while it is not mounted; status and doctor name it."""
+    booted.run("sh", "-c", DISKS)
+    apply(booted, ON_DISKS)
+    booted.run("umount", "/home", "/srv")
+    told = apply(booted, ON_DISKS, code=4)
+
+    assert "/home is a mount by /etc/fstab, and nothing is mounted there" in told
+    assert "/srv is a mount by /etc/fstab, and nothing is mounted there" in told
+    assert not booted.run("ls", "-A", "/home", "/srv").stdout.replace("/home:", "").replace("/srv:", "").strip()
+    status = booted.reconciler("status", "/root/host.yaml", check=False).stdout
+    assert "nothing is mounted there" in status
+    doctor = booted.reconciler("doctor", check=False).stdout
+    assert "/home is a mount by /etc/fstab, and nothing is mounted there; on it are users.alice" in " ".join(doctor.split())
+    booted.run("mount", "/home")
+    booted.run("mount", "/srv")
+    apply(booted, ON_DISKS)
+    assert "No changes" in plan(booted)
+
+
 @pytest.mark.parametrize(
     ("before", "users"),
     [
