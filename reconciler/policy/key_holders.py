@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from reconciler.core.values import frozen
+from reconciler.formats import authorized_keys
 from reconciler.formats.accounts import User
 from reconciler.formats.authorized_keys import Key
+from reconciler.formats.sshd_config import Origin
 from reconciler.policy.access import ROOT, Access, Sides, quoted
 from reconciler.policy.host_access import HostAccess
 
@@ -30,6 +32,36 @@ class _Door:
 
 def key_holders(sides: Sides) -> list[Access]:
     """Rows of those who become root by a key that comes, that loses its fixed command, or that sshd takes from now on."""
+    return [*_authorities(sides), *_holders(sides)]
+
+
+def _authorities(sides: Sides) -> Iterator[Access]:
+    """Who signs logins of every account from now on (TrustedUserCAKeys), where one of them is root."""
+    known = {key.fingerprint for key in _signing(sides.before)}
+    new = [key for key in _signing(sides.after) if key.fingerprint not in known]
+    people = sides.after.people.users.values() if new else ()
+    user = next((user for user in people if _way(sides.after, user) is not None and sides.after.of(user.name).login.can), None)
+    if user is None:
+        return
+    for key in new:
+        said = key.fingerprint + (f" (comment {quoted(key.comment)})" if key.comment else "")
+        how = f"signs certificates with which anybody logs in as any account, as {user.name} too (TrustedUserCAKeys)"
+        owners = _owners(key, sides, "")
+        if owners:
+            yield from (Access(owner, "gains", ROOT, f"{owner}'s key {said} {how}", None) for owner in owners)
+        else:
+            yield Access(user.name, "gains", ROOT, how, None, holder=f"the key {said}")
+
+
+def _signing(host: HostAccess) -> list[Key]:
+    """The keys of which sshd takes certificates."""
+    root = host.people.users.get("root")
+    path = host.doors.ssh.settings(root, Origin()).word("trustedusercakeys", "none") if host.has_sshd and root is not None else ""
+    text = host.doors.files.text(path) if path.startswith("/") else None
+    return [key for key in map(authorized_keys.read, (text or "").split("\n")) if key is not None]
+
+
+def _holders(sides: Sides) -> list[Access]:
     found = [door for door in _doors(sides.after, sides.names) if _is_new(door, sides.before)]
     if not found:
         return []

@@ -11,7 +11,19 @@ from reconciler.formats.shell_commands import text_files
 from reconciler.policy.root_places import is_relevant, place_of
 from reconciler.policy.root_programs import shell_from
 from reconciler.policy.root_texts.scripts import lines_of
-from reconciler.policy.root_texts.values import CAPABILITIES, POWERFUL, Grant, Mention, Reading, Use, of_text
+from reconciler.policy.root_texts.values import (
+    CAPABILITIES,
+    POWERFUL,
+    Grant,
+    Mention,
+    Reading,
+    Use,
+    as_account,
+    of_text,
+    of_variables,
+    of_words,
+)
+from reconciler.policy.secrets_of_host import secret
 from reconciler.policy.ways import EVERYBODY, Rank
 
 _PAM_TYPES = ("auth", "account", "session", "password")
@@ -70,9 +82,9 @@ def security(text: str) -> Iterator[Reading]:
         elif words[0].lower().lstrip("^!").split(",")[0] in CAPABILITIES | {"all"}:
             named = (EVERYBODY if name == "*" else name.replace("@", "%") for name in words[1:])
             yield from (Grant(name, f"PAM gives them {words[0]} at login", Rank.CAPABILITY) for name in named)
-        elif words[0].startswith("LD_"):
-            paths = re.findall(r"(?:DEFAULT|OVERRIDE)=\"?(/[^\s\"]*)", line)
-            yield from (Use(path, "loads what is in") for path in paths)
+        else:
+            for path in re.findall(r"(?:DEFAULT|OVERRIDE)=\"?(/[^\s\"]*)", line):
+                yield from of_variables({words[0]: path})
 
 
 def polkit(text: str) -> Iterator[Reading]:
@@ -192,16 +204,48 @@ def fstab(text: str) -> Iterator[Reading]:
 
 
 def sshd(text: str) -> Iterator[Reading]:
-    """Further files that sshd and root's ssh read, commands of the latter, keys that sign for everybody (sshd_config(5), ssh_config(5))."""
+    """Further files that sshd and root's ssh read, commands that they run and for whom, and what everybody is shown.
+
+    Sources: sshd_config(5), ssh_config(5). Whose keys sign for everybody is asked of sshd (`policy.key_holders`).
+    """
+    whom: list[str] = [""]
+    lax = re.search(r"(?im)^[ \t]*strictmodes[ \t=]+no\b", text) is not None
     for line in lines_of(text):
         for command in re.findall(r"(?i)^(?:match\s.*\bexec|proxycommand|localcommand|knownhostscommand)[\s=]+\"?(/[^\"]*)", line):
             yield from of_text(command)
-        words = re.split(r"[\s=]+", line, maxsplit=1)
-        values = words[1].split() if len(words) > 1 else []
-        if words[0].lower() in ("include", "trustedusercakeys"):
-            yield from (
-                Use(value.strip('"').partition("*")[0].rstrip("/"), "reads") for value in values if value.strip('"').startswith("/")
-            )
+        key, _, said = re.sub(r"[\s=]+", " ", line, count=1).partition(" ")
+        if key.lower() == "match":
+            whom = _matched(said)
+        for reading in _of_sshd(key.lower(), said.strip().strip('"'), lax=lax):
+            yield from (one for account in whom for one in as_account((reading,), account))
+
+
+def _matched(said: str) -> list[str]:
+    """Whom a block is about: accounts and groups by their names, or anybody, root included."""
+    found = re.search(r"(?i)\b(user|group)\s+(\S+)", said)
+    names = found[2].strip('"').split(",") if found is not None else []
+    if found is None or any(re.search(r"[*?!]", name) for name in names):
+        return [""]
+    return [f"%{name}" if found[1].lower() == "group" else name for name in names]
+
+
+def _of_sshd(key: str, said: str, *, lax: bool) -> Iterator[Reading]:
+    values = [value.strip('"') for value in said.split()]
+    match key:
+        case "include" | "trustedusercakeys":
+            yield from (Use(value.partition("*")[0].rstrip("/"), "reads") for value in values if value.startswith("/"))
+        case "forcecommand":
+            yield from of_text(said)
+        case "subsystem":
+            yield from of_words(values[1:])
+        case "authorizedkeyscommand" | "authorizedprincipalscommand" if said.startswith("/"):
+            yield Use(values[0])  # what it prints decides who is root
+        case "authorizedkeysfile" if lax:
+            yield from (Use(value.partition("%")[0].rstrip("/"), "is logged in to by the keys in") for value in values if value[0] == "/")
+        case "setenv":
+            yield from of_variables({name: value for name, _, value in (word.partition("=") for word in values)})
+        case "banner" if secret(said, ""):
+            yield Grant(EVERYBODY, f"sshd shows whoever connects what is in {said}", Rank.GROUP)
 
 
 def authorized_keys(text: str) -> Iterator[Reading]:
