@@ -115,10 +115,13 @@ def lint(declared: Declared) -> Iterator[Diagnostic]:
 def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Diagnostic]:
     """What the host's time zone does to it, what would refuse its runs, and which archives would go because of a change."""
     from reconciler.kinds.backup_archives import consequences  # not where nothing changes
+    from reconciler.kinds.backup_coverage import uncovered
     from reconciler.kinds.backup_host import BackupHost
 
     yield from schedule.check(view, schedule.jobs(changes, "backups", _job))
     host = BackupHost(view, spec)
+    jobs = {one.address.name: _config(one) for one in spec.resources if one.address.kind == "backups"}
+    yield from uncovered(view, spec, changes, jobs)
     for change in changes:
         part = change.part
         if part is not None and change.verb is not Verb.NONE and change.address.kind == "backups" and change.address.part == _CONFIG:

@@ -9,6 +9,7 @@ from reconciler.core.revision import short_of
 from reconciler.render.access import markdown_root, markdown_rows
 from reconciler.render.blocks import action_of, block, is_drift, removals
 from reconciler.render.diagnostics import diagnostic_blocks
+from reconciler.render.lost import markdown_lost
 from reconciler.render.markdown_text import capped, code, cut, fenced, folded, host_name, link, marker, size
 from reconciler.render.term import SYMBOL_COLOURS, Look, count, painter
 from reconciler.render.text import final_line, partial_words
@@ -93,7 +94,7 @@ def _summary(data: Data, meant: Sequence[Data], ci: str) -> list[list[str]]:
         [" · ".join(_basis(data, ci))],
         [f"### :warning: Partial plan: {code(partial_words(data))}; it is no approval"] if data.get("partial") else [],
         [heading, "", *_rows(deleted)] if deleted else [],
-        _archives(data["diagnostics"]),
+        markdown_lost(data["diagnostics"]),
         [f"<pre><code>{final_line(data)}</code></pre>"],
         _policy(meant),
         _lists(meant),
@@ -107,14 +108,6 @@ def _summary(data: Data, meant: Sequence[Data], ci: str) -> list[list[str]]:
         _blocked(data["resource_changes"]),
         _unreadable([*data["unreadable"], *({"address": _lacking(data), "reason": what} for what in data.get("unknown", ()))]),
     ]
-
-
-def _archives(diagnostics: Sequence[Data]) -> list[str]:
-    """Archives of backups that the plan lets go: they are no resources, and nothing brings them back."""
-    rows = [row for row in diagnostics if row.get("rule") == "archives-go"]
-    lines = [f"* {code(str(row['address']))}: {code(row['summary'])}. {code(row['detail'], _LINE)}" for row in rows[:_NAMES]]
-    more = [_MORE.format(len(rows) - _NAMES)] if len(rows) > _NAMES else []
-    return ["### :warning: Archives will be let go", "", *lines, *more] if rows else []
 
 
 def _lacking(data: Data) -> str:

@@ -10,6 +10,7 @@ from reconciler.render.access import access_words, root_words
 from reconciler.render.blocks import action_of, block, effect_lines, heading_symbol, is_drift, is_failure, removals
 from reconciler.render.diagnostics import diagnostics_from_data
 from reconciler.render.fields import OUTSIDE
+from reconciler.render.lost import lost_words
 from reconciler.render.term import Look, Paint, columns, count, pad, painter, paragraphs, symbol, visible
 from reconciler.render.values import is_digest
 from reconciler.render.words import (
@@ -49,6 +50,7 @@ def plan_text(data: Data, *, colour: bool = False, verbose: bool = False) -> str
     entries, gone = _told(data), removals(data["steps"])
     sections = [
         _root(data.get("access", ()), paint),
+        [paint(line, "red") for words in lost_words(data["diagnostics"]) for line in paragraphs(words, "", "  ")],
         _age(data, paint),
         _introduction(data, entries, paint),
         *(block(entry, gone.get(entry["address"], []), Look(paint, verbose)) for entry in entries),
