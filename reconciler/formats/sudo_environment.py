@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from reconciler.formats import sudo_policy
+from reconciler.formats import sudo_answers
 from reconciler.formats.sudo_policy import Policy, Who
 
 _NAME = "secure_path"
@@ -46,7 +46,7 @@ def directories(policy: Policy) -> Iterator[str]:
     """Where sudo looks for programs for anybody who has a rule (secure_path)."""
     everybodys = ""
     for default in policy.defaults:
-        for name, _, value in sudo_policy.settings_of(default):
+        for name, _, value in sudo_answers.settings_of(default):
             if name != _NAME:
                 continue
             if default.scope:
@@ -62,8 +62,8 @@ def _paths(value: str) -> Iterator[str]:
 
 def _said(policy: Policy, who: Who, run: str) -> Iterator[tuple[str, str, str]]:
     """The settings in force in their order, those for commands last: name, sign (`+`, `-`, `!` or none) and value."""
-    for default in sudo_policy.in_force(policy, who, run):
-        yield from sudo_policy.settings_of(default)
+    for default in sudo_answers.in_force(policy, who, run):
+        yield from sudo_answers.settings_of(default)
 
 
 INTERPRETERS: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 
 from reconciler.core.values import frozen
-from reconciler.formats import sudo_policy
+from reconciler.formats import sudo_answers
 from reconciler.formats.sudo_policy import Command, Policy, Rule, Who
 
 ALL = "ALL"
@@ -78,7 +78,7 @@ def programs(policy: Policy, who: Who, target: Who) -> list[Program]:
         last = _last(items, at)
         if not item.negated and not last.negated:
             found.setdefault(
-                item.run, Program(item.run, sudo_policy.password(policy, who, last.command), item.rule.path, last.command.sets)
+                item.run, Program(item.run, sudo_answers.password(policy, who, last.command), item.rule.path, last.command.sets)
             )
     return list(found.values())
 
@@ -90,20 +90,20 @@ def overruled(policy: Policy, who: Who, target: Who) -> Iterator[Overruled]:
         last = _last(items, at)
         if last is item or item.negated:
             continue
-        asked, now = (bool(sudo_policy.password(policy, who, one.command)) for one in (item, last))
+        asked, now = (bool(sudo_answers.password(policy, who, one.command)) for one in (item, last))
         if last.negated or (now and not asked):
             yield Overruled(re.sub(r"\\(.)", r"\1", item.run), item.rule.path, last.rule.path, last.negated)
 
 
 def targets(policy: Policy, who: Who) -> Iterator[str]:
     """The names of accounts other than root that rules about somebody name."""
-    for _, command in sudo_policy.commands_of(policy, who):
+    for _, command in sudo_answers.commands_of(policy, who):
         for item in command.runas:
             yield from _names(policy, item, 0)
 
 
 def _names(policy: Policy, item: str, depth: int) -> Iterator[str]:
-    members = sudo_policy.alias(policy, "runas", item)
+    members = sudo_answers.alias(policy, "runas", item)
     if members is not None and depth < _MOST_ALIASES:
         for member in members:
             yield from _names(policy, member, depth + 1)
@@ -118,14 +118,14 @@ def _last(items: Sequence[_Item], at: int) -> _Item:
 
 def _items(policy: Policy, who: Who, target: Who) -> Iterator[_Item]:
     """Every program that a rule about somebody and the target names, in order, without aliases."""
-    for rule, command in sudo_policy.commands_of(policy, who):
-        if sudo_policy.runs_as(policy, command, target):
+    for rule, command in sudo_answers.commands_of(policy, who):
+        if sudo_answers.runs_as(policy, command, target):
             for run, negated in _plain(policy, command.run, command.negated, 0):
                 yield _Item(run, negated, command, rule)
 
 
 def _plain(policy: Policy, run: str, negated: bool, depth: int) -> Iterator[tuple[str, bool]]:
-    members = sudo_policy.alias(policy, "command", run)
+    members = sudo_answers.alias(policy, "command", run)
     if members is None or depth >= _MOST_ALIASES:
         yield run, negated
         return
@@ -142,7 +142,7 @@ def _covers(item: str, run: str) -> bool:
     if run == ALL:
         return False
     (path, _, said), (own_path, _, own) = item.partition(" "), run.partition(" ")
-    if not (path == own_path or (path.endswith("/") and own_path.rpartition("/")[0] + "/" == path) or sudo_policy.glob(path, own_path)):
+    if not (path == own_path or (path.endswith("/") and own_path.rpartition("/")[0] + "/" == path) or sudo_answers.glob(path, own_path)):
         return False
     if said.strip() in ("", "*"):
         return True

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import cached_property
 
 from reconciler.core.host import Entry, FileType
-from reconciler.formats import sudo_environment, sudo_policy
+from reconciler.formats import sudo_answers, sudo_environment, sudo_policy
 from reconciler.formats.accounts import User
 from reconciler.formats.sudo_policy import Policy, Who
 from reconciler.formats.sudo_programs import Program
@@ -65,7 +65,7 @@ class SudoRoot:
             return Verdict(how="root")
         if self._policy is None:
             return Verdict("there is no sudo that is setuid and root's, or no rules for it")
-        grant = sudo_policy.become_root(self._policy, self.who(user))
+        grant = sudo_answers.become_root(self._policy, self.who(user))
         if not grant.allowed:
             return Verdict("no rule of sudo lets him become root")
         if grant.password and not self._people.password_works(grant.password):
@@ -78,7 +78,7 @@ class SudoRoot:
         """Why sudo starts nothing for an account, whatever the rules allow; empty if it does."""
         if self._policy is None:
             return "there is no sudo that is setuid and root's, or no rules for it"
-        return sudo_defaults.why_broken(sudo_policy.settings_for(self._policy, self.who(user)), self._files)
+        return sudo_defaults.why_broken(sudo_answers.settings_for(self._policy, self.who(user)), self._files)
 
     def _is_setuid(self, path: str) -> bool:
         entry = self._files.entry(path)

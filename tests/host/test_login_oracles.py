@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from reconciler.formats import sshd_config, sudo_policy
+from reconciler.formats import sshd_config, sudo_answers, sudo_policy
 from reconciler.formats.sshd_config import Login, Origin
 from reconciler.formats.sshd_keywords import accepted
 from tests.host.booted import BootedHost
@@ -254,7 +254,7 @@ def test_who_becomes_root_is_what_sudo_says(people: BootedHost) -> None:
     answers = [(" in " in f" {line} ", "/bin/sh" in line) for line in re.findall(r"^=== (.*)$", said, re.MULTILINE)]
     uid = int(people.getent("passwd", "alice")[2])
     who = sudo_policy.Who("alice", uid, PEOPLE["alice"], frozenset({uid}), "testhost")
-    grants = [sudo_policy.become_root(sudo_policy.parse(text, "testhost", lambda _: None, lambda _: ()), who) for text in SUDOERS]
+    grants = [sudo_answers.become_root(sudo_policy.parse(text, "testhost", lambda _: None, lambda _: ()), who) for text in SUDOERS]
     ours_ = [(grant.allowed and not grant.password, grant.allowed) for grant in grants]
 
     assert [] == [(text, expected, actual) for text, expected, actual in zip(SUDOERS, answers, ours_, strict=True) if expected != actual]

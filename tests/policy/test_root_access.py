@@ -15,7 +15,7 @@ import pytest
 
 from reconciler.app.planning import Planned, PlanOptions
 from reconciler.cli.output import plan_data
-from reconciler.formats import sudo_policy, sudo_programs
+from reconciler.formats import sudo_answers, sudo_programs
 from reconciler.formats.authorized_keys import read
 from reconciler.policy import becoming_root, root_programs, ssh_ways
 from reconciler.policy.becoming_root import BecomingRoot
@@ -222,7 +222,7 @@ _BUGS: dict[str, tuple[Any, str, Any, str]] = {
     "a fixed command is no limit": (ssh_ways, "_forced", lambda *_: False, "a key loses its only command"),
     "an expired account goes on": (People, "why_closed", lambda *_, **__: "", "an account that PAM refuses"),
     "every password works": (People, "password_works", lambda *_: True, "a password that nobody has"),
-    "aliases are unknown": (sudo_policy, "alias", lambda *_: None, "an alias"),
+    "aliases are unknown": (sudo_answers, "alias", lambda *_: None, "an alias"),
 }
 
 

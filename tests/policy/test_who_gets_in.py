@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.formats import sshd_config, sudo_policy
+from reconciler.formats import sshd_config, sudo_answers, sudo_policy
 from reconciler.formats.sshd_config import Login, Origin
 from reconciler.formats.sshd_keywords import DECISIVE, accepted
 from reconciler.host.simulated import SimulatedHost
@@ -42,7 +42,7 @@ def test_whatever_is_in_sudoers_is_read(text: str) -> None:
     who = sudo_policy.Who("alice", 1000, frozenset({"alice", "sudo"}), frozenset({1000}), "h")
 
     def granted(said: str) -> tuple[bool, str]:
-        grant = sudo_policy.become_root(sudo_policy.parse(said, "h", lambda _: None, lambda _: ()), who)
+        grant = sudo_answers.become_root(sudo_policy.parse(said, "h", lambda _: None, lambda _: ()), who)
         return grant.allowed, grant.password
 
     assert granted(text) == granted(sudo_policy.without_secrets(text))
