@@ -20,7 +20,8 @@ _MODULES = Late(r"python[\d.]*|pypy[\d.]*")
 _INTERPRETERS = Late(r"python[\d.]*|pypy[\d.]*|perl|ruby|node|nodejs|php[\d.]*|lua[\d.]*|tclsh|wish|Rscript|expect|guile|deno|bun")
 _ARGUMENTS_RUN = frozenset(
     "ansible-playbook apt apt-get at batch composer crontab depmod dpkg dpkg-deb gdb insmod java kexec ld.so logrotate make "  # noqa: SIM905
-    "modprobe pip pip3 rpm run-parts source supervisord systemd-nspawn systemd-sysusers systemd-tmpfiles visudo .".split()
+    "modprobe pip pip3 rpm run-parts source supervisord systemd-nspawn systemd-sysusers systemd-tmpfiles update-alternatives "
+    "visudo .".split()
 )
 """Programs for which a file that an argument names is as good as a program: a script, a package, a module, a configuration that runs."""
 _OPTIONS_RUN: Mapping[str, tuple[str, ...]] = {
@@ -28,12 +29,15 @@ _OPTIONS_RUN: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("docker", "docker-compose", "podman"), ("-f", "--file", "--env-file")),
     "git": ("-C", "--git-dir", "--exec-path", "-c"),
     "npm": ("--prefix", "-C"),
+    **dict.fromkeys(("vim", "vi", "nvim", "ex"), ("-S", "-u", "-s")),
+    **dict.fromkeys(("nginx", "apache2", "httpd", "sshd", "dnsmasq", "rsyslogd", "exim4", "haproxy"), ("-c", "-C", "-f", "-conf-file")),
     "rsync": ("-e", "--rsh"),
     "start-stop-daemon": ("-x", "--exec", "-a", "--startas"),
     "tar": ("-I", "--use-compress-program", "--to-command", "--checkpoint-action", "--rsh-command", "-F", "--info-script"),
 }
 """Programs of which only the value of such an option is run."""
 WRAPPERS: Mapping[str, tuple[str, int]] = {
+    "busybox": ("", 0),
     "chronic": ("", 0),
     "chroot": ("", 1),
     "chrt": ("TDP", 1),
@@ -46,6 +50,7 @@ WRAPPERS: Mapping[str, tuple[str, int]] = {
     "nice": ("n", 0),
     "nohup": ("", 0),
     "nsenter": ("tSG", 0),
+    "screen": ("cehprsStT", 0),
     "setpriv": ("", 0),
     "setsid": ("", 0),
     "stdbuf": ("ioe", 0),
@@ -62,14 +67,14 @@ WRAPPERS: Mapping[str, tuple[str, int]] = {
     "xargs": ("adEILnPs", 0),
 }
 """Programs that run the program that follows: their short options that take a value, and how many words stand before the program."""
-_AS_SOMEBODY = frozenset(("sudo", "doas", "su", "runuser", "gosu", "setuidgid", "chpst", "s6-setuidgid", "start-as"))
+AS_SOMEBODY = frozenset(("sudo", "doas", "su", "runuser", "gosu", "setuidgid", "chpst", "s6-setuidgid", "start-as"))
 _KEYWORDS = frozenset(("if", "then", "elif", "else", "while", "until", "do", "!", "{", "time", "case", "in", "exec", "eval", "builtin"))
 _ENDS = frozenset((";", ";;", "|", "||", "&", "&&", "(", ")", "|&", "\n"))
 _ASSIGNMENT = Late(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
 _VARIABLE = Late(r"\$(?:\{([A-Za-z_]\w*)\}|([A-Za-z_]\w*))")
 _MOST_NESTED = 6
 _MOST = 200_000
-"""Characters of a text that are looked at."""
+"""Characters of a text that are looked at, without its comments."""
 
 
 @frozen
@@ -79,18 +84,24 @@ class Command:
     words: tuple[str, ...]
     directory: str = ""
     variables: Mapping[str, str] | None = None
+    fed: tuple[str, ...] = ()
+    """What its standard input is made of: the words of the commands before a `|`, the file behind a `<`."""
 
 
 def commands(text: str, directory: str = "", variables: Mapping[str, str] | None = None) -> Iterator[Command]:
     """The simple commands of a script, in order. Assignments alone are commands without words."""
     known = dict(variables or {})
-    for line in _lines(text[:_MOST]):
+    for line in _lines(text):
         words: list[str] = []
-        for token in (*_tokens(line), "\n"):
-            if token not in _ENDS:
-                words.append(token)
+        fed: tuple[str, ...] = ()
+        for part in (*_tokens(line), "\n"):
+            if part not in _ENDS:
+                words.append(part)
                 continue
-            command = _command(words, directory, known)
+            if words[:1] == ["for"] and words[2:3] == ["in"] and len(words) > 3:
+                known[words[1]] = _joined(_expanded(words[3], known), directory)
+            command = _command(words, directory, known, fed)
+            fed = (*fed, *words) if part in ("|", "|&") else ()
             words = []
             if command is None:
                 continue
@@ -101,8 +112,9 @@ def commands(text: str, directory: str = "", variables: Mapping[str, str] | None
 
 def _lines(text: str) -> Iterator[str]:
     """Logical lines without comments; command substitutions with backticks are commands of their own."""
+    left = _MOST
     for line in re.sub(r"\\\n", " ", text).split("\n"):
-        if not line.lstrip().startswith("#"):
+        if not line.lstrip().startswith("#") and (left := left - len(line)) > 0:
             yield line.replace("`", " ; ").replace("$(", " ( ")
 
 
@@ -116,7 +128,8 @@ def _tokens(line: str) -> list[str]:
         return re.split(r"[\s\"']+|(?<=[;|&()])|(?=[;|&()])", line)
 
 
-def _command(words: Sequence[str], directory: str, known: dict[str, str]) -> Command | None:
+def _command(words: Sequence[str], directory: str, known: dict[str, str], fed: tuple[str, ...]) -> Command | None:
+    fed = (*fed, *(_expanded(after, known) for word, after in pairwise(words) if word == "<"))
     plain = [_expanded(word, known) for word in _without_redirections(words) if word]
     while plain and plain[0] in _KEYWORDS:
         plain = plain[1:]
@@ -130,7 +143,7 @@ def _command(words: Sequence[str], directory: str, known: dict[str, str]) -> Com
         return None
     if not exported:
         known.update(own)
-    return Command(tuple(exported), directory, {**known, **own})
+    return Command(tuple(exported), directory, {**known, **own}, fed)
 
 
 def _without_redirections(words: Sequence[str]) -> Iterator[str]:
@@ -152,7 +165,7 @@ def _joined(path: str, directory: str) -> str:
     """A path as seen from a directory; unchanged where that is not known."""
     if path.startswith("~/"):
         return f"/root/{path[2:]}"
-    if path.startswith("/") or not directory:
+    if path.startswith(("/", "~")) or not directory:
         return path
     return f"{directory.rstrip('/')}/{path.removeprefix('./')}"
 
@@ -165,30 +178,65 @@ def run_files(words: Sequence[str], directory: str = "", depth: int = 0) -> Iter
     if not words or depth > _MOST_NESTED:
         return
     program = _joined(words[0], directory) if "/" in words[0] else words[0]
-    if program.startswith("/"):
+    if program.startswith(("/", "~")):
         yield program
     yield from _run_in_turn(program.rpartition("/")[2], list(words[1:]), directory, depth)
 
 
 def _run_in_turn(name: str, rest: list[str], directory: str, depth: int) -> Iterator[str]:
     """The files that a program of this name runs because of its arguments."""
-    if name in _AS_SOMEBODY:
+    if name in AS_SOMEBODY:
         yield from _as_somebody(name, rest, directory, depth)
     elif name in WRAPPERS:
-        yield from run_files(wrapped(name, rest), directory, depth + 1)
+        yield from _wrapper(name, rest, directory, depth)
     elif name in SHELLS:
         yield from _shell(rest, directory, depth)
     elif _INTERPRETERS.fullmatch(name):
         yield from _interpreted(name, rest, directory)
     elif name == "find":
-        for at in (at for at, word in enumerate(rest) if word in ("-exec", "-execdir", "-ok", "-okdir")):
-            yield from run_files(rest[at + 1 :], directory, depth + 1)
+        yield from _found(rest, directory, depth)
     elif name == "reconciler":
         yield from _specification(rest, directory)
+    elif name == "systemctl":
+        yield from _paths(rest, directory) if not {"enable", "link", "reenable", "start"}.isdisjoint(rest) else ()
     elif name in _ARGUMENTS_RUN:
         yield from _paths(rest, directory)
     elif name in _OPTIONS_RUN:
         yield from _paths(_values(rest, _OPTIONS_RUN[name]), directory)
+
+
+_SUBSTITUTED = Late(r"(?:\s-\w*c|\beval|\bsource|(?:^|[\s;&])\.)\s+[\"']?(?:\$\(|`|<\()\s*(?:cat|head|tail|<)\s*((?:~[\w-]*)?/[^\s)`\"']+)")
+"""A text that a shell runs as it reads it from a file."""
+
+
+def _reads_commands(words: Sequence[str]) -> bool:
+    """Whether a command runs what it reads from its standard input."""
+    name = words[0].rpartition("/")[2] if words else ""
+    if name in ("at", "batch", "crontab"):
+        return True
+    if name in AS_SOMEBODY or name in WRAPPERS:
+        return name in WRAPPERS and _reads_commands(wrapped(name, list(words[1:])))
+    is_shell = name in SHELLS or _INTERPRETERS.fullmatch(name) is not None
+    return is_shell and all(word.startswith("-") and not word.endswith("c") for word in words[1:] if word != "-")
+
+
+def _wrapper(name: str, rest: list[str], directory: str, depth: int) -> Iterator[str]:
+    """The program behind a wrapper; beside it the directory of chroot, and the file from which xargs takes what a shell runs."""
+    if name == "chroot":
+        yield from _paths([word for word in rest if not word.startswith("-")][:1], directory)
+    elif name == "xargs" and not SHELLS.isdisjoint(rest):
+        yield from _paths(_values(rest, ("-a", "--arg-file")), directory)
+    yield from run_files(wrapped(name, rest), directory, depth + 1)
+
+
+def _found(rest: list[str], directory: str, depth: int) -> Iterator[str]:
+    """What find runs; if that is what it finds, the directories where it looks."""
+    for at in (at for at, word in enumerate(rest) if word in ("-exec", "-execdir", "-ok", "-okdir")):
+        argv = rest[at + 1 :]
+        yield from run_files(argv, directory, depth + 1)
+        program = argv[0].rpartition("/")[2] if argv else ""
+        if program == "{}" or (argv[1:2] == ["{}"] and (program in SHELLS or _INTERPRETERS.fullmatch(program))):
+            yield from _paths([word for word in rest[:at] if word.startswith(("/", "~"))], directory)
 
 
 def text_files(text: str, directory: str = "", depth: int = 0, variables: Mapping[str, str] | None = None) -> Iterator[str]:
@@ -200,6 +248,9 @@ def text_files(text: str, directory: str = "", depth: int = 0, variables: Mappin
                 yield from text_files(word.partition("=")[2], command.directory, depth + 1) if depth < _MOST_NESTED else ()
             continue
         yield from run_files(command.words, command.directory, depth)
+        if command.fed and _reads_commands(command.words):
+            yield from _paths(command.fed, command.directory)
+    yield from (found[1] for found in _SUBSTITUTED.finditer(text) if depth == 0)
 
 
 _LOADED = ("LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT", "PATH", "PYTHONPATH", "PERL5LIB", "PERLLIB", "RUBYLIB", "NODE_PATH", "GCONV_PATH")
@@ -341,7 +392,7 @@ def _values(rest: Sequence[str], options: Sequence[str]) -> list[str]:
 
 def _paths(rest: Sequence[str], directory: str) -> Iterator[str]:
     for word in rest:
-        found = re.search(r"(?:^|[=@])((?:/|\./|~/).*)", word)
+        found = re.search(r"(?:^|[=@])((?:/|\./|~[\w-]*/).*)", word)
         path = _joined(found[1], directory) if found else ""
-        if path.startswith("/") and path.strip("/"):
+        if path.startswith(("/", "~")) and path.strip("/"):
             yield path

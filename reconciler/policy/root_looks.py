@@ -9,7 +9,8 @@ from reconciler.core.actions import Account, AccountOp, MakeLink, RemovePath, St
 from reconciler.core.address import Address
 from reconciler.core.host import FileType, HostError
 from reconciler.core.kind import Kinds
-from reconciler.core.spec import Spec
+from reconciler.core.patterns import Late
+from reconciler.core.spec import Declared, Spec
 from reconciler.core.values import frozen
 from reconciler.formats import profile, reconcile
 from reconciler.policy.persons import own_file
@@ -22,6 +23,10 @@ _SETUID, _OTHERS_WRITE, _GROUP_WRITES = 0o4000, 0o002, 0o020
 _RUNS = 0o111
 _SCRIPTS = (".sh", ".bash", ".py", ".pl", ".rb", ".js", ".pub")
 """Ends of names of what others run or go by, whatever its mode."""
+READ_BELOW = ("/etc/", "/run/", "/usr/local/etc/", "/usr/share/", "/usr/local/share/")
+"""Where programs of root's look for texts; everything below /usr/lib and its like is a place itself."""
+_ELSEWHERE = Late(r"(?<![\w/.])(?:~[a-z_]|/(?!/|usr/|etc/|s?bin/|lib|dev/|proc/|sys/|boot/|\s))")
+"""A path that does not begin as those of the system do."""
 _ACCOUNTS = "/etc/passwd"
 _MEMBERSHIPS = frozenset((AccountOp.USERADD, AccountOp.USERMOD, AccountOp.RESTORE))
 
@@ -49,7 +54,8 @@ def looked_at(steps: Iterable[Step], spec: Spec, kinds: Kinds, usual: Callable[[
         widely = widely or gives or (path is not None and _is_script(path, step))
         if isinstance(step.action, Account):
             looks.setdefault(_ACCOUNTS, Look(_ACCOUNTS))
-        if path is not None and not isinstance(step.action, MakeLink) and (gives or _counts(path) or _is_setuid(step)):
+        names = isinstance(step.action, WriteFile) and path is not None and _names(path, step.action.content)
+        if path is not None and not isinstance(step.action, MakeLink) and (gives or names or _counts(path) or _is_setuid(step)):
             looks.setdefault(path, Look(path, step.causes[0].address))
         if path is not None and not isinstance(step.action, MakeLink) and not is_relevant(path):
             for name in usual(path):
@@ -70,8 +76,18 @@ def declared_looks(spec: Spec, kinds: Kinds) -> Iterator[Look]:
         if address.kind == "users":
             paths = (*paths, f"{profile.DIRECTORY}/{address.name}.sh")
         for path in paths:
-            if _counts(path):
+            if _counts(path) or (address.kind == "files" and _names(path, _content(declared))):
                 yield Look(path, address)
+
+
+def _content(declared: Declared) -> bytes:
+    content = getattr(declared.resource, "content", None)
+    return content.encode() if isinstance(content, str) else declared.sources.get(getattr(declared.resource, "source", None) or "", b"")
+
+
+def _names(path: str, content: bytes) -> bool:
+    """Whether a text outside of the places that root reads anyway names what may be somebody's."""
+    return path.startswith(READ_BELOW) and _ELSEWHERE.search(content.decode("latin-1")) is not None
 
 
 def host_looks(files: Followed) -> Iterator[Look]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from reconciler.core.globs import is_pattern, segment_matches
 from reconciler.core.values import frozen
 
 
@@ -248,6 +249,20 @@ def places_below(path: str) -> Iterator[Place]:
 def is_relevant(path: str) -> bool:
     """Whether root reads or runs what is at a path, in it, or below it."""
     return place_of(path) is not None or _plain(path).rstrip("/") in _ABOVE
+
+
+def meant_by(pattern: str) -> str:
+    """A path that matters and that a pattern stands for; the pattern itself where it stands for none, or is none."""
+    plain = _plain(pattern)
+    if not is_pattern(plain) or is_relevant(plain):
+        return pattern
+    wanted = plain.split("/")
+    for place in PLACES:
+        steps = place.path.split("/")
+        inside = len(wanted) <= len(steps) or place.base.endswith("/")
+        if inside and all(segment_matches(one, step) for one, step in zip(wanted, steps, strict=False)):
+            return "/".join((*steps[: len(wanted)], *wanted[len(steps) :]))
+    return pattern
 
 
 _ABOVE = frozenset("/".join(steps[:depth]) for steps in (place.path.split("/") for place in PLACES) for depth in range(1, len(steps)))

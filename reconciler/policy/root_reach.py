@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
+from itertools import islice
 
+from reconciler.core.globs import is_pattern
 from reconciler.core.host import Entry, FileType, HostError
 from reconciler.core.patterns import Late
+from reconciler.formats.named_paths import braced, is_shorthand
 from reconciler.policy.followed import Followed
 from reconciler.policy.people import People
 from reconciler.policy.persons import OwnFile, own_file
@@ -27,11 +31,13 @@ _FOR_ITS_USER = Late(r"^[ \t]*(?:AmbientCapabilities|SupplementaryGroups|Group|L
 _PROGRAMS = ("/usr/bin/", "/usr/sbin/", "/usr/local/bin/", "/usr/local/sbin/")
 _OF_ALL = Late(r".*/systemd/[^/]+/(?P<type>service|socket|mount|timer|path|swap)\.d/[^/]+\.conf")
 """A drop-in for every unit of a type (systemd.unit(5))."""
-_LARGEST = 1 << 18
+_LARGEST = 1 << 22
 """Bytes of a text that is read: what root runs and is larger is a program."""
 _PACKAGED = Late(r"/(?:usr/)?(?:bin|sbin|lib\w*)/")
 _MOST_NESTED = 4
 """Scripts that run one another."""
+_MOST_MATCHES = 1000
+_SCRATCH = ("/tmp", "/var/tmp", "/dev/shm", "/run/lock")  # noqa: S108 - nothing is written there
 _PERSON = 1000
 """The first number of a person's account."""
 
@@ -78,6 +84,8 @@ class RootReach:
             ways = self._written(look, below.path, f"root {below.use} {below.path}", only_above=True)
             yield from (way for way in ways if way.account not in below.trusted)
         if entry is not None and entry.type is FileType.FILE:
+            if look.address is not None and look.address.kind == "files":
+                yield from self._by_name(look, place.reader if place is not None else None, entry)
             yield from self._setuid(look, entry)
 
     # ------------------------------------------------------------------------------------------------ places
@@ -94,6 +102,17 @@ class RootReach:
             for reading in self._readings(look.path, place.reader):
                 if isinstance(reading, Use) or not packaged:  # a package's accounts and units that nobody has enabled make nobody root
                     yield from self._by_reading(look, reading, ())
+
+    def _by_name(self, look: Look, reader: str | None, entry: Entry) -> Iterator[Way]:
+        """What a declared text names for a program of root's that no reader here knows."""
+        from reconciler.policy.root_texts.named import is_read_loosely, named
+
+        if entry.size > _LARGEST or not is_read_loosely(look.path, reader, entry):
+            return
+        text = self._files.text(look.path)
+        if text is not None and "\0" not in text:
+            for use in named(look.path, text, is_script=reader == "shell"):
+                yield from self._by_reading(look, use, ())
 
     def _readings(self, path: str, reader: str) -> Iterator[Reading]:
         if reader == "unit":
@@ -121,10 +140,13 @@ class RootReach:
         """`scripts` are those that run it, the last one first."""
         where = scripts[0] if scripts else "" if _is_ours(look) else look.path
         match reading:
+            case Use() if is_shorthand(reading.path):
+                for path in self._resolved(reading.path):
+                    yield from self._by_reading(look, replace(reading, path=path), scripts)
             case Use() if _is_place(reading.path):
                 return  # whoever can write there is told of the place itself
             case Use():
-                yield from self._by_use(look, reading, "" if reading.path == look.path else where)
+                yield from self._by_use(look, reading, "" if look.path in (reading.path, reading.by.partition(",")[0]) else where)
                 yield from self._inside(look, reading, scripts)
             case Grant():
                 told = f": {where}" if where and where not in reading.by else ""
@@ -137,13 +159,31 @@ class RootReach:
 
     def _by_use(self, look: Look, use: Use, where: str) -> Iterator[Way]:
         because = f" because of {where}" if where else ""
+        if use.named and not use.runs and (entry := self._files.entry(use.path)) is not None and entry.type is FileType.DIRECTORY:
+            return  # a program that is told of a directory keeps its data there
         for person in self._persons(use):
             by = f"{person}, who becomes root," if use.account else use.by
             ways = self._written(look, use.path, f"{by} {use.verb} {use.path}{because}", likely=use.likely)
-            for way in ways:
+            for way in filter(self._is_persons, ways) if use.named else ways:
                 is_meant = use.only in ("", way.account) or not way.account
                 if is_meant and (not use.account or (way.account != person and self._becomes_root(person))):
                     yield way
+
+    def _is_persons(self, way: Way) -> bool:
+        """Whether it is a person who writes there: accounts of services write what their programs read, everybody in /tmp."""
+        user = self._people.users.get(way.account)
+        return not way.path.startswith(_SCRATCH) if user is None else user.uid >= _PERSON
+
+    def _resolved(self, path: str) -> Iterator[str]:
+        """What a path with `~alice`, `{a,b}` or `*` stands for: where the last step may be any, the directory."""
+        for plain in braced(path):
+            name, _, rest = plain[1:].partition("/") if plain.startswith("~") else ("", "", "")
+            user = self._people.users.get(name)
+            full = plain if not plain.startswith("~") else f"{user.home}/{rest}" if user is not None else ""
+            above, _, last = full.rpartition("/")
+            directories = list(islice(self._files.matching(above), _MOST_MATCHES)) if is_pattern(above) else [above]
+            for directory in directories if full else ():
+                yield directory if is_pattern(last) else f"{directory}/{last}"
 
     def _persons(self, use: Use) -> Iterable[str]:
         """Whose process it is: root's, or that of an account, or of each member of a group."""
@@ -207,6 +247,7 @@ class RootReach:
         """The accounts of a grant; a group without members is told as the group."""
         if who.startswith("%"):
             return self._people.members_of(who[1:]) or (f"members of {who[1:]}",)
+        who = self._people.name(int(who)) if who.isascii() and who.isdigit() else who
         user = self._people.users.get(who)
         return () if user is not None and user.uid == 0 else (who,)
 

@@ -115,7 +115,7 @@ UNITS: tuple[tuple[str, list[str]], ...] = (
     ("User=alice\nExecStart=/a/x\nEnvironmentFile=/a/env\n", ["alice: /a/x", "alice: /a/env"]),
     ("User=alice\nExecStart=!!/a/x\n", ["alice: /a/x"]),
     ("User=alice\nExecStart=!/a/x\nExecStop=+/a/y\n", ["/a/x", "/a/y"]),
-    ("User=root\nExecStart=@/a/x argv0 /b\n", ["/a/x"]),
+    ("User=root\nExecStart=@/a/x argv0 /b\n", ["/a/x", "/b"]),
     ("DynamicUser=yes\nExecStart=/a/x\n", ["x: /a/x"]),
     ("ExecStart=/a/x\nExecStart=\nExecStart=/a/y\n", ["/a/y"]),
     ("ExecStart=/a/x \\\n  --more\nEnvironmentFile=-/a/env\n", ["/a/x", "/a/env"]),

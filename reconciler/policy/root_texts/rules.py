@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Iterator
+from posixpath import normpath
 
 from reconciler.core.patterns import Late
 from reconciler.formats.shell_commands import text_files
-from reconciler.policy.root_places import is_relevant, place_of
+from reconciler.policy.root_places import is_relevant, meant_by, place_of
 from reconciler.policy.root_programs import shell_from
 from reconciler.policy.root_texts.scripts import lines_of
 from reconciler.policy.root_texts.values import (
@@ -140,18 +142,31 @@ def doas(text: str) -> Iterator[Reading]:
 def sysusers(text: str) -> Iterator[Reading]:
     """Accounts with the number 0 and members of powerful groups (sysusers.d(5))."""
     for line in lines_of(text):
-        words = line.split()
+        words = _unquoted(line)
         if words[0].startswith("u") and len(words) > 2 and words[2].partition(":")[0] == "0":
             yield Grant(words[1], "sysusers makes the account with the number 0", Rank.UID)
         elif words[0] == "m" and len(words) > 2 and words[2] in POWERFUL:
             yield Grant(words[1], f"sysusers puts them into the group {words[2]}", Rank.GROUP)
 
 
+_SPECIFIER = Late(r"%(.)")
+_SPECIFIERS = {"%": "%", "t": "/run", "S": "/var/lib", "C": "/var/cache", "L": "/var/log", "T": "/tmp", "V": "/var/tmp", "h": "/root"}  # noqa: S108
+"""Those that stand for directories (tmpfiles.d(5)); others stand for a name."""
+
+
+def _unquoted(line: str) -> list[str]:
+    try:
+        return shlex.split(line) or [""]
+    except ValueError:
+        return line.replace('"', "").replace("'", "").split() or [""]
+
+
 def tmpfiles(text: str) -> Iterator[Reading]:
     """Owners, modes, links and contents of what root reads or runs (tmpfiles.d(5))."""
     for line in lines_of(text):
-        words = [*line.split(None, 6), *[""] * 7][:7]
-        sort, path, mode, owner, group, _, argument = words
+        words = line.split(None, 6) if '"' not in line and "'" not in line else _unquoted(line)
+        sort, path, mode, owner, group, _, argument = [*words, *[""] * 7][:7]
+        path = meant_by(normpath(_SPECIFIER.sub(lambda found: _SPECIFIERS.get(found[1], "x"), path)))
         if not path.startswith("/"):
             continue
         if sort[0] in "LC" and is_relevant(path):

@@ -37,6 +37,10 @@ class Use:
     likely: bool = False
     account: str = ""
     """Whose process does it, where it is not root's: an account or `%GROUP`. It counts if that account becomes root."""
+    named: bool = False
+    """The text only names the path, for a program of which nothing is known: people count, and files."""
+    runs: bool = False
+    """Of what is only named: a directory counts as well."""
 
 
 @frozen
@@ -76,18 +80,25 @@ _MEMBER_OPTION = Late(r"-\w*G|--groups|-a|--add|-aG|-G")
 
 def of_text(text: str, directory: str = "", variables: Mapping[str, str] | None = None) -> Iterator[Reading]:
     """A text of the shell that root runs."""
+    from reconciler.policy.root_texts.handing import handed, served  # it needs the values of this module
+
     yield from (Use(path) for path in text_files(text, directory, variables=variables))
     for command in commands(text, directory, variables):
         yield from of_command(command.words)
+        yield from handed(command.words, command.directory)
+    yield from served(text)
     if _HANDS_OUT.search(text):
         yield Mention(text)
 
 
 def of_words(words: Sequence[str], directory: str = "") -> Iterator[Reading]:
     """One argv that root runs."""
+    from reconciler.policy.root_texts.handing import handed
+
     yield from (Use(path, "applies" if path.endswith(SPECIFICATIONS) else "runs") for path in run_files(words, directory))
     text = next((words[at + 1] for at, word in enumerate(words[:-1]) if re.fullmatch(r"-[a-z]*c", word)), "")
     yield from of_command(words)
+    yield from handed(words, directory)
     if text:
         yield from (reading for reading in of_text(text, directory) if not isinstance(reading, Use))
     elif _HANDS_OUT.search(" ".join(words)):
@@ -115,7 +126,10 @@ def _member(rest: list[str]) -> Iterator[Grant]:
     groups = {group for word in plain for group in word.split(",") if group in POWERFUL}
     for who in (word for word in plain if groups and not groups.intersection(word.split(","))):
         yield Grant(who, f"root makes them a member of {', '.join(sorted(groups))}", Rank.GROUP)
-    zero = any(rest[at : at + 2] in (["-u", "0"], ["--uid", "0"]) for at in range(len(rest))) or "--uid=0" in rest
+    zero = "--uid=0" in rest or any(
+        word == "-u0" or (following.strip("'\"") == "0" and (word == "--uid" or re.fullmatch(r"-[a-zA-Z]*u", word) is not None))
+        for word, following in zip(["", *rest], [*rest, ""], strict=True)
+    )
     yield from [Grant(plain[-1], "root gives them the number 0", Rank.UID)] if zero and plain else []
 
 

@@ -1,0 +1,125 @@
+"""Absolute paths that a text names, whatever program reads it: in quotes, after `=`, `:` and options, in JSON, INI and YAML. Pure.
+
+A path has a key: the word before it. It tells whether what is at the path is data or a log, which a program writes or shows, or a thing by
+which it runs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from reconciler.core.patterns import Late
+from reconciler.core.values import frozen
+
+_PATH = Late(r"(?<![\w/.~%$}\\*@])((?:~[a-z_][\w-]*)?/(?!/)[^\s\"'`,;:|&<>()\[\]\\=#]+)")
+_KEY = Late(r"([A-Za-z_][\w.-]*)[\"']?\s*[:=]?>?\s*[\"'\[{(|!]*$")
+_LIST = Late(r"\s*([A-Za-z_][\w.-]*)[\"']?\s*[:=]\s*[\[|>]?\s*")
+_PIECES = Late(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+_DATA = frozenset(
+    (
+        *("alias", "archive", "archives", "backup", "backups", "basedir", "cache", "cachedir", "chdir", "cwd", "data", "datadir", "dest"),
+        *("destination", "dir", "directories", "directory", "exclude", "excludes", "home", "homes", "ignore", "location", "log", "logdir"),
+        *(
+            "logfile",
+            "logging",
+            "logs",
+            "media",
+            "model",
+            "models",
+            "mount",
+            "mountpoint",
+            "out",
+            "output",
+            "pid",
+            "pidfile",
+            "root",
+            "share",
+        ),
+        *("sock", "socket", "source", "sources", "spool", "static", "storage", "store", "temp", "tempdir", "tmp", "tmpdir", "upload"),
+        *("uploads", "volume", "volumes", "workdir", "www"),
+    )
+)
+"""Last pieces of keys whose paths hold what a program writes, keeps or shows."""
+_RUNS = frozenset(
+    (
+        *(
+            "bin",
+            "cmd",
+            "command",
+            "conf",
+            "config",
+            "exec",
+            "ext",
+            "extension",
+            "extensions",
+            "hook",
+            "hooks",
+            "include",
+            "includes",
+            "lib",
+        ),
+        *("library", "module", "modules", "plugin", "plugins", "program", "rules", "script", "scripts"),
+    )
+)
+"""Pieces of keys whose paths hold what a program runs or goes by."""
+_SYSTEM = Late(r"/(?:usr(?!/local/)|s?bin|lib\w*|dev|proc|sys|boot)(?:/.*|)")
+_DATA_ENDS = Late(
+    r".*\.(?:log|pid|sock|socket|lock|db|sqlite3?|csv|tsv|txt|md|html?|css|png|jpe?g|svg|pdf|gz|tgz|xz|zst|bz2|zip|bak|tmp|out|err)"
+)
+
+
+@frozen
+class NamedPath:
+    """`runs`: the key says that a program runs or goes by what is there, so that a directory counts as well."""
+
+    path: str
+    runs: bool = False
+
+
+def named_paths(text: str, comments: str = "#;") -> Iterator[NamedPath]:
+    """The paths in the lines of a text that are no comment, but for those of data and of the system, each once."""
+    seen: set[str] = set()
+    above = ""
+    for line in text.split("\n"):
+        plain = line.strip()
+        if not plain or plain[0] in comments or plain.startswith("//"):
+            continue
+        if (opened := _LIST.fullmatch(line)) is not None:
+            above = opened[1]
+        for found in _PATH.finditer(line):
+            path = found[1].rstrip("/.*") if found[1].endswith(("/", "/.", "/*")) else found[1]
+            before = _KEY.search(line[: found.start()])
+            pieces = _pieces(before[1] if before is not None else above if plain[0] in "-\"'" else "")
+            runs = not _RUNS.isdisjoint(pieces)
+            if _SYSTEM.fullmatch(path):
+                continue
+            is_data = not runs and (_is_data(pieces) or _DATA_ENDS.fullmatch(path))
+            if path.strip("/") and path not in seen and not is_data:
+                seen.add(path)
+                yield NamedPath(path, runs)
+
+
+def _is_data(pieces: list[str]) -> bool:
+    return pieces[-1:] != [] and (pieces[-1] in _DATA or (len(pieces) > 1 and pieces[-1] in ("root", "source")))
+
+
+def _pieces(key: str) -> list[str]:
+    return [piece.lower() for piece in _PIECES.findall(key)]
+
+
+def is_shorthand(path: str) -> bool:
+    """Whether a shell makes other paths of it."""
+    return path.startswith("~") or "*" in path or "?" in path or "[" in path or ("{" in path and "," in path)
+
+
+def braced(path: str) -> list[str]:
+    """A path with `{a,b}` as the shell expands it; at most a hundred."""
+    rest, done = [path], list[str]()
+    while rest and len(done) + len(rest) < 100:
+        found = re.search(r"\{([^{}]*,[^{}]*)\}", at := rest.pop())
+        if found is None:
+            done.append(at)
+        else:
+            rest += [f"{at[: found.start()]}{choice}{at[found.end() :]}" for choice in found[1].split(",")]
+    return done
