@@ -18,48 +18,18 @@ _LIST = Late(r"\s*([A-Za-z_][\w.-]*)[\"']?\s*[:=]\s*[\[|>]?\s*")
 _PIECES = Late(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _DATA = frozenset(
     (
-        *("alias", "archive", "archives", "backup", "backups", "basedir", "cache", "cachedir", "chdir", "cwd", "data", "datadir", "dest"),
-        *("destination", "dir", "directories", "directory", "exclude", "excludes", "home", "homes", "ignore", "location", "log", "logdir"),
-        *(
-            "logfile",
-            "logging",
-            "logs",
-            "media",
-            "model",
-            "models",
-            "mount",
-            "mountpoint",
-            "out",
-            "output",
-            "pid",
-            "pidfile",
-            "root",
-            "share",
-        ),
-        *("sock", "socket", "source", "sources", "spool", "static", "storage", "store", "temp", "tempdir", "tmp", "tmpdir", "upload"),
-        *("uploads", "volume", "volumes", "workdir", "www"),
+        *("alias", "archive", "archives", "backup", "backups", "basedir", "cache", "cachedir", "chdir", "cwd", "data", "datadir"),
+        *("dest", "destination", "dir", "directories", "directory", "exclude", "excludes", "home", "homes", "ignore"),
+        *("location", "log", "logdir", "logfile", "logging", "logs", "media", "model", "models", "mount", "mountpoint", "out"),
+        *("output", "pid", "pidfile", "share", "sock", "socket", "sources", "spool", "static", "storage", "store", "temp", "tempdir"),
+        *("tmp", "tmpdir", "upload", "uploads", "volume", "volumes", "workdir", "www"),
     )
 )
 """Last pieces of keys whose paths hold what a program writes, keeps or shows."""
 _RUNS = frozenset(
     (
-        *(
-            "bin",
-            "cmd",
-            "command",
-            "conf",
-            "config",
-            "exec",
-            "ext",
-            "extension",
-            "extensions",
-            "hook",
-            "hooks",
-            "include",
-            "includes",
-            "lib",
-        ),
-        *("library", "module", "modules", "plugin", "plugins", "program", "rules", "script", "scripts"),
+        *("bin", "cmd", "command", "conf", "config", "exec", "ext", "extension", "extensions", "hook", "hooks", "include"),
+        *("includes", "lib", "library", "module", "modules", "plugin", "plugins", "program", "rules", "script", "scripts"),
     )
 )
 """Pieces of keys whose paths hold what a program runs or goes by."""
