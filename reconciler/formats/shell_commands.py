@@ -197,8 +197,6 @@ def _run_in_turn(name: str, rest: list[str], directory: str, depth: int) -> Iter
         yield from _found(rest, directory, depth)
     elif name == "reconciler":
         yield from _specification(rest, directory)
-    elif name == "systemctl":
-        yield from _paths(rest, directory) if not {"enable", "link", "reenable", "start"}.isdisjoint(rest) else ()
     elif name in _ARGUMENTS_RUN:
         yield from _paths(rest, directory)
     elif name in _OPTIONS_RUN:

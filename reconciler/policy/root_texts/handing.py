@@ -49,6 +49,8 @@ def handed(words: Sequence[str], directory: str = "") -> Iterator[Reading]:
     rest = argv[1:]
     if name in ("chown", "chmod", "chgrp", "setfacl"):
         yield from _given(name, rest, directory)
+    if name == "systemctl" and not {"enable", "link", "reenable"}.isdisjoint(rest):
+        yield from (Use(word, "makes a unit of") for word in rest if word.startswith(("/", "~")))
     if name in COPIES:
         yield from _put(name, rest, directory)
     if name in STARRED and directory and any(word.startswith("*") for word in rest):
