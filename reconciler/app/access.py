@@ -83,7 +83,9 @@ def _by_reach(both: Sequence[Doors], sides: Sequence[HostAccess], looks: Sequenc
     names: list[str] = []
     with in_vain(view):
         for doors, side in zip(both, sides, strict=True):
-            ways = RootReach(doors.files, doors.people, side.becomes_root).ways(looks)
+            is_before = side is not sides[-1]
+            asked = [look for look in looks if not (is_before and look.argv)]
+            ways = RootReach(doors.files, doors.people, side.becomes_root).ways(asked)
             side.add(ways)
             names += [way.account for way in ways if way.account]
     return names

@@ -82,6 +82,7 @@ def by_program(program: str, arguments: Sequence[str] | None, asker: Asker, *, f
     if not program.startswith("/"):
         return None
     files = list(run_files((program, *(arguments or ())), asker.directory or _HERE))
+    files = files[:1] if name_of(program) == "reconciler" else files  # what it applies is named below
     own = (asker.theirs(path) for path in (files[1:] if fixed else files))
     if why := next(filter(None, own), ""):
         return Reason(why)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from reconciler.core.actions import Account, AccountOp, MakeLink, RemovePath, Step, WriteFile, path_of
+from reconciler.core.actions import Account, AccountOp, Gate, MakeLink, RemovePath, Step, WriteFile, path_of
 from reconciler.core.address import Address
 from reconciler.core.host import FileType, HostError
 from reconciler.core.kind import Kinds
@@ -37,6 +37,9 @@ class Look:
 
     path: str
     address: Address | None = None
+    argv: tuple[str, ...] = ()
+    """A command that the plan itself runs, as `user`: no file of the host has it."""
+    user: str = ""
 
 
 def looked_at(steps: Iterable[Step], spec: Spec, kinds: Kinds, usual: Callable[[str], Iterable[str]] = lambda _: ()) -> list[Look]:
@@ -50,22 +53,29 @@ def looked_at(steps: Iterable[Step], spec: Spec, kinds: Kinds, usual: Callable[[
     for step in steps:
         if step.held:
             continue
-        path, gives = path_of(step.action), _gives(step)
-        widely = widely or gives or (path is not None and _is_script(path, step))
-        if isinstance(step.action, Account):
-            looks.setdefault(_ACCOUNTS, Look(_ACCOUNTS))
-        names = isinstance(step.action, WriteFile) and path is not None and _names(path, step.action.content)
-        if path is not None and not isinstance(step.action, MakeLink) and (gives or names or _counts(path) or _is_setuid(step)):
-            looks.setdefault(path, Look(path, step.causes[0].address))
-        if path is not None and not isinstance(step.action, MakeLink) and not is_relevant(path):
-            for name in usual(path):
-                if is_relevant(name):
-                    looks.setdefault(name, Look(name, step.causes[0].address))
+        path = path_of(step.action)
+        widely = widely or _gives(step) or (path is not None and _is_script(path, step))
+        for look in _of_step(step, path, usual):
+            looks.setdefault(" ".join((look.path, *look.argv)), look)
     if widely:
         looks.setdefault(reconcile.PATH, Look(reconcile.PATH))
         for look in declared_looks(spec, kinds):
             looks.setdefault(look.path, look)
     return list(looks.values())
+
+
+def _of_step(step: Step, path: str | None, usual: Callable[[str], Iterable[str]]) -> Iterator[Look]:
+    action, address = step.action, step.causes[0].address
+    if isinstance(action, Gate) and action.probe[:1] == ("command",):
+        yield Look(action.probe[1], address, action.probe[1:], action.user)
+    elif isinstance(action, Account):
+        yield Look(_ACCOUNTS)
+    elif path is not None and not isinstance(action, MakeLink):
+        names = () if is_relevant(path) else tuple(filter(is_relevant, usual(path)))
+        is_named = isinstance(action, WriteFile) and _names(path, action.content)
+        if _gives(step) or is_named or _counts(path) or _is_setuid(step):
+            yield Look(path, address)
+        yield from (Look(name, address) for name in names)
 
 
 def declared_looks(spec: Spec, kinds: Kinds) -> Iterator[Look]:

@@ -21,7 +21,7 @@ from reconciler.policy.people import People
 from reconciler.policy.persons import OwnFile, own_file
 from reconciler.policy.root_looks import Look
 from reconciler.policy.root_places import UNIT_DIRECTORIES, Place, place_of, places_below
-from reconciler.policy.root_texts.values import SPECIFICATIONS, Grant, Mention, Reading, Use, as_account
+from reconciler.policy.root_texts.values import SPECIFICATIONS, Grant, Mention, Reading, Use, as_account, of_words
 from reconciler.policy.ways import EVERYBODY, Rank, Way
 from reconciler.policy.writers import Writers
 
@@ -72,6 +72,10 @@ class RootReach:
         return (way for use in uses for way in self._by_reading(look, use, ()))
 
     def _ways(self, look: Look) -> Iterator[Way]:
+        if look.argv:
+            for reading in as_account(of_words(look.argv), look.user):
+                yield from self._by_reading(look, reading, ())
+            return
         entry = self._files.entry(look.path)
         place, own = place_of(look.path), own_file(look.path)
         if place is not None:
