@@ -16,15 +16,10 @@ from reconciler.core.plan import Plan
 from reconciler.core.values import frozen
 from reconciler.formats.authorized_keys import read
 from reconciler.kinds.home_fate import fate_of
+from reconciler.policy.group_powers import group_words
 from reconciler.policy.host_access import HostAccess
 from reconciler.policy.root_places import place_of
 from reconciler.policy.ways import EVERYBODY
-
-POWERFUL = frozenset(
-    """adm admin backup crontab disk docker incus incus-admin input kmem libvirt lxd podman root shadow ssl-cert staff sudo
-    systemd-journal systemd-network tty video wheel""".split()  # noqa: SIM905  # a list of words
-)
-"""Groups whose members are root, can become root, or reach what only root or a daemon should."""
 
 _NO_LOGIN = ("/usr/sbin/nologin", "/sbin/nologin", "/bin/false", "/usr/bin/false")
 _FINGERPRINT = "SHA256:"
@@ -118,11 +113,11 @@ class _Causes:
             elif change.address.kind != "groups":
                 self._other = self._other or change
 
-    def row(self, account: str, effect: str, what: str, detail: str, address: Address | None = None) -> Access:
+    def row(self, account: str, effect: str, what: str, detail: str, address: Address | None = None, *, likely: bool = False) -> Access:
         """With the address of its change, and whether that is a repair."""
         cause = self._of.get(account) or self._other
         drift = cause is not None and cause.origin is Origin.DRIFT and address is None
-        return Access(account, effect, what, detail, address or (cause.address if cause is not None else None), drift)
+        return Access(account, effect, what, detail, address or (cause.address if cause is not None else None), drift, likely)
 
 
 def _answers(sides: Sides, causes: _Causes) -> Iterator[Access]:
@@ -131,7 +126,10 @@ def _answers(sides: Sides, causes: _Causes) -> Iterator[Access]:
         was, will = sides.before.of(name), sides.after.of(name)
         known, later = {way.by for way in was.root}, {way.by for way in will.root}
         new = [way for way in will.root if way.by not in known]
-        ways += [(way.rank, name, replace(causes.row(name, "gains", ROOT, way.by, way.address), likely=way.likely)) for way in new]
+        ways += [(way.rank, name, causes.row(name, "gains", ROOT, way.by, way.address, likely=way.likely)) for way in new]
+        latent = _latent(sides.before, name), _latent(sides.after, name)
+        if latent[1] and not latent[0] and not was.root and not will.root:
+            yield causes.row(name, "gains", ROOT, latent[1], likely=True)
         lost = WAY if will.root else ROOT
         yield from (causes.row(name, "loses", lost, way.by) for way in was.root if way.by not in later)
         if will.login.can and not was.login.can:
@@ -139,6 +137,12 @@ def _answers(sides: Sides, causes: _Causes) -> Iterator[Access]:
         if was.login.can and not will.login.can:
             yield causes.row(name, "loses", LOGIN, will.login.why)
     yield from (row for _, _, row in sorted(_summed_up(ways, sides), key=lambda item: item[:2]))
+
+
+def _latent(host: HostAccess, name: str) -> str:
+    """By what an account would be root if it had a password; empty where nothing is missing but that."""
+    user = host.people.users.get(name)
+    return next((way.by for way in host.becoming.latent(user)), "") if user is not None else ""
 
 
 def _summed_up(ways: Sequence[_Ranked], sides: Sides) -> Iterator[_Ranked]:
@@ -207,10 +211,11 @@ def _account(change: Change) -> Found:
     if was != will and change.touches("expires") and after.get("state") == "present":
         yield "changes", "account", f"expires {will}" if was == "never" else f"expires {will}, not {was}"
     yield from _shell(before, after)
+    own = {"", change.address.name}
     old, new = _groups(before), _groups(after)
-    yield from (("gains", "group", name) for name in sorted((new - old) & POWERFUL))
+    yield from (("gains", "group", group_words(name)) for name in sorted(new - old - own))
     if before is not None:
-        yield from (("loses", "group", name) for name in sorted(_left(change, old, new) & POWERFUL))
+        yield from (("loses", "group", name) for name in sorted(_left(change, old, new) - own))
 
 
 def _home(change: Change) -> Found:

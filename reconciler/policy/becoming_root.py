@@ -15,23 +15,13 @@ from reconciler.formats import sudo_programs
 from reconciler.formats.accounts import User
 from reconciler.formats.sudo_policy import Who
 from reconciler.formats.sudo_programs import ALL, Overruled, Program
+from reconciler.policy.group_powers import LIKELY_GROUPS, ROOT_GROUPS
 from reconciler.policy.people import People
 from reconciler.policy.root_arguments import Asker, Reason, by_program, people_by
 from reconciler.policy.root_programs import WITH_ANY, is_known, is_pattern, shell_from
 from reconciler.policy.sudo_root import SudoRoot
 from reconciler.policy.ways import EVERYBODY, Rank, Way
 from reconciler.policy.writers import Writers
-
-ROOT_GROUPS = {
-    "disk": "group disk, which writes every disk",
-    "docker": "group docker, which starts containers as root",
-    "incus-admin": "group incus-admin, which starts containers as root",
-    "kmem": "group kmem, which reads the kernel's memory",
-    "libvirt": "group libvirt, which starts machines with any disk",
-    "lxd": "group lxd, which starts containers as root",
-    "podman": "group podman, which starts containers as root",
-}
-"""Groups whose members need nothing else to be root, in words."""
 
 _ROOT = Who("root", 0, frozenset({"root"}), frozenset({0}), "")
 _SECONDS_A_DAY = 86_400
@@ -110,6 +100,21 @@ class BecomingRoot:
             if program.password == user.name and reason is not None:
                 rank = Rank.LIKELY if reason.likely else Rank.SUDO_PROGRAM
                 yield Way(user.name, f"sudo: {program.path} with that password", rank=rank, likely=reason.likely), False
+
+    def latent(self, user: User) -> tuple[Way, ...]:
+        """What sudo allows and nobody can use, since the password that it asks for is none: one to come makes the account root."""
+        if user.uid == 0 or self.is_closed(user) or self._sudo.why_broken(user):
+            return ()
+        found: list[Way] = []
+        for program in self._programs(user, _ROOT):
+            asked = program.password
+            if asked and not self._people.password_is_empty(asked) and not self._people.password_works(asked):
+                reason = self._root_by(user, program, None)
+                if reason is not None:
+                    path = "" if program.run == ALL else program.path
+                    words = f"as soon as {asked} has a password, by sudo: {program.path}{reason.why and f', {reason.why}'}"
+                    found.append(Way(user.name, words, path=path, likely=True))
+        return _sorted(found)[:1]
 
     def is_closed(self, user: User) -> bool:
         """Whether PAM lets nobody be this account: then it does nothing with what it owns."""
@@ -191,6 +196,8 @@ class BecomingRoot:
         yield from ((way, False) for way in self._by_search.get(user.name, ()))
         groups = self._people.groups_of(user)
         yield from ((Way(user.name, words, rank=Rank.GROUP), False) for group, words in ROOT_GROUPS.items() if group in groups)
+        likely = (words for group, words in LIKELY_GROUPS.items() if group in groups)
+        yield from ((Way(user.name, words, rank=Rank.LIKELY, likely=True), False) for words in likely)
 
     def _by_sudo(self, user: User, target: Who) -> Iterator[tuple[Way, bool]]:
         """The ways by sudo, and whether a password has to be known for them."""

@@ -155,7 +155,7 @@ class RootReach:
             case Grant():
                 told = f": {where}" if where and where not in reading.by else ""
                 for account in self._accounts(reading.who):
-                    yield Way(account, f"{reading.by}{told}", look.path, reading.rank, look.address)
+                    yield Way(account, f"{reading.by}{told}", look.path, reading.rank, look.address, likely=reading.likely)
             case Mention():
                 path = where or look.path
                 for account in self._named(reading.text):

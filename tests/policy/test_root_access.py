@@ -65,7 +65,16 @@ def _by_hand(text: str) -> Mapping[str, Mapping[str, str]]:
 
 TURNS: dict[str, Turn] = {
     "a rule for everything": Turn(bob(sudo=FREE), "bob becomes root (sudo: ALL without a password)."),
-    "a password that nobody has": Turn(bob(sudo=[{"run": "ALL"}]), ""),
+    "a password that nobody has": Turn(bob(sudo=[{"run": "ALL"}]), "bob may become root (as soon as bob has a password, by sudo: ALL)."),
+    "the group of sudo, and no password": Turn(
+        bob(groups=["staff"]),
+        "bob may become root (as soon as bob has a password, by sudo: ALL).",
+        meanwhile=_by_hand("%staff ALL=(ALL) ALL\n"),
+    ),
+    "the group of the hashes": Turn(
+        {**bob(groups=["shadow"]), "groups": {"shadow": {}}}, "bob may become root (group shadow, which reads the hashes of all passwords)."
+    ),
+    "the group of the logs": Turn({**bob(groups=["adm"]), "groups": {"adm": {}}}, ""),
     "a harmless program": Turn(bob(sudo=[{"run": ["/usr/bin/true"], "password": False}]), ""),
     "a group of the host's own sudoers": Turn(
         bob(groups=["staff"]), "bob becomes root (sudo: ALL without a password).", meanwhile=_by_hand("%staff ALL=(ALL) NOPASSWD: ALL\n")

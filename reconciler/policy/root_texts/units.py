@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from reconciler.core.patterns import Late
 from reconciler.formats.shell_commands import SHELLS
+from reconciler.policy.group_powers import LIKELY_IN_UNITS, ROOT_GROUPS
 from reconciler.policy.root_places import is_relevant
 from reconciler.policy.root_texts.values import CAPABILITIES, POWERFUL, Grant, Reading, Use, as_account, of_variables, of_words
 from reconciler.policy.secrets_of_host import secret
@@ -149,8 +150,11 @@ def _given(name: str, user: str, said: Mapping[str, list[str]]) -> Iterator[Gran
         told = ", ".join(word.upper() for word in powerful[:3]) + (" and more" if len(powerful) > 3 else "")
         yield Grant(user, f"{name} runs as {user} with {told}", Rank.CAPABILITY)
     groups = {word for key in ("SupplementaryGroups", "Group") for value in said.get(key, ()) for word in value.split()}
-    for group in sorted((groups & POWERFUL) - {"adm"}):
-        yield Grant(user, f"{name} runs as {user} in the group {group}", Rank.GROUP)
+    for group in sorted(groups):
+        if group in ROOT_GROUPS:
+            yield Grant(user, f"{name} runs as {user} in the {ROOT_GROUPS[group]}", Rank.GROUP)
+        elif group in LIKELY_IN_UNITS:
+            yield Grant(user, f"{name} runs as {user} in the {LIKELY_IN_UNITS[group]}", likely=True)
 
 
 def _owned(name: str, user: str, said: Mapping[str, list[str]]) -> Iterator[Grant]:

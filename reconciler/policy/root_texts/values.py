@@ -50,6 +50,7 @@ class Grant:
     who: str
     by: str
     rank: int = Rank.LIKELY
+    likely: bool = False
 
 
 @frozen
