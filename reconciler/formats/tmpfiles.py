@@ -8,11 +8,39 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from reconciler.core.patterns import Late
+from reconciler.core.values import frozen
 from reconciler.formats.cron_lines import Flaw
 
 _TYPE = Late(r"[A-Za-z][-!+=~^$?]*")
 _WORD = Late(r"\"((?:[^\"\\]|\\.)*)\"|'((?:[^'\\]|\\.)*)'|(\S+)")
 _MODE = Late(r"-|[:~]*[0-7]{1,4}")
+
+
+@frozen
+class Removal:
+    """A line that removes. `whole`: the path with all that is in it, or all that is in it; `glob`: what matches the path."""
+
+    path: str
+    whole: bool
+    glob: bool
+    text: str
+
+
+def removals(text: str) -> Iterator[Removal]:
+    """The lines that remove something at once (r, R, D) or once it is old (those of directories with an age)."""
+    for words, line in _lines(text):
+        letter, path, age = words[0][:1], f"/{'/'.join(filter(None, words[1].split('/')))}", (words[5:6] or ["-"])[0]
+        whole = letter in "RD" or (letter in "deCvqQ" and age not in ("-", ""))
+        if whole or letter == "r":
+            yield Removal(path, whole, letter in "rRe", line)
+
+
+def _lines(text: str) -> Iterator[tuple[list[str], str]]:
+    for raw in text.split("\n"):
+        line = raw.strip()
+        words = [found[1] or found[2] or found[3] or "" for found in _WORD.finditer(line)]
+        if len(words) > 1 and not line.startswith(("#", ";")):
+            yield words, line
 
 
 def flaws(text: str) -> Iterator[Flaw]:

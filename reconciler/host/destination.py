@@ -20,6 +20,10 @@ class Refused(HostError):
     """A condition for beginning is not met; nothing was done."""
 
 
+class Missing(Refused):
+    """The directory, or one above it, is not there."""
+
+
 class Directory:
     """An open directory that only root, or we ourselves, can change. A context manager. Every name is one in this directory."""
 
@@ -162,7 +166,7 @@ def _open(root: SafeRoot, path: str, make: bool) -> int:
         parent, name = root.parent(path)
     except FileNotFoundError as error:
         detail = f"{path}: {error.filename} {error.strerror}; make it, or mount what is missing"
-        raise Refused("the directory above does not exist", detail) from error
+        raise Missing("the directory above does not exist", detail) from error
     if make:
         try:
             os.mkdir(name, 0o700, dir_fd=parent)
@@ -173,7 +177,7 @@ def _open(root: SafeRoot, path: str, make: bool) -> int:
     try:
         return os.open(name, _OPEN, dir_fd=parent)
     except FileNotFoundError as error:
-        raise Refused("the directory does not exist", path) from error
+        raise Missing("the directory does not exist", path) from error
     except OSError as error:
         raise Refused("not a directory that can be opened", f"{path}: {_words(error)}") from error
 

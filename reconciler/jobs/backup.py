@@ -17,7 +17,7 @@ from reconciler.formats.named_mounts import advice
 from reconciler.host import archive, environment, failpoints
 from reconciler.host.archive import ArchiveError, Checked, Contents, TargetError
 from reconciler.host.descriptors import descriptor
-from reconciler.host.destination import Directory, Refused, look
+from reconciler.host.destination import Directory, Missing, Refused, look
 from reconciler.host.job_lock import RUN, job_lock
 from reconciler.host.mounts import mount_points, named_places, of_its_own
 from reconciler.jobs import store
@@ -102,9 +102,7 @@ def _is_usable(path: str) -> None:
     """Raises Refused, UnsafePath, Unreadable. The last directory of a path is made by the run."""
     try:
         Directory(path).close()
-    except Refused:
-        if look(path) is not None:
-            raise
+    except Missing:
         parent = path.rpartition("/")[0] or "/"
         if look(parent) is None:
             raise

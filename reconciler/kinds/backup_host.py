@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from reconciler.core import globs
-from reconciler.core.diagnostic import Diagnostic, Severity
+from reconciler.core.changes import Change
+from reconciler.core.diagnostic import Diagnostic, Severity, error
 from reconciler.core.host import Entry, FileType, HostView, Unreadable, UnsafePath
 from reconciler.core.spec import Declared, Spec
 from reconciler.core.values import frozen
@@ -99,6 +100,17 @@ class BackupHost:
         if parent and self._view.running and self._entry(path) is None and self._entry(parent) is None and not self._comes(parent):
             detail = f"{parent} is not there, and a run makes only {path}. Declare it under `directories:`, or mount what is missing."
             yield _warning("backup-destination", f"destination {path} has no directory above it", detail)
+
+    def opened(self, change: Change, job: Declared) -> Iterator[Diagnostic]:
+        """A directory at or above a destination of a job, as a change leaves it, in which archives cannot lie."""
+        path, destinations = change.address.name, getattr(job.resource, "destinations", ())
+        below = [place for place in destinations if place == path or place.startswith(f"{path}/")]
+        wrong = self._wrong(path, Entry(FileType.DIRECTORY, "0000", "root", "root"), sticky=path not in below) if below else ""
+        if wrong:
+            what = "others could take its archives away, and every run would be refused"
+            detail = f"{wrong} {below[0]} is a destination of {job.address}: {what}."
+            source = change.part.declared.source if change.part is not None else None
+            yield error("archives cannot lie there", detail, address=change.address, source=source, rule="backup-destination")
 
     def _entry(self, path: str) -> Entry | None:
         try:

@@ -2,7 +2,7 @@
 
 # No `from __future__ import annotations`: pydantic would evaluate the text of each annotation at every start.
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated
 
 from pydantic import Field
@@ -10,11 +10,12 @@ from pydantic import Field
 from reconciler.core.actions import Cause, MakeDirectory, RemovePath, SetAccess, Step
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Part, Verb
+from reconciler.core.diagnostic import Diagnostic
 from reconciler.core.fields import AbsolutePath, KnownName, Mode
 from reconciler.core.host import FileType, HostView, Unreadable
 from reconciler.core.kind import Impossible, Kind, Requirement
 from reconciler.core.resource import RefersTo, Resource
-from reconciler.core.spec import Declared
+from reconciler.core.spec import Declared, Spec
 from reconciler.kinds import access
 from reconciler.kinds.directories_observed import observe
 
@@ -76,6 +77,20 @@ def requires(declared: Declared) -> Iterable[Requirement]:
     return (*access.owner_requirements(directory.owner, directory.group), *access.parent_requirement(declared.address.name))
 
 
+def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Diagnostic]:
+    """A mode or an owner with which no backup would run any more, and with which others could take its archives away."""
+    jobs = [one for one in spec.resources if one.address.kind == "backups"]
+    changing = [change for change in changes if change.address.kind == "directories" and change.part is not None]
+    if not jobs or not changing:
+        return
+    from reconciler.kinds.backup_host import BackupHost  # few plans ask
+
+    host = BackupHost(view, spec)
+    for change in changing:
+        for job in jobs if change.verb is not Verb.NONE else ():
+            yield from host.opened(change, job)
+
+
 KIND = Kind(
     name="directories",
     model=Directory,
@@ -90,4 +105,5 @@ KIND = Kind(
     references=references,
     requires=requires,
     paths=lambda address: (address.name,),
+    check=check,
 )

@@ -1,0 +1,76 @@
+"""What else of a spec would remove, or give away, the archives of a backup job: logrotate, systemd-tmpfiles, directories of services."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from reconciler.core import globs
+from reconciler.core.diagnostic import Diagnostic, Severity
+from reconciler.core.kind import Kinds
+from reconciler.core.places import Use
+from reconciler.core.spec import Declared, Spec
+from reconciler.formats import tmpfiles
+from reconciler.formats.backup_job import COMPRESSORS
+from reconciler.formats.fstab import parents
+from reconciler.policy.paths import Table
+
+_ID = "20260101T000000Z-000000000"
+_TMPFILES = ("/etc/tmpfiles.d", "/run/tmpfiles.d", "/usr/local/lib/tmpfiles.d", "/usr/lib/tmpfiles.d")
+
+
+def removed_by_others(spec: Spec, named: Table) -> Iterator[Diagnostic]:
+    """Nothing besides its job lets archives go: refused like two resources on one path."""
+    jobs = {place: one.address.name for one in spec.resources for place in getattr(one.resource, "destinations", ())}
+    for declared, found in named if jobs else ():
+        for destination, job in jobs.items():
+            by = next((place.path for place in found if _takes(declared, place.use, place.path, destination, job)), "")
+            if by:
+                yield _refused(declared, by, destination, job)
+
+
+def removed_by_tmpfiles(spec: Spec, kinds: Kinds) -> Iterator[Diagnostic]:
+    """Lines of tmpfiles.d that remove, or let go by age."""
+    jobs = {place: one.address.name for one in spec.resources for place in getattr(one.resource, "destinations", ())}
+    files = [one for one in spec.resources if one.address.kind == "files" and one.address.name.rpartition("/")[0] in _TMPFILES]
+    running = True
+    for declared in files if jobs else ():
+        for part in kinds["files"].expand(declared, running):
+            lines = [*tmpfiles.removals((part.content or b"").decode("utf-8", "replace"))]
+            for destination, job in jobs.items():
+                by = next((line.text for line in lines if _lets_go(line, destination, job)), "")
+                if by:
+                    yield _refused(declared, f"the line {by!r}", destination, job)
+
+
+def _takes(declared: Declared, use: Use, path: str, destination: str, job: str) -> bool:
+    if use is Use.OWNED:
+        return _is_in(destination, path)
+    return declared.address.kind == "logrotate" and use is Use.WRITES_INTO and _matches_archives(path, destination, job)
+
+
+def _lets_go(line: tmpfiles.Removal, destination: str, job: str) -> bool:
+    """Whether it removes the destination with all that is in it, or what lies in it."""
+    around = (destination, *parents(destination))
+    if line.whole and any(globs.common(line.path, place) for place in around):
+        return True
+    return line.glob and _matches_archives(line.path, destination, job)
+
+
+def _matches_archives(pattern: str, destination: str, job: str) -> bool:
+    above, _, last = pattern.rpartition("/")
+    names = (f"{job}-{_ID}{suffix}" for suffix in (".json", *(f".tar{end}" for end in COMPRESSORS.values())))
+    return bool(globs.common(above, destination)) and any(globs.segment_matches(last, name) for name in names)
+
+
+def _is_in(path: str, directory: str) -> bool:
+    return path == directory or path.startswith(f"{directory}/")
+
+
+def _refused(declared: Declared, by: str, destination: str, job: str) -> Diagnostic:
+    detail = (
+        f"{destination} is a destination of backups.{job}, and {declared.address} ({by}) would remove its archives, or give them away. "
+        "Only the job lets archives go, by `keep`. Take the place out of one of the two."
+    )
+    return Diagnostic(
+        Severity.ERROR, "archives would be removed", detail, declared.address, declared.source, rule="backup-place", refusal=True
+    )
