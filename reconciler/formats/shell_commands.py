@@ -29,6 +29,7 @@ _OPTIONS_RUN: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("docker", "docker-compose", "podman"), ("-f", "--file", "--env-file")),
     "git": ("-C", "--git-dir", "--exec-path", "-c"),
     "npm": ("--prefix", "-C"),
+    **dict.fromkeys(("gunicorn", "uvicorn", "uv"), ("--chdir", "--pythonpath", "-c", "--config", "--app-dir", "--project", "--directory")),
     **dict.fromkeys(("vim", "vi", "nvim", "ex"), ("-S", "-u", "-s")),
     **dict.fromkeys(("nginx", "apache2", "httpd", "sshd", "dnsmasq", "rsyslogd", "exim4", "haproxy"), ("-c", "-C", "-f", "-conf-file")),
     "rsync": ("-e", "--rsh"),
@@ -198,7 +199,7 @@ def _run_in_turn(name: str, rest: list[str], directory: str, depth: int) -> Iter
     elif name == "reconciler":
         yield from _specification(rest, directory)
     elif name in _ARGUMENTS_RUN:
-        yield from _paths(rest, directory)
+        yield from _paths([*rest, directory] if name == "make" else rest, directory)
     elif name in _OPTIONS_RUN:
         yield from _paths(_values(rest, _OPTIONS_RUN[name]), directory)
 
@@ -383,8 +384,9 @@ def _interpreted(name: str, rest: list[str], directory: str) -> Iterator[str]:
 
 
 def _values(rest: Sequence[str], options: Sequence[str]) -> list[str]:
-    """The values of these options, in the next word or behind `=`."""
+    """The values of these options, in the next word, behind `=`, or a path right behind a letter."""
     following = [rest[at + 1] for at, word in enumerate(rest[:-1]) if word in options]
+    following += [word[2:] for word in rest if word[:2] in options and word[2:3] == "/"]
     return following + [word.partition("=")[2] for word in rest if "=" in word and word.partition("=")[0] in options]
 
 
