@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import pairwise
 
 from reconciler.core.patterns import Late
 from reconciler.core.secrecy import HIDDEN
+from reconciler.core.shapes import KEY, LAST_WORDS, LEADS, METHODS, NOT_NAMES, OPEN_KEYS, PROGRAMS, SECRET_KEYS, SEPARATORS, SHAPES
 
 _WORD = Late(r"passwd|password|passphrase|secret|token(?!s|iz)|api[_-]?key|access[_-]?key|private[_-]?key", re.IGNORECASE)
 _NAMES_A_PLACE = Late(r"(?:file|path|dir|directory|name|type|ttl)s?", re.IGNORECASE)
@@ -17,6 +20,14 @@ _NAMES_A_MEASURE = Late(
 _NAMES_A_VARIABLE = Late(r"env|envvar|var|variable", re.IGNORECASE)
 _SWITCH = Late(r"--?(?:(?:no|ask|prompt|skip|without|disable)[_.-].*|.*[_.-](?:stdin|prompt))", re.IGNORECASE)
 """An option that says what is not done, or how it is asked for: the word behind it is another one (`--no-ask-password reload`)."""
+_LAST_WORD = Late(
+    r"""(?:pass(?:in|out)?|requirepass|masterauth|auth|(?:bind|root)pw|pwd|pat|psk|cred(?:s|entials?)?|key)(?![A-Za-z0-9])""", re.IGNORECASE
+)
+"""A name that is one by its last word may end here."""
+_BARE = Late(r"""[^\s"'\\]++(?:\\.[^\s"'\\]*+)*+""")
+"""A word of a command line: quotes part words too, as commands stand in commands."""
+_BLANK = Late(r"\s")
+_LETTERS = Late(r"-[A-Za-z]{2,6}")
 _WORDS = Late(r"[_.-]|(?<=[a-z])(?=[A-Z])")
 _KEY_BLOCK = Late(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY|PuTTY-User-Key-File|AGE-SECRET-KEY-1")
 
@@ -67,7 +78,18 @@ _TAG = Late(r"(?:NO)?PASSWD:[ ]*")
 @lru_cache(maxsize=1024)
 def names_secret(name: str) -> bool:
     """Whether a variable, key or option of this name holds a secret, and not only where one is: `API_TOKEN` does, `TOKEN_FILE` does not."""
-    return _WORD.search(name) is not None and not _NAMES_A_PLACE.fullmatch(_last_word(name))
+    if _WORD.search(name):
+        return not _NAMES_A_PLACE.fullmatch(_last_word(name))
+    return _by_last_word(name)
+
+
+def _by_last_word(name: str) -> bool:
+    """Whether it is the last word of a name that tells of a secret: `GITHUB_PAT`, `auth`, `SIGNING_KEY`, and not `PATH` or `monkey`."""
+    words = _WORDS.split(name.lstrip("-"))
+    last = words[-1].lower()
+    if last == "key":
+        return len(words) > 1 and words[-2].lower() not in OPEN_KEYS
+    return last in LAST_WORDS and name not in NOT_NAMES
 
 
 def is_secret(name: str, value: str) -> bool:
@@ -101,11 +123,102 @@ def is_plain(text: str) -> bool:
     led = "passw" in low or "passphrase" in low or "secret" in low or "token" in low or "bearer" in low or "setcredential" in low
     led = led or "uthorization" in low or "ookie" in low or "//" in low or "/\\/" in low
     led = led or ("key" in low and ("api" in low or "access" in low or "private" in low))
+    led = led or any(lead in low for lead in LEADS) or ("key" in low and ("=" in low or ":" in low)) or low.count(":") > 3
+    led = led or ("=" in low and ("?" in low or "&" in low)) or ("user" in low and ">" in low)
     return not led and (len(text) < _SHORTEST or _SHAPE.search(text) is None)
 
 
+def hidden_arguments(words: Sequence[str], glued: Collection[int] = ()) -> Iterator[tuple[int, int]]:
+    """Which words of a command line hold a secret by what is before them, and where in the word it begins.
+
+    `glued` are the numbers of words between which and the one before there is no blank, as in `-p'x'`.
+    """
+    options: Mapping[str, str] = {}
+    parts: str | None = None
+    for number, word in enumerate(words):
+        if parts is not None:
+            before, parts = parts, None
+            if not word.startswith("-"):
+                yield from _begins(number, word, 0, before)
+                options = {} if before == "|" else options
+                continue
+        if word in SEPARATORS or word.endswith(";"):
+            options = {}
+        elif (program := word.rpartition("/")[2].strip("(`$[],")) in PROGRAMS:
+            options = PROGRAMS[program]
+        elif options and (option := _option(word, options)):
+            if word.startswith(option) and len(word) > len(option):
+                yield from _begins(number, word, len(option), options[option].removesuffix("+"))
+                options = {} if options[option] == "|" else options
+            elif options[option] != "+" or number + 1 in glued:
+                parts = options[option].removesuffix("+")
+
+
+def secret_arguments(words: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Which words of a command line that is kept word by word hold a secret, by the program or by the option before."""
+    yield from hidden_arguments(words)
+    for number, (option, word) in enumerate(pairwise(words), 1):
+        if not option.startswith("-") or "=" in option or word.startswith(("-", "(")):
+            continue
+        if names_secret(option) and not _SWITCH.fullmatch(option) and not _is_harmless(option, word):
+            yield number, 0
+
+
+def _option(word: str, options: Mapping[str, str]) -> str | None:
+    """Which of these options a word is (`-p`, `-su`, `--user`), or has with its value (`-px`, `--user=x`)."""
+    if word.startswith("--"):
+        name = word.partition("=")[0]
+        return name if name in options else None
+    for length in (2, 3):
+        if word[:length] in options:
+            return word[:length]
+    last = f"-{word[-1:]}"
+    return last if _LETTERS.fullmatch(word) and options.get(last, "+") != "+" else None
+
+
+def _begins(number: int, word: str, at: int, parts: str) -> Iterator[tuple[int, int]]:
+    start = at + (word[at : at + 1] == "=")
+    if parts not in ("", "|"):
+        start = word.find(parts, start) + 1 or len(word)
+    if word[start:] and not word.startswith("(", start) and not _is_harmless("", word[start:], login=True):
+        yield number, start
+
+
+def _without_arguments(text: str, instead: str) -> str:
+    words = list(_BARE.finditer(text))
+    glued = {number for number in range(1, len(words)) if not _BLANK.search(text[words[number - 1].end() : words[number].start()])}
+    told: list[str] = []
+    at = 0
+    for number, start in hidden_arguments([word[0] for word in words], glued):
+        word = words[number]
+        if word.start() >= at:
+            told += [text[at : word.start() + start], instead]
+            closing = text.find(text[word.start() - 1], word.end()) if text[max(0, word.start() - 1)] in "\"'" else -1
+            at = max(word.end(), closing)
+    return "".join((*told, text[at:])) if told else text
+
+
+def _without_shapes(text: str, instead: str) -> str:
+    low = text.lower()
+    for words, shape in SHAPES:
+        if any(word in low for word in words):
+            text = shape.sub(lambda match: _without_group(match, instead), text)
+    return text
+
+
+def _without_group(match: re.Match[str], instead: str) -> str:
+    secret = match["secret"]
+    if secret.startswith("(sensitive") or _is_harmless("", secret, login=True) or METHODS.fullmatch(secret):
+        return match[0]
+    start = match.start("secret") - match.start()
+    return f"{match[0][:start]}{instead}{match[0][start + len(secret) :]}"
+
+
 def _masked(text: str, instead: str) -> str:
-    if _WORD.search(text):
+    if "-" in text or "/p:" in text:
+        text = _without_arguments(text, instead)
+    text = _without_shapes(text, instead)
+    if _WORD.search(text) or _LAST_WORD.search(text):
         text = _without(text, _OPTION, instead)
         text = _without(text, _ASSIGNED, instead)
     if "uthorization" in text or "AUTHORIZATION" in text or "ookie" in text:
@@ -139,7 +252,18 @@ def _leads_to_secret(lead: Late, match: re.Match[str]) -> bool:
         return True
     if lead is _OPTION and not match[0].endswith("=") and _SWITCH.fullmatch(match["name"]):
         return False
-    return names_secret(match["name"]) and not _TAG.fullmatch(match[0])
+    if _is_no_key(match["name"], match.string, match.end()):
+        return False  # looked at before the value: that may be all the rest of a long line
+    return names_secret(match["name"]) and not _TAG.fullmatch(match[0]) and (lead is _OPTION or _is_assigned(match))
+
+
+def _is_assigned(match: re.Match[str]) -> bool:
+    """Whether a colon behind a name makes it a key, and is none of a sentence: `second pass: sort`, `http://auth:8000`."""
+    if _WORD.search(match["name"]) or not match[0].rstrip(" \t").endswith(":"):
+        return True
+    before = match.string[max(0, match.start() - 2) : match.start()]
+    quoted = match.string[match.end("name")] in "\"'"
+    return quoted or (match[0][-1] in " \t" and not (before[-1:] in " \t" and before[:1].isalnum()))
 
 
 def _is_harmless(name: str, value: str, *, login: bool = False) -> bool:
@@ -154,12 +278,27 @@ def _is_harmless(name: str, value: str, *, login: bool = False) -> bool:
     if login:
         return False
     word = _last_word(name)
+    if not _WORD.search(name) and _is_open_value(name, value):
+        return True
     return (
         (not bare and value[:2] in ("''", '""'))
         or _NO_VALUE.fullmatch(value) is not None
         or (_NAMES_A_MEASURE.fullmatch(word) is not None and _MEASURE.fullmatch(bare) is not None)
         or (_NAMES_A_VARIABLE.fullmatch(word) is not None and _NAME_OF_VARIABLE.fullmatch(bare) is not None)
     )
+
+
+def _is_open_value(name: str, value: str) -> bool:
+    """Whether a name that is one by its last word has a value that is none: a way to log in, or no key."""
+    return METHODS.fullmatch(value) is not None or _is_no_key(name, value)
+
+
+def _is_no_key(name: str, text: str, at: int = 0) -> bool:
+    """Whether a name that ends with `key` has a value that is too plain for one."""
+    words = [word.lower() for word in _WORDS.split(name.lstrip("-"))]
+    if words[-1] != "key" or _WORD.search(name):
+        return False
+    return not (len(words) > 1 and words[-2] in SECRET_KEYS) and KEY.match(text, at) is None
 
 
 def _last_word(name: str) -> str:

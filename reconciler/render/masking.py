@@ -32,9 +32,22 @@ def _mask(value: Any, other: Any, key: str) -> Any:
         there = other if isinstance(other, Mapping) else {}
         return {name: _mask(item, there.get(name), str(name)) for name, item in value.items()}
     if isinstance(value, list):
+        value = _arguments(value, other)
         known = other if isinstance(other, list) else [other]
         return [_LINE if _is_digest(item) else _mask(item, _counterpart(item, known, key), key) for item in value]
     return value
+
+
+def _arguments(words: list[Any], other: Any = None) -> list[Any]:
+    """A command line that is kept word by word, without the secrets that are told by the words before them."""
+    if not any(isinstance(word, str) and word.startswith(("-", "/p:")) for word in words):
+        return words
+    told = list(words)
+    for number, start in _rules().secret_arguments([word if isinstance(word, str) else "" for word in words]):
+        told[number] = told[number][:start] + HIDDEN
+    if told == words or not isinstance(other, list) or other == words or _arguments(other) != told:
+        return told
+    return [word.replace(HIDDEN, CHANGED) if isinstance(word, str) else word for word in told]
 
 
 def _is_digest(value: Any) -> bool:

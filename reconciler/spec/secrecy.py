@@ -11,6 +11,8 @@ from reconciler.core.patterns import Late
 from reconciler.core.secrecy import SECRET
 
 _SENSITIVE = Late(r"""\bsensitive["']?[ ]*:[ ]*["']?(?:true|yes|on)\b""", re.IGNORECASE)
+_ITEM = Late(r"[ ]*- ")
+_BETWEEN = Late(r"[ ]*,[ ]*|\[|\]|(?:^|[ ])-[ ](?:-[ ])*")
 _KEY = Late(r"[ ]*(?:- +)*")
 
 
@@ -43,7 +45,7 @@ class Lines:
         """Whether lines `first` to `last` (from 0), or a key that they stand below, look like a secret or say `sensitive: true`."""
         lines = self.lines
         shown = [line for line in lines[first : last + 1] if line.strip()]
-        if any(SECRET.search(line) for line in shown):
+        if any(SECRET.search(line) for line in shown) or self._has_shape(first, last):
             return True
         indent = min(map(_indent, shown), default=0)
         parent, outer = min(first, len(lines) - 1), min(map(_leading, shown), default=0)
@@ -58,6 +60,16 @@ class Lines:
             parent = above
             indent = outer = _leading(lines[above])
         return False
+
+    def _has_shape(self, first: int, last: int) -> bool:
+        """Whether a secret is told by its shape in these lines, or in the list whose items they are: an option is an item before it."""
+        from reconciler.core.masking import holds_secret  # only for a line that is to be quoted
+
+        start = first
+        while start > max(0, first - 50) and _ITEM.match(self.lines[start]) and _ITEM.match(self.lines[start - 1]):
+            start -= 1
+        lines = self.lines[start : last + 1]
+        return any(map(holds_secret, lines)) or holds_secret(_separate(" ".join(lines)))
 
     def _above(self, at: int, indent: int) -> int | None:
         """The nearest line before this one that is indented less."""
@@ -90,6 +102,11 @@ class Lines:
                 above = parents[above]
             parents.append(above)
         return parents
+
+
+def _separate(text: str) -> str:
+    """The items of lists as words of a command line."""
+    return _BETWEEN.sub(" ", text)
 
 
 def _says_sensitive(lines: Sequence[str], start: int, outer: int) -> bool:
