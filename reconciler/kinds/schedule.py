@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from reconciler.core.actions import Cause, RemovePath, SetAccess, Step, Unit, UnitVerb, WriteFile
 from reconciler.core.address import Address
@@ -47,6 +47,8 @@ CARRIES = ("type", "unit", "cron")
 
 _WANTED_BY = "timers.target"
 _OFTEN = 2
+_LONG = timedelta(days=400)
+"""Until a first run: more than yearly jobs wait."""
 """Seconds between two runs from which on systemd's default limit, five starts in ten seconds, would refuse some."""
 _YEARS = range(2027, 2037)
 """In which days without some hour are looked for: a day of the week does not meet one every year."""
@@ -146,9 +148,13 @@ def overdue(changes: Iterable[Change], job_of: Callable[[Declared], Job], now: i
         job = job_of(change.part.declared)
         found = calendar.parse(job.schedule)
         zone = summer_time.zone(found.timezone or job.timezone) or UTC
-        if upcoming.ends([found], datetime.fromtimestamp(now, zone)):
+        moment = datetime.fromtimestamp(now, zone)
+        if upcoming.ends([found], moment):
             detail = f"{job.schedule!r} is over, it has no run left: write a time that is still to come, or remove the block"
             yield error("the schedule never comes", detail, address=change.address, source=job.declared.source, rule="never")
+        elif first := next((run for run in upcoming.next_runs([found], moment, 1) if run - moment > _LONG), None):
+            detail = f"{job.schedule!r} runs for the first time on {first:%Y-%m-%d}, and nothing is done until then. Is it meant?"
+            yield warning("the schedule comes rarely", detail, address=change.address, source=job.declared.source, rule="rarely")
 
 
 def _not_for_cron(job: Job, found: calendar.Schedule) -> Iterator[str]:

@@ -27,6 +27,8 @@ MAX_DEPTH = 64
 MAX_EXTRA = 100_000
 """How many nodes aliases may add to those that are written."""
 _MAX_CHARACTERS = 20
+_TEXT = "content"
+"""The key whose value is the text of a file."""
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -261,10 +263,10 @@ class _Builder:
                     value = resolve(value)
             else:
                 value = self._node(event, depth + 1)
+            if key == _TEXT and type(event) is ScalarEvent:
+                self._folded(event, value_mark)
             if merge:
-                if merges:
-                    self._note(key_mark, "Duplicate key", "`<<` is there already. Write one `<<: [*a, *b]`.", 2)
-                merges.append((value_mark, value))
+                self._merge(merges, key_mark, value_mark, value)
             elif key is None:
                 pass
             elif key in result:
@@ -276,6 +278,22 @@ class _Builder:
                 result[key] = value
                 marks.append(key_mark)
                 marks.append(value_mark)
+
+    def _merge(self, merges: list[tuple[Mark, Any]], key_mark: Mark, value_mark: Mark, value: Any) -> None:
+        if merges:
+            self._note(key_mark, "Duplicate key", "`<<` is there already. Write one `<<: [*a, *b]`.", 2)
+        merges.append((value_mark, value))
+
+    def _folded(self, event: Any, mark: Mark) -> None:
+        """Text of a file whose lines YAML makes one of, which nobody means who writes them. Escapes in quotes say what they mean."""
+        lines = event.end_mark.line - event.start_mark.line
+        if event.style in ("|", ">") or not lines or (event.style == '"' and "\n" in event.value):
+            return
+        detail = (
+            f"YAML joins these {lines + 1} lines to one, with no line end. Write `{_TEXT}: |`, and the lines below it, indented. "
+            f"If one line is meant: `{_TEXT}: >-`."
+        )
+        self._note(mark, "Lines are folded", detail)
 
     def _key(self, event: Any, mark: Mark, depth: int) -> str | None:
         """The text of a key; None (and a problem) for one that is a map, a list or an alias."""

@@ -296,3 +296,16 @@ def test_a_cron_file_of_an_account_that_is_gone(tree: Tree) -> None:
     assert 1 == gone.code
     assert "no account ghost: cron passes over the whole file" in gone.out
     assert "No changes." in tree.plan(tree.spec(spec)).out
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [("0 0 29 2 *", "2028-02-29"), ("2099-01-01 00:00", "2099-01-01"), ("yearly", ""), ("0 0 1 1 *", ""), ("@reboot", "")],
+)
+def test_a_schedule_that_comes_rarely_is_told(tree: Tree, text: str, told: str) -> None:
+    """A first run that is more than a year away is a warning with its day; no alarm for what runs each year."""
+    with mock.patch("reconciler.app.planning.now", return_value=int(datetime(2026, 1, 1, 0, 0, 1, tzinfo=UTC).timestamp())):
+        done = refused(tree, nightly(text))
+
+    assert ("the schedule comes rarely" in done.out) == bool(told)
+    assert f"runs for the first time on {told}" in " ".join(done.out.split()) or not told

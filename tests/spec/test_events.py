@@ -221,3 +221,35 @@ def test_the_data_are_those_of_a_full_yaml_loader(data: dict[str, Any], flow: bo
     assert reference == plain(parsed.root)
     assert repr(reference) == repr(plain(parsed.root))
     assert [] == [problem for problem in parsed.problems if problem.summary != "Key is not text"]
+
+
+FOLDED = (
+    "one line\n    and two",
+    "\n    one line\n    and two",
+    "'one line\n    and two'",
+    '"one line\n    and two"',
+    "&a one line\n    and two",
+    "one line\n\n    and two",
+)
+MEANT = (
+    "|\n    one line\n    and two\n",
+    ">-\n    one line\n    and two\n",
+    '"one line\\n\\\n    and two\\n"',
+    "one line",
+    '"one line\\nand two\\n"',
+    "",
+    "\n    one line",
+)
+
+
+@pytest.mark.parametrize("source", [events._events, events.pure_events])
+def test_text_of_a_file_is_not_folded_in_silence(source: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines that YAML joins are told at their place, with what to write; blocks, and escapes that say their line ends, are meant."""
+    monkeypatch.setattr(events, "_events", source)
+    for text in FOLDED:
+        (problem,) = parse(f"f:\n  content: {text}\n".encode()).problems
+        assert "Lines are folded" == problem.summary, text
+        assert "content: |" in problem.detail
+    for text in MEANT:
+        assert () == parse(f"f:\n  content: {text}\n  x: y\n".encode()).problems, text
+    assert () == parse(b"f:\n  description: one line\n    and two\n").problems
