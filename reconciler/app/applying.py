@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from reconciler.app.planning import Planned, PlanOptions, plan_host
+from reconciler.app.planning import Planned, PlanOptions, access, plan_host, texts
 from reconciler.app.processes import known_before, note_started
 from reconciler.app.settled import note_settled
 from reconciler.app.specs import Loaded
@@ -69,7 +69,7 @@ class _Task:
             return planned
         from reconciler.policy.approval import check  # only for --approved
 
-        found = (*planned.diagnostics, *check(self.approved, planned.plan))
+        found = (*planned.diagnostics, *check(self.approved, planned.plan, access(planned, texts(planned))))
         return replace(planned, diagnostics=found, plan=replace(planned.plan, diagnostics=found))
 
 

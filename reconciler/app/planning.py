@@ -256,9 +256,13 @@ def _with_unknown(planned: Planned, view: SnapshotView) -> Planned:
     secret = list(dict.fromkeys(secret)) if plan.memory.lineage else []
     keys = (f"the key with which the host tells the secret of {address}" for address in secret)
     if planned.sides is not None:
-        from reconciler.policy.missing import missing_of_change
+        from reconciler.policy.missing import missing_of_change, unread
 
-        missing += missing_of_change(planned.sides.before, planned.sides.after)
+        sides = planned.sides
+        accounts = [*unread((sides.before, sides.after), ("", *sides.names))]
+        missing = [what for what in missing if not any(words.endswith(f"the snapshot does not have {what}") for words in accounts)]
+        missing += accounts
+        missing += (words for words in missing_of_change(sides.before, sides.after) if words.removeprefix("who can write ") not in missing)
     unknown = (*plan.unknown, *missing, *keys, *_unknown_starts(plan, view))
     return replace(planned, plan=replace(plan, unknown=unknown))
 

@@ -131,7 +131,9 @@ def _answers(sides: Sides, causes: _Causes) -> Iterator[Access]:
         if latent[1] and not latent[0] and not was.root and not will.root:
             yield causes.row(name, "gains", ROOT, latent[1], likely=True)
         lost = WAY if will.root else ROOT
-        yield from (causes.row(name, "loses", lost, way.by) for way in was.root if way.by not in later)
+        yield from (causes.row(name, "loses", lost, way.by) for way in was.root if way.by not in later and not will.root_unread)
+        if was.login_unread or will.login_unread:
+            continue
         if will.login.can and not was.login.can:
             yield causes.row(name, "gains", LOGIN, will.login.how)
         if was.login.can and not will.login.can:
@@ -178,7 +180,7 @@ def refused_key(sides: Sides | None, change: Change) -> str:
     fingerprint = change.address.part[at:]
     # The key that is found first has been judged already.
     is_known = sides.after.of(user.name).login.how.startswith(f"key {fingerprint} ")
-    return "" if is_known else sides.after.ssh.why_not(user, fingerprint)
+    return "" if is_known else sides.after.why_no_key(user, fingerprint)
 
 
 # ---------------------------------------------------------------------------------------------------- users

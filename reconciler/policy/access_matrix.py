@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from reconciler.core.host import HostError
 from reconciler.core.values import frozen
 from reconciler.policy.access import LOGIN, ROOT, Sides
 from reconciler.policy.host_access import HostAccess
+from reconciler.policy.missing import unread
 from reconciler.policy.ways import EVERYBODY
 
 
@@ -47,17 +47,13 @@ def matrix(sides: Sides, who: Collection[str] = (), to: str = "") -> Matrix:
     names = dict.fromkeys((EVERYBODY, *sides.before.people.users, *sides.after.people.users))
     lines: list[Line] = []
     closed: list[Closed] = []
-    unknown: list[str] = []
     for name in who or names:
-        try:
-            found = [*_root(sides, name), *_login(sides, name)]
-            reasons = Closed(name, *(host.of(name).login.why for host in (sides.before, sides.after)))
-        except HostError as problem:
-            unknown.append(f"what {name} can do: {problem}")
-            continue
+        found = [*_root(sides, name), *_login(sides, name)]
+        reasons = Closed(name, *(host.of(name).login.why for host in (sides.before, sides.after)))
         lines += [line for line in found if to in ("", line.to)]
         closed += [reasons] if name != EVERYBODY and (reasons.now or reasons.after) else []
-    return Matrix(tuple(sorted(lines, key=lambda line: line.to != ROOT)), tuple(closed), tuple(unknown))
+    unknown = tuple(unread((sides.before, sides.after), who or names, to))
+    return Matrix(tuple(sorted(lines, key=lambda line: line.to != ROOT)), tuple(closed), unknown)
 
 
 def _root(sides: Sides, name: str) -> Iterator[Line]:
@@ -73,4 +69,4 @@ def _login(sides: Sides, name: str) -> Iterator[Line]:
 
 def _ways_in(host: HostAccess, name: str) -> list[str]:
     user = host.people.users.get(name)
-    return [] if user is None else host.ssh.words(user)
+    return [] if user is None else host.words(user)

@@ -8,11 +8,13 @@ anybody can be. The age of accounts is asked beside these, of settled hosts too 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
 from functools import cached_property
 
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Part, Verb
 from reconciler.core.diagnostic import Diagnostic, Severity, Source
+from reconciler.core.host import HostError
 from reconciler.core.plan import Plan
 from reconciler.core.values import frozen
 from reconciler.formats.accounts import User
@@ -63,8 +65,12 @@ Rule = Callable[[Subject], Iterator[Diagnostic]]
 
 
 def access_warnings(subject: Subject, allowed: Collection[str]) -> list[Diagnostic]:
-    """All of them, but for the refusals that were allowed. Raises HostError for what cannot be read."""
-    return [found for rule in _RULES for found in rule(subject) if not (found.refusal and found.rule in allowed)]
+    """All of them, but for the refusals that were allowed."""
+    told: list[Diagnostic] = []
+    for rule in _RULES:
+        with suppress(HostError):  # the answers about the accounts say what could not be read; the other rules stand
+            told += [found for found in rule(subject) if not (found.refusal and found.rule in allowed)]
+    return told
 
 
 def _warning(rule: str, summary: str, detail: str, part: Part | None, address: Address | None = None) -> Diagnostic:
@@ -102,7 +108,7 @@ def staying_keys(subject: Subject) -> Iterator[Diagnostic]:
             gone.setdefault(change.address.name, {})[fingerprint] = change
     for name in dict.fromkeys((*gone, *subject.sides.names)):
         user, exact = subject.sides.after.people.users.get(name), _exact(subject, name)
-        taken = subject.sides.after.ssh.keys(user) if user is not None and (name in gone or exact is not None) else {}
+        taken = subject.sides.after.keys(user) if user is not None and (name in gone or exact is not None) else {}
         for fingerprint, path in taken.items():
             left = gone.get(name, {}).get(fingerprint)
             if left is not None:

@@ -12,11 +12,15 @@ from reconciler.core.plan import Plan
 RULE = "approval"
 _NAMED = 10
 """Addresses that are named for one reason; of more, the rest is counted."""
+_ON_THE_HOST = "A snapshot does not know all that decides this. Make the plan on the host, or from a snapshot that is as new."
 _RENEW = "Make a new plan with `plan --out FILE`, with the same options, have it reviewed, and apply that one."
 
 
-def check(saved: Mapping[str, Any], plan: Plan) -> list[Diagnostic]:
-    """Refusals; none if the saved plan (a document that follows the schema) approves this one. `plan` has its fingerprint."""
+def check(saved: Mapping[str, Any], plan: Plan, access: Iterable[Mapping[str, Any]] = ()) -> list[Diagnostic]:
+    """Refusals; none if the saved plan (a document that follows the schema) approves this one. `plan` has its fingerprint.
+
+    `access` says who gains what by this plan, as the saved one says it.
+    """
     if plan.partial and not saved.get("partial"):
         return [_partial("This apply is asked for")]
     unfit = _unfit(saved)
@@ -32,9 +36,23 @@ def check(saved: Mapping[str, Any], plan: Plan) -> list[Diagnostic]:
         )
         return [_refusal("secret cannot be approved yet", detail, renew=False)]
     approved = _but_held(saved["approval"], plan)
+    unseen = _unseen(saved, access)
     if fingerprint(approved) == plan.fingerprint and not _another_machine(approved, now):
-        return []
-    return [_refusal("approval is stale", "\n".join(_differences(approved, now)))]
+        return [_refusal("approval is stale", f"{unseen}\n{_ON_THE_HOST}")] if unseen else []
+    return [_refusal("approval is stale", "\n".join((*_differences(approved, now), *([unseen] if unseen else []))))]
+
+
+def _unseen(saved: Mapping[str, Any], access: Iterable[Mapping[str, Any]]) -> str:
+    """Who becomes root now, and was not named to who approved: a plan from a snapshot may not have known it. In words, or empty."""
+    known, new = (
+        dict.fromkeys(row["account"] or "everybody" for row in rows if _is_becoming_root(row)) for rows in (saved["access"], access)
+    )
+    unseen = [account for account in new if account not in known]
+    return f"Becomes root now, or may, and did not by the plan that was approved: {_named(unseen)}." if unseen else ""
+
+
+def _is_becoming_root(row: Mapping[str, Any]) -> bool:
+    return (row["effect"], row["what"]) == ("gains", "root") and not row.get("drift")
 
 
 def _unfit(saved: Mapping[str, Any]) -> Diagnostic | None:

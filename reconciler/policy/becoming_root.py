@@ -6,10 +6,12 @@ PAM refuses becomes nothing. What root reads or runs is asked in `policy.root_re
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
+from typing import TypeVar
 
+from reconciler.core.host import HostError
 from reconciler.core.values import frozen
 from reconciler.formats import sudo_programs
 from reconciler.formats.accounts import User
@@ -25,6 +27,7 @@ from reconciler.policy.writers import Writers
 
 _ROOT = Who("root", 0, frozenset({"root"}), frozenset({0}), "")
 _SECONDS_A_DAY = 86_400
+_Answer = TypeVar("_Answer")
 _MASKED = ("?",)
 """Arguments that a snapshot does not tell."""
 _UNKNOWN = ("...", "...")
@@ -44,7 +47,7 @@ class _Step:
 
 
 class BecomingRoot:
-    """All ways to root on one host. `now` is in seconds since the epoch. Raises HostError for what cannot be read."""
+    """All ways to root on one host, as far as they can be read. `now` is in seconds since the epoch."""
 
     def __init__(self, people: People, sudo: SudoRoot, writers: Writers, now: int) -> None:
         self._people = people
@@ -54,6 +57,8 @@ class BecomingRoot:
         self._allowed: dict[tuple[str, str], list[Program]] = {}
         self.masked: dict[tuple[str, str], None] = {}
         """Accounts with the programs of which a snapshot does not tell the arguments that sudo allows, and that could be root with some."""
+        self.unread: dict[str, str] = {}
+        """What could not be read, by the account whose ways hang on it; of EVERYBODY too."""
         self._behind: dict[str, tuple[tuple[Way, bool], ...]] = {}
         self._own: dict[str, tuple[tuple[Way, bool], ...]] = {}
         self._known: dict[tuple[str, bool], tuple[Way, ...]] = {}
@@ -69,8 +74,16 @@ class BecomingRoot:
     def _found(self, user: User, *, asking: bool) -> tuple[Way, ...]:
         if (user.name, asking) not in self._known:
             ways = [way for way, asks in self._direct(user) if asking or not asks]
-            self._known[user.name, asking] = _sorted((*ways, *self._by_others(user, asking=asking)))
+            others = self._readable(user.name, lambda: self._by_others(user, asking=asking))
+            self._known[user.name, asking] = _sorted((*ways, *others))
         return self._known[user.name, asking]
+
+    def _readable(self, account: str, ask: Callable[[], Iterable[_Answer]]) -> Iterator[_Answer]:
+        """As much of an answer as can be read; what cannot is noted, and silences no other answer."""
+        try:
+            yield from ask()
+        except HostError as problem:
+            self.unread.setdefault(account, str(problem))
 
     def _by_others(self, user: User, *, asking: bool) -> Iterator[Way]:
         """Through accounts that somebody can be, one after the other; a password is only known of the first."""
@@ -123,14 +136,16 @@ class BecomingRoot:
     @cached_property
     def everybody(self) -> tuple[Way, ...]:
         """What is open to every account: one with an empty password that becomes root, a directory where sudo looks for programs."""
-        found = list(self._by_search.get(EVERYBODY, ()))
+        searched = self._readable(EVERYBODY, lambda: self._by_search.get(EVERYBODY, ()))
+        return (*searched, *self._readable(EVERYBODY, self._opened))
+
+    def _opened(self) -> Iterator[Way]:
         for user in self._people.users.values():
             if self.is_open(user):
                 best = Way(user.name, "root") if user.uid == 0 else next(iter(self.free(user)), None)
                 if best is not None:
                     words = f"su {user.name}, whose password is empty: {best.by}"
-                    found.append(Way(EVERYBODY, words, rank=Rank.UID, likely=best.likely))
-        return tuple(found)
+                    yield Way(EVERYBODY, words, rank=Rank.UID, likely=best.likely)
 
     def is_open(self, user: User) -> bool:
         """Whether su(1) makes anybody this account without asking for a password."""
@@ -167,8 +182,7 @@ class BecomingRoot:
     def _direct(self, user: User) -> tuple[tuple[Way, bool], ...]:
         """The ways of the account itself, and whether its password has to be known for them."""
         if user.name not in self._own:
-            closed = self._people.why_closed(user, today=self._today)
-            self._own[user.name] = () if closed else tuple(self._ways(user))
+            self._own[user.name] = tuple(self._readable(user.name, lambda: () if self.is_closed(user) else self._ways(user)))
         return self._own[user.name]
 
     def _inside(self, user: User) -> tuple[tuple[Way, bool], ...]:
@@ -192,8 +206,8 @@ class BecomingRoot:
                 yield Way(user.name, "its number is 0", rank=Rank.UID), False
             return
         if sudo:
-            yield from self._by_sudo(user, _ROOT)
-        yield from ((way, False) for way in self._by_search.get(user.name, ()))
+            yield from self._readable(user.name, lambda: self._by_sudo(user, _ROOT))
+        yield from ((way, False) for way in self._readable(user.name, lambda: self._by_search.get(user.name, ())))
         groups = self._people.groups_of(user)
         yield from ((Way(user.name, words, rank=Rank.GROUP), False) for group, words in ROOT_GROUPS.items() if group in groups)
         likely = (words for group, words in LIKELY_GROUPS.items() if group in groups)

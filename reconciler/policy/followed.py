@@ -21,7 +21,7 @@ class Followed:
         self._view = view
         self._entries: dict[str, Entry | None] = {"/": Entry(FileType.DIRECTORY, "0755", "root", "root")}
         self.missing: dict[str, str] = {}
-        """What a snapshot does not have and might decide, by `content` or `ACL` with the path."""
+        """What a snapshot does not have and might decide, by `content`, `ACL` or `entry` with the path."""
         self._straight: set[str] = set()
         """Directories that are reached without a link: of what is in them only the last step is looked at."""
 
@@ -60,7 +60,8 @@ class Followed:
     def trail(self, path: str) -> Iterator[tuple[str, Entry | None]]:
         """Everything on the way to a path in order, through links: directories, links, and last what is there, or None of what is not.
 
-        No path has a link above it. A chain of links that does not end ends here, as it does for the kernel.
+        No path has a link above it. A chain of links that does not end ends here, as it does for the kernel; and so does what a snapshot
+        does not have, which is noted.
         """
         rest, at, links = [step for step in reversed(path.split("/")) if step], "", 0
         yield "/", self._entry("/")
@@ -69,7 +70,11 @@ class Followed:
             if step in (".", ".."):
                 at = at.rpartition("/")[0] if step == ".." else at
                 continue
-            entry = self._entry(f"{at}/{step}")
+            try:
+                entry = self._entry(f"{at}/{step}")
+            except NotInSnapshot:
+                self.missing.setdefault(f"entry {path}", path)
+                return
             yield f"{at}/{step}", entry
             if entry is None or (rest and entry.type not in (FileType.DIRECTORY, FileType.LINK)):
                 return
@@ -82,16 +87,48 @@ class Followed:
             at = "" if entry.target.startswith("/") else at
             rest += [part for part in reversed(entry.target.split("/")) if part]
 
+    def is_missing(self, path: str) -> bool:
+        """Whether the way to a path was found to leave what a snapshot has."""
+        return f"entry {path}" in self.missing
+
+    def noted_entry(self, path: str) -> Entry | None:
+        """What a path leads to; None, and a note, where a snapshot does not have it."""
+        try:
+            return self.entry(path)
+        except NotInSnapshot:
+            self.missing.setdefault(f"entry {path}", path)
+            return None
+
+    def noted_text(self, path: str) -> str | None:
+        """As read, as text; None, and a note, where a snapshot does not have it."""
+        try:
+            return self.text(path)
+        except NotInSnapshot:
+            self.missing.setdefault(f"content {path}", path)
+            return None
+
+    def noted_names(self, path: str) -> Sequence[str]:
+        """The names in a directory; none, and a note, where a snapshot does not have them."""
+        try:
+            return self.names(path)
+        except NotInSnapshot:
+            self.missing.setdefault(f"content {path}", path)
+            return ()
+
     def plain_entry(self, path: str) -> Entry | None:
         """What is at a path itself, which has no link above it."""
         return self._entry(path)
 
-    def attributes(self, path: str) -> Attributes:
-        """Extended attributes, ACLs among them, of a path without links above it; none where they cannot be had."""
+    def attributes(self, path: str, *, note: bool = True) -> Attributes:
+        """Extended attributes, ACLs among them, of a path without links above it; none where they cannot be had.
+
+        `note`: that a snapshot does not have them. It has no capabilities of the thousand programs of a host, and says so in general.
+        """
         try:
             return self._view.attributes(path)
         except NotInSnapshot:
-            self.missing.setdefault(f"ACL {path}", path)
+            if note:
+                self.missing.setdefault(f"ACL {path}", path)
         except HostError:
             pass
         return ()

@@ -5,9 +5,12 @@ Pure: reads a view. An account is asked when somebody wants to know, and once.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
+from typing import TypeVar
 
+from reconciler.core.host import HostError
 from reconciler.core.values import frozen
+from reconciler.formats.accounts import User
 from reconciler.policy.becoming_root import BecomingRoot
 from reconciler.policy.lockout import Doors
 from reconciler.policy.ssh_login import Verdict
@@ -18,18 +21,28 @@ from reconciler.policy.writers import Writers
 
 @frozen
 class AccountAccess:
-    """What one account can do. `login` says by what it logs in, or why it does not; `root` are its ways to root, the worst first."""
+    """What one account can do. `login` says by what it logs in, or why it does not; `root` are its ways to root, the worst first.
+
+    `login_unread` and `root_unread` say what could not be read of it, or are empty: then `root` has the ways that are known all the same.
+    """
 
     account: str
     login: Verdict
     root: tuple[Way, ...] = ()
+    login_unread: str = ""
+    root_unread: str = ""
 
 
 _NOBODY = Verdict("there is no such account")
+_UNREAD = Verdict("it is not known")
+_Answer = TypeVar("_Answer")
 
 
 class HostAccess:
-    """The answer for one host. `further` are ways that other rules have found. Raises HostError for what cannot be read."""
+    """The answer for one host. `further` are ways that other rules have found.
+
+    What cannot be read of one account is said in its answer. Raises HostError only where nobody's answer can be had (/etc/passwd).
+    """
 
     def __init__(self, doors: Doors, now: int, further: Iterable[Way] = ()) -> None:
         self.people = doors.people
@@ -70,12 +83,27 @@ class HostAccess:
     def _of(self, name: str) -> AccountAccess:
         further = self._further.get(name, [])
         if name == EVERYBODY:
-            return AccountAccess(EVERYBODY, Verdict("no account of its own"), _by_danger((*self.becoming.everybody, *further)))
+            ways = _by_danger((*self.becoming.everybody, *further))
+            return AccountAccess(EVERYBODY, Verdict("no account of its own"), ways, root_unread=self.becoming.unread.get(EVERYBODY, ""))
         user = self.people.users.get(name)
         if user is None:
             return AccountAccess(name, _NOBODY, _by_danger(further))
-        reach = () if self.becoming.is_closed(user) else further
-        return AccountAccess(name, self._login(name), _by_danger((*self.becoming.of(user), *reach)))
+        closed, _ = _asked(lambda: self.becoming.is_closed(user), otherwise=False)
+        login, unread = _asked(lambda: self._login(name), otherwise=_UNREAD)
+        ways = _by_danger((*self.becoming.of(user), *(() if closed else further)))
+        return AccountAccess(name, login, ways, unread, self.becoming.unread.get(name, ""))
+
+    def keys(self, user: User) -> dict[str, str]:
+        """Every key that sshd takes for the account, with its file; none where that cannot be read, as `of` says."""
+        return _asked(lambda: self.ssh.keys(user), otherwise=dict[str, str]())[0]
+
+    def why_no_key(self, user: User, fingerprint: str) -> str:
+        """Why sshd does not take this key for the account; empty if it does, and where that cannot be read, as `of` says."""
+        return _asked(lambda: self.ssh.why_not(user, fingerprint), otherwise="")[0]
+
+    def words(self, user: User) -> list[str]:
+        """Every way into the account, in words; none where that cannot be read, as `of` says."""
+        return _asked(lambda: self.ssh.words(user), otherwise=list[str]())[0]
 
     def _login(self, name: str) -> Verdict:
         """By a key, or else by a password; why not is said of the key."""
@@ -85,6 +113,14 @@ class HostAccess:
             return by_key
         by_password = self.ssh.by_password(user)
         return by_password if by_password.can else by_key
+
+
+def _asked(ask: Callable[[], _Answer], *, otherwise: _Answer) -> tuple[_Answer, str]:
+    """An answer, or in place of it what could not be read."""
+    try:
+        return ask(), ""
+    except HostError as problem:
+        return otherwise, str(problem)
 
 
 def _by_danger(ways: Iterable[Way]) -> tuple[Way, ...]:

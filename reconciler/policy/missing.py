@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from reconciler.policy.host_access import HostAccess
 
 _NAMED = 5
 """Paths that are named; of more, the rest is counted."""
+
+
+_WORDS = {"content": "what root reads or runs in", "ACL": "whom an ACL lets write", "entry": "who can write"}
 
 
 def missing_of(hosts: Sequence[HostAccess], names: Collection[str] = ()) -> Iterator[str]:
@@ -23,6 +26,21 @@ def missing_of_change(before: HostAccess, after: HostAccess) -> Iterator[str]:
     yield from _files(after.doors.files.missing)
 
 
+def unread(hosts: Sequence[HostAccess], names: Iterable[str], to: str = "") -> Iterator[str]:
+    """What could not be read about these accounts, each reason once; `to` root, to login or both."""
+    found: dict[tuple[str, str], dict[str, None]] = {}
+    for name in names:
+        for answer in (host.of(name) for host in hosts):
+            for what, reason in (("login", answer.login_unread), ("root", answer.root_unread)):
+                if reason and to in ("", what):
+                    found.setdefault((what, reason), {})[name or "everybody"] = None
+    for (what, reason), accounts in found.items():
+        yield f"{_QUESTIONS[what].format(_listed(list(accounts)))}: {reason}"
+
+
+_QUESTIONS = {"login": "by what {} can log in", "root": "by what {} can become root"}
+
+
 def _rules(host: HostAccess, names: Collection[str]) -> Iterator[str]:
     """An account that is root anyway is so, whatever else it may run."""
     for name, program in host.becoming.masked:
@@ -31,11 +49,10 @@ def _rules(host: HostAccess, names: Collection[str]) -> Iterator[str]:
 
 
 def _files(keys: Collection[str]) -> Iterator[str]:
-    texts, lists = (list(dict.fromkeys(key.partition(" ")[2] for key in keys if key.startswith(f"{what} "))) for what in ("content", "ACL"))
-    if texts:
-        yield f"what root reads or runs in {_listed(texts)}"
-    if lists:
-        yield f"whom an ACL lets write {_listed(lists)}"
+    for what, words in _WORDS.items():
+        paths = list(dict.fromkeys(key.partition(" ")[2] for key in keys if key.startswith(f"{what} ")))
+        if paths:
+            yield f"{words} {_listed(paths)}"
 
 
 def _listed(paths: Sequence[str]) -> str:

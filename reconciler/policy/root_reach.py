@@ -76,7 +76,7 @@ class RootReach:
             for reading in as_account(of_words(look.argv), look.user):
                 yield from self._by_reading(look, reading, ())
             return
-        entry = self._files.entry(look.path)
+        entry = self._files.noted_entry(look.path)
         place, own = place_of(look.path), own_file(look.path)
         if place is not None:
             yield from self._by_place(look, place, entry)
@@ -121,10 +121,12 @@ class RootReach:
     def _readings(self, path: str, reader: str) -> Iterator[Reading]:
         if reader == "unit":
             return self._unit(path)
-        if reader not in ("passwd", "applied"):  # a snapshot has the lines of the one, and no memory of ours
+        if reader in ("passwd", "applied"):  # a snapshot has the lines of the one, and no memory of ours
+            text = self._files.known_text(path)
+        else:
             self._look_for(path)
-        text = self._files.text(path)
-        return iter(()) if text is None or "\0" in text else reader_of(reader)(text)
+            text = self._files.noted_text(path) or ""
+        return iter(()) if not text or "\0" in text else reader_of(reader)(text)
 
     def _look_for(self, path: str) -> None:
         """Note a text that is not there as a whole: only a snapshot has such."""
@@ -133,7 +135,7 @@ class RootReach:
 
     def _by_own(self, look: Look, own: OwnFile, entry: Entry | None) -> Iterator[Way]:
         """A file of one account's: who can write it is that account, and so is who has a hand in what its text runs."""
-        text = self._files.text(look.path) if own.reader and entry is not None and entry.type is FileType.FILE else None
+        text = self._files.known_text(look.path) if own.reader and entry is not None and entry.type is FileType.FILE else None
         for account in [own.account] if own.account else self._homes.get(own.home, ()):
             if account != "root":
                 yield from self._by_reading(look, Use(look.path, "goes by", account=account), ())
@@ -222,16 +224,17 @@ class RootReach:
             yield from reader_of("shell")(text)
 
     def _written(self, look: Look, path: str, words: str, *, only_above: bool = False, likely: bool = False) -> Iterator[Way]:
-        rank = Rank.LIKELY if likely else Rank.WRITES
         for writer in self._writers.of(path, only_above=only_above).values():
-            yield Way(writer.account, f"{words}; {writer.how}", writer.place, rank, look.address, likely=likely)
+            perhaps = likely or writer.likely
+            rank = Rank.LIKELY if perhaps else Rank.WRITES
+            yield Way(writer.account, f"{words}; {writer.how}", writer.place, rank, look.address, likely=perhaps)
 
     def _setuid(self, look: Look, entry: Entry) -> Iterator[Way]:
         if look.address is None:
             if look.path.startswith(_PROGRAMS):
                 from reconciler.policy.file_powers import powers  # a plan does not ask
 
-                for words, likely in powers(look.path, entry, self._files.attributes(look.path)):
+                for words, likely in powers(look.path, entry, self._files.attributes(look.path, note=False)):
                     yield from self._started(look, entry, words, likely=likely)
         elif int(entry.mode, 8) & _SETUID and self._people.uid(entry.owner) == 0:
             yield from self._started(look, entry, f"{look.path} runs as root for whoever starts it")
@@ -266,7 +269,7 @@ class RootReach:
         """A file that one account's shells read: whoever has a hand in what it runs is that account, and root if that account is."""
         from reconciler.formats.shell_commands import text_files
 
-        text, account = self._files.text(look.path), look.path.rpartition("/")[2].removesuffix(".sh")
+        text, account = self._files.noted_text(look.path), look.path.rpartition("/")[2].removesuffix(".sh")
         if text is None:
             return
         for path in dict.fromkeys(text_files(_prepended(text))):
@@ -287,7 +290,7 @@ class RootReach:
         from reconciler.policy.root_texts.units import unit
 
         if (every := _OF_ALL.fullmatch(path)) is not None:
-            yield from unit(f"every {every['type']}", [self._files.text(path) or ""])
+            yield from unit(f"every {every['type']}", [self._files.noted_text(path) or ""])
             return
         found = _UNIT.fullmatch(path.replace("/lib/", "/usr/lib/", 1) if path.startswith("/lib/") else path)
         if found is None:
@@ -300,8 +303,8 @@ class RootReach:
             if f"{name}.d" in self._names(place):
                 drop_ins |= {file: f"{directory}/{file}" for file in self._names(directory) if file.endswith(".conf")}
         paths = ([fragment] if fragment else []) + [drop_ins[file] for file in sorted(drop_ins)]
-        texts = [text for text in map(self._files.text, paths) if text is not None]
-        whole = [text for part in paths if self._files.is_whole(part) and (text := self._files.text(part)) is not None]
+        texts = [text for text in map(self._files.noted_text, paths) if text is not None]
+        whole = [text for part in paths if self._files.is_whole(part) and (text := self._files.noted_text(part)) is not None]
         # What a drop-in adds for root is told whatever the rest says; only what goes to the unit's user hangs on who that is.
         if not whole or any(_FOR_ITS_USER.search(text) for text in whole):
             for part in paths:
@@ -310,7 +313,7 @@ class RootReach:
 
     def _names(self, directory: str) -> frozenset[str]:
         if directory not in self._listed:
-            self._listed[directory] = frozenset(self._files.names(directory))
+            self._listed[directory] = frozenset(self._files.noted_names(directory))
         return self._listed[directory]
 
 

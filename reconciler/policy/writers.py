@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Mapping
 
-from reconciler.core.host import Entry, FileType, HostError
+from reconciler.core.host import Entry, FileType, HostError, NotInSnapshot
 from reconciler.core.values import frozen
 from reconciler.policy.followed import Followed
 from reconciler.policy.people import People
@@ -27,12 +27,13 @@ _ACL_HEADER = 4
 class Writer:
     """An account that can write or replace something. `how` are words with a subject: `alice owns /srv/app`.
 
-    `account` is EVERYBODY for all accounts. `place` is the file or directory that is open to it.
+    `account` is EVERYBODY for all accounts. `place` is the file or directory that is open to it. `likely`: nobody has looked at its owner.
     """
 
     account: str
     how: str
     place: str
+    likely: bool = False
 
 
 class Writers:
@@ -72,21 +73,40 @@ class Writers:
             return path
 
     def _of(self, path: str, *, only_above: bool) -> Iterator[Writer]:
-        if self._is_closed(path.rpartition("/")[0]):
-            entry = self._files.plain_entry(path)
-            if entry is None or (entry.type is FileType.FILE and (only_above or self._is_roots(entry))):
-                return
+        if self._is_out_of_reach(path, only_above=only_above):
+            return
         trail = list(self._files.trail(path))
         above: list[Entry] = []
         for (place, entry), following in zip(trail, [*trail[1:], None], strict=True):
             if entry is None:
                 return
             if entry.type is FileType.DIRECTORY:
+                if following is None and self._files.is_missing(path):
+                    yield from self._reaching(self._owner(place, entry) if self._is_sticky(entry) else self._writable(place, entry), above)
+                    yield from self._whose_home(path, place)
+                    return
                 then = following[1] if following is not None else None
                 yield from self._reaching(self._directory(place, entry, then), above)
                 above.append(entry)
             elif entry.type is FileType.FILE and not only_above:
                 yield from self._reaching(self._writable(place, entry), above)
+
+    def _is_out_of_reach(self, path: str, *, only_above: bool) -> bool:
+        """Whether it is root's alone, or not there, where nobody else can put anything."""
+        try:
+            if not self._is_closed(path.rpartition("/")[0]):
+                return False
+            entry = self._files.plain_entry(path)
+        except NotInSnapshot:
+            return False  # the way to it is walked as far as it is known
+        return entry is None or (entry.type is FileType.FILE and (only_above or self._is_roots(entry)))
+
+    def _whose_home(self, path: str, known: str) -> Iterator[Writer]:
+        """Whose home a path is in of which a snapshot does not have the way: perhaps he can write it."""
+        for user in self._people.users.values():
+            home = user.home.rstrip("/")
+            if user.uid and home.count("/") > 1 and path.startswith(f"{home}/") and not f"{known}/".startswith(f"{home}/"):
+                yield Writer(user.name, f"{home} is the home of {user.name}", home, likely=True)
 
     def _is_closed(self, directory: str) -> bool:
         """Whether a directory and all above it are root's alone, without a link: then only the thing in it counts. Most are so."""
@@ -102,13 +122,16 @@ class Writers:
 
     def _directory(self, place: str, entry: Entry, then: Entry | None) -> Iterator[Writer]:
         """Who can replace what is in a directory: `then` is the next thing on the way, None if there is none or all of it counts."""
-        if then is None or not int(entry.mode, 8) & _STICKY:
+        if then is None or not self._is_sticky(entry):
             yield from self._writable(place, entry)
             return
         yield from self._owner(place, entry)
         for writer in self._writable(place, entry):
             if writer.account == then.owner or (writer.account == EVERYBODY and self._people.uid(then.owner) != 0):
                 yield Writer(then.owner, f"{then.owner} owns what is in {place}", place)
+
+    def _is_sticky(self, entry: Entry) -> bool:
+        return bool(int(entry.mode, 8) & _STICKY)
 
     def _writable(self, place: str, entry: Entry) -> Iterator[Writer]:
         mode = int(entry.mode, 8)

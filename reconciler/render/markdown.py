@@ -36,6 +36,8 @@ _SIGN = "\x01"
 _MOVED = frozenset("+-~!. ")
 _FENCE_SIGNS = {"~": "!"}
 
+_PASS = {True: "**Policy** pass", False: "**Policy** nothing is refused by what could be looked at"}
+
 _LISTED = (("create", "Create"), ("update", "Update"), ("forget", "Forget"))
 _NAMES = 8
 """Names of what cannot be read for one reason."""
@@ -98,7 +100,7 @@ def _summary(data: Data, meant: Sequence[Data], ci: str) -> list[list[str]]:
         [f"<pre><code>{final_line(data)}</code></pre>"],
         _policy(meant),
         _lists(meant),
-        _access(data.get("access", ())),
+        _access(data),
         _exposure(data.get("exposure", ())),
         _schedule(data.get("schedule", ())),
         _restarts(data),
@@ -165,10 +167,11 @@ def _notes(entry: Data) -> str:
     return f" ({', '.join(words + [code(kind, 20) for kind in kinds])})" if words or kinds else ""
 
 
-def _access(rows: Sequence[Data]) -> list[str]:
+def _access(data: Data) -> list[str]:
     """One row for each account: what it gains, what it loses, what else changes. Who becomes root and who logs in is never cut."""
+    rows = data.get("access", ())
     if not rows:
-        return ["**Access** nobody gains or loses any"]
+        return ["**Access** nobody gains or loses any" if data["complete"] else "**Access** no change in what could be looked at"]
     danger, rest = markdown_rows(rows)
     return ["**Access**", "", *danger, *capped(rest, _LIST, _MORE)]
 
@@ -213,7 +216,7 @@ def _along(effect: Data) -> str:
 def _verdict(data: Data) -> str:
     refusals = [item for item in data["diagnostics"] if item["refusal"]]
     rules = dict.fromkeys(item["rule"] or "unnamed" for item in refusals)
-    return f"**Policy** :x: refused by {', '.join(code(rule, 40) for rule in rules)}" if rules else "**Policy** pass"
+    return f"**Policy** :x: refused by {', '.join(code(rule, 40) for rule in rules)}" if rules else _PASS[data["complete"]]
 
 
 def _holds(data: Data) -> list[str]:
