@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from reconciler.core.patterns import Late
 from reconciler.core.values import frozen
 
-_PATH = Late(r"(?<![\w/.~%$}\\*@])((?:~[a-z_][\w-]*)?/(?!/)[^\s\"'`,;:|&<>()\[\]\\=#]+)")
+_PATH = Late(
+    r"(?<![\w/.~%$}\\*@])((?:~[a-z_][\w-]*)?/(?!/|(?:usr(?!/local/)|s?bin|lib\w*|dev|proc|sys|boot)(?![\w.-]))[^\s\"'`,;:|&<>()\[\]\\=#]+)"
+)
 _KEY = Late(r"([A-Za-z_][\w.-]*)[\"']?\s*[:=]?>?\s*[\"'\[{(|!]*$")
 _LIST = Late(r"\s*([A-Za-z_][\w.-]*)[\"']?\s*[:=]\s*[\[|>]?\s*")
 _PIECES = Late(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
@@ -33,7 +35,9 @@ _RUNS = frozenset(
     )
 )
 """Pieces of keys whose paths hold what a program runs or goes by."""
-_SYSTEM = Late(r"/(?:usr(?!/local/)|s?bin|lib\w*|dev|proc|sys|boot)(?:/.*|)")
+_COMMENTS = ("#", ";", "//")
+_MOST_ITEMS = 200
+"""Lines above an item of a list in which the list's key is looked for."""
 _DATA_ENDS = Late(
     r".*\.(?:log|pid|sock|socket|lock|db|sqlite3?|csv|tsv|txt|md|html?|css|png|jpe?g|svg|pdf|gz|tgz|xz|zst|bz2|zip|bak|tmp|out|err)"
 )
@@ -47,27 +51,35 @@ class NamedPath:
     runs: bool = False
 
 
-def named_paths(text: str, comments: str = "#;") -> Iterator[NamedPath]:
+def named_paths(text: str) -> Iterator[NamedPath]:
     """The paths in the lines of a text that are no comment, but for those of data and of the system, each once."""
-    seen: set[str] = set()
-    above = ""
-    for line in text.split("\n"):
-        plain = line.strip()
-        if not plain or plain[0] in comments or plain.startswith("//"):
+    seen: set[tuple[str, str]] = set()
+    told: set[str] = set()
+    for found in _PATH.finditer(text):
+        start = text.rfind("\n", 0, found.start()) + 1
+        before, path = text[start : found.start()], found[1]
+        if (before, path) in seen or path in told or before.lstrip().startswith(_COMMENTS):
             continue
+        seen.add((before, path))
+        pieces = _pieces(_key(text, start, before))
+        runs = not _RUNS.isdisjoint(pieces)
+        path = path.rstrip("/.*") if path.endswith(("/", "/.", "/*")) else path
+        if path.strip("/") and path not in told and (runs or not (_is_data(pieces) or _DATA_ENDS.fullmatch(path))):
+            told.add(path)
+            yield NamedPath(path, runs)
+
+
+def _key(text: str, start: int, before: str) -> str:
+    """The word before a path; of an item of a list that of the list."""
+    found = _KEY.search(before)
+    if found is not None:
+        return found[1]
+    if not before.lstrip().startswith(("-", '"', "'")):
+        return ""
+    for line in reversed(text[:start].split("\n")[-_MOST_ITEMS:]):
         if (opened := _LIST.fullmatch(line)) is not None:
-            above = opened[1]
-        for found in _PATH.finditer(line):
-            path = found[1].rstrip("/.*") if found[1].endswith(("/", "/.", "/*")) else found[1]
-            before = _KEY.search(line[: found.start()])
-            pieces = _pieces(before[1] if before is not None else above if plain[0] in "-\"'" else "")
-            runs = not _RUNS.isdisjoint(pieces)
-            if _SYSTEM.fullmatch(path):
-                continue
-            is_data = not runs and (_is_data(pieces) or _DATA_ENDS.fullmatch(path))
-            if path.strip("/") and path not in seen and not is_data:
-                seen.add(path)
-                yield NamedPath(path, runs)
+            return opened[1]
+    return ""
 
 
 def _is_data(pieces: list[str]) -> bool:
