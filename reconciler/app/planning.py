@@ -173,7 +173,7 @@ def plan_host(loaded: Loaded, options: PlanOptions, host: Host | SnapshotView | 
         return Planned((*loaded.diagnostics, error(problem.summary, problem.detail)))
     locked_out, unknown = lockout(plan.steps, host, context.hostname or plan.host, tried, options.allow)
     sides = _sides(plan, request, tried, context.hostname or plan.host)
-    refused = (*given_away(plan, request), *refused_files(plan.steps, host), *not_in_force(plan, host))
+    refused = (*given_away(plan, request), *refused_files(plan.steps, host), *not_in_force(plan, host), *_unseen(plan, host))
     warned = _access_warnings(plan, situation, host, sides, options)
     told = (*loaded.diagnostics, *plan.diagnostics, *guard(plan, context), *locked_out, *refused, *warned)
     plan = replace(plan, diagnostics=told, unknown=unknown)
@@ -182,6 +182,15 @@ def plan_host(loaded: Loaded, options: PlanOptions, host: Host | SnapshotView | 
     itself = cast("Host", host) if snapshot is None else None
     planned = Planned(told, plan, situation, request, itself, sides)
     return planned if snapshot is None else _with_unknown(planned, snapshot)
+
+
+def _unseen(plan: Plan, host: HostView) -> list[Diagnostic]:
+    """Files that root runs and that the plan does not show whole."""
+    if not any(isinstance(step.action, WriteFile) for step in plan.steps):
+        return []
+    from reconciler.policy.unreviewed import unreviewed
+
+    return list(unreviewed(plan.steps, host))
 
 
 def _sides(plan: Plan, request: Request, tried: Tried, name: str) -> Sides | None:
