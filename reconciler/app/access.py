@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from reconciler.policy.lockout import Doors
     from reconciler.policy.root_looks import Look
 
-_KINDS = frozenset(("users", "ssh_keys", "files"))
+_KINDS = frozenset(("users", "ssh_keys", "files", "directories"))
 """Kinds of which a change is told though it changes nobody's answer."""
 
 

@@ -91,11 +91,11 @@ def _done(changes: Iterable[Change], texts: Texts, sides: Sides | None) -> Itera
         tell = _TELLERS.get(change.address.kind)
         if tell is None:
             continue
-        account = "" if change.address.kind == "files" else change.address.name
+        account = "" if change.address.kind in ("files", "directories") else change.address.name
         drift = change.origin is Origin.DRIFT
         for effect, what, detail in tell(change, texts.get(change.address, (None, None))):
             told = _as_taken(sides, change, effect, detail) if what == KEY else (effect, detail)
-            yield Access(account, told[0], what, told[1], change.address, drift)
+            yield Access("" if what == "open" else account, told[0], what, told[1], change.address, drift)
 
 
 # ---------------------------------------------------------------------------------------------------- before and after
@@ -190,6 +190,8 @@ def _user(change: Change, texts: tuple[str | None, str | None]) -> Found:
     part = change.address.part
     if not part:
         yield from _account(change)
+    elif part == "home":
+        yield from _directory(change, texts)
     elif part == "sudo":
         yield from _rules(change, texts)
     elif part == "ssh_keys" or _FINGERPRINT in part:
@@ -306,14 +308,59 @@ def _rule_lines(text: str | None) -> list[str]:
 
 
 def _file(change: Change, texts: tuple[str | None, str | None]) -> Found:
-    """A file that decides who comes in, or that root reads or runs."""
+    """A file that decides who comes in, or that root reads or runs; where only remarks differ, nothing is told."""
     path = change.address.name
     place = place_of(path)
-    verb = "created" if change.before is None else "removed" if change.after is None else "changed"
+    verb = "is created" if change.before is None else "is removed" if change.after is None else "changes"
+    if _only_remarks(change, texts):
+        return
     if place is not None:
-        yield "changes", "file", f"{path} is {verb}; root {place.use} it"
+        yield "changes", "file", f"root {place.use} {path}, which {verb}"
     elif path.endswith(_KEY_FILES):
-        yield "changes", "file", f"{path} is {verb}"
+        yield "changes", "file", f"{path}, by whose keys somebody logs in, {verb}"
+    yield from _opened(change, {"read": (_OTHERS_READ, _OTHERS_READ), "write": (_OTHERS_WRITE, _OTHERS_WRITE)})
 
 
-_TELLERS: Mapping[str, Callable[[Change, tuple[str | None, str | None]], Found]] = {"users": _user, "ssh_keys": _keys, "files": _file}
+def _directory(change: Change, texts: tuple[str | None, str | None]) -> Found:
+    yield from _opened(change, {"look into": (_OTHERS_LIST, _OTHERS_LIST), "write in": (_OTHERS_MAKE, _OTHERS_MAKE)})
+
+
+def _opened(change: Change, powers: Mapping[str, tuple[int, int]]) -> Found:
+    """What everybody can do with a path from now on, and whose it is: told of paths that were there."""
+    before, after = change.before or {}, change.after or {}
+    was, will = str(before.get("mode", "")), str(after.get("mode", ""))
+    path = f"the home of {change.address.name}" if change.address.kind == "users" else change.address.name
+    if was and will:
+        for power, (bits, wanted) in powers.items():
+            if int(was, 8) & bits != wanted and int(will, 8) & bits == wanted:
+                yield "gains", "open", f"everybody can {power} {path} (mode {was} -> {will})"
+    owner = str(after.get("owner", ""))
+    if before.get("owner") and owner not in ("", "root", before["owner"]):
+        yield "gains", "open", f"{owner} owns {path}, which was {before['owner']}'s"
+
+
+_OTHERS_READ, _OTHERS_WRITE, _OTHERS_LIST, _OTHERS_MAKE = 0o004, 0o002, 0o005, 0o003
+
+
+def _only_remarks(change: Change, texts: tuple[str | None, str | None]) -> bool:
+    """Whether nothing but remarks and blank lines differ. A script may write what looks like a remark (<<)."""
+    if change.verb is not Verb.UPDATE or {item.path[0] for item in change.fields} != {"content"}:
+        return False
+    content = change.part.content if change.part is not None else None
+    if texts[0] is None or content is None:
+        return False
+    old, new = texts[0], content.decode("utf-8", "replace")
+    return "<<" not in old + new and _said(old) == _said(new)
+
+
+def _said(text: str) -> list[str]:
+    lines = (line.strip() for line in text.split("\n"))
+    return [line for line in lines if line and (not line.startswith("#") or line.startswith(("#!", "#include")))]
+
+
+_TELLERS: Mapping[str, Callable[[Change, tuple[str | None, str | None]], Found]] = {
+    "users": _user,
+    "ssh_keys": _keys,
+    "files": _file,
+    "directories": _directory,
+}

@@ -56,8 +56,9 @@ def access_words(rows: Sequence[Row]) -> dict[str, list[str]]:
     found: dict[str, dict[str, list[str]]] = {}
     for row in rows:
         effects = found.setdefault(_who(row), {effect: [] for effect in _EFFECTS})
-        verb, words = _words(row)
-        effects.setdefault(verb, []).append(words + (" (put back)" if row.get("drift") else ""))
+        if not _is_sentence(row):
+            verb, words = _words(row)
+            effects.setdefault(verb, []).append(words + (" (put back)" if row.get("drift") else ""))
     return {who: [f"{effect} {', '.join(what)}" for effect, what in effects.items() if what] for who, effects in found.items()}
 
 
@@ -76,8 +77,9 @@ def markdown_rows(rows: Sequence[Row]) -> tuple[list[str], list[str]]:
     dangerous = {_who(row) for row in rows if _verb(row) in _DANGER}
     for row in rows:
         effects = ranked[_who(row) in dangerous].setdefault(_who(row), {effect: [] for effect in _EFFECTS})
-        verb, words = _words(row)
-        effects.setdefault(verb, []).append(code(words, 1_500) + (" (put back)" if row.get("drift") else ""))
+        if not _is_sentence(row):
+            verb, words = _words(row)
+            effects.setdefault(verb, []).append(code(words, 1_500) + (" (put back)" if row.get("drift") else ""))
     danger, rest = (_items(found) for found in (ranked[True], ranked[False]))
     return danger if size("\n".join(danger)) <= _ROOM else _only_names(rows), rest
 
@@ -93,10 +95,16 @@ def _only_names(rows: Sequence[Row]) -> list[str]:
 
 def _items(found: Mapping[str, Mapping[str, Sequence[str]]]) -> list[str]:
     return [
-        f"* {who.rstrip(':') if who.endswith(':') or who == 'everybody' else code(who)}: "
+        f"* {who if who == 'everybody' else code(who, 1_500)}"
+        + (": " if any(effects.values()) else "")
         + "; ".join(f"**{effect}** {', '.join(what)}" for effect, what in effects.items() if what)
         for who, effects in found.items()
     ]
+
+
+def _is_sentence(row: Row) -> bool:
+    """Whether the row is about a file and nobody by name: its detail is all that is told."""
+    return not row["account"] and row["what"] in ("file", "open")
 
 
 def _words(row: Row) -> tuple[str, str]:
@@ -117,8 +125,9 @@ def _verb(row: Row) -> str:
 def _who(row: Row) -> str:
     if row.get("holder"):
         return f"whoever holds {visible(row['holder'])}"
-    everybody = "everybody" if row["what"] in ("root", "way to root") else "anybody:"
-    return visible(row["account"]) or everybody
+    if _is_sentence(row):
+        return visible(row["detail"]) + (" (put back)" if row.get("drift") else "")
+    return visible(row["account"]) or "everybody"
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -171,7 +171,8 @@ def _access(data: Data) -> list[str]:
     """One row for each account: what it gains, what it loses, what else changes. Who becomes root and who logs in is never cut."""
     rows = data.get("access", ())
     if not rows:
-        return ["**Access** nobody gains or loses any" if data["complete"] else "**Access** no change in what could be looked at"]
+        seen = "no account gains or loses root, login, a key, a group or a sudo rule, as far as is seen"
+        return [f"**Access** {seen if data['complete'] else 'no change in what could be looked at'}"]
     danger, rest = markdown_rows(rows)
     return ["**Access**", "", *danger, *capped(rest, _LIST, _MORE)]
 

@@ -102,7 +102,7 @@ _DEFINITIONS: dict[str, Schema] = {
             "what": _TEXT
             | {
                 "description": "`root` or `login`: what the whole host lets the account do before and after; `way to root`: one of several "
-                "that is lost; else what the plan does: account, group, shell, ssh key, sudo rule, file, home, reads."
+                "that is lost; else what the plan does: account, group, shell, ssh key, sudo rule, file, home, reads, open."
             },
             "detail": _TEXT | {"description": "By what, or why no longer; else which key, rule, group or file."},
             "address": _TEXT | {"description": "The change behind it; empty where it is not a single one."},

@@ -165,7 +165,7 @@ def _root(rows: Sequence[Data], paint: Paint) -> list[str]:
 
 def _access(rows: Sequence[Data], paint: Paint) -> list[str]:
     """Who gains or loses what, in one paragraph."""
-    told = [f"{who} {'; '.join(words)}" for who, words in access_words(rows).items()]
+    told = [f"{who} {'; '.join(words)}".rstrip() for who, words in access_words(rows).items()]
     return [paint(line, "yellow") for line in paragraphs("Access: " + ". ".join(told) + ".", "", "  ")] if told else []
 
 

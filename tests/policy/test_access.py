@@ -33,7 +33,10 @@ def access(before: dict[str, Any] | None, after: dict[str, Any], by_hand: dict[s
     for path, text in (by_hand or {}).items():
         host._add(path, text)
     plan = plan_of(after, host, notes.memory())
-    texts = (
+    texts: dict[Address, tuple[str | None, str | None]] = {
+        Address("files", path): (said["content"], None) for path, said in (before or {}).get("files", {}).items()
+    }
+    texts |= (
         {Address("users", "alice", "sudo"): (OLD_RULES, None)} if before and before.get("users", {}).get("alice", {}).get("sudo") else {}
     )
     return [(one.account, one.effect, one.what, one.detail) for one in access_diff(plan, texts)]
@@ -105,12 +108,40 @@ ALICE: dict[str, tuple[dict[str, Any] | None, dict[str, Any], Told]] = {
     "a file of sudo": (
         None,
         {"files": {"/etc/sudoers.d/x": {"content": "x ALL=(ALL) ALL\n", "mode": "0440"}}},
-        [("", "changes", "file", "/etc/sudoers.d/x is created; root reads the sudo rules in it")],
+        [("", "changes", "file", "root reads the sudo rules in /etc/sudoers.d/x, which is created")],
     ),
     "a sensitive file of every login": (
         None,
         {"files": {"/etc/profile.d/x.sh": {"content": "umask 022\n", "mode": "0644", "sensitive": True}}},
-        [("", "changes", "file", "/etc/profile.d/x.sh is created; root runs what is in it")],
+        [("", "changes", "file", "root runs what is in /etc/profile.d/x.sh, which is created")],
+    ),
+    "a remark in a file of sudo": (
+        {"files": {"/etc/sudoers.d/x": {"content": "# one\nx ALL=(ALL) ALL\n", "mode": "0440"}}},
+        {"files": {"/etc/sudoers.d/x": {"content": "# two\n\nx ALL=(ALL) ALL\n", "mode": "0440"}}},
+        [],
+    ),
+    "an include in a file of sudo": (
+        {"files": {"/etc/sudoers.d/x": {"content": "x ALL=(ALL) ALL\n", "mode": "0440"}}},
+        {"files": {"/etc/sudoers.d/x": {"content": "#include /etc/y\nx ALL=(ALL) ALL\n", "mode": "0440"}}},
+        [("", "changes", "file", "root reads the sudo rules in /etc/sudoers.d/x, which changes")],
+    ),
+    "a home that everybody may look into": (
+        users(alice={"home_mode": "0700"}),
+        users(alice={"home_mode": "0755"}),
+        [("", "gains", "open", "everybody can look into the home of alice (mode 0700 -> 0755)")],
+    ),
+    "a directory that everybody may write in": (
+        {"directories": {"/srv/x": {"mode": "2770"}}},
+        {"directories": {"/srv/x": {"mode": "2777"}}},
+        [
+            ("", "gains", "open", "everybody can look into /srv/x (mode 2770 -> 2777)"),
+            ("", "gains", "open", "everybody can write in /srv/x (mode 2770 -> 2777)"),
+        ],
+    ),
+    "a directory that is closed": (
+        {"directories": {"/srv/x": {"mode": "0755"}}},
+        {"directories": {"/srv/x": {"mode": "0700"}}},
+        [],
     ),
     "a file": (None, {"files": {"/etc/motd": {"content": "x\n", "mode": "0644"}}}, []),
     "nothing": (users(alice={"groups": ["sudo"]}), users(alice={"groups": ["sudo"]}), []),

@@ -301,14 +301,21 @@ def test_access_is_one_paragraph() -> None:
     rows = [
         {"account": "alice", "effect": "gains", "what": "group", "detail": "sudo", "address": "users.alice"},
         {"account": "bob", "effect": "loses", "what": "account", "detail": "disabled", "address": "users.bob"},
-        {"account": "", "effect": "changes", "what": "file", "detail": "/etc/sudoers.d/x is\x1b[2J created", "address": "x", "drift": True},
+        {
+            "account": "",
+            "effect": "changes",
+            "what": "file",
+            "detail": "root reads x, which is\x1b[2J created",
+            "address": "x",
+            "drift": True,
+        },
         {"account": "alice", "effect": "loses", "what": "ssh key", "detail": "SHA256:x alice@laptop", "address": "users.alice"},
     ]
     said = plan_text(plans.ALL["update"]() | {"access": rows})
 
     assert (
         "\n\nAccess: alice gains group sudo; loses ssh key SHA256:x alice@laptop. bob loses account disabled.\n"
-        "  anybody: changes file /etc/sudoers.d/x is\\x1b[2J created (put back).\n\n"
+        "  root reads x, which is\\x1b[2J created (put back).\n\n"
     ) in said
     assert "Access" not in plan_text(plans.ALL["update"]())
 
