@@ -12,6 +12,7 @@ from reconciler.core.spec import Declared, Spec
 from reconciler.core.values import frozen
 from reconciler.kinds.access import ACCESS, Access, access_of, parents
 from reconciler.kinds.logrotate_host import MAIN, LogrotateHost
+from reconciler.kinds.logrotate_loss import old_logs
 from reconciler.kinds.logrotate_model import Frequency, Policy
 from reconciler.kinds.logrotate_observed import DIRECTORY
 
@@ -126,6 +127,7 @@ def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Dia
         part = change.part
         if part is not None and change.verb is not Verb.NONE and isinstance(part.declared.resource, Policy):
             case = _Case(view, host, directories, part, part.declared.resource)
+            yield from old_logs(host, change)
             for rule in RULES:
                 yield from rule(case)
 

@@ -392,3 +392,32 @@ def test_a_file_of_others_that_comes_later_is_told_of_a_settled_host(booted: Boo
 
     assert [] == [row for row in told if row[2] is not row[3]]
     assert {True, False} == {row[2] for row in told}
+
+
+FEWER = """
+set -e
+rm -rf /var/log/p
+mkdir -m 755 /var/log/p
+echo x > /var/log/p/a.log
+for end in $2; do echo x > "/var/log/p/a.log$end"; done
+printf '/var/log/p/a.log {\\n%b}\\n' "$1" > /root/fewer.conf
+logrotate --force --state /root/fewer.state /root/fewer.conf
+ls /var/log/p
+"""
+
+
+@pytest.mark.parametrize(
+    ("policy", "there", "left"),
+    [
+        ("rotate 2\\nnodateext\\n", (".1", ".2", ".3", ".4", ".5"), {"a.log.4", "a.log.5"}),
+        ("rotate 0\\nnodateext\\n", (".1", ".2", ".3"), {"a.log.2", "a.log.3"}),
+        ("rotate 2\\ndateext\\n", ("-20260101", "-20260102", "-20260103", "-20260104"), {"a.log-20260104"}),
+    ],
+)
+def test_what_becomes_of_old_logs_when_fewer_are_kept(policy: str, there: tuple[str, ...], left: set[str], booted: BootedHost) -> None:
+    """What a plan says of a smaller `rotate`: those with a date go, those with a higher number stay, and the log itself is not kept."""
+    names = set(booted.run("sh", "-c", FEWER, "sh", policy, " ".join(there)).stdout.split())
+
+    assert left <= names
+    assert len(names - left) <= 2
+    assert not {f"a.log{end}" for end in there[:2]} & names or "nodateext" in policy

@@ -19,6 +19,7 @@ from reconciler.kinds.logrotate_model import Policy
 from reconciler.policy.lint import lint
 from reconciler.spec.load import load
 from tests.case import Reader, document
+from tests.engine.workbench import Notes, applied, host_of, plan_of
 
 READY = {"/usr/sbin/logrotate": "", "/etc/logrotate.conf": "include /etc/logrotate.d\n", "/etc/logrotate.d": None, "/var/log": None}
 
@@ -300,3 +301,31 @@ def test_a_pattern_that_also_stands_for_old_logs_is_told() -> None:
     """`*` alone rotates a.log.1 again; with `olddir`, or an end of the names, it does not."""
     assert ["old-logs"] == [item.rule for item in _linted(logrotate={"a": {"paths": ["/var/log/app/*"]}})]
     assert [] == _linted(logrotate={"a": {"paths": ["/var/log/app/*"], "olddir": "/var/log/old"}, "b": {"paths": ["/var/log/x/*.log"]}})
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ({"rotate": 30}, {"rotate": 0}, ["no old log is kept: with a higher number"]),
+        ({"rotate": 30}, {"rotate": 1}, ["old logs are kept 1 times, not 30: with a higher number"]),
+        ({"rotate": 30}, {"rotate": 7}, ["old logs are kept 7 times, not 30: with a higher number"]),
+        ({"rotate": 30}, {}, ["old logs are kept 4 times, not 30: with a higher number"]),
+        ({"rotate": 30}, {"rotate": 7, "dateext": True}, ["old logs are kept 7 times, not 30: The next rotation deletes what is more"]),
+        ({"rotate": 7}, {"rotate": 30}, []),
+        ({"rotate": 7}, {"rotate": 7, "maxage": 10}, ["old logs are kept 10 days: no limit"]),
+        ({"rotate": 7, "maxage": 10}, {"rotate": 7}, []),
+        ({"rotate": 7}, {"rotate": 7, "compress": True}, []),
+    ],
+)
+def test_old_logs_that_go_are_told(before: dict[str, Any], after: dict[str, Any], told: list[str]) -> None:
+    """By the plan that keeps fewer, with what logrotate does then; not where as many or more are kept."""
+    conf = {"/etc/logrotate.conf": "rotate 4\ninclude /etc/logrotate.d\n"}
+    host, notes = host_of({**READY, **conf}), Notes()
+    policies = [{"logrotate": {"app": {"paths": ["/var/log/app.log"], **fields}}} for fields in (before, after)]
+    applied(policies[0], host, notes)
+    found = [one for one in plan_of(policies[1], host, notes.memory()).diagnostics if one.rule == "logs-go"]
+
+    assert len(told) == len(found), found
+    for words, one in zip(told, found, strict=True):
+        for word in words.split(": "):
+            assert word in f"{one.summary} {one.detail}"
