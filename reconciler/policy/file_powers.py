@@ -29,8 +29,8 @@ _POWERS: Mapping[int, str] = {
 }
 """Capabilities from which root is one step, by their bits (linux/capability.h)."""
 _ASK = frozenset(
-    "at bwrap chage chfn chsh crontab doas exim4 expiry fusermount fusermount3 gpasswd mount newgidmap newgrp newuidmap "  # noqa: SIM905
-    "passwd ping pkexec sendmail su sudo sudoedit umount".split()
+    "at bwrap chage chfn chsh crontab doas exim4 expiry firejail fusermount fusermount3 gpasswd ksu mount mount.cifs "  # noqa: SIM905
+    "mount.nfs mount.ntfs newgidmap newgrp newuidmap ntfs-3g passwd ping pkexec pppd sendmail sg su sudo sudoedit umount".split()
 )
 """Programs of Debian that have such rights and ask who starts them."""
 
