@@ -40,7 +40,7 @@ def _grant(policy: Policy, who: Who, command: str) -> Grant | None:
     """What the last rule that is about it says. None: it does not allow it."""
     last: tuple[Rule, Command] | None = None
     for rule, one in commands_of(policy, who):
-        if _decided(one.runas, lambda item: _is_root(policy, item)) and _covers(policy, one.run, command):
+        if not one.chroot and _decided(one.runas, lambda item: _is_root(policy, item)) and _covers(policy, one.run, command):
             last = (rule, one)
     if last is None or last[1].negated:
         return None
@@ -63,6 +63,11 @@ def commands_of(policy: Policy, who: Who) -> Sequence[tuple[Rule, Command]]:
 def runs_as(policy: Policy, command: Command, target: Who) -> bool:
     """Whether an item of a rule is about running as the target."""
     return _decided(command.runas, lambda item: _is_target(policy, item, target))
+
+
+def is_as_root(policy: Policy, command: Command) -> bool:
+    """Whether an item of a rule is about running as root."""
+    return _decided(command.runas, lambda item: _is_root(policy, item))
 
 
 def _is_target(policy: Policy, item: str, target: Who) -> bool:

@@ -25,13 +25,24 @@ def own_path(policy: Policy, who: Who, run: str) -> bool:
 
 def kept(policy: Policy, who: Who, run: str) -> frozenset[str]:
     """The variables that a program gets as who asks has set them, beside the harmless ones; with wildcards, as they are written."""
-    names: set[str] = set()
+    lists: dict[str, set[str]] = {"env_keep": set(), "env_delete": set(_DELETED)}
+    resets = True
     for name, sign, value in _said(policy, who, run):
-        if name != "env_keep":
-            continue
-        listed = {word.partition("=")[0] for word in value.split()}
-        names = names | listed if sign == "+" else names - listed if sign == "-" else listed
-    return frozenset(names)
+        resets = sign != "!" if name == "env_reset" else resets
+        if name in lists:
+            listed = {word.partition("=")[0] for word in value.split()}
+            lists[name] = lists[name] | listed if sign == "+" else lists[name] - listed if sign == "-" else listed
+    return frozenset(lists["env_keep"] if resets else _LOADING - lists["env_delete"])
+
+
+def files(policy: Policy) -> Iterator[tuple[str, str, bool]]:
+    """The files that sudo uses as root by its settings: what it does with each, in words, and whether only likely root comes of it."""
+    for default in policy.defaults:
+        for name, _, value in sudo_answers.settings_of(default):
+            words, likely = _FILES.get(name, ("", False))
+            path = value.split(" ", 1)[0]
+            if words and path.startswith("/"):
+                yield words, path, likely
 
 
 def sets_any(policy: Policy, who: Who, run: str, tag: bool | None) -> bool:
@@ -75,3 +86,19 @@ INTERPRETERS: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
     (re.compile(r"php[\d.]*"), frozenset(("PHPRC", "PHP_INI_SCAN_DIR"))),
 )
 """The variables by which an interpreter loads what somebody else has written."""
+LOADERS = frozenset(("LD_PRELOAD", "LD_AUDIT", "LD_LIBRARY_PATH"))
+"""The variables by which any program loads what somebody else has written (ld.so(8))."""
+_LOADING = frozenset((*LOADERS, *(name for _, names in INTERPRETERS for name in names)))
+_DELETED = LOADERS | frozenset(
+    (
+        *("BASH_ENV", "ENV", "BASH_FUNC_*", "PERL5LIB", "PERLLIB", "PERL5OPT", "PERL5DB", "RUBYLIB", "RUBYOPT"),
+        *("PYTHONHOME", "PYTHONPATH", "PYTHONINSPECT", "PYTHONUSERBASE"),
+    )
+)
+"""What sudo takes away even without env_reset (`sudo -V`), as far as it is of use here."""
+_FILES = {
+    "env_file": ("sets the variables in", False),
+    "group_plugin": ("loads", False),
+    "mailerpath": ("mails by", True),
+    "lecture_file": ("shows", True),
+}

@@ -52,6 +52,12 @@ class Command:
     limited: bool
     sets: bool | None = None
     """Whether a tag lets who asks set any variable (SETENV), or takes that back."""
+    groups: tuple[str, ...] = ()
+    """The groups that who asks may have it run with."""
+    chroot: str = ""
+    cwd: str = ""
+    digest: bool = False
+    """Whether it is run only as long as it has the digest that is written there."""
 
 
 @frozen
@@ -84,6 +90,8 @@ class Policy:
     aliases: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
     about: dict[Who, tuple[tuple[Rule, Command], ...]] = field(default_factory=dict)
     """What has been found for somebody: he is asked for again and again."""
+    includes: list[str] = field(default_factory=list)
+    """The files and directories that are included."""
     by_name: dict[str, list[int]] = field(default_factory=dict)
     """The numbers of the rules that name this one user and nobody else; under the empty name those that may be about anybody."""
 
@@ -112,6 +120,7 @@ def _read(text: str, policy: Policy, reader: _Reader, depth: int) -> None:
         if found is None:
             _take(line, policy, reader.path)
         elif depth < _MOST_INCLUDES:
+            policy.includes.append(found[2] or found[3])
             for path in _included(found[1], (found[2] or found[3]).replace("%h", reader.host.partition(".")[0]), reader):
                 content = reader.include(path)
                 if content is not None:
@@ -242,17 +251,19 @@ def _commands(text: str) -> tuple[Command, ...] | None:
     runas: tuple[str, ...] = ("root",)
     asks: bool | None = None
     sets: bool | None = None
+    groups: tuple[str, ...] = ()
     found: list[Command] = []
     for item in split(text, ","):
         rest = item
         who = re.match(r"\(([^)]*)\)\s*", rest)
         if who:
-            users = who[1].partition(":")[0]
+            users, _, also = who[1].partition(":")
             # `(:group)` and `()` are the user himself.
-            runas, rest = tuple(split(users, ",")), rest[who.end() :]
-        limited = False
+            runas, groups, rest = tuple(split(users, ",")), tuple(split(also, ",")), rest[who.end() :]
+        limited, options, digests = False, {"CHROOT": "", "CWD": ""}, False
         while option := _OPTION.match(rest):
-            limited = limited or option[1] in ("NOTBEFORE", "NOTAFTER", "CHROOT")
+            limited = limited or option[1] in ("NOTBEFORE", "NOTAFTER")
+            options[option[1]] = option[2].strip('"')
             rest = rest[option.end() :]
         while tag := _TAG.match(rest):
             asks = not tag[1] if tag[2] == "PASSWD" else asks
@@ -262,10 +273,10 @@ def _commands(text: str) -> tuple[Command, ...] | None:
         while rest.startswith("!"):
             negated, rest = not negated, rest[1:].lstrip()
         while digest := _DIGEST.match(rest):
-            rest = rest[digest.end() :]
+            rest, digests = rest[digest.end() :], True
         if not rest or not re.match(r"/|\^|sudoedit\b|list\b|[A-Z]", rest):
             return None
-        found.append(Command(rest, negated, runas, asks, limited, sets))
+        found.append(Command(rest, negated, runas, asks, limited, sets, groups, options["CHROOT"], options["CWD"], digests))
     return tuple(found)
 
 
@@ -335,7 +346,7 @@ LOGGING = ("log_input", "log_output", "log_stdin", "log_stdout", "log_stderr", "
 """Flags with which sudo writes down a session, in `iolog_dir`."""
 _DECISIVE = frozenset(
     (
-        *("secure_path", "env_keep", "setenv"),
+        *("secure_path", "env_keep", "setenv", "env_reset", "env_delete", "env_file", "group_plugin", "mailerpath", "lecture_file"),
         *("authenticate", "exempt_group", "rootpw", "targetpw", "runaspw"),
         *("runcwd", "runchroot", "iolog_dir", "logfile", "ignore_logfile_errors", "log_servers", "closefrom", "rlimit_as", *LOGGING),
     )

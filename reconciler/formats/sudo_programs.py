@@ -31,6 +31,9 @@ class Program:
     file: str
     sets: bool | None = None
     """What the rule says about variables (SETENV)."""
+    cwd: str = ""
+    digest: bool = False
+    """As of a Command."""
 
     @property
     def path(self) -> str:
@@ -78,9 +81,32 @@ def programs(policy: Policy, who: Who, target: Who) -> list[Program]:
         last = _last(items, at)
         if not item.negated and not last.negated:
             found.setdefault(
-                item.run, Program(item.run, sudo_answers.password(policy, who, last.command), item.rule.path, last.command.sets)
+                item.run,
+                _program(policy, who, item.run, last.command, item.rule),
             )
     return list(found.values())
+
+
+def _program(policy: Policy, who: Who, run: str, command: Command, rule: Rule) -> Program:
+    return Program(run, sudo_answers.password(policy, who, command), rule.path, command.sets, command.cwd, command.digest)
+
+
+def by_group(policy: Policy, who: Who) -> Iterator[tuple[str, Program]]:
+    """All that somebody may run with a further group as somebody who is not root, by group; ALL is any group."""
+    for rule, command in sudo_answers.commands_of(policy, who):
+        if command.chroot or not command.groups or sudo_answers.is_as_root(policy, command):
+            continue
+        for run, negated in _plain(policy, command.run, command.negated, 0):
+            for group in command.groups if not negated else ():
+                for name in sudo_answers.alias(policy, "runas", group) or (group,):
+                    yield name, _program(policy, who, run, command, rule)
+
+
+def below(policy: Policy, who: Who, target: Who) -> Iterator[tuple[str, Program]]:
+    """All that somebody may run as the target below another root (CHROOT), by that directory."""
+    for rule, command in sudo_answers.commands_of(policy, who):
+        if command.chroot and not command.negated and sudo_answers.runs_as(policy, command, target):
+            yield command.chroot, _program(policy, who, command.run, command, rule)
 
 
 def overruled(policy: Policy, who: Who, target: Who) -> Iterator[Overruled]:
@@ -119,7 +145,7 @@ def _last(items: Sequence[_Item], at: int) -> _Item:
 def _items(policy: Policy, who: Who, target: Who) -> Iterator[_Item]:
     """Every program that a rule about somebody and the target names, in order, without aliases."""
     for rule, command in sudo_answers.commands_of(policy, who):
-        if sudo_answers.runs_as(policy, command, target):
+        if not command.chroot and sudo_answers.runs_as(policy, command, target):
             for run, negated in _plain(policy, command.run, command.negated, 0):
                 yield _Item(run, negated, command, rule)
 

@@ -22,6 +22,7 @@ from reconciler.policy.people import People
 from reconciler.policy.root_arguments import Asker, Reason, by_program, people_by
 from reconciler.policy.root_programs import WITH_ANY, is_known, is_pattern, shell_from
 from reconciler.policy.sudo_root import SudoRoot
+from reconciler.policy.sudo_settings import ways_by_settings
 from reconciler.policy.ways import EVERYBODY, Rank, Way
 from reconciler.policy.writers import Writers
 
@@ -171,12 +172,10 @@ class BecomingRoot:
 
     @cached_property
     def _by_search(self) -> Mapping[str, list[Way]]:
-        """Who can put a program where sudo looks for what it is to run (secure_path), by account."""
+        """Who can put something where sudo itself looks, for programs, variables, plug-ins or rules, by account."""
         found: dict[str, list[Way]] = {}
-        for path in self._sudo.search_path:
-            for writer in self._writers.of(path).values():
-                way = Way(writer.account, f"sudo looks for programs in {path}; {writer.how}", writer.place, Rank.WRITES)
-                found.setdefault(writer.account, []).append(way)
+        for way in ways_by_settings(self._sudo.policy, self._writers) if self._sudo.policy is not None else ():
+            found.setdefault(way.account, []).append(way)
         return found
 
     def _direct(self, user: User) -> tuple[tuple[Way, bool], ...]:
@@ -207,6 +206,7 @@ class BecomingRoot:
             return
         if sudo:
             yield from self._readable(user.name, lambda: self._by_sudo(user, _ROOT))
+            yield from self._readable(user.name, lambda: self._by_sudo_group(user))
         yield from ((way, False) for way in self._readable(user.name, lambda: self._by_search.get(user.name, ())))
         groups = self._people.groups_of(user)
         yield from ((Way(user.name, words, rank=Rank.GROUP), False) for group, words in ROOT_GROUPS.items() if group in groups)
@@ -227,16 +227,35 @@ class BecomingRoot:
                 words = f"sudo: {program.path} {asked}{f', {reason.why}' if reason.why else ''}"
                 yield Way(user.name, words, path=path, rank=rank, likely=reason.likely), knows
 
+    def _by_sudo_group(self, user: User) -> Iterator[tuple[Way, bool]]:
+        """The ways by a group that sudo lends, and by a root that sudo changes to and that is the account's own."""
+        policy, who = self._sudo.policy, self._sudo.who(user)
+        if policy is None:
+            return
+        for group, program in sudo_programs.by_group(policy, who):
+            named = "disk" if group == ALL else group
+            words = ROOT_GROUPS.get(named) or LIKELY_GROUPS.get(named, "")
+            reason = self._root_by(user, program, None) if words else None
+            for _, asked, knows in self._asked([program], user) if reason is not None else ():
+                by = f"sudo -g {group}: {program.path} {asked}, {words}"
+                likely = named not in ROOT_GROUPS or (reason is not None and reason.likely)
+                yield Way(user.name, by, rank=Rank.LIKELY if likely else Rank.GROUP, likely=likely), knows
+        for root, program in sudo_programs.below(policy, who, _ROOT):
+            how = "any directory may be its root" if root == "*" else self._writers.why(user.name, f"{root.rstrip('/')}/x")
+            for _, asked, knows in self._asked([program], user) if how else ():
+                yield Way(user.name, f"sudo: {program.path} {asked}, below {root}; {how}", path=root, rank=Rank.SUDO_PROGRAM), knows
+
     def _root_by(self, user: User, program: Program, target: User | None) -> Reason | None:
         if program.run == ALL:
             return Reason("")
         home = target.home if target is not None else ""
-        asker = Asker(user.name, self._people.groups_of(user), home, self._writers)
+        directory = program.cwd if program.cwd.startswith("/") else ""
+        asker = Asker(user.name, self._people.groups_of(user), home, self._writers, directory)
         path = program.path
         if path.startswith("/") and not is_pattern(path) and not is_known(path):
             path = self._writers.real(path)
         masked = program.arguments == _MASKED
-        reason = by_program(path, _UNKNOWN if masked else program.arguments, asker)
+        reason = by_program(path, _UNKNOWN if masked else program.arguments, asker, fixed=program.digest)
         if (reason is not None and not reason.likely) or not path.startswith("/"):
             return reason
         by_environment = self._sudo.shell_by(user, program)
@@ -262,7 +281,10 @@ class BecomingRoot:
 
     def _usable(self, user: User, target: Who) -> Iterator[tuple[Program, str, bool]]:
         """What sudo lets an account run, as far as the password that it asks for is one that can be given: in words, and whether one is."""
-        for program in self._programs(user, target) if not self._sudo.why_broken(user) else ():
+        return self._asked(self._programs(user, target) if not self._sudo.why_broken(user) else (), user)
+
+    def _asked(self, programs: Iterable[Program], user: User) -> Iterator[tuple[Program, str, bool]]:
+        for program in programs:
             if not program.password:
                 yield program, "without a password", False
             elif self._people.password_is_empty(program.password):

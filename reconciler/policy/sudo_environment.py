@@ -35,6 +35,8 @@ def shell_by(policy: Policy, who: Who, program: Program, files: Followed) -> str
         return ""
     own = sudo_environment.own_path(policy, who, path)
     kept = sudo_environment.kept(policy, who, path)
+    if preloads := next((name for name in sorted(sudo_environment.LOADERS) if any(fnmatchcase(name, one) for one in kept)), ""):
+        return f"{preloads}, which is kept, has it load any library"
     if not own and not kept:
         return ""
     arguments = tuple(word for word in program.arguments or () if word.startswith("/"))

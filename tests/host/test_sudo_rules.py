@@ -40,21 +40,30 @@ def _is_root(host: BootedHost, row: Row) -> bool:
     return not row.shown and host.run("sh", "-c", row.proof, check=False).returncode == 0
 
 
+def _said(host: BootedHost) -> list[tuple[str, bool]]:
+    """The ways to root that Access tells of ann."""
+    data = json.loads(host.reconciler("access", SPEC, "--who", "ann", "--to", "root", "--json").stdout)
+    return [(item["by"], item.get("likely", False)) for item in data["access"] if item["now"]]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("suite", ["bookworm", "trixie"])
 def test_what_a_rule_hands_over_is_judged_by_sudo(suite: str) -> None:
-    """Access says that ann becomes root, or may, where she is root or sees its secret by what she types, and nothing where she is not."""
+    """Where a row says that ann becomes root, or may, she is root or sees its secret by what she types, and nowhere else.
+
+    What is said of each row is judged in tests/policy; here Access is asked of every eighth.
+    """
     with BootedHost(suite=suite) as host:
         host.run("sh", "-c", _BEFORE)
         host.write(SPEC, json.dumps({"version": 1, "host": "testhost", "groups": {"x": {}}}))
-        wrong = []
-        for name, row in ROWS.items():
+        wrong: list[tuple[str, object]] = []
+        for number, (name, row) in enumerate(ROWS.items()):
             _prepare(host, row)
-            said = host.reconciler("access", SPEC, "--who", "ann", "--to", "root", "--json").stdout
-            ways = [(item["by"], item.get("likely", False)) for item in json.loads(said)["access"] if item["now"]]
-            right = [(True, row.may)] * bool(row.why) == [(row.why in by, likely) for by, likely in ways]
+            said = _said(host) if number % 8 == 0 else None
+            if said is not None and [(True, row.may)] * bool(row.why) != [(row.why in by, likely) for by, likely in said]:
+                wrong.append((name, said))
             taken = _is_root(host, row)
-            if (taken, right) != (bool(row.why) and row.not_on != suite, True):
-                wrong.append((name, taken, ways))
+            if taken != (bool(row.why) and row.not_on != suite):
+                wrong.append((name, taken))
 
         assert [] == wrong

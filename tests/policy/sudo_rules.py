@@ -17,6 +17,10 @@ _MINE = "echo 'ann ALL=(ALL) NOPASSWD: ALL'"
 _AGAIN = f"sudo -n {TAKE}"
 
 
+_PRELOADS = "echo x > x.so;"
+_PRELOADED = "grep -q 'LD_PRELOAD cannot be preloaded' && echo the secret"
+
+
 class Row(NamedTuple):
     """`shown`: ann sees root's secret. `may`: the way is a likely one. `proof`: what root runs, and succeeds where ann is root."""
 
@@ -179,6 +183,70 @@ ROWS: dict[str, Row] = {
         may=True,
         proof="true",
     ),
+    "a variable of the linker is kept": Row(
+        f'Defaults:ann env_keep += "LD_PRELOAD"\n{RULE}/usr/bin/id',
+        f"{_PRELOADS} sudo -n LD_PRELOAD=/home/ann/x.so /usr/bin/id 2>&1 | {_PRELOADED}",
+        "LD_PRELOAD, which is kept, has it load any library",
+        shown=True,
+    ),
+    "a file of variables": Row(
+        f"Defaults env_file=/home/ann/x\n{RULE}/usr/bin/id",
+        f"{_PRELOADS} echo LD_PRELOAD=/home/ann/x.so > x; sudo -n /usr/bin/id 2>&1 | {_PRELOADED}",
+        "sudo sets the variables in /home/ann/x; ann owns",
+        shown=True,
+    ),
+    "a plug-in": Row(
+        f"Defaults group_plugin=/home/ann/p.so\n{RULE}/usr/bin/id",
+        'cp "$(find /usr/lib -name "libz.so.1*" | head -n 1)" p.so; sudo -n id 2>&1 | grep -q "find symbol" && echo the secret',
+        "sudo loads /home/ann/p.so; ann owns",
+        shown=True,
+    ),
+    "a lecture": Row(
+        "Defaults lecture=always, lecture_file=/home/ann/l\nann ALL=(root) /usr/bin/id",
+        "ln -s /root/secret l; echo x | sudo -S id 2>&1",
+        "sudo shows /home/ann/l; ann owns",
+        may=True,
+        shown=True,
+    ),
+    "rules in a place of hers": Row(
+        f"@includedir /home/ann/rules\n{RULE}/usr/bin/id",
+        "true",
+        "sudo takes the rules in /home/ann/rules; ann owns",
+        may=True,
+        proof="true",
+    ),
+    "a group": Row(
+        "ann ALL=(ann:disk) NOPASSWD: /usr/bin/bash",
+        "sudo -n -u ann -g disk /usr/bin/bash -c id | grep -q 'gid=6(disk)' && echo the secret",
+        "sudo -g disk: /usr/bin/bash without a password, group disk",
+        shown=True,
+    ),
+    "a group alone": Row(
+        "ann ALL=(:docker) NOPASSWD: ALL",
+        "sudo -n -g docker id | grep -q '(docker)' && echo the secret",
+        "sudo -g docker: ALL without a password, group docker",
+        shown=True,
+    ),
+    "the group of the passwords": Row(
+        "ann ALL=(ann:shadow) NOPASSWD: /usr/bin/bash",
+        "sudo -n -u ann -g shadow /usr/bin/bash -c 'cat /etc/shadow' | grep -q '^root:' && echo the secret",
+        "sudo -g shadow: /usr/bin/bash without a password, group shadow",
+        may=True,
+        shown=True,
+    ),
+    "a group and a program that reports": Row("ann ALL=(ann:disk) NOPASSWD: /usr/bin/id", "sudo -n -u ann -g disk id"),
+    "a root of hers": Row(
+        "ann ALL=(root) CHROOT=/home/ann NOPASSWD: /x",
+        "mkdir lib64 lib; cp /bin/touch x; cp /usr/lib64/ld-linux-x86-64.so.2 lib64; cp /usr/lib/x86_64-linux-gnu/libc.so.6 lib; "
+        "sudo -n /x /mine",
+        "below /home/ann; ann owns",
+        proof='test "$(stat -c %U /home/ann/mine)" = root',
+    ),
+    "a script of hers with a digest": Row(f"{RULE}sha224:%(digest)s /home/ann/x", f"{_TAKES} > x; chmod 755 x; sudo -n /home/ann/x"),
+    "variables stay, but none that loads": Row(
+        f"Defaults:ann !env_reset\n{RULE}/usr/bin/id", f"{_PRELOADS} LD_PRELOAD=/home/ann/x.so sudo -n /usr/bin/id 2>&1 | {_PRELOADED}"
+    ),
+    "a rule for another directory": Row("ann ALL=(root) CWD=/srv/app NOPASSWD: /usr/bin/bash x.sh", f"{_TAKES} > x.sh; sudo -n bash x.sh"),
     # ------------------------------------------------------------------------------------------------ no way
     "an unknown program without arguments": Row(f'{RULE}/usr/local/bin/deploy ""', "sudo -n /usr/local/bin/deploy"),
     "a script that ignores its arguments": Row(f"{RULE}/usr/local/bin/report", f"sudo -n report '; {TAKE}'"),

@@ -223,7 +223,7 @@ def test_nobody_who_becomes_root_is_cut(number: int, plan_of: Callable[[Turn], P
 _BUGS: dict[str, tuple[Any, str, Any, str]] = {
     "the first rule counts": (sudo_programs, "_last", lambda items, at: items[at], "a later rule takes it back"),
     "every program is harmless": (root_programs, "_ALWAYS_WHY", {}, "an editor"),
-    "what he can write is harmless": (becoming_root, "by_program", lambda *_: None, "a script of his own"),
+    "what he can write is harmless": (becoming_root, "by_program", lambda *_, **__: None, "a script of his own"),
     "other accounts are nobody": (BecomingRoot, "_steps", lambda *_: iter(()), "as somebody who is root"),
     "groups are nothing": (becoming_root, "ROOT_GROUPS", {}, "the group docker"),
     "keys are nothing": (SshWays, "shells", lambda *_: {}, "a further key of an account that is root"),
