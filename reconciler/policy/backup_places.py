@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from reconciler.core import globs
-from reconciler.core.diagnostic import Diagnostic, Severity
+from reconciler.core.diagnostic import Diagnostic, Severity, warning
 from reconciler.core.kind import Kinds
 from reconciler.core.places import Use
 from reconciler.core.spec import Declared, Spec
@@ -15,6 +15,7 @@ from reconciler.formats.fstab import parents
 from reconciler.policy.paths import Table
 
 _ID = "20260101T000000Z-000000000"
+_REMOVERS = frozenset(("rm", "shred", "wipefs", "mkfs", "mkfs.ext4", "mkfs.xfs", "mkfs.btrfs"))
 _TMPFILES = ("/etc/tmpfiles.d", "/run/tmpfiles.d", "/usr/local/lib/tmpfiles.d", "/usr/lib/tmpfiles.d")
 
 
@@ -40,6 +41,38 @@ def removed_by_tmpfiles(spec: Spec, kinds: Kinds) -> Iterator[Diagnostic]:
                 by = next((line.text for line in lines if _lets_go(line, destination, job)), "")
                 if by:
                     yield _refused(declared, f"the line {by!r}", destination, job)
+
+
+def removed_by_commands(spec: Spec, kinds: Kinds) -> Iterator[Diagnostic]:
+    """Commands that remove the whole destination, or put an empty file system over it: told, for what they do is theirs.
+
+    Of a command only its program is named: an argument may be a secret.
+    """
+    jobs = {place: one.address.name for one in spec.resources for place in getattr(one.resource, "destinations", ())}
+    for declared in spec.resources if jobs else ():
+        for words in _commands(declared):
+            for destination, job in jobs.items():
+                if _destroys(words, destination):
+                    detail = f"{destination} is a destination of backups.{job}; a command with {words[0]} would take its archives away."
+                    where = {"address": declared.address, "source": declared.source, "rule": "backup-place"}
+                    yield warning("a command removes archives", detail, **where)
+
+
+def _commands(declared: Declared) -> Iterator[list[str]]:
+    """Every command of a resource as words, those that a shell is given taken apart."""
+    for name in type(declared.resource).model_fields:
+        value = getattr(declared.resource, name)
+        if isinstance(value, list) and value and (name == "before" or name.startswith("exec_")):
+            for argv in value if isinstance(value[0], list) else [value]:
+                yield [part for word in argv for part in (word.split() if " " in word else [word])]
+
+
+def _destroys(words: list[str], destination: str) -> bool:
+    around = (destination, *parents(destination))
+    programs = {word.rpartition("/")[2] for word in words}
+    aimed = any(word.removesuffix("/*").rstrip("/;") in around for word in words)
+    removing = programs & _REMOVERS or ("find" in programs and "-delete" in words) or ("mount" in programs and "tmpfs" in words)
+    return bool(removing) and aimed
 
 
 def _takes(declared: Declared, use: Use, path: str, destination: str, job: str) -> bool:

@@ -8,7 +8,7 @@ from reconciler.core.diagnostic import Diagnostic, Severity, warning
 from reconciler.core.kind import Kinds, RequirementType
 from reconciler.core.places import Use
 from reconciler.core.spec import Spec
-from reconciler.policy.backup_places import removed_by_others, removed_by_tmpfiles
+from reconciler.policy.backup_places import removed_by_commands, removed_by_others, removed_by_tmpfiles
 from reconciler.policy.given import in_spec
 from reconciler.policy.paths import Table, claimed_twice, forbidden, table
 
@@ -81,7 +81,7 @@ def _needs_a_leaver(spec: Spec, kinds: Kinds) -> Iterator[Diagnostic]:
                 )
 
 
-RULES: tuple[Rule, ...] = (_of_its_kind, _needs_a_leaver, _secret_environment, removed_by_tmpfiles)
+RULES: tuple[Rule, ...] = (_of_its_kind, _needs_a_leaver, _secret_environment, removed_by_tmpfiles, removed_by_commands)
 PATH_RULES: tuple[PathRule, ...] = (forbidden, claimed_twice, removed_by_others, in_spec, _file_as_parent)
 
 

@@ -94,3 +94,29 @@ def test_a_directory_that_is_opened(directories: dict[str, Any], wrong: bool) ->
 
     assert wrong == bool(told)
     assert all("is a destination of backups.app" in one.detail for one in told)
+
+
+@pytest.mark.parametrize(
+    ("argv", "told"),
+    [
+        (["/bin/sh", "-c", "rm -rf /backup/app"], True),
+        (["/bin/rm", "-rf", "/backup/"], True),
+        (["/usr/bin/find", "/backup", "-mtime", "+9", "-delete"], True),
+        (["/bin/mount", "-t", "tmpfs", "none", "/backup/app"], True),
+        (["/bin/mount", "/backup"], False),
+        (["/bin/mount", "-t", "nfs", "nas:/b", "/backup/app"], False),
+        (["/usr/bin/rsync", "-a", "/backup/app/", "nas:/b"], False),
+        (["/bin/rm", "-f", "/backup/app/.lock"], False),
+        (["/bin/rm", "-rf", "/backups"], False),
+        (["/usr/bin/find", "/backup", "-name", "*.json"], False),
+    ],
+)
+def test_commands_that_remove_archives_are_told(argv: list[str], told: bool) -> None:
+    """In a service, a timer and before a run: a warning with the command; what mounts, copies or reads is none."""
+    hooked = {"backups": {"app": {**JOB["backups"]["app"], "before": [argv]}}}
+    timer = {**JOB, "timers": {"t": {"exec_start": argv, "schedule": "daily"}}}
+    service = {**JOB, "services": {"q": {"exec_start": argv}}}
+    for resources in (hooked, timer, service):
+        found = [one for one in lint(spec_of(resources), discover()) if one.rule == "backup-place"]
+        assert told == bool(found), resources
+        assert all(one.severity is Severity.WARNING and "backups.app" in one.detail for one in found)
