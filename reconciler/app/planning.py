@@ -262,7 +262,7 @@ def _with_unknown(planned: Planned, view: SnapshotView) -> Planned:
     secret = [change.address for change in plan.changes if change.sensitive and change.part is not None]
     if plan.approval is not None and planned.situation is not None:
         secret += [address for address, part in planned.situation.parts.items() if part.sensitive]
-    secret = list(dict.fromkeys(secret)) if plan.memory.lineage else []
+    secret = [address for address in dict.fromkeys(secret) if address not in plan.unreadable] if plan.memory.lineage else []
     keys = (f"the key with which the host tells the secret of {address}" for address in secret)
     if planned.sides is not None:
         from reconciler.policy.missing import missing_of_change, unread

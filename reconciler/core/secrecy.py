@@ -13,3 +13,6 @@ SECRET = Late(
 
 HIDDEN = "(sensitive value)"
 CHANGED = "(sensitive value, changed)"
+
+SECRET_CONTENT = "unknown: its content is secret, and only the host itself can compare it"  # noqa: S105  # words
+"""Of a part of which a snapshot says all but that."""

@@ -16,6 +16,8 @@ from reconciler.core.state import LedgerRow, Memory, Started
 from reconciler.core.values import frozen
 from reconciler.engine.inside import Inside, nowhere
 
+_KEYED = "hmac:"
+
 
 @frozen
 class Request:
@@ -69,6 +71,8 @@ class Situation:
     siblings: Collection[Address] = ()
     known: Collection[Address] | None = None
     unwanted: Mapping[Address, Declared] = field(default_factory=dict)
+    secret: Collection[Address] = ()
+    """Declared parts whose content a snapshot cannot compare; all else of them is known."""
 
     def as_declared(self, address: Address) -> Part:
         """The part as the ledger shall have it."""
@@ -96,15 +100,18 @@ def survey(request: Request) -> Situation:
         observed.update((address, found) for address, found in seen.items() if address in parts or address in rows or address in unwanted)
     parts |= _retired(request, rows, parts, observed)
     secret = [address for address in observed if _is_sensitive(address, parts, rows)]
-    observed |= {address: _incomparable(observed[address]) for address in secret if address in parts}
+    wanted_secrets = {address: _concealed_part(parts[address], key) for address in secret if address in parts}
+    closed = [address for address in wanted_secrets if _is_keyed(observed[address].document)]
     return Situation(
-        parts | {address: _concealed_part(parts[address], key) for address in secret if address in parts},
-        observed | {address: _concealed_observed(observed[address], key) for address in secret},
-        rows | {address: _concealed_row(rows[address], key) for address in secret if address in rows},
+        parts | wanted_secrets,
+        observed | {address: _as_wanted(observed[address], wanted_secrets.get(address), key) for address in secret},
+        rows
+        | {address: _row_as_wanted(rows[address], observed[address], parts.get(address), key) for address in secret if address in rows},
         {address: parts[address] for address in secret if address in parts and not parts[address].sensitive},
         siblings,
         every.keys() | known.keys(),
         unwanted,
+        closed,
     )
 
 
@@ -152,7 +159,7 @@ def look_again(situation: Situation, addresses: Collection[Address], kinds: Kind
         seen = _looked_at(kinds[name], view, wanted, parts)
         observed.update((address, _as_far_as_it_goes(seen[address], parts.get(address))) for address in wanted if address in asked)
     return {
-        address: _concealed_observed(seen, key) if _is_sensitive(address, situation.parts, situation.rows) else seen
+        address: _as_wanted(seen, parts.get(address), key) if _is_sensitive(address, situation.parts, situation.rows) else seen
         for address, seen in observed.items()
     }
 
@@ -191,11 +198,29 @@ def with_rows(situation: Situation, memory: Memory) -> Situation:
     return replace(situation, rows=rows)
 
 
-def _incomparable(observed: Observed) -> Observed:
-    """What a snapshot has of a secret is keyed already, with a key that only the host has: it can be compared with the ledger alone."""
-    if any(isinstance(value, str) and value.startswith("hmac:") for value in (observed.document or {}).values()):
-        return Observed(None, unreadable="unknown: its content is secret, and only the host itself can compare it")
-    return observed
+def _is_keyed(document: Document | None) -> bool:
+    """Whether a snapshot has it: what it says of a secret is keyed already, with a key that only the host has."""
+    return any(isinstance(value, str) and value.startswith(_KEYED) for value in (document or {}).values())
+
+
+def _as_wanted(observed: Observed, part: Part | None, key: bytes) -> Observed:
+    """What is observed of a secret. Where only the host can compare the content, it is taken to be as declared; all else is as it is."""
+    if part is None or observed.document is None or not _is_keyed(observed.document):
+        return _concealed_observed(observed, key)
+    return replace(observed, document=_with_wanted(observed.document, _concealed(part.document, key)))
+
+
+def _with_wanted(document: Document, wanted: Document) -> Document:
+    return {name: wanted.get(name, value) if _is_keyed({name: value}) else value for name, value in document.items()}
+
+
+def _row_as_wanted(row: LedgerRow, observed: Observed, part: Part | None, key: bytes) -> LedgerRow:
+    """The row in the form in which the other two are."""
+    if part is None or not _is_keyed(observed.document):
+        return _concealed_row(row, key)
+    wanted = _concealed(part.document, key)
+    document, pending = (None if one is None else _with_wanted(_concealed(one, key), wanted) for one in (row.document, row.pending))
+    return replace(row, document=document, pending=pending)
 
 
 def _concealed_observed(observed: Observed, key: bytes) -> Observed:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Origin
 from reconciler.core.diagnostic import Diagnostic, warning
+from reconciler.core.secrecy import SECRET_CONTENT
 from reconciler.engine import order
 from reconciler.engine.situation import Request, Situation
 
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 
 def rows(situation: Situation) -> dict[Address, str]:
     """The parts that could not be looked at, and why."""
-    return {address: seen.unreadable for address, seen in situation.observed.items() if seen.unreadable}
+    closed = dict.fromkeys(situation.secret, SECRET_CONTENT)
+    return closed | {address: seen.unreadable for address, seen in situation.observed.items() if seen.unreadable}
 
 
 def of_unknown_owner(change: Change) -> Change:

@@ -45,6 +45,7 @@ class File(Resource):
 
 _UNITS = "/etc/systemd/system/"
 _JOBS = "/etc/cron.d/"
+_OTHERS_READ = 0o004
 
 
 def _file(declared: Declared) -> File:
@@ -123,6 +124,9 @@ def _cron_users(declared: Declared) -> tuple[str, ...]:
 def lint(declared: Declared) -> Iterator[Diagnostic]:
     """What the reader of a directory such as /etc/sudoers.d would refuse or pass over."""
     path = declared.address.name
+    if _file(declared).sensitive and int(_file(declared).mode, 8) & _OTHERS_READ:
+        why = f"{path} is marked sensitive, and its mode {_file(declared).mode} lets everybody on the host read it. Write 0640 or 0600."
+        yield warning("everybody can read a secret", why, address=declared.address, source=declared.source, rule="open-secret")
     reader = strict_readers.reader_of(path) if path.startswith("/etc/") else None
     if reader is None:
         if why := strict_readers.hidden_from(path):

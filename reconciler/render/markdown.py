@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from reconciler.core.revision import short_of
+from reconciler.core.secrecy import SECRET_CONTENT
 from reconciler.render.access import markdown_root, markdown_rows
 from reconciler.render.blocks import action_of, block, is_drift, removals
 from reconciler.render.diagnostics import diagnostic_blocks
@@ -108,7 +109,13 @@ def _summary(data: Data, meant: Sequence[Data], ci: str) -> list[list[str]]:
         _holds(data),
         _held(data),
         _blocked(data["resource_changes"]),
-        _unreadable([*data["unreadable"], *({"address": _lacking(data), "reason": what} for what in data.get("unknown", ()))]),
+        _secrets(data["unreadable"]),
+        _unreadable(
+            [
+                *(row for row in data["unreadable"] if row["reason"] != SECRET_CONTENT),
+                *({"address": _lacking(data), "reason": what} for what in data.get("unknown", ())),
+            ]
+        ),
     ]
 
 
@@ -243,6 +250,12 @@ def _blocked(entries: Iterable[Data]) -> list[str]:
     found = [entry for entry in entries if entry["blocked"]]
     rows = _rows(found, lambda entry: f": {code(entry['blocked'])}")
     return [f"**Blocked**, will not be done ({len(found):,})", "", *rows] if found else []
+
+
+def _secrets(rows: Sequence[Data]) -> list[str]:
+    """Said in one calm line: it is so in each comment of a spec with a secret."""
+    names = [str(row["address"]) for row in rows if row["reason"] == SECRET_CONTENT]
+    return [f"**Secrets** whose content only the host can compare: {_names(names)}"] if names else []
 
 
 def _unreadable(rows: Sequence[Data]) -> list[str]:

@@ -18,6 +18,7 @@ from reconciler.render.words import (
     ago,
     exposure_words,
     hold_words,
+    only_secrets,
     timetable_words,
     unreadable_words,
     zone_words,
@@ -41,6 +42,7 @@ _CLOCKS = 120
 """Seconds: from which age on it is said in colour, and how far two clocks may be apart."""
 _PARTLY_CONVERGED = "No changes to what was chosen."
 _BLIND = "  Without the ledger drift and removals are not known, nor whether what exists is ours."
+_BUT_SECRETS = "Nothing to do, as far as a snapshot can tell: the content of secrets only the host can compare."
 _INCOMPLETE = "Nothing to do in what could be read; the plan is incomplete."
 
 
@@ -95,7 +97,13 @@ def drift_text(data: Data, *, colour: bool = False, verbose: bool = False) -> st
 def final_line(data: Data) -> str:
     """The last line of a plan: the counts, or that there is nothing to do."""
     if not any(_counts(entry) for entry in data["resource_changes"]) and not data["applyable"] and not data["errored"]:
-        return _INCOMPLETE if not data["complete"] else _PARTLY_CONVERGED if data.get("partial") else _CONVERGED
+        return (
+            (_BUT_SECRETS if only_secrets(data) else _INCOMPLETE)
+            if not data["complete"]
+            else _PARTLY_CONVERGED
+            if data.get("partial")
+            else _CONVERGED
+        )
     told = data["summary"]
     line = f"Plan: {told['add']} to add, {told['change']} to change, {told['destroy']} to destroy"
     if told["import"]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from reconciler.core.secrecy import SECRET_CONTENT
 from reconciler.render.term import count, visible
 
 _NAMED = 4
@@ -230,6 +231,11 @@ _POLICY = 200
 
 
 LEDGER = "the ledger"
+
+
+def only_secrets(data: Mapping[str, Any]) -> bool:
+    """Whether nothing is missing but the content of secrets, which no snapshot has."""
+    return not data.get("unknown") and all(row["reason"] == SECRET_CONTENT for row in data["unreadable"])
 
 
 def unreadable_words(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:

@@ -1,0 +1,56 @@
+"""A file marked sensitive in a plan from a snapshot: only its content is unknown; mode, owner, group and protection are told."""
+
+from __future__ import annotations
+
+import json
+
+from tests.cli.command import Tree, run
+from tests.cli.test_snapshot import plan, snapshot
+
+BEFORE = """\
+groups: {g: {}}
+files:
+  /etc/key: {content: "hidden\\n", mode: "0600", sensitive: true}
+"""
+
+
+def test_its_mode_and_group_are_told_and_counted(tree: Tree) -> None:
+    """The change is there, is counted, is that of the host, and says that everybody can read a secret then."""
+    tree.apply(tree.spec(BEFORE))
+    spec, taken = BEFORE.replace("0600", "0644").replace("sensitive", "group: g, sensitive"), snapshot(tree)
+    here, there = json.loads(plan(tree, spec, taken, "--json").out), json.loads(tree.plan(tree.spec(spec), "--json").out)
+    text, markdown = plan(tree, spec, taken).out, plan(tree, spec, taken, "--format", "markdown").out
+
+    assert 1 == here["summary"]["change"]
+    assert here["resource_changes"][0]["paths"] == there["resource_changes"][0]["paths"]
+    assert "0600 -> 0644" in text
+    assert "root -> g" in text
+    assert "0600 -> 0644" in markdown
+    assert "everybody can read a secret" in text
+    assert "everybody can read a secret" in markdown
+    assert (False, 1) == (here["complete"], markdown.count("only the host"))
+
+
+def test_its_mark_is_a_protection(tree: Tree) -> None:
+    """Whoever takes `sensitive` away reads it under the protection changes."""
+    tree.apply(tree.spec(BEFORE))
+    spec = BEFORE.replace(", sensitive: true", "")
+    here, there = plan(tree, spec, snapshot(tree), "--format", "markdown").out, tree.plan(tree.spec(spec), "--format", "markdown").out
+    told = [line for line in there.split("\n") if "sensitive" in line and line.startswith("* ")]
+
+    assert told
+    assert all(line in here for line in told), here
+    assert "Protection changes" in here
+    assert "hidden" not in here
+
+
+def test_a_plan_that_changes_nothing_says_so_calmly(tree: Tree) -> None:
+    """Nothing to do, and once that the content of secrets only the host can compare: no heading, no second bullet."""
+    tree.apply(tree.spec(BEFORE))
+    text, markdown = (plan(tree, BEFORE, snapshot(tree), *form).out for form in ((), ("--format", "markdown")))
+
+    assert "Nothing to do, as far as a snapshot can tell" in text
+    assert "Nothing to do, as far as a snapshot can tell" in markdown
+    assert "Incomplete" not in markdown
+    assert 1 == markdown.count('files["/etc/key"]')
+    assert run("plan", tree.spec(BEFORE), "--snapshot", snapshot(tree), "--detailed-exitcode").code == 1
