@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from reconciler.core.patterns import Late
 from reconciler.core.values import frozen
@@ -164,11 +165,31 @@ def _socat(rest: list[str]) -> Iterator[Grant]:
         yield Grant(EVERYBODY, "root hands a command to whoever connects", Rank.UID)
 
 
+def _install(rest: list[str]) -> Iterator[Grant]:
+    modes = [after for word, after in pairwise(rest) if word in ("-m", "--mode")] + [
+        word[7:] for word in rest if word.startswith("--mode=")
+    ]
+    yield from _chmod([modes[-1], rest[-1]]) if modes else ()
+
+
+def _shared(rest: list[str]) -> Iterator[Grant]:
+    if rest and not {"-c", "--credential", "-A", "--ssl-ca"}.intersection(rest):
+        yield Grant(EVERYBODY, "root hands a terminal to whoever connects", Rank.UID)
+
+
+def _dockerd(rest: list[str]) -> Iterator[Grant]:
+    if "tcp://" in " ".join(rest) and not any(word.startswith("--tlsverify") for word in rest):
+        yield Grant(EVERYBODY, "docker listens on the network without a certificate", Rank.GROUP)
+
+
 _COMMANDS = {
     **dict.fromkeys(("usermod", "gpasswd", "adduser", "useradd", "addgroup", "groupmems"), _member),
     **dict.fromkeys(("agetty", "getty", "mingetty"), _getty),
     **dict.fromkeys(("nc", "ncat", "netcat", "nc.traditional"), _netcat),
     "chmod": _chmod,
+    "dockerd": _dockerd,
+    "install": _install,
+    "ttyd": _shared,
     "setcap": _setcap,
     "passwd": _passwd,
     "socat": _socat,
