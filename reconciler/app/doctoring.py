@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -38,6 +38,7 @@ _PROGRAMS: Mapping[str, tuple[tuple[str, str], ...]] = {
 }
 """What a kind calls, and the Debian package that has it."""
 _SUDO = (("visudo", "sudo"),)
+_FINGERPRINT = "SHA256:"
 _NAMED = 3
 """Objects that a finding names; of more, the rest is counted."""
 _SKEW = 300
@@ -301,6 +302,24 @@ def _accounts(patient: Patient) -> Iterator[Finding]:
     documents = {address: row.document for address, row in patient.memory.rows.items() if address.kind in ("users", "ssh_keys")}
     for one in aged_of(documents, patient.host, static_hostname(patient.host)) if documents else ():
         yield Finding("accounts", FINDING, one.what, one.remedy)
+    yield from administrators(patient.host, {address.name for address in documents if _FINGERPRINT in address.part})
+
+
+def administrators(host: HostView, names: Collection[str]) -> Iterator[Finding]:
+    """Whether anybody who has keys by the ledger still logs in with one and becomes root, where somebody is to."""
+    from reconciler.policy.lockout import Doors, Question
+
+    try:
+        doors = Doors(host, Question(static_hostname(host), now()))
+        if not names or doors.ssh.config is None or any(True for _ in doors.everybody()):
+            return
+        meant = [user for name in sorted(names) if (user := doors.people.users.get(name)) and doors.sudo.verdict(user).can]
+        if meant:
+            why = "; ".join(f"{user.name}: {doors.of(user.name)[0].why}" for user in meant[:_NAMED])
+            what = f"nobody can log in with a key and become root now: {why}"
+            yield Finding("accounts", FINDING, what, f"reconciler access --who {meant[0].name}")
+    except HostError:
+        return
 
 
 def _disks(patient: Patient) -> Iterator[Finding]:

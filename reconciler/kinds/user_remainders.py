@@ -13,6 +13,7 @@ from reconciler.core.changes import Change, Verb
 from reconciler.core.diagnostic import Diagnostic, warning
 from reconciler.core.host import HostView, Unreadable, UnsafePath
 from reconciler.kinds import user_files
+from reconciler.kinds.home_fate import fate_of
 
 _FILES = ("/etc/cron.allow", "/etc/cron.deny", "/etc/at.allow", "/etc/at.deny", "/etc/crontab", "/etc/sudoers", "/etc/ssh/sshd_config")
 _DIRECTORIES = (
@@ -33,11 +34,21 @@ def remainders(view: HostView, changes: Sequence[Change]) -> Iterator[Diagnostic
     named = _named(view, {change.address.name for change in going})
     owned = _owned(view, {change.address.name for change in going})
     for change in going:
+        yield from _deleted(change)
         yield from _told(change, named.get(change.address.name, []), owned.get(change.address.name, []))
 
 
 def _goes(change: Change) -> bool:
     return change.address.kind == "users" and not change.address.part and change.verb is Verb.DELETE
+
+
+def _deleted(change: Change) -> Iterator[Diagnostic]:
+    """Data that is removed for ever is told before all else."""
+    home = (change.before or {}).get("home", "")
+    if fate_of(change.declared) == "delete" and change.observed.private.get("home"):
+        source = change.declared.source if change.declared is not None else None
+        detail = f"All that is in {home} is removed, and no rollback brings it back. `home: archive` keeps it."
+        yield warning(f"{home} is deleted with all that is in it", detail, address=change.address, source=source, rule="home-goes")
 
 
 def _told(change: Change, named: Sequence[str], owned: Sequence[str]) -> Iterator[Diagnostic]:

@@ -23,6 +23,7 @@ from reconciler.policy.access import Sides, refused_key
 from reconciler.policy.guards import EMPTY_PASSWORD, KEY_STAYS
 from reconciler.policy.host_access import HostAccess
 from reconciler.policy.people import People
+from reconciler.policy.ssh_login import SshLogin
 
 _FINGERPRINT = "SHA256:"
 _SUDOERS_D = "/etc/sudoers.d"
@@ -248,7 +249,28 @@ def _lock(name: str) -> str:
     return f"Lock it: passwd --lock {name}. Keys go on to log in."
 
 
-_RULES: tuple[Rule, ...] = (staying_keys, refused_keys, overruled_rules, unusable_rules, empty_passwords)
+# ---------------------------------------------------------------------------------------------------- the last administrator
+
+
+def last_administrators(subject: Subject) -> Iterator[Diagnostic]:
+    """An end of accounts that comes soon, after which nobody can log in with a key and become root."""
+    ending = [change for change in subject.changes if not change.address.part and change.after and change.touches("expires")]
+    host = subject.sides.after
+    if not ending or not any(host.doors.everybody()):
+        return
+    later = SshLogin(host.doors.files, host.people, host.now + _SOON)
+    if not any(host.doors.sudo.verdict(user).can and later.verdict(user).can for user in host.people.users.values()):
+        change = ending[0]
+        summary = f"{change.address.name} expires {(change.after or {})['expires']}, and nobody else can log in with a key and become root"
+        yield _warning(
+            "last-administrator", summary, "Give another account keys and sudo first, or a later date.", change.part, change.address
+        )
+
+
+_SOON = 14 * 86_400
+"""Seconds within which an end of the account is told, as of others that expire."""
+
+_RULES: tuple[Rule, ...] = (last_administrators, staying_keys, refused_keys, overruled_rules, unusable_rules, empty_passwords)
 
 
 # ---------------------------------------------------------------------------------------------------- taken over

@@ -46,6 +46,7 @@ class HostAccess:
 
     def __init__(self, doors: Doors, now: int, further: Iterable[Way] = ()) -> None:
         self.people = doors.people
+        self.now = now
         self.ssh = SshWays(doors.ssh, doors.people)
         self.sudo = doors.sudo
         self.becoming = BecomingRoot(doors.people, doors.sudo, Writers(doors.files, doors.people), now)

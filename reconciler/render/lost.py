@@ -1,4 +1,4 @@
-"""What is lost, or may be lost later, by a plan though no resource goes: archives, logs, and what is in no backup any more."""
+"""What is lost for good, or may be lost later, by a plan: the last administrator, homes, archives, logs, what is in no backup any more."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from reconciler.render.term import visible
 Row = Mapping[str, Any]
 
 _HEADINGS: Mapping[str, str] = {
+    "last-administrator": "The last administrator expires",
+    "home-goes": "Data will be removed for ever",
     "archives-go": "Archives will be let go",
     "logs-go": "Logs will be let go",
     "not-backed-up": "In no backup any more",

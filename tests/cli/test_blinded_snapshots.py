@@ -75,7 +75,7 @@ def test_nothing_is_called_known_that_nobody_could_look_at(blinded: Tree) -> Non
     assert "by what mallory can log in" in here
     assert "nobody gains" not in here
     assert "**Policy** pass" not in here
-    assert "**Access** nobody gains or loses any" in there
+    assert "**Access** no account gains or loses" in there
     assert "**Policy** pass" in there
 
 

@@ -11,12 +11,15 @@ from typing import Any
 
 import pytest
 
+from reconciler.app.doctoring import administrators
 from reconciler.app.planning import Planned, PlanOptions
 from reconciler.cli.output import plan_data
 from reconciler.core.diagnostic import Diagnostic
+from reconciler.render.markdown import plan_markdown
+from reconciler.render.text import plan_text
 from tests import worlds
 from tests.case import Case, Expected, Host
-from tests.policy.lockout_plans import BASE, DROP_IN, with_file, with_user
+from tests.policy.lockout_plans import BASE, DROP_IN, with_carol, with_file, with_user
 from tests.policy.test_lockout import DEBIAN, GROUPS, with_keys
 from tests.worlds import prepared
 
@@ -24,6 +27,7 @@ Data = dict[str, Any]
 Paths = Mapping[str, Mapping[str, str]]
 ID = {"run": ["/usr/bin/id", "-u"], "password": False}
 TODAY = int(time.time()) // 86_400
+TOMORROW, NEXT_YEAR = (time.strftime("%Y-%m-%d", time.gmtime(time.time() + days * 86_400)) for days in (1, 365))
 ELSEWHERE = {DROP_IN: {"content": "AuthorizedKeysFile /etc/ssh/keys/%u .ssh/authorized_keys\n"}, "/etc/ssh/keys": {}}
 
 
@@ -155,6 +159,12 @@ TURNS: dict[str, Turn] = {
         users(foo={"comment": "Foo", "adopt": True}), "empty-password", "can be foo (su). Lock it", host=foo("", groups="foo")
     ),
     "a locked password gets sudo": Turn(users(foo={"sudo": [ID]}), host=foo("!")),
+    # ------------------------------------------------------------------------------------------------ the last administrator
+    "the last administrator expires tomorrow": Turn(
+        with_user(expires=TOMORROW), "last-administrator", "Give another account keys and sudo first", base=BASE, also=("expiring-account",)
+    ),
+    "one of two administrators expires tomorrow": Turn(with_carol(with_user(expires=TOMORROW)), "expiring-account", base=with_carol(BASE)),
+    "the last administrator expires in a year": Turn(with_user(expires=NEXT_YEAR), base=BASE),
     # ------------------------------------------------------------------------------------------------ ageing
     "a password that is soon too old": Turn(
         users(foo={"ssh_keys": ["KEY:carol"]}), "ageing-password", "chage --maxdays -1 foo", host=foo("*", TODAY - 10, 60)
@@ -209,3 +219,33 @@ def test_a_key_that_sshd_does_not_take_is_not_gained(name: str) -> None:
 
     assert [] == [row for row in rows if (row["effect"], row["what"]) == ("gains", "ssh key")]
     assert any("is written, and sshd does not take it" in row["detail"] for row in rows)
+
+
+def test_the_last_administrator_who_expires_stands_first() -> None:
+    """Before the lists of the plan, in text and Markdown."""
+    data = plan_data(planned(TURNS["the last administrator expires tomorrow"]))
+    first = f"alice expires {TOMORROW}, and nobody else can log in with a key and become root"
+
+    assert plan_text(data).replace("\n  ", " ").startswith(first)
+    assert f"### :warning: The last administrator expires\n\n* `users.alice`: `{first}`" in plan_markdown(data)
+
+
+def test_a_home_that_is_deleted_stands_first() -> None:
+    """What nothing brings back is no fourth item of the access."""
+    spec = {"users": {**BASE["users"], "bob": {"state": "absent", "home": "delete"}}}
+    data = plan_data(planned(Turn(spec, base=BASE)))
+
+    assert plan_text(data).startswith("/home/bob is deleted with all that is in it (users.bob).")
+    assert "### :warning: Data will be removed for ever\n\n* `users.bob`: `/home/bob is deleted" in plan_markdown(data)
+
+
+@pytest.mark.parametrize(("text", "said"), [("DenyUsers alice\n", ["alice: denyusers alice"]), ("DenyUsers bob\n", [])])
+def test_doctor_asks_whether_anybody_gets_in(text: str, said: list[str]) -> None:
+    """A host on which nobody can log in with a key and become root any more is a finding, with who and why."""
+    found = planned(Turn(BASE, base=BASE, meanwhile={DROP_IN: {"content": text}}))
+    assert found.request is not None
+    told = [finding.what for finding in administrators(found.request.view, {"alice", "bob"})]
+
+    assert len(said) == len(told)
+    assert all(words in what for words, what in zip(said, told, strict=True)), told
+    assert all(what.startswith("nobody can log in with a key and become root now: ") for what in told)
