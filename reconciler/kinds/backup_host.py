@@ -14,6 +14,7 @@ from reconciler.formats import backup_job, fstab
 from reconciler.formats.disks import Disks
 from reconciler.kinds.backup_disks import Absent, absent
 from reconciler.kinds.backup_model import Backup
+from reconciler.kinds.user_model import User, has_home, home_of
 
 _PATTERN = " A `*` is not expanded: name the directory, and leave out with `exclude` what is not wanted."
 _NAMED = 5
@@ -50,8 +51,8 @@ class BackupHost:
         self._view = view
         self._disks = Disks(view)
         self._declared = {one.address.name: one for one in spec.resources if one.address.kind == "directories"} if spec else {}
-        self._homes = {_home(one) for one in spec.resources if one.address.kind == "users"} if spec else set()
-        self._made = {path for name in self._declared for path in (name, *fstab.parents(name))}
+        homes = [place for one in spec.resources for place in _places_of(one)] if spec else []
+        self._made = {path for name in (*self._declared, *homes) for path in (name, *fstab.parents(name))}
 
     def troubles(self, backup: Backup) -> Iterator[Trouble]:
         """Everything that is to be said of a job before its first run."""
@@ -82,7 +83,7 @@ class BackupHost:
 
     def _comes(self, path: str) -> bool:
         """Whether the same spec makes it."""
-        return path in self._made or any(place in self._homes for place in (path, *fstab.parents(path)))
+        return path in self._made
 
     # ------------------------------------------------------------------------------------------------ destinations
 
@@ -192,5 +193,9 @@ def _instead(path: str, problem: UnsafePath) -> str:
     return f"write {problem.instead}/{path.rpartition('/')[2]}" if problem.instead else "write the path without a link"
 
 
-def _home(user: Declared) -> str:
-    return str(getattr(user.resource, "home", None) or f"/home/{user.address.name}")
+def _places_of(users: Declared) -> Iterator[str]:
+    """The home that is made for a user, and what is made in it."""
+    user = users.resource
+    if isinstance(user, User) and has_home(user, users.address.name):
+        home = home_of(user, users.address.name)
+        yield from (home, *(f"{home}/{path}" for path in user.directories))

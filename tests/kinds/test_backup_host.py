@@ -261,3 +261,20 @@ def test_a_source_inside_a_destination() -> None:
     _, found = load(Reader(document({"backups": {"d": {**JOB, "sources": ["/data/src"], "destinations": ["/data"]}}})), discover())
 
     assert "inside the destination /data" in " ".join(one.detail for one in errors(found))
+
+
+@pytest.mark.parametrize(
+    ("user", "told"),
+    [
+        ({"home": "/srv/app"}, True),
+        ({"home": "/srv/app", "directories": ["data"]}, False),
+        ({"home": "/srv/app", "directories": ["data/x"]}, False),
+        ({"home": "/srv/app/data"}, False),
+        ({"home": {"path": "/srv/app/data", "manage": False}}, True),
+    ],
+)
+def test_a_source_that_nothing_makes_is_told(user: dict[str, Any], told: bool) -> None:
+    """A home that comes brings what is declared in it, and nothing else."""
+    found = said(host_of({"/backup": {"mode": "0700"}}), spec_of({"users": {"app": user}}, sources=["/srv/app/data"]))
+
+    assert told == any("source /srv/app/data does not exist" in text for _, text in found)
