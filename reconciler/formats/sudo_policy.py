@@ -24,6 +24,8 @@ ALIAS = Late(r"[A-Z][A-Z0-9_]*")
 _INCLUDE = Late(r"[#@](include|includedir)[ \t]+(?:\"([^\"]+)\"|(\S+))\s*")
 _DEFAULTS = Late(r"Defaults([@:!>]?)(.*)", re.DOTALL)
 _TAG = Late(r"(NO)?(PASSWD|EXEC|SETENV|LOG_INPUT|LOG_OUTPUT|MAIL|FOLLOW|INTERCEPT):\s*")
+_IN_COMMAND = Late(r"(?:NO)?(?:PASSWD|EXEC|SETENV|LOG_INPUT|LOG_OUTPUT|MAIL|FOLLOW|INTERCEPT):|sha(?:224|256|384|512):")
+"""A word whose colon is no separator: a tag, or the beginning of a digest."""
 _OPTION = Late(r"(ROLE|TYPE|APPARMOR_PROFILE|PRIVS|LIMITPRIVS|NOTBEFORE|NOTAFTER|TIMEOUT|CWD|CHROOT)\s*=\s*(\"[^\"]*\"|[^\s,]+)\s*")
 _DIGEST = Late(r"sha(?:224|256|384|512)\s*:\s*[A-Za-z0-9+/=]+\s+")
 OPEN = ("", "-", "-l", "--login", "*", "- root", "-l root", '""')
@@ -302,7 +304,7 @@ def split(text: str, separator: str, *, tags: bool = False) -> list[str]:
             continue
         quoted = not quoted if char == '"' else quoted
         depth += 0 if quoted else (char == "(") - (char == ")")
-        if char == separator and not quoted and not depth and not (tags and _TAG.match(re.split(r"[\s,)]", piece)[-1] + ":")):
+        if char == separator and not quoted and not depth and not (tags and _IN_COMMAND.match(re.split(r"[\s,)]", piece)[-1] + ":")):
             pieces.append(piece.strip())
             piece = ""
         else:

@@ -242,7 +242,10 @@ ROWS: dict[str, Row] = {
         "below /home/ann; ann owns",
         proof='test "$(stat -c %U /home/ann/mine)" = root',
     ),
-    "a script of hers with a digest": Row(f"{RULE}sha224:%(digest)s /home/ann/x", f"{_TAKES} > x; chmod 755 x; sudo -n /home/ann/x"),
+    "a digest, and any arguments": Row(
+        f"{RULE}sha224:%(digest)s /usr/local/bin/deploy", "sudo -n /usr/local/bin/deploy x", "with any arguments", may=True, proof="true"
+    ),
+    "a script of hers with a digest": Row(f'{RULE}sha224:%(digest)s /home/ann/x ""', f"{_TAKES} > x; chmod 755 x; sudo -n /home/ann/x"),
     "variables stay, but none that loads": Row(
         f"Defaults:ann !env_reset\n{RULE}/usr/bin/id", f"{_PRELOADS} LD_PRELOAD=/home/ann/x.so sudo -n /usr/bin/id 2>&1 | {_PRELOADED}"
     ),
