@@ -111,4 +111,4 @@ def _state(change: Change | None) -> str:
     if origin_of(change) == FAILED:
         return "failed; nobody changed it"
     words = "not there yet" if change.verb is Verb.CREATE and change.origin is Origin.INTENT else _STATES[change.origin]
-    return f"{words} ({change.reason})" if change.reason else words
+    return f"{words} ({mask(change.reason)})" if change.reason else words

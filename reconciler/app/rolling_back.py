@@ -31,7 +31,7 @@ from reconciler.host.state_open import recover
 from reconciler.host.state_read import read_memory
 from reconciler.kinds import discover
 from reconciler.render.diff import unified
-from reconciler.render.masking import mask_diff
+from reconciler.render.masking import mask, mask_diff
 from reconciler.render.plan_entries import along_data
 
 
@@ -191,13 +191,14 @@ def _object(planned: Rollback, address: Address, host: HostView) -> dict[str, An
     return {
         "address": str(address),
         "steps": [{**_step_of(step, address), **_diff(planned, address, step, host)} for step in mine],
-        "kept": list(found.kept.get(address, ())),
-        "refused": found.refused.get(address, ""),
+        "kept": mask(list(found.kept.get(address, ()))),
+        "refused": mask(found.refused.get(address, "")),
     }
 
 
 def _step_data(step: Step) -> dict[str, Any]:
-    return {**told(as_data(step.action)), "held": step.held}
+    data: dict[str, Any] = mask({**told(as_data(step.action)), "held": step.held})
+    return data
 
 
 def _step_of(step: Step, address: Address) -> dict[str, Any]:
@@ -207,7 +208,7 @@ def _step_of(step: Step, address: Address) -> dict[str, Any]:
     data = _step_data(step)
     if units:
         data["units"] = sorted(units)
-    return data | {"why": next((cause.reason for cause in causes if cause.reason), "")}
+    return data | {"why": mask(next((cause.reason for cause in causes if cause.reason), ""))}
 
 
 def _diff(planned: Rollback, address: Address, step: Step, host: HostView) -> dict[str, Any]:

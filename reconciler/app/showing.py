@@ -14,6 +14,7 @@ from reconciler.host.documents import read_document
 from reconciler.host.hosts import state_directory
 from reconciler.host.installation import lock_holder
 from reconciler.host.state_history import History, open_history
+from reconciler.render.masking import mask
 
 _BY_ALL = 0o004
 _LATER = 100
@@ -72,7 +73,7 @@ def _ended(step: dict[str, Any], summary: Mapping[str, str]) -> dict[str, Any]:
 def _with_replaced(history: History, step: dict[str, Any]) -> dict[str, Any]:
     """A step with what it replaced or removed, as far as everybody may know: what kind of thing it was, never what was in it."""
     replaced = [_replaced(saved) for saved in history.undo_of_step(step["run"], step["step"])]
-    return {**step, "action": told(step["action"]), "replaced": replaced}
+    return {**step, "action": mask(told(step["action"])), "detail": mask(step["detail"]), "replaced": replaced}
 
 
 def _replaced(saved: Saved) -> dict[str, Any]:

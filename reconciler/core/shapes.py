@@ -104,7 +104,7 @@ METHODS = Late(
 """Ways in which somebody may be asked who they are, and the number of a pass."""
 
 _WORD = r"""(?P<secret>"[^"\n]++"|'[^'\n]++'|[^\s"']++)"""
-_TAIL = r"""(?P<secret>[^\s"'<>\\]++)"""
+_TAIL = r"""(?P<secret>(?:[^\s"'<>\\]|\\(?!["']))++)"""
 
 
 def _shape(words: str, *expression: str) -> tuple[tuple[str, ...], Late]:
@@ -157,7 +157,7 @@ SHAPES = (
     _shape(
         "? &",
         r"[?&](?:amp;)?(?:(?:[\w.-]*?[_.-])?(?:key|token|sig|signature|auth|pass|pwd|password|passwd|secret|credential)|apikey|accesskey)",
-        r"""\\?=(?P<secret>[^&\s"'#<>\\]++)""",
+        r"""\\?=(?P<secret>(?:[^&\s"'#<>\\]|\\(?!["']))++)""",
     ),
     _shape("@tcp @unix", r"""(?<![^\s"'=])[^\s:@/"'=]++:(?P<secret>[^\s@"']{1,200}+)@(?:tcp|unix)\("""),
     # keys of AWS: the number of one, with what belongs to it; headers without a colon

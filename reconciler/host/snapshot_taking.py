@@ -16,7 +16,7 @@ from reconciler.core.changes import Document
 from reconciler.core.digest import digest, keyed_digest
 from reconciler.core.host import FileType, HostError, HostView, UnitNode, UnitState
 from reconciler.core.kind import Kinds
-from reconciler.core.masking import holds_secret
+from reconciler.core.masking import holds_secret, secret_arguments
 from reconciler.core.patterns import Late
 from reconciler.core.secrecy import HIDDEN
 from reconciler.core.state import LedgerRow, Memory, Started
@@ -270,7 +270,9 @@ class _Taker:
 
     def _withhold(self) -> None:
         """Of what shows by a name that it holds a secret, no text is told: its part is known only to who declares the same."""
-        for address, row in list(self._rows.items()):
+        for address, told in list(self._rows.items()):
+            # Without a policy as a version wrote it that had none: nothing is told to have changed.
+            row = self._rows[address] = replace(told, policy=None) if _names_secret(told.policy) else told
             paths = tuple(self._kinds[address.kind].paths(address))
             texts = map(self._ours_at, paths)
             if row.sensitive or not (any(map(holds_secret, texts)) or _names_secret(row.document) or _names_secret(row.pending)):
@@ -371,7 +373,8 @@ def _names_secret(data: Any, name: str = "") -> bool:
     if isinstance(data, Mapping):
         return any(_names_secret(below, str(key)) for key, below in data.items())
     if isinstance(data, list):
-        return any(_names_secret(below, name) for below in data)
+        words = [below if isinstance(below, str) else "" for below in data]
+        return any(True for _ in secret_arguments(words)) or any(_names_secret(below, name) for below in data)
     return isinstance(data, str) and holds_secret(f"{name}={data}")
 
 

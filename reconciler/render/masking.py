@@ -17,6 +17,8 @@ from reconciler.core.secrecy import CHANGED, HIDDEN
 _VARIABLE = r'"?(?P<name>[A-Za-z_][A-Za-z0-9_]*)='
 _LINE = "(a line that is not shown)"
 """In the place of the digest by which a line goes that cannot be shown: it may be a password, and the digest one to guess it from."""
+_ITEM = r"""[ +-][ ]*(?:-[ ])*["']?(?P<word>[^\s"',][^"',]*+)["']?,?"""
+_OPTION = r"""[ +-][ ]*(?:-[ ])*["']?-[A-Za-z-]"""
 _CREDENTIAL = r'"?(?P<name>[^:"]+):'
 
 
@@ -58,7 +60,23 @@ def mask_diff(lines: Sequence[str]) -> list[str]:
     """The lines of a unified diff."""
     from reconciler.core.masking import masked  # only where something changes
 
-    return [line if line.startswith("@@") else line[:1] + masked(line[1:]) for line in lines]
+    told = _without_items(lines)
+    return [line if line.startswith("@@") else line[:1] + masked(line[1:]) for line in told]
+
+
+def _without_items(lines: Sequence[str]) -> list[str]:
+    """A command that a file has item by item, one a line, without its secrets: before and after each read by itself."""
+    told = list(lines)
+    if not any(re.match(_OPTION, line) for line in lines):
+        return told
+    for sign in "-+":
+        items = [re.fullmatch(_ITEM, line) if line[:1] in (" ", sign) else None for line in lines]
+        kept = [(number, item) for number, item in enumerate(items) if lines[number][:1] in (" ", sign)]
+        for number, start in _rules().secret_arguments([item["word"] if item else "" for _, item in kept]):
+            at, item = kept[number]
+            if item is not None and told[at] == lines[at]:
+                told[at] = lines[at][: item.start("word") + start] + HIDDEN + lines[at][item.end("word") :]
+    return told
 
 
 def _mask_text(value: str, other: Any, key: str) -> str:

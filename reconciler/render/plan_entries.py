@@ -132,6 +132,7 @@ def _effects(plan: Plan) -> dict[Address, list[dict[str, Any]]]:
             effect |= {"kept": cause.kept} if cause.kept else {}
             effect |= {"on_hold": True} if step.held and cause.address in plan.held else {}
             effect |= {"gate": {name: as_data(action)[name] for name in ("probe", "window", "then")}} if isinstance(action, Gate) else {}
+            effect = mask(effect)
             rows = found.setdefault(home, [])
             if effect not in rows:
                 rows.append(effect)
@@ -186,7 +187,7 @@ def _entry(change: Change, plan: Plan, sight: Sight, effects: list[dict[str, Any
         told_apart = change.verb is not Verb.NONE and change.address in sight.reported and not change.touches("content")
         data |= _content(change, None if told_apart else sight.texts.get(change.address))
     entry["change"] = data
-    entry |= {"action_reason": origin_of(change), "reason": change.reason}
+    entry |= {"action_reason": origin_of(change), "reason": mask(change.reason)}
     entry["paths"] = [_path(item, hidden=hidden, theirs=theirs) for item in change.fields]
     entry["paths"] += [_path(item, hidden=False) | {"policy": True} for item in change.policy]
     # Only what is blocked itself: a right is taken back, and a key withdrawn, also where the account cannot be changed.

@@ -8,7 +8,7 @@ from reconciler.core import masking
 from reconciler.core.masking import is_plain, masked
 from reconciler.core.secrecy import HIDDEN
 from reconciler.core.shapes import PROGRAMS
-from reconciler.render.masking import mask
+from reconciler.render.masking import mask, mask_diff
 from reconciler.spec.secrecy import Lines
 from tests.core.secret_shapes import HIDES, SHOWS
 
@@ -113,6 +113,16 @@ def test_a_command_that_is_kept_word_by_word_is_read_as_one(words: list[str]) ->
 def test_a_command_without_a_secret_is_told_word_by_word(words: list[str]) -> None:
     """An option counts for the programs only whose option it is."""
     assert words == mask(words)
+
+
+def test_a_command_of_a_file_is_read_over_its_lines() -> None:
+    """Each item stands in a line of its own, old and new ones in turn, and what follows is shown."""
+    json = [' "curl",', ' "-u",', f'-"a:{SECRET}",', f'+"b:{SECRET}",', ' "http://h"', " ],"]
+    yaml = ["   - mysql", f"+  - -p{SECRET}", "   - db", " x: 1", "@@ -1 +1 @@"]
+
+    assert [line.replace(SECRET, HIDDEN) for line in json] == mask_diff(json)
+    assert [line.replace(SECRET, HIDDEN) for line in yaml] == mask_diff(yaml)
+    assert ['   "mkdir",', '+  "-p",', '+  "/x"'] == mask_diff(['   "mkdir",', '+  "-p",', '+  "/x"'])
 
 
 def test_a_changed_shape_is_seen_to_change() -> None:
