@@ -378,12 +378,17 @@ def _is_network(pattern: str) -> bool:
 
 
 def decisive(text: str) -> str:
-    """What decides about logins in a file, and nothing else of it."""
+    """What decides about logins in a file, and nothing else of it: of a command only the program, for an argument may be a secret."""
     kept = []
     for raw in text.split("\n"):
         line = raw.strip(" \t\r\f")
         found = _KEYWORD.fullmatch(line)
         keyword = (found[1] or found[2] or "").lower() if found else ""
         if ALIASES.get(keyword, keyword) in DECISIVE:
-            kept.append(f"{line}\n")
+            kept.append(f"{_without_arguments(line) if keyword == 'forcecommand' else line}\n")
     return "".join(kept)
+
+
+def _without_arguments(line: str) -> str:
+    keyword, program, *rest = [*line.replace("=", " ", 1).replace('"', "").split(), ""]
+    return f"{keyword} {program}{' ?' if any(rest) else ''}"

@@ -54,3 +54,13 @@ def test_a_plan_that_changes_nothing_says_so_calmly(tree: Tree) -> None:
     assert "Incomplete" not in markdown
     assert 1 == markdown.count('files["/etc/key"]')
     assert run("plan", tree.spec(BEFORE), "--snapshot", snapshot(tree), "--detailed-exitcode").code == 1
+
+
+def test_arguments_of_a_forced_command_stay_on_the_host(tree: Tree) -> None:
+    """A snapshot has the program of a foreign ForceCommand, in whatever form it is written, and nothing behind it."""
+    for number, line in enumerate(("ForceCommand /bin/x --t CANARY", "forcecommand=/bin/x CANARY", 'ForceCommand "/bin/x --t CANARY"')):
+        tree.put(f"/etc/ssh/sshd_config.d/{number}.conf", f"Match User root\n  {line}\n", 0o600)
+    told = snapshot(tree).read_text()
+
+    assert "CANARY" not in told
+    assert 3 == told.count("/bin/x ?")
