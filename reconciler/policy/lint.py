@@ -10,6 +10,7 @@ from reconciler.core.places import Use
 from reconciler.core.spec import Spec
 from reconciler.policy.backup_places import removed_by_commands, removed_by_others, removed_by_tmpfiles
 from reconciler.policy.given import in_spec
+from reconciler.policy.look_alikes import look_alikes
 from reconciler.policy.paths import Table, claimed_twice, forbidden, table
 
 Rule = Callable[[Spec, Kinds], Iterator[Diagnostic]]
@@ -82,7 +83,7 @@ def _needs_a_leaver(spec: Spec, kinds: Kinds) -> Iterator[Diagnostic]:
 
 
 RULES: tuple[Rule, ...] = (_of_its_kind, _needs_a_leaver, _secret_environment, removed_by_tmpfiles, removed_by_commands)
-PATH_RULES: tuple[PathRule, ...] = (forbidden, claimed_twice, removed_by_others, in_spec, _file_as_parent)
+PATH_RULES: tuple[PathRule, ...] = (forbidden, claimed_twice, removed_by_others, look_alikes, in_spec, _file_as_parent)
 
 
 def lint(spec: Spec, kinds: Kinds) -> list[Diagnostic]:

@@ -134,3 +134,20 @@ def test_a_secret_in_the_environment(name: str) -> None:
     assert ("secret-environment", Severity.WARNING) == (said.rule, said.severity)
     assert name in said.detail
     assert "hunter2" not in repr(said)
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/etc/\u0441ron.d/x", "is not /etc/cron.d/x: it has letters of another script that look like Latin ones (U+0441)."),
+        ("/srv/\u043e\u0442\u0447\u0451\u0442\u044b", ""),
+        ("/srv/caf\u00e9", ""),
+        ("/srv/cron.d", ""),
+    ],
+)
+def test_a_path_that_only_looks_like_another_is_told(path: str, said: str) -> None:
+    """By the number of the letter, and the path that it is not; a word of another language is none."""
+    found = [item for item in lint(spec_of({"files": {path: {"content": "x", "mode": "0644"}}}), discover()) if item.rule == "look-alike"]
+
+    assert bool(said) == bool(found)
+    assert all(said in item.detail for item in found)
