@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -20,6 +21,9 @@ from reconciler.spec.include import Included
 from reconciler.spec.marks import Map, Mark
 from reconciler.spec.model import host_model
 from reconciler.spec.words import ended
+
+UNKNOWN_KEY = "Unknown key"
+"""The summary of what names a key of the file."""
 
 
 @frozen
@@ -38,10 +42,25 @@ def load(reader: SourceReader, kinds: Kinds) -> tuple[Spec | None, list[Diagnost
     collecting = gc.isenabled()
     gc.disable()
     try:
-        return _load(reader, kinds)
+        spec, found = _load(reader, kinds)
+        return spec, _unless_no_spec(found, reader, kinds)
     finally:
         if collecting:
             gc.enable()
+
+
+def _unless_no_spec(found: list[Diagnostic], reader: SourceReader, kinds: Kinds) -> list[Diagnostic]:
+    """What is wrong. Of a file that is no spec no line is quoted: root may be made to look at one that nobody else can read."""
+    if not found:
+        return found
+    try:
+        lines = reader.read(reader.entry).splitlines()
+    except SourceError:
+        return found
+    keys = tuple(f"{key}:".encode() for key in ("version", "host", "include", "settings", *kinds))
+    if any(line.startswith(keys) for line in lines):
+        return found
+    return [replace(item, snippet=None) for item in found if item.summary != UNKNOWN_KEY]
 
 
 def _load(reader: SourceReader, kinds: Kinds) -> tuple[Spec | None, list[Diagnostic]]:

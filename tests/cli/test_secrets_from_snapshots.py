@@ -64,3 +64,15 @@ def test_arguments_of_a_forced_command_stay_on_the_host(tree: Tree) -> None:
 
     assert "CANARY" not in told
     assert 3 == told.count("/bin/x ?")
+
+
+def test_a_file_that_is_no_spec_is_not_quoted(tree: Tree) -> None:
+    """Whoever makes root validate or plan /etc/shadow reads nothing of it; a spec with a key too much is quoted as ever."""
+    shadow = tree.spec(b"root:$y$CANARY:19000:0:99999:7:::\nCANARY:*:19000:0:99999:7:::\n", "shadow")
+    told = [run("validate", shadow, *form) for form in ((), ("--json",))] + [run("plan", shadow, "--root", tree.root)]
+    spec = run("validate", tree.spec("colour: red\n"))
+
+    assert [1, 1, 1] == [done.code for done in told]
+    assert not [done.said for done in told if "CANARY" in done.said]
+    assert "Write `version: 1` first." in told[0].said
+    assert "`colour` is not a key" in spec.said
