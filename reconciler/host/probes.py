@@ -19,7 +19,12 @@ _LONGEST_LINE = 4096
 
 def probe(asked: Sequence[str], user: str = "", limit: float = _RUN) -> str:
     """Why a service is not well, empty if it is. `asked` and `user` as in Gate; nothing to ask is well. `limit` is in seconds."""
-    return _PROBES[asked[0]](asked[1:], user, max(limit, 0.1)) if asked else ""
+    reason = _PROBES[asked[0]](asked[1:], user, max(limit, 0.1)) if asked else ""
+    if not reason:
+        return ""
+    from reconciler.core.masking import masked  # only where something is wrong: it goes to the journal, too
+
+    return masked(reason)
 
 
 def _http(asked: Sequence[str], _user: str, limit: float) -> str:

@@ -122,8 +122,14 @@ def last_words(journal: bytes, said: str = "") -> str:
     """Journal lines for the end of a sentence, control characters escaped; without those in which systemd says what has been `said`."""
     lines = [line for line in journal.decode("utf-8", "replace").split("\n") if line.strip() and not _KNOWN.match(line)]
     lines = [line for line in lines if STATUS not in said or not _EXITED.match(line)]
-    told = [escape(line)[:_LONGEST] for line in lines[-_LAST:]]
+    told = [_shown(line)[:_LONGEST] for line in lines[-_LAST:]]
     return "; journal: " + " | ".join(told) if told else ""
+
+
+def _shown(line: str) -> str:
+    from reconciler.core.masking import masked  # only where something is wrong: a program may quote its own command line
+
+    return escape(masked(line))
 
 
 def load_error(name: str, journal: bytes) -> str:
@@ -131,7 +137,7 @@ def load_error(name: str, journal: bytes) -> str:
 
     systemd itself writes `NAME: Service has ... Refusing.`, its parser `FILE:LINE: ...`.
     """
-    lines = [escape(line.strip().removeprefix(f"{name}: ")) for line in journal.decode("utf-8", "replace").split("\n") if line.strip()]
+    lines = [_shown(line.strip().removeprefix(f"{name}: ")) for line in journal.decode("utf-8", "replace").split("\n") if line.strip()]
     return next((line[:_LONGEST] for line in reversed(lines) if _REFUSING.search(line) or _PARSED.match(line)), "")
 
 

@@ -55,6 +55,16 @@ def test_the_status_decides(answer: bytes, words: str) -> None:
         assert (f"{url}{words}" if words else "") == probe(("http", url)).rstrip()
 
 
+def test_what_is_said_has_no_secret() -> None:
+    """The address that is asked may have a key in it, and the last line of a command a password: neither goes to a journal."""
+    with answering(b"HTTP/1.1 500 Oh\r\n\r\n") as port:
+        asked = probe(("http", f"http://127.0.0.1:{port}/healthz?key=hunter2"))
+    ran = probe(("command", "/bin/sh", "-c", "echo mysql -phunter2 failed; exit 3"))
+
+    assert asked.endswith("/healthz?key=(sensitive value) answered 500 Oh")
+    assert ran == "/bin/sh exited with 3: mysql -p(sensitive value) failed"
+
+
 def test_an_answer_byte_by_byte_does_not_keep_us() -> None:
     """The limit is one for the whole answer, and not one for each read."""
     done = threading.Event()
