@@ -102,10 +102,9 @@ def account_of(resource: Resource) -> str:
 
 def handed_on(resource: Resource) -> Iterator[tuple[str, str]]:
     """Each path that is handed on, with the field that names it."""
-    for name, field in type(resource).model_fields.items():
-        for use, texts in _below(field.annotation, tuple(field.metadata)):
-            if use is Use.HANDS_ON:
-                yield from ((name, path) for text in texts(getattr(resource, name)) if (path := _path(text)))
+    for name, use, texts in fields(type(resource)):
+        if use is Use.HANDS_ON:
+            yield from ((name, path) for text in texts(getattr(resource, name)) if (path := _path(text)))
 
 
 _ACCESS = (("owner", "root"), ("group", "root"), ("mode", ""))
