@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -127,7 +128,7 @@ class Kind:
     order: int = 50
     whole: bool = True
     prunes_adopted: bool = True
-    keep: Callable[[HostView, Address, frozenset[str]], str] = _no_reason
+    keep: Callable[[HostView, Address, AbstractSet[str]], str] = _no_reason
     paths: Callable[[Address], Iterable[str]] = _none
     places: Callable[[Declared], Iterable[Place]] | None = None
     references: Callable[[Declared], Iterable[Address]] = _none

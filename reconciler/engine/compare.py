@@ -148,7 +148,7 @@ def removals(situation: Situation, kinds: Kinds, view: HostView, spec: Spec, cha
         kind, block = kinds[address.kind], declared.get(address.resource)
         moved = next((elsewhere[thing] for thing in kind.stands_for(address) if thing in elsewhere), None)
         goes = block is not None and observed.document is not None and kind.goes(block, address)
-        stays = "" if goes else _stays(address, row, observed, kind) or kind.keep(view, address, frozenset(vanishing))
+        stays = "" if goes else _stays(address, row, observed, kind) or kind.keep(view, address, vanishing)
         reason = f"declared as {moved} now" if moved else stays
         verb = Verb.FORGET if reason else Verb.DELETE
         before = applied(row, observed.document)

@@ -44,6 +44,8 @@ class Overlay:
         self._base = base
         self._nodes: dict[str, Node | None] = {}
         self._children: dict[str, set[str]] = {}
+        self._leading: dict[str, set[str]] = {}
+        """By directory the paths directly in it at or below which something is set: a tree that goes is not looked for among all paths."""
         self._archives: dict[str, dict[str, Node]] = {}
 
     def entry(self, path: str) -> Entry | None:
@@ -115,6 +117,19 @@ class Overlay:
         self._nodes[path] = node
         parent, _, name = path.rpartition("/")
         self._children.setdefault(parent or "/", set()).add(name)
+        while path != "/":
+            parent = path.rpartition("/")[0] or "/"
+            leading = self._leading.setdefault(parent, set())
+            if path in leading:
+                break
+            leading.add(path)
+            path = parent
+
+    def _below(self, path: str) -> Iterator[str]:
+        """The paths below one that are set, and those that lead to them."""
+        for inner in self._leading.get(path, ()):
+            yield inner
+            yield from self._below(inner)
 
     def execute(
         self, action: WriteFile | EditLines | MakeDirectory | SetAccess | MakeLink | RemovePath | ArchiveTree | RemoveTree | RestoreTree
@@ -232,9 +247,8 @@ class Overlay:
     def _archive_tree(self, action: ArchiveTree) -> None:
         """Only what was changed here is kept: a plan does not read through a home."""
         self._need_directory(action.path)
-        below = f"{action.path}/"
-        kept = {path: node for path, node in self._nodes.items() if node is not None and (path == action.path or path.startswith(below))}
-        self._archives[action.archive] = kept
+        inner = (action.path, *self._below(action.path))
+        self._archives[action.archive] = {path: node for path in inner if (node := self._nodes.get(path)) is not None}
 
     def _remove_tree(self, action: RemoveTree) -> None:
         for path in (action.path, remnant(action.path)):
@@ -245,11 +259,9 @@ class Overlay:
                 self._vanish(path)
 
     def _vanish(self, path: str) -> None:
-        below = f"{path}/"
-        for inner in [inner for inner in self._nodes if inner.startswith(below)]:
-            del self._nodes[inner]
-        for inner in [inner for inner in self._children if inner == path or inner.startswith(below)]:
-            del self._children[inner]
+        for inner in (path, *self._below(path)):
+            for known in (self._nodes, self._children, self._leading):
+                known.pop(inner, None)
         self.put(path, None)
 
     def _restore_tree(self, action: RestoreTree) -> None:

@@ -3,6 +3,7 @@
 # No `from __future__ import annotations`: pydantic would evaluate the text of each annotation at every start.
 
 from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Annotated
 
 from pydantic import Field
@@ -39,7 +40,7 @@ def expand(declared: Declared, running: bool) -> Iterator[Part]:
     yield Part(declared.address, document, declared)
 
 
-def keep(view: HostView, address: Address, vanishing: frozenset[str]) -> str:
+def keep(view: HostView, address: Address, vanishing: AbstractSet[str]) -> str:
     """Why a directory that left the spec stays: something is in it that does not leave with it."""
     try:
         left = [name for name in view.names(address.name) if f"{address.name}/{name}" not in vanishing]

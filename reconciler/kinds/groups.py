@@ -3,6 +3,7 @@
 # No `from __future__ import annotations`: pydantic would evaluate the text of each annotation at every start.
 
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Annotated
 
 from pydantic import Field
@@ -60,7 +61,7 @@ def actions(change: Change) -> Iterator[Step]:
     yield Step(Account(AccountOp.GROUPADD, name, (*fields, *((("system", "yes"),) if group.system else ()))), cause)
 
 
-def keep(view: HostView, address: Address, vanishing: frozenset[str]) -> str:
+def keep(view: HostView, address: Address, vanishing: AbstractSet[str]) -> str:
     """A group stays as long as it is the primary group of an account that stays."""
     users = numbers.members(view, address.name)
     names = [name for name in users if not vanishing & {f"users.{name}", f"users.{name}.group"}]

@@ -6,6 +6,7 @@ Those whose unit file is a package's (`unit: vendor`) are in `vendor.py`: their 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 
 from reconciler.core.actions import Cause, Gate, Step, Unit, UnitVerb
 from reconciler.core.address import Address
@@ -265,7 +266,7 @@ def places(declared: Declared) -> Iterator[Place]:
         yield from service_places.places(service, declared.address.name)
 
 
-def keep(_view: HostView, address: Address, _vanishing: frozenset[str]) -> str:
+def keep(_view: HostView, address: Address, _vanishing: AbstractSet[str]) -> str:
     """Why something stays that nothing is said of any more."""
     if not address.part:
         return ""

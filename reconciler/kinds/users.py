@@ -7,6 +7,7 @@ completed. Passwords are not handled: a new account has none that works. Nothing
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from posixpath import normpath
 
@@ -318,7 +319,7 @@ def _directory_steps(change: Change) -> Iterator[Step]:
 # ---------------------------------------------------------------------------------------------------- what it takes
 
 
-def keep(view: HostView, address: Address, vanishing: frozenset[str]) -> str:
+def keep(view: HostView, address: Address, vanishing: AbstractSet[str]) -> str:
     """Data stays."""
     if keys.is_ours(address, KEYS):
         return keys.keep(address)
