@@ -140,18 +140,20 @@ def hidden_arguments(words: Sequence[str], glued: Collection[int] = ()) -> Itera
             before, parts = parts, None
             if not word.startswith("-"):
                 yield from _begins(number, word, 0, before)
-                options = {} if before == "|" else options
+                options = {} if before == "|" or word.endswith(";") else options
                 continue
-        if word in SEPARATORS or word.endswith(";"):
+        if word in SEPARATORS:
             options = {}
         elif (program := word.rpartition("/")[2].strip("(`$[],")) in PROGRAMS:
             options = PROGRAMS[program]
         elif options and (option := _option(word, options)):
             if word.startswith(option) and len(word) > len(option):
                 yield from _begins(number, word, len(option), options[option].removesuffix("+"))
-                options = {} if options[option] == "|" else options
+                options = {} if options[option] == "|" or word.endswith(";") else options
             elif options[option] != "+" or number + 1 in glued:
                 parts = options[option].removesuffix("+")
+        elif word.endswith(";"):
+            options = {}
 
 
 def secret_arguments(words: Sequence[str]) -> Iterator[tuple[int, int]]:

@@ -1,6 +1,8 @@
 """What holds a secret by its shape, `{}` in the place of it; and what only looks like it. One table, for all tests of them."""
 
 HIDES = (
+    "mysql -p{}; sleep 900",
+    "curl -u a:{}; mkdir x",
     "curl -u user:{} http://h",
     "curl -su user:{} http://h",
     "curl -uuser:{} h",
@@ -86,6 +88,7 @@ HIDES = (
 )
 
 SHOWS = (
+    "mysql -u root; mkdir -p/x",
     "mkdir -p DIR",
     "ssh -p 22 host",
     "cp -p a b",
