@@ -50,13 +50,13 @@ demo: venv ## See it work on a throw-away tree: no root, no systemd
 
 .PHONY: demo-host
 demo-host: venv ## The same story on a Debian booted for the purpose (root)
-	@$(BIN)/python -m tests.host.boot_shell --copy examples:/root/examples -- bash /root/examples/demo-host.sh
+	@$(BIN)/python -m tests.booted.boot_shell --copy examples:/root/examples -- bash /root/examples/demo-host.sh
 
 # ------------------------------------------------------------------------------------------------ prove it
 
 .PHONY: test
 test: check ## Set up, check, run every test that this machine can run, and say what was left out
-	@$(BIN)/python -m tests.host
+	@$(BIN)/python -m tests.booted
 	@$(PYTEST) -n $(WORKERS) --dist worksteal
 
 .PHONY: test-fast
@@ -65,7 +65,7 @@ test-fast: venv ## The tests that need no booted host and no patience, in under 
 
 LONG := tests/faults tests/state/test_crash.py tests/state/test_damage.py tests/sequences tests/cli/test_one_at_a_time.py \
 	tests/test_cases.py tests/test_rollback_cases.py \
-	tests/host/test_sequences.py tests/host/test_half_made_accounts.py
+	tests/booted/test_sequences.py tests/booted/test_half_made_accounts.py
 
 .PHONY: test-faults
 test-faults: venv ## The full form of every harness (crashes, errors, power cuts, damage, mutants), in under 45 minutes; root
@@ -77,8 +77,8 @@ test-faults: venv ## The full form of every harness (crashes, errors, power cuts
 test-cases: venv ## All cases, bad values and booted kills, where `make test` takes some (root)
 	@RECONCILER_FAULTS=1 RECONCILER_MOMENTS=all $(PYTEST) -n $(FAULT_WORKERS) --dist worksteal \
 		tests/test_cases.py tests/test_rollback_cases.py tests/test_snapshots.py \
-		tests/host/test_cases.py tests/host/test_lockout.py tests/cli/test_bad_values.py \
-		tests/host/test_spine.py::test_a_kill_anywhere_is_made_good tests/host/test_rollback.py::test_a_killed_rollback_is_finished
+		tests/booted/test_cases.py tests/booted/test_lockout.py tests/cli/test_bad_values.py \
+		tests/booted/test_spine.py::test_a_kill_anywhere_is_made_good tests/booted/test_rollback.py::test_a_killed_rollback_is_finished
 
 .PHONY: check
 check: venv ## Format, lint, types, layers, generated files

@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 from zlib import crc32
 
-from reconciler.app.applying import Applied
-from reconciler.app.planning import PlanOptions
+from reconciler.app.apply import Applied
+from reconciler.app.plan.plan import PlanOptions
 from reconciler.app.specs import Loaded
 from reconciler.core.actions import (
     Action,
     Unit,
 )
 from reconciler.core.host import ActionFailed, Receipt
-from reconciler.host.state import Store
+from reconciler.host.state.store import Store
 from tests.case import Case
 from tests.worlds import World
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import hypothesis
 import pytest
 
-from tests.host import support
-from tests.host.booted import BootedHost
+from tests.booted import support
+from tests.booted.booted import BootedHost
 
 pytest_plugins = ["tests.left_out", "tests.long_first"]
 pytest.register_assert_rewrite("tests.sequences.course")
@@ -36,14 +36,20 @@ SLOW = (
     ),
     *(f"tests/state/test_{name}" for name in ("crash", "damage", "lock", "speed")),
     *(f"tests/spec/test_{name}" for name in ("schema", "events")),
-    *(f"tests/executor/test_{name}" for name in ("homes", "writes", "contract", "edits_contract", "users")),
+    *(f"tests/host/test_{name}" for name in ("homes", "writes", "contract", "edits_contract", "users")),
     *(f"tests/formats/test_{name}" for name in ("calendar", "logrotate", "sudoers", "unit_exec")),
     *(f"tests/test_{name}" for name in ("rollback_cases", "snapshots", "tutorial", "demo", "readme.py::test_transcripts")),
-    *("tests/sequences/", "tests/faults/", "tests/cli/test_prune_brake", "tests/host/test_sequences", "tests/host/test_plan_reads_only"),
+    *(
+        "tests/sequences/",
+        "tests/faults/",
+        "tests/cli/test_prune_brake",
+        "tests/booted/test_sequences",
+        "tests/booted/test_plan_reads_only",
+    ),
     *(f"tests/{name}" for name in ("test_gates", "cli/test_one_at_a_time", "spec/test_load.py::test_no_", "formats/test_upcoming")),
     *(f"tests/test_project.py::test_{name}" for name in ("where_nothing", "what_is_left_out", "the_import_contract_catches")),
     *(f"tests/render/test_markdown.py::test_{name}" for name in ("what_fits", "many", "ten_thousand", "text_from", "one_giant")),
-    *("tests/executor/test_run.py::test_a_flood", "tests/executor/test_trees.py::test_a_full", "tests/cli/test_canaries"),
+    *("tests/host/test_run.py::test_a_flood", "tests/host/test_trees.py::test_a_full", "tests/cli/test_canaries"),
     *(
         "tests/policy/test_lockout.py::test_a_plan_",
         "tests/jobs/",

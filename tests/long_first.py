@@ -19,14 +19,14 @@ LONG = (
     "tests/faults/test_errors.py::test_an_error_anywhere",
     "tests/faults/test_mutants.py::test_planted",
     "tests/sequences/test_sequences.py::test_any_course_of_events",
-    "tests/host/test_half_made_accounts.py",
+    "tests/booted/test_half_made_accounts.py",
     "tests/faults/test_power.py::test_nothing_is_lost",
     "tests/faults/test_races.py::test_a_user_who_swaps",
     "tests/faults/test_errors.py",
     "tests/cli/test_one_at_a_time.py::test_twelve",
     "tests/faults/test_kill.py",
     "tests/faults/",
-    "tests/host/",
+    "tests/booted/",
 )
 """By the beginnings of their names: those first that take longest."""
 

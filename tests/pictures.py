@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from reconciler.core.address import Address
+from reconciler.core.basics.digest import digest, keyed_digest
 from reconciler.core.changes import Document
-from reconciler.core.digest import digest, keyed_digest
 from reconciler.core.host import Entry, FileType, HostView
 from reconciler.core.state import LedgerRow, OwedRow
-from reconciler.host.state_read import read_memory
+from reconciler.host.state.read import read_memory
 from tests.worlds import ACCOUNTS, Process, World
 
 

@@ -14,19 +14,19 @@ from typing import Any
 
 import pytest
 
-from reconciler.app.planning import Planned, PlanOptions, basis, texts
+from reconciler.app.plan.plan import Planned, PlanOptions, basis, texts
 from reconciler.core.actions import as_data
+from reconciler.core.basics.digest import data_digest
 from reconciler.core.changes import Change
 from reconciler.core.diagnostic import errors
-from reconciler.core.digest import data_digest
 from reconciler.core.host import FileType
 from reconciler.core.plan import Plan
 from reconciler.core.result import Status
-from reconciler.host.state_read import read_memory
+from reconciler.host.state.read import read_memory
 from reconciler.kinds import discover
-from reconciler.render.plan_json import plan_to_json
-from reconciler.render.text import plan_text
-from reconciler.render.words import action_words
+from reconciler.render.plan.json import plan_to_json
+from reconciler.render.plan.phrases import action_words
+from reconciler.render.plan.text import plan_text
 from tests import worlds
 from tests.breaking import crashing, failing, sample, some
 from tests.case import FOLDER, Case, Reader, all_cases, full, read

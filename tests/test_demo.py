@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.host.booted import BootedHost
+from tests.booted.booted import BootedHost
 from tests.ordinary import REPOSITORY, Ordinary, ordinary
 
 EXAMPLES = REPOSITORY / "examples"

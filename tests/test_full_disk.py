@@ -12,8 +12,8 @@ import pytest
 
 from reconciler.core.result import Status
 from reconciler.core.state import PastRun
-from reconciler.host.state_history import open_history
-from tests.executor.hosts_under_test import mounted
+from reconciler.host.state.history import open_history
+from tests.host.hosts_under_test import mounted
 from tests.test_undo_attributes import case_of, everything
 from tests.worlds import World, tree
 
@@ -80,7 +80,7 @@ def test_a_full_disk_refuses_the_change_rather_than_skipping_the_copy(world: Wor
 
 def test_the_harness_finds_a_copy_that_is_skipped(world: World) -> None:
     """A store that leaves out what does not fit, and goes on, fails the test above."""
-    from reconciler.host.state_write import Transaction
+    from reconciler.host.state.write import Transaction
 
     with mock.patch.object(Transaction, "save", return_value=None), pytest.raises(AssertionError):
         test_a_full_disk_refuses_the_change_rather_than_skipping_the_copy(world, 120_000)

@@ -11,14 +11,14 @@ from unittest import mock
 
 import pytest
 
-from reconciler.app.applying import Applied
-from reconciler.app.planning import PlanOptions
+from reconciler.app.apply import Applied
+from reconciler.app.plan.plan import PlanOptions
 from reconciler.app.specs import Loaded
 from reconciler.core.actions import Action, Gate, Unit, UnitVerb
 from reconciler.core.host import Receipt
 from reconciler.core.plan import Plan
 from reconciler.core.result import ApplyResult, Status
-from reconciler.host.state_history import open_history
+from reconciler.host.state.history import open_history
 from reconciler.kinds import discover
 from reconciler.spec.load import load
 from tests.breaking import Crash, Moments, WatchedStore, Wrapped
@@ -399,9 +399,9 @@ def _all_of_it(place: Path) -> None:
 @pytest.mark.parametrize(
     ("where", "what"),
     [
-        pytest.param("reconciler.engine.gates.incurred", lambda _: iter(()), id="a gate is not owed"),
-        pytest.param("reconciler.engine.gates.refused", lambda *_: {}, id="a refusal is forgotten"),
-        pytest.param("reconciler.engine.put_back._watched", lambda *_: frozenset(), id="its configuration stays"),
+        pytest.param("reconciler.engine.units.gates.incurred", lambda _: iter(()), id="a gate is not owed"),
+        pytest.param("reconciler.engine.units.gates.refused", lambda *_: {}, id="a refusal is forgotten"),
+        pytest.param("reconciler.engine.undo.auto_rollback._watched", lambda *_: frozenset(), id="its configuration stays"),
     ],
 )
 def test_planted_mistakes_are_found(where: str, what: Any, place: Path) -> None:

@@ -60,18 +60,18 @@ FOR_OTHERS = (
     "ssl",
     "urllib.request",
     "multiprocessing",
-    "reconciler.render.events",
-    "reconciler.render.markdown",
-    "reconciler.core.masking",
+    "reconciler.render.apply_events",
+    "reconciler.render.plan.markdown",
+    "reconciler.core.secrets.masking",
     "reconciler.engine.approval",
-    "reconciler.policy.access",
+    "reconciler.policy.access.changes",
     "reconciler.policy.approval",
 )
 """What a plan that finds nothing to do, and a validation that finds nothing wrong, can do without.
 
 typer itself brings difflib and subprocess, pydantic importlib.metadata.
 """
-MODELS = {"pydantic", "pydantic_core", "yaml", "reconciler.kinds.services", "reconciler.spec.load"}
+MODELS = {"pydantic", "pydantic_core", "yaml", "reconciler.kinds.services.kind", "reconciler.spec.load"}
 """What a spec is understood with: of a spec that was understood before, a plan asks only whether the host is still so."""
 _SPEC = """\
 version: 1
@@ -109,7 +109,7 @@ def test_nothing_to_do_imports_little(settled: tuple[str, str], command: str) ->
     assert set() == found & set(FOR_OTHERS)
     assert (set() if short else MODELS) == found & MODELS
     assert not (short and "reconciler.engine.planner" in found)
-    assert ("reconciler.kinds.services_observed" if short else "reconciler.kinds.services") in found
+    assert ("reconciler.kinds.services.observe" if short else "reconciler.kinds.services.kind") in found
 
 
 def test_a_plan_with_changes_is_what_needs_them(settled: tuple[str, str], tmp_path: Path) -> None:
@@ -122,14 +122,17 @@ def test_a_plan_with_changes_is_what_needs_them(settled: tuple[str, str], tmp_pa
 
 def test_the_journal_needs_no_reporting() -> None:
     """What an apply says to systemd's journal does not bring in what figures, mails and webhooks need."""
-    program = "import reconciler.app.applying, reconciler.app.journalling, sys; print(*sys.modules)"
+    program = "import reconciler.app.apply, reconciler.app.journal, sys; print(*sys.modules)"
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
 
-    assert "reconciler.app.journalling" in said
-    assert set() == {"reconciler.app.reporting", "reconciler.jobs.report", "reconciler.host.notify", "reconciler.engine.put_back"} & set(
-        said
-    )
-    assert set() == {"reconciler.host.gates", "reconciler.host.probes"} & set(said)
+    assert "reconciler.app.journal" in said
+    assert set() == {
+        "reconciler.app.report",
+        "reconciler.jobs.report",
+        "reconciler.host.notify",
+        "reconciler.engine.undo.auto_rollback",
+    } & set(said)
+    assert set() == {"reconciler.host.systemd.gate", "reconciler.host.systemd.probes"} & set(said)
 
 
 PLUGIN = """
@@ -144,7 +147,7 @@ class Finder:
             print("imported a plugin")
 sys.meta_path.insert(0, Finder())
 if {refused}:
-    from reconciler.host.environment import refuse_plugins
+    from reconciler.host.process.environment import refuse_plugins
     refuse_plugins()
 import warnings
 warnings.simplefilter("ignore")
@@ -170,7 +173,7 @@ def test_what_is_registered_for_the_end_is_done() -> None:
     """The process leaves at once, with its code, everything printed, and after what asked to be called at its end."""
     program = (
         "import atexit, sys\n"
-        "from reconciler.host.streams import guard_streams, leave\n"
+        "from reconciler.host.process.streams import guard_streams, leave\n"
         "atexit.register(lambda: open(1, 'w', closefd=False).write('at the end\\n'))\n"
         "out, err = guard_streams()\nprint('before')\nout.flush()\nleave(7)\nprint('after')"
     )

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from reconciler.app.planning import PlanOptions
+from reconciler.app.plan.plan import PlanOptions
 from reconciler.app.specs import Loaded
 from reconciler.core.actions import Action, as_data
 from reconciler.core.host import Receipt
-from reconciler.engine import order
-from reconciler.host.simulated import SimulatedHost
-from reconciler.render.words import action_words
+from reconciler.engine import ordering
+from reconciler.host.simulation.host import SimulatedHost
+from reconciler.render.plan.phrases import action_words
 from tests import worlds
 from tests.case import parse
 from tests.people_mixes import ALLOWED, people
@@ -90,7 +90,7 @@ def test_what_a_plan_shows_is_what_an_apply_does(start: int, place: Path) -> Non
 
 def test_a_planted_mistake_is_found(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Accounts that take the next free number before those with their own number are found out."""
-    monkeypatch.setattr(order, "_NUMBERS", {})
+    monkeypatch.setattr(ordering, "_NUMBERS", {})
 
     assert any(_is_found(seed, place / str(seed)) for seed in range(100))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.host.booted import BootedHost
+from tests.booted.booted import BootedHost
 from tests.ordinary import REPOSITORY
 from tests.test_examples import FIVE_LINES
 from tools.reference import exit_code_rows

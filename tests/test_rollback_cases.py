@@ -11,13 +11,13 @@ from unittest import mock
 
 import pytest
 
-from reconciler.app import rolling_back
-from reconciler.app.rolling_back import RollbackOptions, RolledBack, roll_back
+from reconciler.app import rollback
+from reconciler.app.rollback import RollbackOptions, RolledBack, roll_back
 from reconciler.core.actions import SetAccess, Unit
-from reconciler.core.digest import digest
-from reconciler.engine.reversed_units import Units
-from reconciler.host.state import Store
-from reconciler.host.state_history import open_history
+from reconciler.core.basics.digest import digest
+from reconciler.engine.undo.undo_units import Units
+from reconciler.host.state.history import open_history
+from reconciler.host.state.store import Store
 from tests.breaking import Crash, Moments, WatchedStore, sample, some, watched
 from tests.case import Case, all_cases
 from tests.pictures import Picture, picture
@@ -32,7 +32,7 @@ def rolled_back(world: World, options: RollbackOptions | None = None, host: Any 
     """Roll back as the command does, on the host or on one that is wrapped."""
     there = host or world.host()
     places = (("open_host", lambda *_: there), ("state_directory", lambda *_: world.state), ("Store", store))
-    with swapped(*((rolling_back, name, what) for name, what in places)):
+    with swapped(*((rollback, name, what) for name, what in places)):
         return roll_back(replace(options or RollbackOptions(), root="/"), lambda _: True, lambda _: None, 0)
 
 
@@ -112,9 +112,11 @@ def test_a_rollback_brings_everything_back(case: Case, running: bool, place: Pat
 @pytest.mark.parametrize(
     ("where", "what"),
     [
-        pytest.param("reconciler.engine.reversal.SetAccess", lambda path, _, *rest: SetAccess(path, "0777", *rest), id="another mode"),
-        pytest.param("reconciler.engine.rollback._rows", lambda *_: ([], []), id="the ledger is left"),
-        pytest.param("reconciler.engine.reversal.unit_steps", lambda *_, **__: Units(), id="units are left"),
+        pytest.param(
+            "reconciler.engine.undo.undo_steps.SetAccess", lambda path, _, *rest: SetAccess(path, "0777", *rest), id="another mode"
+        ),
+        pytest.param("reconciler.engine.undo.rollback._rows", lambda *_: ([], []), id="the ledger is left"),
+        pytest.param("reconciler.engine.undo.undo_steps.unit_steps", lambda *_, **__: Units(), id="units are left"),
     ],
 )
 def test_a_planted_mistake_is_found(where: str, what: Callable[..., Any], place: Path) -> None:

@@ -10,18 +10,18 @@ from typing import Any
 
 import pytest
 
-from reconciler.app import snapshots
-from reconciler.app.planning import Planned, PlanOptions, basis, plan_host, texts
-from reconciler.app.processes import read_started
+from reconciler.app import snapshot
+from reconciler.app.plan.plan import Planned, PlanOptions, basis, plan_host, texts
+from reconciler.app.plan.processes import read_started
 from reconciler.app.specs import Loaded, SpecChoice, load_spec
 from reconciler.core.approval import SEAL, seal
 from reconciler.core.diagnostic import errors
-from reconciler.host.snapshot_taking import take
-from reconciler.host.state_read import read_memory
+from reconciler.host.snapshot.take import take
+from reconciler.host.state.read import read_memory
 from reconciler.kinds import discover
 from reconciler.policy.approval import check
-from reconciler.render.plan_json import plan_to_json
-from reconciler.render.text import plan_text
+from reconciler.render.plan.json import plan_to_json
+from reconciler.render.plan.text import plan_text
 from tests import worlds
 from tests.breaking import some
 from tests.case import HOST, Case, Host, all_cases
@@ -60,7 +60,7 @@ def taken(world: World, name: str = HOST) -> Any:
 def from_snapshot(data: Any, loaded: Loaded, options: PlanOptions) -> Planned:
     """The plan for a spec from a snapshot."""
     assert loaded.spec is not None
-    found = snapshots.open_snapshot(data, loaded.spec, "s.json")
+    found = snapshot.open_snapshot(data, loaded.spec, "s.json")
     assert found.problem is None, found.problem
     return plan_host(loaded, replace(options, fingerprint=True), found.view, found.memory)
 

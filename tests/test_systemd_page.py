@@ -12,7 +12,7 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[1]
 PAGE = REPOSITORY / "docs/systemd.md"
 _NAMED = re.compile(r"`(tests/[a-z_/]+\.py)::(test_\w+)(?:\[([^`\]]+)\])?`")
-_BOOTED = ("tests/host/", "tests/formats/test_nasty_booted.py")
+_BOOTED = ("tests/booted/", "tests/formats/test_nasty_booted.py")
 _LEAST = 35
 
 
@@ -54,6 +54,6 @@ def test_no_line_went() -> None:
 
 def test_a_test_that_is_gone_would_be_noticed() -> None:
     """A name that does not exist is found to be missing."""
-    (row,) = rows("| a | b | `tests/host/test_spine.py::test_that_was_never_written` |")
+    (row,) = rows("| a | b | `tests/booted/test_spine.py::test_that_was_never_written` |")
     with pytest.raises(AssertionError, match="has no test_that_was_never_written"):
         test_each_line_is_shown(row)

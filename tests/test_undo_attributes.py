@@ -15,7 +15,7 @@ from unittest import mock
 
 import pytest
 
-from reconciler.app.planning import PlanOptions
+from reconciler.app.plan.plan import PlanOptions
 from reconciler.core.result import ApplyResult
 from tests import worlds
 from tests.case import Case, Expected
@@ -172,9 +172,9 @@ def there_and_back(place: Path, seed: int, files: int) -> None:
 
 
 def _forgetting(name: str) -> Any:
-    from reconciler.engine import things
+    from reconciler.engine.undo import path_state
 
-    told = things.told
+    told = path_state.told
     return lambda attributes: tuple((one, value) for one, value in told(attributes) if one != name)
 
 
@@ -182,11 +182,11 @@ def _forgetting(name: str) -> Any:
 @pytest.mark.parametrize(
     ("where", "what"),
     [
-        pytest.param("reconciler.engine.things.told", lambda _: (), id="attributes are not kept"),
-        pytest.param("reconciler.engine.things.told", _forgetting("system.posix_acl_default"), id="no default ACL"),
-        pytest.param("reconciler.engine.things.told", _forgetting("security.capability"), id="no capability"),
-        pytest.param("reconciler.host.writes.set_capability", lambda *_: None, id="the capability is not set"),
-        pytest.param("reconciler.host.writes.narrowed", lambda _, mode: mode & 0o700, id="fine: narrower for a moment"),
+        pytest.param("reconciler.engine.undo.path_state.told", lambda _: (), id="attributes are not kept"),
+        pytest.param("reconciler.engine.undo.path_state.told", _forgetting("system.posix_acl_default"), id="no default ACL"),
+        pytest.param("reconciler.engine.undo.path_state.told", _forgetting("security.capability"), id="no capability"),
+        pytest.param("reconciler.host.files.path_actions.set_capability", lambda *_: None, id="the capability is not set"),
+        pytest.param("reconciler.host.files.path_actions.narrowed", lambda _, mode: mode & 0o700, id="fine: narrower for a moment"),
     ],
 )
 def test_the_harness_finds_what_does_not_come_back(place: Path, where: str, what: Any, request: pytest.FixtureRequest) -> None:

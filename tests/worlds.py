@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from reconciler.app import applying, planning, settled
-from reconciler.app.applying import Applied
-from reconciler.app.planning import Planned, PlanOptions
+from reconciler.app import apply as applying
+from reconciler.app.apply import Applied
+from reconciler.app.plan import noop_fast_path
+from reconciler.app.plan import plan as planning
+from reconciler.app.plan.plan import Planned, PlanOptions
 from reconciler.app.specs import Loaded, SpecChoice
 from reconciler.core.actions import (
     ABSENT,
@@ -28,11 +30,11 @@ from reconciler.core.actions import (
     UnitVerb,
     WriteFile,
 )
-from reconciler.core.digest import digest
+from reconciler.core.basics.digest import digest
 from reconciler.core.host import FileType, Receipt
-from reconciler.host.expects import state_of
-from reconciler.host.simulated import SimulatedHost
-from reconciler.host.state import Store
+from reconciler.host.files.expects import state_of
+from reconciler.host.simulation.host import SimulatedHost
+from reconciler.host.state.store import Store
 from reconciler.host.tree import TreeHost
 from tests.case import HOST, Case, Host
 
@@ -141,8 +143,8 @@ class World:
 
     def short(self, reader: Any) -> Planned | None:
         """The short way to an empty plan, of what is read through this reader."""
-        with _patched(self.host(), self.state, Store), mock.patch.object(settled, "open_reader", return_value=reader):
-            return settled.settled_plan(SpecChoice("/host.yaml", root="/"), PlanOptions("/"))
+        with _patched(self.host(), self.state, Store), mock.patch.object(noop_fast_path, "open_reader", return_value=reader):
+            return noop_fast_path.settled_plan(SpecChoice("/host.yaml", root="/"), PlanOptions("/"))
 
     def apply(self, loaded: Loaded, options: PlanOptions, host: Any = None, store: Any = Store) -> Applied:
         """Apply as the command does, on the host or on one that is wrapped."""
@@ -165,8 +167,8 @@ def swapped(*swaps: tuple[Any, str, Any]) -> Iterator[None]:
 
 @contextmanager
 def _patched(host: Any, state: str, store: Any) -> Iterator[None]:
-    opening = [(module, "open_host", lambda *_: host) for module in (planning, applying, settled)]
-    remembering = [(module, "state_directory", lambda *_: state) for module in (planning, settled)]
+    opening = [(module, "open_host", lambda *_: host) for module in (planning, applying, noop_fast_path)]
+    remembering = [(module, "state_directory", lambda *_: state) for module in (planning, noop_fast_path)]
     with swapped(*opening, *remembering, (applying, "Store", store)):
         yield
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
-from reconciler.app.schemas import FILES, document_schema
+from reconciler.app.schema import FILES, document_schema
 from tools import reference
 
 REPOSITORY = Path(__file__).resolve().parents[1]

@@ -1,9 +1,9 @@
-"""Write reconciler/formats/_directives_data.py from what systemd says about itself.
+"""Write reconciler/formats/systemd/_directives_data.py from what systemd says about itself.
 
 On a Debian 12 and on a Debian 13 run `/lib/systemd/systemd --dump-configuration-items`, save the two outputs, then
 
-    python3 tools/generate_directives.py 252=ITEMS_OF_12 257=ITEMS_OF_13 > reconciler/formats/_directives_data.py
-    ruff format reconciler/formats/_directives_data.py
+    python3 tools/generate_directives.py 252=ITEMS_OF_12 257=ITEMS_OF_13 > reconciler/formats/systemd/_directives_data.py
+    ruff format reconciler/formats/systemd/_directives_data.py
 
 The first file is the older release. A directive that the newer one no longer has stops the generation: then decide by hand.
 """

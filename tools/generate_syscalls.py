@@ -1,9 +1,9 @@
-"""Write reconciler/formats/_syscalls_data.py from what systemd says about system calls.
+"""Write reconciler/formats/systemd/_syscalls_data.py from what systemd says about system calls.
 
 On a Debian 13 (its sets are those of Debian 12 and more) run `systemd-analyze syscall-filter`, save the output, then
 
-    python3 tools/generate_syscalls.py SAVED > reconciler/formats/_syscalls_data.py
-    ruff format reconciler/formats/_syscalls_data.py
+    python3 tools/generate_syscalls.py SAVED > reconciler/formats/systemd/_syscalls_data.py
+    ruff format reconciler/formats/systemd/_syscalls_data.py
 """
 
 from __future__ import annotations

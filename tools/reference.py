@@ -11,13 +11,14 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic.fields import FieldInfo
 from typer.main import get_command
 
-from reconciler.cli.exits import MEANINGS
 from reconciler.cli.main import command_line
-from reconciler.core import fields
-from reconciler.core.documented import document
-from reconciler.core.resource import Directive, RefersTo, Resource
-from reconciler.kinds import discover, service_model
-from reconciler.kinds.hardening import SETS
+from reconciler.cli.shared.exits import MEANINGS
+from reconciler.core.model import fields
+from reconciler.core.model.field_docs import document
+from reconciler.core.model.resource import Directive, RefersTo, Resource
+from reconciler.kinds import discover
+from reconciler.kinds.services.hardening import SETS
+from reconciler.kinds.shared import unit_fields
 from reconciler.spec.model import Settings, host_model
 
 Schema = Mapping[str, Any]
@@ -30,16 +31,16 @@ _TYPES = {
     "absolute path": fields.AbsolutePath,
     "account name": fields.AccountName,
     "time span": fields.Duration,
-    "unit name": service_model.UnitName,
-    "variable name": service_model.EnvironmentName,
-    "directive name": service_model.DirectiveName,
-    "path, `-` in front allowed": service_model.OptionalPath,
-    "path, `~`, `-` in front allowed": service_model.WorkingDirectory,
-    "size": service_model.Size,
-    "limit": service_model.Limit,
-    "percentage": service_model.Percentage,
-    "device": service_model.Device,
-    "credential name": service_model.CredentialName,
+    "unit name": unit_fields.UnitName,
+    "variable name": unit_fields.EnvironmentName,
+    "directive name": unit_fields.DirectiveName,
+    "path, `-` in front allowed": unit_fields.OptionalPath,
+    "path, `~`, `-` in front allowed": unit_fields.WorkingDirectory,
+    "size": unit_fields.Size,
+    "limit": unit_fields.Limit,
+    "percentage": unit_fields.Percentage,
+    "device": unit_fields.Device,
+    "credential name": unit_fields.CredentialName,
 }
 _FORMS = """\
 Words used for types:
@@ -59,7 +60,7 @@ Words used for types:
 
 def exit_codes_page() -> str:
     """docs/reference/exit-codes.md."""
-    return _page("Exit codes", "reconciler/cli/exits.py", exit_code_rows())
+    return _page("Exit codes", "reconciler/cli/shared/exits.py", exit_code_rows())
 
 
 def exit_code_rows() -> list[str]:
@@ -240,7 +241,7 @@ def _key(node: Schema) -> tuple[str, object]:
 
 
 _KNOWN = {_key(TypeAdapter(alias).json_schema()): words for words, alias in _TYPES.items()}
-_COMMAND = [_words(item, {}) for item in TypeAdapter(service_model.Command).json_schema()["anyOf"]]
+_COMMAND = [_words(item, {}) for item in TypeAdapter(unit_fields.Command).json_schema()["anyOf"]]
 
 
 def _default(info: FieldInfo) -> str:

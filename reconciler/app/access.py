@@ -11,17 +11,17 @@ from reconciler.core.address import Address
 from reconciler.core.changes import Part
 from reconciler.core.diagnostic import Diagnostic
 from reconciler.core.host import HostError, HostView
-from reconciler.core.places import handed_on
+from reconciler.core.model.places import handed_on
 from reconciler.core.plan import Plan
-from reconciler.engine.situation import Request
+from reconciler.engine.inputs import Request
 
 if TYPE_CHECKING:
-    from reconciler.app.lockout import Tried
-    from reconciler.app.planning import Planned, Texts
-    from reconciler.policy.access import Access, Sides
-    from reconciler.policy.host_access import HostAccess
-    from reconciler.policy.lockout import Doors
-    from reconciler.policy.root_looks import Look
+    from reconciler.app.plan.lockout import Tried
+    from reconciler.app.plan.plan import Planned, Texts
+    from reconciler.policy.access.changes import Access, Sides
+    from reconciler.policy.access.host_access import HostAccess
+    from reconciler.policy.lockout.guard import Doors
+    from reconciler.policy.root_reach.relevance import Look
 
 _KINDS = frozenset(("users", "ssh_keys", "files", "directories"))
 """Kinds of which a change is told though it changes nobody's answer."""
@@ -32,17 +32,17 @@ def sides_of(plan: Plan, request: Request, tried: Tried, name: str) -> Sides | N
 
     The guard against lock-outs has looked at both hosts already, unless it had no reason to.
     """
-    from reconciler.policy.linked import Linked
-    from reconciler.policy.root_looks import looked_at
+    from reconciler.policy.access.linked import Linked
+    from reconciler.policy.root_reach.relevance import looked_at
 
     with in_vain(request.view):
         looks = looked_at(plan.steps, request.spec, request.kinds, Linked(request.view).usual)
     if tried.doors is None and not (looks and _is_in_reach(looks, request.view, tried.after(plan.steps, request.view))):
         return None
-    from reconciler.host.environment import now
-    from reconciler.policy.access import Sides
-    from reconciler.policy.host_access import HostAccess
-    from reconciler.policy.lockout_relevance import concerned
+    from reconciler.host.process.environment import now
+    from reconciler.policy.access.changes import Sides
+    from reconciler.policy.access.host_access import HostAccess
+    from reconciler.policy.lockout.relevance import concerned
 
     moment = now()
     both = tried.doors or _doors(plan.steps, request.view, tried, name)
@@ -54,9 +54,9 @@ def sides_of(plan: Plan, request: Request, tried: Tried, name: str) -> Sides | N
 
 def _is_in_reach(looks: Sequence[Look], *hosts: HostView) -> bool:
     """Whether anybody has a hand in what root reads or runs there: mostly nobody has, and nobody's sudo and keys need be read."""
-    from reconciler.policy.followed import Followed
-    from reconciler.policy.people import People
-    from reconciler.policy.root_reach import RootReach
+    from reconciler.policy.access.login_accounts import People
+    from reconciler.policy.root_reach.reach import RootReach
+    from reconciler.policy.symlinks import Followed
 
     with in_vain(hosts[0]):
         for host in hosts:
@@ -67,8 +67,8 @@ def _is_in_reach(looks: Sequence[Look], *hosts: HostView) -> bool:
 
 
 def _doors(steps: Sequence[Step], view: HostView, tried: Tried, name: str) -> tuple[Doors, Doors]:
-    from reconciler.host.environment import now
-    from reconciler.policy.lockout import Doors, Question
+    from reconciler.host.process.environment import now
+    from reconciler.policy.lockout.guard import Doors, Question
 
     question = Question(name, now())
     return Doors(view, question), Doors(tried.after(steps, view), question)
@@ -78,7 +78,7 @@ def _by_reach(both: Sequence[Doors], sides: Sequence[HostAccess], looks: Sequenc
     """The accounts that become root by what root reads or runs, before or after; the sides know their ways from then on."""
     if not looks:
         return []
-    from reconciler.policy.root_reach import RootReach
+    from reconciler.policy.root_reach.reach import RootReach
 
     names: list[str] = []
     with in_vain(view):
@@ -104,9 +104,9 @@ def in_vain(view: HostView) -> Iterator[None]:
 
 def warnings(plan: Plan, parts: Mapping[Address, Part], view: HostView, sides: Sides | None, allowed: Collection[str]) -> list[Diagnostic]:
     """Faults of the access that a plan leaves behind, or takes over. The guard tells what cannot be read."""
-    from reconciler.policy.access_warnings import Subject, access_warnings, taken_over
-    from reconciler.policy.followed import Followed
-    from reconciler.policy.people import People
+    from reconciler.policy.access.login_accounts import People
+    from reconciler.policy.access.warnings import Subject, access_warnings, taken_over
+    from reconciler.policy.symlinks import Followed
 
     try:
         people, names = (sides.before.people, sides.names) if sides is not None else (People(Followed(view)), ())
@@ -119,8 +119,8 @@ def warnings(plan: Plan, parts: Mapping[Address, Part], view: HostView, sides: S
 
 def _doors_left(plan: Plan, parts: Mapping[Address, Part], view: HostView, sides: Sides | None) -> list[Diagnostic]:
     """What leavers still have, and keys that nobody here can take away. What cannot be read tells nothing."""
-    from reconciler.policy.access_warnings import Subject, unreached, unreached_keys
-    from reconciler.policy.leavers import doors_left
+    from reconciler.policy.access.leavers import doors_left
+    from reconciler.policy.access.warnings import Subject, unreached, unreached_keys
 
     found: list[Diagnostic] = []
     with in_vain(view), suppress(HostError):
@@ -133,8 +133,8 @@ def _doors_left(plan: Plan, parts: Mapping[Address, Part], view: HostView, sides
 
 def answer(planned: Planned, who: Sequence[str] = (), to: str = "") -> dict[str, Any]:
     """Who logs in and who becomes root, now and after the plan, as JSON: of these accounts, or of all; `to` root, to login or both."""
-    from reconciler.app.planning import basis
-    from reconciler.policy.access_matrix import matrix
+    from reconciler.app.plan.plan import basis
+    from reconciler.policy.access.matrix import matrix
     from reconciler.render.access_matrix import FORMAT_VERSION
     from reconciler.render.masking import mask
 
@@ -144,7 +144,7 @@ def answer(planned: Planned, who: Sequence[str] = (), to: str = "") -> dict[str,
     told = {line.account for line in found.lines}
     missing = tuple(getattr(planned.request.view, "unknown", {}).values())
     if hasattr(planned.request.view, "taken") and to != "login":
-        from reconciler.policy.missing import missing_of
+        from reconciler.policy.access.missing import missing_of
 
         missing += tuple(missing_of((sides.before, sides.after), who))
     unknown = tuple(dict.fromkeys((*found.unknown, *planned.plan.unknown, *missing)))
@@ -169,10 +169,10 @@ def answer(planned: Planned, who: Sequence[str] = (), to: str = "") -> dict[str,
 
 def _unchanged(view: HostView, name: str) -> Sides:
     """Both sides at once, where a plan concerns nobody's access."""
-    from reconciler.host.environment import now
-    from reconciler.policy.access import Sides
-    from reconciler.policy.host_access import HostAccess
-    from reconciler.policy.lockout import Doors, Question
+    from reconciler.host.process.environment import now
+    from reconciler.policy.access.changes import Sides
+    from reconciler.policy.access.host_access import HostAccess
+    from reconciler.policy.lockout.guard import Doors, Question
 
     moment = now()
     host = HostAccess(Doors(view, Question(name, moment)), moment)
@@ -181,7 +181,7 @@ def _unchanged(view: HostView, name: str) -> Sides:
 
 def _of_everything(sides: Sides, request: Request) -> Sides:
     """The sides with all that root reads or runs, declared or not, where the plan has only asked about what it touches."""
-    from reconciler.policy.root_looks import declared_looks, host_looks
+    from reconciler.policy.root_reach.relevance import declared_looks, host_looks
 
     hosts = (sides.before,) if sides.before is sides.after else (sides.before, sides.after)
     with in_vain(request.view):
@@ -196,7 +196,7 @@ def _hands_on(part: Part) -> bool:
 
 
 def _of_people(plan: Plan, shown: Texts, sides: Sides | None) -> list[Access]:
-    from reconciler.policy.access import access_diff  # only where something changes
+    from reconciler.policy.access.changes import access_diff  # only where something changes
 
     try:
         return access_diff(plan, shown, sides)
@@ -206,8 +206,8 @@ def _of_people(plan: Plan, shown: Texts, sides: Sides | None) -> list[Access]:
 
 def _with_holders(found: Sequence[Access], sides: Sides, view: HostView) -> list[Access]:
     """Who becomes root by a key stands behind those who do by themselves, and before all else."""
-    from reconciler.policy.access import ROOT
-    from reconciler.policy.key_holders import key_holders
+    from reconciler.policy.access.changes import ROOT
+    from reconciler.policy.access.key_holders import key_holders
 
     with in_vain(view):
         try:
@@ -225,8 +225,8 @@ def rows(plan: Plan, shown: Texts, sides: Sides | None, view: HostView | None) -
     if view is not None and sides is not None:
         found = _with_holders(found, sides, view)
     if view is not None and any(change.part is not None and _hands_on(change.part) for change in plan.changes):
-        from reconciler.policy.followed import Followed
-        from reconciler.policy.handed_on import handed
+        from reconciler.policy.root_reach.handed_on import handed
+        from reconciler.policy.symlinks import Followed
 
         with in_vain(view):
             found += handed(plan, Followed(view))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reconciler.core.revision import commit_of, marked
-from reconciler.host.git import Order, is_committed, order
+from reconciler.host.spec_source.git import Order, is_committed, order
 
 if TYPE_CHECKING:
     from reconciler.core.spec import SourceReader

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from reconciler.core.basics.frozen import frozen
 from reconciler.core.diagnostic import Diagnostic, error, errors
 from reconciler.core.spec import SourceError, SourceReader, Spec
-from reconciler.core.values import frozen
-from reconciler.host.git import GitReader
-from reconciler.host.readers import absolute, open_reader
+from reconciler.host.spec_source.git import GitReader
+from reconciler.host.spec_source.readers import absolute, open_reader
 from reconciler.kinds import discover
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def load_spec(choice: SpecChoice, stdin: Callable[[], bytes]) -> Loaded:
 def default_spec(root: str | None = None) -> str:
     """The spec of a command that names none."""
     from reconciler.host.hosts import state_directory
-    from reconciler.host.last_spec import last_spec
+    from reconciler.host.spec_source.last_spec import last_spec
 
     return last_spec(state_directory(root)) or DEFAULT_SPEC
 

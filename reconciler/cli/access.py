@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from reconciler.cli import options, output
-from reconciler.cli.exits import ExitCode
+from reconciler.cli.shared import options, output
+from reconciler.cli.shared.exits import ExitCode
 
 
 class To(StrEnum):
@@ -37,7 +37,7 @@ def access(  # a command has as many parameters as it has options
 ) -> int:
     """Show who can log in and who becomes root, by what, now and after the plan. The whole host is asked; nothing is changed."""
     from reconciler.app.access import answer
-    from reconciler.app.planning import PlanOptions, check_options, plan_host
+    from reconciler.app.plan.plan import PlanOptions, check_options, plan_host
 
     shape = options.chosen(form, as_json)
     wanted = PlanOptions(root, allow=tuple(allow), snapshot=snapshot)

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from reconciler.cli import options, output
-from reconciler.cli.asking import ask, tell
-from reconciler.cli.exits import ExitCode
+from reconciler.cli.shared import options, output
+from reconciler.cli.shared.asking import ask, tell
+from reconciler.cli.shared.exits import ExitCode
 
 if TYPE_CHECKING:
-    from reconciler.app.applying import Applied
-    from reconciler.app.planning import Planned
+    from reconciler.app.apply import Applied
+    from reconciler.app.plan.plan import Planned
     from reconciler.app.specs import Loaded
     from reconciler.core.diagnostic import Diagnostic
     from reconciler.core.result import Progress
@@ -52,8 +52,8 @@ def apply(  # a command has as many parameters as it has options
     no_color: options.NoColor = False,
 ) -> int:
     """Plan, ask for a yes, and do it. What fails is reported with what depended on it; everything else converges."""
-    from reconciler.app.applying import apply_host
-    from reconciler.app.planning import PlanOptions, check_options
+    from reconciler.app.apply import apply_host
+    from reconciler.app.plan.plan import PlanOptions, check_options
     from reconciler.core.diagnostic import error
 
     wanted = PlanOptions(root, tuple(target), tuple(exclude), adopt, tuple(unprotect), tuple(allow), retry=retry)
@@ -70,7 +70,7 @@ def apply(  # a command has as many parameters as it has options
         found = refused if loaded.ok else loaded.diagnostics
         code = talk.without_plan(found)
         if report and root is None:
-            from reconciler.app.reporting import report_unusable
+            from reconciler.app.report import report_unusable
 
             _reported(report_unusable(found))
         return code
@@ -85,11 +85,11 @@ def _tell_others(applied: Applied, code: int, loaded: Loaded, *, report: bool) -
     """The journal, and with `--report` whoever is to be told. Nothing of it changes how the apply ended."""
     if not report and (applied.result is None or not applied.result.run):
         return
-    from reconciler.app.journalling import journal_apply
+    from reconciler.app.journal import journal_apply
 
     journal_apply(applied)
     if report:
-        from reconciler.app.reporting import report_apply
+        from reconciler.app.report import report_apply
 
         if applied.result is not None and applied.result.failed and not sys.stderr.isatty():
             # cron mails only what is said here.
@@ -120,7 +120,7 @@ def _saved(path: str | None) -> tuple[Any, list[Diagnostic]]:
     """The plan that approves this apply, or why the file is none."""
     if path is None:
         return None, []
-    from reconciler.app.showing import load_plan
+    from reconciler.app.show import load_plan
     from reconciler.core.diagnostic import error
 
     data, problem = load_plan(path)
@@ -141,7 +141,7 @@ class _Text:
         return output.without_plan(found, as_json=False, no_color=self._no_color)
 
     def _show(self, planned: Planned) -> None:
-        from reconciler.render.text import plan_text
+        from reconciler.render.plan.text import plan_text
 
         if not self._shown:
             sys.stdout.write(plan_text(dict(output.plan_data(planned)), colour=self._colour, verbose=self._verbose))
@@ -164,7 +164,7 @@ class _Text:
 
     def finish(self, applied: Applied) -> None:
         """The result, or the plan that was not applied."""
-        from reconciler.render.result import apply_text
+        from reconciler.render.apply import apply_text
 
         again = self._shown
         self._show(applied.planned)
@@ -186,14 +186,14 @@ class _Json:
     def without_plan(self, found: Sequence[Diagnostic]) -> int:
         """Why there is no plan; the exit code."""
         from reconciler._version import __version__
-        from reconciler.render import events
+        from reconciler.render import apply_events as events
 
         now = output.timestamp()
         self._print(events.version(__version__, now=now), *(events.diagnostic(item, now=now) for item in found))
         return output.stop_code(found)
 
     def _print(self, *events: Any) -> None:
-        from reconciler.render.events import line
+        from reconciler.render.apply_events import line
 
         for event in events:
             sys.stdout.write(line(event).rstrip("\n") + "\n")
@@ -201,7 +201,7 @@ class _Json:
 
     def _show(self, planned: Planned) -> None:
         from reconciler._version import __version__
-        from reconciler.render import events
+        from reconciler.render import apply_events as events
 
         if not self._shown:
             data, now = output.plan_data(planned), output.timestamp()
@@ -223,14 +223,14 @@ class _Json:
     def tell(self, progress: Progress) -> None:
         """One event per step."""
         from reconciler.core.result import Stage
-        from reconciler.render.events import apply_progress
+        from reconciler.render.apply_events import apply_progress
 
         if progress.stage is Stage.STARTED:
             self._print(apply_progress(progress.n, progress.total, progress.step, now=output.timestamp()))
 
     def finish(self, applied: Applied) -> None:
         """How each resource fared."""
-        from reconciler.render import events
+        from reconciler.render import apply_events as events
 
         self._show(applied.planned)
         if applied.declined:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reconciler.cli import options, output
-from reconciler.cli.exits import ExitCode
+from reconciler.cli.shared import options, output
+from reconciler.cli.shared.exits import ExitCode
 
 if TYPE_CHECKING:
-    from reconciler.app.backups import Report
+    from reconciler.app.backup import Report
 
 app = typer.Typer(help="Make, list, verify and restore backups.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -29,15 +29,15 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be 
 
 def run(name: Name) -> int:
     """Make a backup now. An archive is verified before it counts; old ones go by the job's `keep`, and never the last good one."""
-    from reconciler.app.backups import run_job
+    from reconciler.app.backup import run_job
 
     return _finish(run_job(name, _tell))
 
 
 def list_(name: MaybeName = "", as_json: options.Json = False) -> int:
     """List archives, the oldest first. Changes nothing."""
-    from reconciler.app.backups import list_archives
-    from reconciler.render.backups import archives_text
+    from reconciler.app.backup import list_archives
+    from reconciler.render.backup import archives_text
 
     report = list_archives(name)
     if report.data is not None:
@@ -53,7 +53,7 @@ def verify(name: Name, at: At = "", everything: All = False, compare: Compare = 
 
     The verdict is written down; a bad archive is never counted upon.
     """
-    from reconciler.app.backups import verify_archives
+    from reconciler.app.backup import verify_archives
 
     return _finish(verify_archives(name, at, everything=everything, compare=compare))
 
@@ -64,7 +64,7 @@ def restore(name: Name, to: To, paths: Paths = None, at: At = "") -> int:
     Owners and modes are those of when it was made, of the directories above as well. An archive that is bad is passed over for the one
     before, and that is told.
     """
-    from reconciler.app.backups import restore_files
+    from reconciler.app.backup import restore_files
 
     return _finish(restore_files(name, at, to, paths or []))
 
@@ -74,14 +74,14 @@ def accept(name: Name) -> int:
 
     Until then each run says so, and no older archive goes. Who agreed, and when, is written beside the archives.
     """
-    from reconciler.app.backups import accept_archives
+    from reconciler.app.backup import accept_archives
 
     return _finish(accept_archives(name))
 
 
 def prune(name: Name, dry_run: DryRun = False) -> int:
     """Delete the archives that the job's `keep` lets go. The newest good one always stays."""
-    from reconciler.app.backups import prune_archives
+    from reconciler.app.backup import prune_archives
 
     return _finish(prune_archives(name, dry_run=dry_run))
 
@@ -95,8 +95,8 @@ def _tell(line: str) -> None:
 
 
 def _finish(report: Report) -> int:
-    from reconciler.app.backups import End
-    from reconciler.render.term import visible
+    from reconciler.app.backup import End
+    from reconciler.render.terminal import visible
 
     for line in report.lines:
         sys.stdout.write(visible(line) + "\n")

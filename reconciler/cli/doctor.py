@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from reconciler.cli import options, output
-from reconciler.cli.exits import ExitCode
+from reconciler.cli.shared import options, output
+from reconciler.cli.shared.exits import ExitCode
 
 
 def doctor(
@@ -15,9 +15,9 @@ def doctor(
     no_color: options.NoColor = False,
 ) -> int:
     """Examine the installation and say what is wrong and what to type next. Changes nothing; exits 2 when there are findings."""
-    from reconciler.app.doctoring import examine
+    from reconciler.app.doctor import examine
     from reconciler.core.host import HostError
-    from reconciler.render.standing import doctor_text
+    from reconciler.render.status import doctor_text
 
     try:
         data = examine(root, spec)

@@ -6,8 +6,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from reconciler.cli import options, output
-from reconciler.cli.exits import ExitCode
+from reconciler.cli.shared import options, output
+from reconciler.cli.shared.exits import ExitCode
 
 
 def drift(  # a command has as many parameters as it has options
@@ -24,11 +24,11 @@ def drift(  # a command has as many parameters as it has options
     no_color: options.NoColor = False,
 ) -> int:
     """Show only what was changed on the host by hand since the last apply. Changes nothing."""
-    from reconciler.app.planning import Planned, PlanOptions, check_options, plan_host
-    from reconciler.app.settled import settled_plan
+    from reconciler.app.plan.noop_fast_path import settled_plan
+    from reconciler.app.plan.plan import Planned, PlanOptions, check_options, plan_host
     from reconciler.app.specs import SpecChoice
     from reconciler.core.diagnostic import errors
-    from reconciler.render.text import drift_text
+    from reconciler.render.plan.text import drift_text
 
     wanted = PlanOptions(root, tuple(target), tuple(exclude), fingerprint=as_json, snapshot=snapshot)
     wrong = check_options(wanted)
@@ -54,10 +54,10 @@ def drift(  # a command has as many parameters as it has options
 
 
 def _tell_others(data: Mapping[str, Any], *, report: bool) -> None:
-    from reconciler.host.environment import variable
+    from reconciler.host.process.environment import variable
 
     if data["resource_drift"] and variable("INVOCATION_ID"):  # systemd runs us: somebody will read it in the journal
-        from reconciler.app.journalling import journal_drift
+        from reconciler.app.journal import journal_drift
 
         journal_drift(data)
     if report:
@@ -65,7 +65,7 @@ def _tell_others(data: Mapping[str, Any], *, report: bool) -> None:
 
 
 def _report(data: Mapping[str, Any] | None, problem: str) -> None:
-    from reconciler.app.reporting import report_drift
+    from reconciler.app.report import report_drift
     from reconciler.cli.report import tell
 
     tell(report_drift(data, problem))

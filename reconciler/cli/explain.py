@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from reconciler.cli import options, output
-from reconciler.cli.exits import ExitCode
+from reconciler.cli.shared import options, output
+from reconciler.cli.shared.exits import ExitCode
 
 What = Annotated[str, typer.Argument(metavar="ADDRESS", help="A resource or part, such as services.ml-api.")]
 
@@ -21,10 +21,10 @@ def explain(
     no_color: options.NoColor = False,
 ) -> int:
     """Show all that is known about a resource: declared, applied last, on the host now; its needs; what apply would do. Writes nothing."""
-    from reconciler.app.explaining import explain as facts
-    from reconciler.app.planning import PlanOptions, plan_host
+    from reconciler.app.explain import explain as facts
+    from reconciler.app.plan.plan import PlanOptions, plan_host
     from reconciler.core.address import Address
-    from reconciler.render.explanation import explanation
+    from reconciler.render.explain import explanation
 
     try:
         wanted = Address.parse(address)

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from reconciler.cli import options, output
-from reconciler.cli.exits import ExitCode
+from reconciler.cli.shared import options, output
+from reconciler.cli.shared.exits import ExitCode
 
 
 class Form(StrEnum):
@@ -26,7 +26,7 @@ def graph(
     no_color: options.NoColor = False,
 ) -> int:
     """Print which resource refers to which, as DOT or Mermaid. Reads no host and changes nothing."""
-    from reconciler.app.graphing import references
+    from reconciler.app.graph import references
     from reconciler.render.graph import dot, mermaid
 
     loaded = output.load(spec, commit)

@@ -7,16 +7,16 @@ from typing import Annotated
 
 import typer
 
-from reconciler.cli import options, output
-from reconciler.cli.exits import ExitCode
+from reconciler.cli.shared import options, output
+from reconciler.cli.shared.exits import ExitCode
 
 Limit = Annotated[int, typer.Option("--limit", metavar="N", min=1, help="Only the last N runs.")]
 
 
 def history(limit: Limit = 20, root: options.Root = None, as_json: options.Json = False) -> int:
     """List the runs of this host, the newest first. `show RUN` tells each step of one, `rollback RUN` undoes it."""
-    from reconciler.app.showing import list_runs
-    from reconciler.render.run import history_text
+    from reconciler.app.show import list_runs
+    from reconciler.render.show import history_text
 
     runs, problem = list_runs(root, limit)
     if problem:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reconciler.cli import options, output
-from reconciler.cli.exits import ExitCode
+from reconciler.cli.shared import options, output
+from reconciler.cli.shared.exits import ExitCode
 
 if TYPE_CHECKING:
-    from reconciler.app.holding import Answer
+    from reconciler.app.hold import Answer
 
 app = typer.Typer(
     help="Leave a resource alone for a while, whoever applies; every plan tells it.", no_args_is_help=True, rich_markup_mode=None
@@ -36,9 +36,9 @@ def add(
 
     What is due meanwhile is shown by every plan and done by the first apply after the end. What needs such a change waits too.
     """
-    from reconciler.app import holding
-    from reconciler.render.holds import added_text
-    from reconciler.render.plan_json import hold_data
+    from reconciler.app import hold as holding
+    from reconciler.render.hold import added_text
+    from reconciler.render.plan.json import hold_data
 
     wish, wrong = holding.wanted(address, span, why)
     if wish is None:
@@ -57,10 +57,10 @@ def add(
 
 def list_(root: options.Root = None, as_json: options.Json = False) -> int:
     """List what is on hold, with who, until when and why. Changes nothing."""
-    from reconciler.app.holding import held
+    from reconciler.app.hold import held
     from reconciler.core.host import HostError
-    from reconciler.render.holds import holds_text
-    from reconciler.render.plan_json import hold_data
+    from reconciler.render.hold import holds_text
+    from reconciler.render.plan.json import hold_data
 
     try:
         memory = held(root)
@@ -80,9 +80,9 @@ def list_(root: options.Root = None, as_json: options.Json = False) -> int:
 
 def remove(address: What, root: options.Root = None, lock_timeout: LockTimeout = 0, as_json: options.Json = False) -> int:
     """End a hold before its time. The next apply does what is due."""
-    from reconciler.app import holding
-    from reconciler.render.holds import removed_text
-    from reconciler.render.plan_json import hold_data
+    from reconciler.app import hold as holding
+    from reconciler.render.hold import removed_text
+    from reconciler.render.plan.json import hold_data
 
     done = holding.remove(address, root, lock_timeout)
     if done.before is None:

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from reconciler.cli import options, output
-from reconciler.cli.exits import ExitCode
+from reconciler.cli.shared import options, output
+from reconciler.cli.shared.exits import ExitCode
 
 Kinds = Annotated[
     list[str] | None,
@@ -29,7 +29,7 @@ def import_(
     cron files, dotfiles, groups, timers and other units, drop-ins, scripts of logrotate that are more than one program. Each is told in
     comments at the end, with the reason or with how many there are.
     """
-    from reconciler.app.importing import IMPORTABLE, import_host, save
+    from reconciler.app.import_ import IMPORTABLE, import_host, save
 
     unknown = [name for name in kinds or [] if name not in IMPORTABLE]
     if unknown:

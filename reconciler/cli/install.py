@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from reconciler.cli import options, output
 from reconciler.cli.apply import AutoApprove, LockTimeout, _Json, _Text, finish
-from reconciler.cli.exits import ExitCode
+from reconciler.cli.shared import options, output
+from reconciler.cli.shared.exits import ExitCode
 
 Schedule = Annotated[
     str,
@@ -60,8 +60,8 @@ def install(  # a command has as many parameters as it has options
     no_color: options.NoColor = False,
 ) -> int:
     """Apply a spec from a timer or from cron, and look for drift in between. Shows what it writes, and asks. Give all options each time."""
-    from reconciler.app.installing import InstallOptions, uninstall
-    from reconciler.app.installing import install as install_host
+    from reconciler.app.install import InstallOptions, uninstall
+    from reconciler.app.install import install as install_host
     from reconciler.core.diagnostic import error
 
     talk = _Json() if as_json else _Text(no_color, verbose)

@@ -6,16 +6,15 @@ import sys
 from collections.abc import Iterable
 from importlib import import_module
 from itertools import pairwise
-from keyword import iskeyword
 from typing import Annotated, NoReturn
 
 import typer
 from typer.exceptions import Abort, Exit, TyperException
 
 from reconciler._version import __version__
-from reconciler.cli.exits import ExitCode
-from reconciler.host.environment import refuse_plugins
-from reconciler.host.streams import guard_streams, leave
+from reconciler.cli.shared.exits import ExitCode
+from reconciler.host.process.environment import refuse_plugins
+from reconciler.host.process.streams import guard_streams, leave
 
 COMMANDS = (
     "validate",
@@ -41,6 +40,9 @@ COMMANDS = (
 )
 """Every command and command group, in the order of the help: a module of this package each, with a function or an `app` in it."""
 
+_MODULES = {"import": "import_", "service": "service.commands"}
+"""Where a command is not in the module of its name: `import` is a keyword of Python, `service` a folder."""
+
 
 def command_line(names: Iterable[str] = COMMANDS) -> typer.Typer:
     """The command line, with these commands only: what another command can be asked costs a plan its start-up time."""
@@ -53,7 +55,7 @@ def command_line(names: Iterable[str] = COMMANDS) -> typer.Typer:
         callback=_common,
     )
     for name in names:
-        own = f"{name}_" if iskeyword(name) else name
+        own = _MODULES.get(name, name)
         module = import_module(f"reconciler.cli.{own}")
         if hasattr(module, "app"):
             app.add_typer(module.app, name=name)
@@ -77,7 +79,7 @@ def _common(
 
 
 def main() -> NoReturn:
-    """Run the command line and leave with a code of `cli.exits`: a typing error is never taken for "changes present"."""
+    """Run the command line and leave with a code of `cli.shared.exits`: a typing error is never taken for "changes present"."""
     out, err = guard_streams()
     code = run(sys.argv[1:])
     out.flush()

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from reconciler.cli import options, output
-from reconciler.cli.exits import ExitCode
+from reconciler.cli.shared import options, output
+from reconciler.cli.shared.exits import ExitCode
 
 Out = Annotated[
     str | None, typer.Option("--out", metavar="FILE", help="Save the plan, as JSON, mode 0600. It is an approval, not a script.")
@@ -35,8 +35,8 @@ def plan(  # a command has as many parameters as it has options
     no_color: options.NoColor = False,
 ) -> int:
     """Show exactly what apply would do: changes, restarts, and what was changed on the host by hand. Changes nothing."""
-    from reconciler.app.planning import Planned, PlanOptions, check_options, plan_host
-    from reconciler.app.settled import settled_plan
+    from reconciler.app.plan.noop_fast_path import settled_plan
+    from reconciler.app.plan.plan import Planned, PlanOptions, check_options, plan_host
     from reconciler.app.specs import SpecChoice
 
     shape = options.chosen(form, as_json)

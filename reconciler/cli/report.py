@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import sys
 
-from reconciler.cli.exits import ExitCode
+from reconciler.cli.shared.exits import ExitCode
 
 
 def report() -> int:
     """Write the metrics and tell whom `install --notify` names, if the state has changed. Run by the units of `install`."""
-    from reconciler.app.reporting import report_units
+    from reconciler.app.report import report_units
     from reconciler.core.diagnostic import error
-    from reconciler.host.environment import is_root
+    from reconciler.host.process.environment import is_root
 
     if not is_root():
-        from reconciler.cli.output import complain
+        from reconciler.cli.shared.output import complain
 
         complain([error("report needs root", "It reads and keeps what was told to whom.")])
         return ExitCode.ERROR

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from reconciler.cli import options, output
-from reconciler.cli.asking import ask, tell
-from reconciler.cli.exits import ExitCode
+from reconciler.cli.shared import options, output
+from reconciler.cli.shared.asking import ask, tell
+from reconciler.cli.shared.exits import ExitCode
 
 if TYPE_CHECKING:
-    from reconciler.app.rolling_back import RolledBack
+    from reconciler.app.rollback import RolledBack
 
 Run = Annotated[int, typer.Argument(metavar="[RUN]", min=0, max=2**53, help="Its number in `history`.", show_default=False)]
 Overwrite = Annotated[
@@ -41,8 +41,8 @@ def rollback(
     Files, links, modes and owners come back as they were, units run or stand still as they did, and accounts get their fields back.
     An account that the run made is disabled, and data stays. The spec is not changed: see what the command says at its end.
     """
-    from reconciler.app.planning import PlanOptions, check_options
-    from reconciler.app.rolling_back import RollbackOptions, roll_back
+    from reconciler.app.plan.plan import PlanOptions, check_options
+    from reconciler.app.rollback import RollbackOptions, roll_back
 
     wrong = check_options(PlanOptions(allow=tuple(allow)))
     if wrong:

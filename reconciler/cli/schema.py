@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from reconciler.cli.exits import ExitCode
+from reconciler.cli.shared.exits import ExitCode
 
 
 class Document(StrEnum):
@@ -31,7 +31,7 @@ def schema(
     draft: Annotated[Draft, typer.Option("--draft", help="draft-07 is for editors.")] = Draft.D2020,
 ) -> int:
     """Print a JSON Schema, for editors and for programs."""
-    from reconciler.app.schemas import document_schema
+    from reconciler.app.schema import document_schema
 
     sys.stdout.write(document_schema(document.value, draft.value))
     return ExitCode.OK

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from reconciler.cli import options, output
-from reconciler.cli.exits import ExitCode
+from reconciler.cli.shared import options, output
+from reconciler.cli.shared.exits import ExitCode
 
 _RUN = re.compile(r"[0-9]{1,18}")
 """No run has a number of more digits, and SQLite could not hold it."""
@@ -26,9 +26,9 @@ def show(
     no_color: options.NoColor = False,
 ) -> int:
     """Show a saved plan as `plan` printed it, or what a past run did, step by step."""
-    from reconciler.app.showing import load_plan, load_run
+    from reconciler.app.show import load_plan, load_run
     from reconciler.policy.approval import is_edited
-    from reconciler.render.run import run_text
+    from reconciler.render.show import run_text
 
     shape = options.chosen(form, as_json)
     is_run = _RUN.fullmatch(what) is not None

@@ -9,15 +9,15 @@ from typing import Annotated, Any
 
 import typer
 
-from reconciler.cli import options, output
-from reconciler.cli.exits import ExitCode
+from reconciler.cli.shared import options, output
+from reconciler.cli.shared.exits import ExitCode
 
 Out = Annotated[str | None, typer.Option("--out", metavar="FILE", help="Write to this file, mode 0600, instead of standard output.")]
 
 
 def snapshot(root: options.Root = None, out: Out = None) -> int:
     """Write down the facts that a plan asks for. `plan --snapshot` then needs no host. No password, secret or foreign content is in it."""
-    from reconciler.app.snapshots import take_snapshot
+    from reconciler.app.snapshot import take_snapshot
     from reconciler.core.diagnostic import error
     from reconciler.core.host import HostError
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from reconciler.cli import options, output
-from reconciler.cli.exits import ExitCode
+from reconciler.cli.shared import options, output
+from reconciler.cli.shared.exits import ExitCode
 
 
 def status(
@@ -16,10 +16,10 @@ def status(
     no_color: options.NoColor = False,
 ) -> int:
     """Show how the host stands: the last apply, what is to be done, what is owed, and what to type next. Changes nothing."""
-    from reconciler.app.planning import PlanOptions, plan_host
-    from reconciler.app.standing import standing
+    from reconciler.app.plan.plan import PlanOptions, plan_host
+    from reconciler.app.status import standing
     from reconciler.core.host import HostError
-    from reconciler.render.standing import standing_text
+    from reconciler.render.status import standing_text
 
     loaded = output.load(spec, "", root)
     if not loaded.ok:

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from reconciler.cli import options, output
-from reconciler.cli.exits import ExitCode
+from reconciler.cli.shared import options, output
+from reconciler.cli.shared.exits import ExitCode
 
 Specs = Annotated[
     list[str] | None,

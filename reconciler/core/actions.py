@@ -11,8 +11,8 @@ from enum import IntEnum, StrEnum
 from typing import Any, assert_never
 
 from reconciler.core.address import Address
-from reconciler.core.digest import digest
-from reconciler.core.values import frozen
+from reconciler.core.basics.digest import digest
+from reconciler.core.basics.frozen import frozen
 
 
 class Phase(IntEnum):
@@ -72,7 +72,7 @@ Attributes = tuple[tuple[str, bytes], ...]
 class WriteFile:
     """Replace the file at `path` atomically with these bytes.
 
-    `digest` names the content (see `core.digest`); plans and the journal carry the digest, never the content.
+    `digest` names the content (see `core.basics.digest`); plans and the journal carry the digest, never the content.
     `mode` is four octal digits. `expects` is the digest of what was seen there (`link:TARGET` for a link), or ABSENT: it is
     checked at the last moment. `sensitive`: not even the digests leave the process. `as_user`: below that user's home, written with
     that user's rights and nobody else's; an empty `group` is then that user's own. `check` must agree before the file is put in place.

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import Any
 
-from reconciler.core.digest import data_digest, digest
-from reconciler.core.values import frozen
+from reconciler.core.basics.digest import data_digest, digest
+from reconciler.core.basics.frozen import frozen
 
 
 @frozen

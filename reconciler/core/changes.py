@@ -8,8 +8,8 @@ from enum import StrEnum
 from typing import Any
 
 from reconciler.core.address import Address
+from reconciler.core.basics.frozen import frozen
 from reconciler.core.spec import Declared, nothing
-from reconciler.core.values import frozen
 
 Document = dict[str, Any]
 """JSON-able data of one shape for desired, observed and last applied. An absent object is None, never an empty Document."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
-from reconciler.core.globs import is_pattern, segment_matches
+from reconciler.core.basics.globs import is_pattern, segment_matches
 from reconciler.core.host import Entry, FileType, HostView, UnsafePath
 
 MOST_ENTRIES = 1000

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 
 from reconciler.core.address import Address
-from reconciler.core.values import frozen
+from reconciler.core.basics.frozen import frozen
 
 
 class Severity(StrEnum):

@@ -7,7 +7,7 @@ from enum import Enum, StrEnum
 from typing import Protocol
 
 from reconciler.core.actions import Action, Attributes, UnitVerb
-from reconciler.core.values import frozen
+from reconciler.core.basics.frozen import frozen
 
 ACCOUNT_FILES = "account files"
 """In place of a path of what `Executor.finish` names: the accounts that a batch of steps makes, changes or takes away."""
@@ -212,11 +212,11 @@ class HostView(Protocol):
     def excerpt(self, path: str) -> tuple[bytes, str]:
         """The content and its digest, of a file that we share with others. Raises as read.
 
-        A snapshot has no more of the content than `formats.outline` keeps; the digest is of all of it, and empty where it has none.
+        A snapshot has no more of the content than `formats.redaction` keeps; the digest is of all of it, and empty where it has none.
         """
 
     def digest(self, path: str) -> str:
-        """The digest of a regular file's content (`core.digest`), which a snapshot may have where it has no content. Raises as read."""
+        """The digest of a regular file's content (`core.basics.digest`), which a snapshot may have where it has no content. Raises as read."""
 
     def names(self, path: str) -> tuple[str, ...]:
         """Sorted names in a directory; empty when it does not exist. Raises Unreadable."""

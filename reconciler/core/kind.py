@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.core.actions import Gate, Step, UnitVerb
 from reconciler.core.address import Address
+from reconciler.core.basics.frozen import frozen
 from reconciler.core.changes import Change, Document, Observed, Part
 from reconciler.core.diagnostic import Diagnostic
 from reconciler.core.host import HostView
-from reconciler.core.places import Place
+from reconciler.core.model.places import Place
 from reconciler.core.spec import Declared, Spec
 from reconciler.core.state import LedgerRow, OwedRow
-from reconciler.core.values import frozen
 
 if TYPE_CHECKING:
-    from reconciler.core.resource import Resource
+    from reconciler.core.model.resource import Resource
 
 
 class RequirementType(StrEnum):

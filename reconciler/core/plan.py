@@ -8,11 +8,11 @@ from dataclasses import field
 from reconciler.core.actions import Step, Unit, UnitVerb
 from reconciler.core.address import Address
 from reconciler.core.approval import Approval
+from reconciler.core.basics.frozen import frozen
 from reconciler.core.changes import Change, Part, Verb
 from reconciler.core.diagnostic import Diagnostic
 from reconciler.core.host import TakenAlong
 from reconciler.core.state import Memory, OwedRow
-from reconciler.core.values import frozen
 
 
 @frozen

@@ -8,10 +8,10 @@ from enum import StrEnum
 
 from reconciler.core.actions import Step
 from reconciler.core.address import Address
+from reconciler.core.basics.frozen import frozen
 from reconciler.core.diagnostic import Diagnostic
 from reconciler.core.plan import Plan
 from reconciler.core.state import OwedRow
-from reconciler.core.values import frozen
 
 
 class Status(StrEnum):

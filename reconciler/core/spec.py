@@ -8,11 +8,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from reconciler.core.address import Address
+from reconciler.core.basics.frozen import frozen
 from reconciler.core.diagnostic import Source
-from reconciler.core.values import frozen
 
 if TYPE_CHECKING:
-    from reconciler.core.resource import Resource
+    from reconciler.core.model.resource import Resource
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 

@@ -1,4 +1,4 @@
-"""What we remember about a host: values, no storage (that is `host/state.py`)."""
+"""What we remember about a host: values, no storage (that is `host/state/store.py`)."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import field
 from typing import Any, Protocol
 
 from reconciler.core.address import Address
+from reconciler.core.basics.frozen import frozen
 from reconciler.core.changes import Document
 from reconciler.core.host import Saved
-from reconciler.core.values import frozen
 
 GOING: Document = {}
 """What is pending while a run takes a part away: nothing of it."""
@@ -63,7 +63,7 @@ class Started:
     """What the process of a unit was started with, as far as an apply has seen it.
 
     `invocation` is empty where none ran. `marks` stand for the content of its files by path, and for its settings by address
-    (`engine.stale`). `stamps` say when its unit files were written, in nanoseconds since the epoch: of those systemd has been told.
+    (`engine.units.stale_processes`). `stamps` say when its unit files were written, in nanoseconds since the epoch: of those systemd has been told.
     """
 
     invocation: str = ""
@@ -76,7 +76,7 @@ class Hold:
     """What no apply touches until it ends, whoever runs it: a resource with all its parts, or one part of it with what is below that.
 
     `since` and `until` are seconds since the epoch. `boot` is the kernel's id of the boot in which it was made, and `ends` when it ends
-    on that boot's clock (CLOCK_BOOTTIME, in seconds): which of the two counts is decided in `host.holds`.
+    on that boot's clock (CLOCK_BOOTTIME, in seconds): which of the two counts is decided in `host.state.hold_clock`.
     """
 
     address: Address
@@ -137,7 +137,7 @@ class PastRun:
     """A run as the journal has it.
 
     `rows` are the ledger's rows of everything it was about, as they were before it (None: there was none). `before` is what was so of
-    units and accounts (see `engine.before`); None in the journal of a version that did not write that down.
+    units and accounts (see `engine.undo.baseline`); None in the journal of a version that did not write that down.
     """
 
     number: int

@@ -19,10 +19,11 @@ from reconciler.core.host import Executor
 from reconciler.core.plan import Plan
 from reconciler.core.result import ApplyResult, Outcome, Status
 from reconciler.core.state import GOING, Journal, LedgerRow, OwedRow, Started
-from reconciler.engine import compare, gates, left_down, owed
+from reconciler.engine import compare
 from reconciler.engine.execution import Key, Run, Settle, Tell, arm, key, unarmed
+from reconciler.engine.inputs import Request, Situation, look_again
 from reconciler.engine.simulate import not_converged
-from reconciler.engine.situation import Request, Situation, look_again
+from reconciler.engine.units import gates, left_down, owed
 
 
 def apply(plan: Plan, situation: Situation, request: Request, host: Executor, journal: Journal, tell: Tell, settle: Settle) -> ApplyResult:

@@ -9,20 +9,20 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from reconciler.core import marks
+from reconciler.core import content_marks
 from reconciler.core.actions import Action, EditLines, Step, Unit, as_data, path_of
 from reconciler.core.address import Address
 from reconciler.core.approval import Approval, ApprovedChange, fingerprint
+from reconciler.core.basics.digest import canonical, data_digest, digest, keyed_digest
+from reconciler.core.basics.lazy_regex import Late
 from reconciler.core.changes import Change, Document, Origin, Part, Verb
-from reconciler.core.digest import canonical, data_digest, digest, keyed_digest
 from reconciler.core.host import HostError, NotInSnapshot
-from reconciler.core.patterns import Late
+from reconciler.core.model.resource import Resource
 from reconciler.core.plan import Plan, UnitEffect
-from reconciler.core.resource import Resource
 from reconciler.core.spec import Declared
 from reconciler.core.state import Memory
-from reconciler.engine.situation import Request, Situation
-from reconciler.formats import outline
+from reconciler.engine.inputs import Request, Situation
+from reconciler.formats import redaction
 
 _FINGERPRINT = Late(r"SHA256:[A-Za-z0-9+/]+")
 SETTINGS = "settings"
@@ -150,13 +150,13 @@ def _is_closed(action: Action, change: Change, request: Request) -> bool:
         return False
     view = request.view
     try:
-        if marks.readable_by_all(lambda at: entry.mode if (entry := view.entry(at)) is not None else "", path):
+        if content_marks.readable_by_all(lambda at: entry.mode if (entry := view.entry(at)) is not None else "", path):
             return False
         if not isinstance(action, EditLines):
             return True
         rows = [address for address in request.memory.rows if address.name == change.address.name]
         fingerprints = {found[0] for address in rows if (found := _FINGERPRINT.search(address.part or ""))}
-        kept = outline.keys(view.excerpt(path)[0].decode("utf-8", "replace"), fingerprints)
+        kept = redaction.keys(view.excerpt(path)[0].decode("utf-8", "replace"), fingerprints)
     except NotInSnapshot:
         return False  # of what is closed, a snapshot has no digest
     except (HostError, FileNotFoundError):

@@ -6,13 +6,13 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 
 from reconciler.core.address import Address
+from reconciler.core.basics.digest import data_digest
 from reconciler.core.changes import Change, Document, FieldChange, Observed, Origin, Part, Verb
-from reconciler.core.digest import data_digest
 from reconciler.core.host import HostView
 from reconciler.core.kind import Kind, Kinds
 from reconciler.core.spec import Spec
 from reconciler.core.state import LedgerRow
-from reconciler.engine.situation import Situation
+from reconciler.engine.inputs import Situation
 
 
 def inputs(part: Part) -> str:
@@ -48,7 +48,7 @@ def changes(situation: Situation, kinds: Kinds, tool: str) -> Iterator[Change]:
 
 def policy(part: Part) -> Document:
     """What is declared about later applies of a part; nothing for what has left the spec."""
-    from reconciler.core.resource import policy_of
+    from reconciler.core.model.resource import policy_of
 
     return {} if part.retired else policy_of(part.declared.resource)
 
@@ -83,7 +83,7 @@ def _classified(part: Part, observed: Observed, row: LedgerRow | None, whole: bo
 
 def only_reported(address: Address, situation: Situation, kinds: Kinds, tool: str) -> frozenset[tuple[str, ...]]:
     """The fields that were changed by hand and are left so, because the part is not to be enforced."""
-    from reconciler.core.resource import DriftPolicy
+    from reconciler.core.model.resource import DriftPolicy
 
     part = situation.parts[address]
     if part.declared.resource.drift is DriftPolicy.ENFORCE:
@@ -95,7 +95,7 @@ def only_reported(address: Address, situation: Situation, kinds: Kinds, tool: st
 def _compare(
     part: Part, observed: Observed, row: LedgerRow | None, whole: bool, tool: str, otherwise: tuple[FieldChange, ...]
 ) -> Iterator[Change]:
-    from reconciler.core.resource import DriftPolicy
+    from reconciler.core.model.resource import DriftPolicy
 
     before, found = applied(row, observed.document), _classified(part, observed, row, whole, tool)
     policy = part.declared.resource.drift

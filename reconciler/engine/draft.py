@@ -11,12 +11,12 @@ from reconciler.core.address import Address
 from reconciler.core.changes import Change, Verb
 from reconciler.core.diagnostic import Diagnostic, Severity
 from reconciler.core.state import OwedRow
-from reconciler.engine import order
-from reconciler.engine.situation import Request, Situation
+from reconciler.engine import ordering
+from reconciler.engine.inputs import Request, Situation
 from reconciler.formats.disks import Disks
 
 if TYPE_CHECKING:
-    from reconciler.engine.dependents import Judgement
+    from reconciler.engine.units.dependents import Judgement
 
 
 @dataclass(slots=True)
@@ -113,4 +113,4 @@ class Draft:
 
 
 def _by_need(needs: Mapping[Address, frozenset[Address]]) -> list[tuple[Address, frozenset[Address]]]:
-    return [(address, needs.get(address, frozenset())) for address in order.sequence(needs)]
+    return [(address, needs.get(address, frozenset())) for address in ordering.sequence(needs)]

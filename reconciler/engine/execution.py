@@ -28,17 +28,18 @@ from reconciler.core.actions import (
     path_of,
 )
 from reconciler.core.address import Address
+from reconciler.core.basics.digest import keyed_digest
 from reconciler.core.changes import Change
-from reconciler.core.digest import keyed_digest
 from reconciler.core.host import ACCOUNT_FILES, ActionFailed, Executor, HostError, Receipt, Saved, UnitState
 from reconciler.core.plan import Plan
 from reconciler.core.result import Progress, Stage
 from reconciler.core.state import Journal, LedgerRow, OwedRow
-from reconciler.engine import before, gates, owed
-from reconciler.engine.before import Reads
+from reconciler.engine.inputs import Request, Situation
 from reconciler.engine.leftovers import sweep
 from reconciler.engine.simulate import unit_failures
-from reconciler.engine.situation import Request, Situation
+from reconciler.engine.undo import baseline as before
+from reconciler.engine.undo.baseline import Reads
+from reconciler.engine.units import gates, owed
 
 BATCH = 128
 """Writes that share one journal transaction: each transaction costs several fsyncs."""

@@ -11,7 +11,7 @@ from reconciler.core.address import Address
 from reconciler.core.changes import Change, Verb
 from reconciler.core.state import Hold, OwedRow
 from reconciler.engine import compare
-from reconciler.engine.situation import Request
+from reconciler.engine.inputs import Request
 
 
 def words(hold: Hold) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from reconciler.core.actions import ABSENT, Account, RemovePath
-from reconciler.core.digest import digest
+from reconciler.core.basics.digest import digest
 from reconciler.core.host import ActionFailed, Executor, FileType, Saved, Unreadable, UnsafePath
 
 if TYPE_CHECKING:

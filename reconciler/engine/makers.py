@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from reconciler.core.address import Address
 from reconciler.core.changes import Part
 from reconciler.core.kind import Kinds
-from reconciler.core.places import places
+from reconciler.core.model.places import places
 
 
 def makers(parts: Mapping[Address, Part], moving: Collection[Address], kinds: Kinds) -> Mapping[str, Address]:

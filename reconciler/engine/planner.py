@@ -8,19 +8,20 @@ from typing import TYPE_CHECKING
 from reconciler.core.actions import MakeLink, RemovePath, Step, Unit, WriteFile, path_of, removes
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Origin, Part, Verb
+from reconciler.core.content_marks import concerned
 from reconciler.core.diagnostic import Diagnostic, Severity, error, warning
 from reconciler.core.host import Executor, HostView
 from reconciler.core.kind import Impossible
-from reconciler.core.marks import concerned
 from reconciler.core.plan import Plan, UnitEffect
 from reconciler.core.state import OwedRow
-from reconciler.engine import compare, gates, inside, order, owed, reloading, stale, unread
+from reconciler.engine import compare, ordering, unread
 from reconciler.engine.draft import Draft
+from reconciler.engine.inputs import Request, Situation, survey
 from reconciler.engine.makers import above, makers
-from reconciler.engine.situation import Request, Situation, survey
+from reconciler.engine.units import daemon_reload, gates, owed, own_unit_guard, stale_processes
 
 if TYPE_CHECKING:
-    from reconciler.engine.dependents import Trial
+    from reconciler.engine.units.dependents import Trial
 
 Simulator = Callable[[HostView], Executor]
 _ADOPTING = {
@@ -50,8 +51,8 @@ def make_plan(request: Request, simulator: Simulator) -> tuple[Plan, Situation]:
 
 def _tried(draft: Draft, simulator: Simulator) -> tuple[tuple[Step, ...], Trial]:
     """The steps, and what they come to on a simulated host: made again until they take nothing along that they must not."""
-    from reconciler.engine import dependents
     from reconciler.engine.simulate import simulate  # not where there is nothing to do
+    from reconciler.engine.units import dependents
 
     request, situation = draft.request, draft.situation
     units = dependents.declared_units(situation.parts.values(), request.kinds) if request.view.running else {}
@@ -80,7 +81,7 @@ def _draft(request: Request, situation: Situation) -> Draft:
     pending, _ = owed.sort_out(_selected_rows(request), request.view, situation, request.kinds)
     refused = gates.refused(pending, situation)
     pending = [row for row in pending if not gates.is_refusal(row)]
-    processes = stale.processes(request, situation)
+    processes = stale_processes.processes(request, situation)
     pending += _derived(request, situation, processes, found, pending)
     draft = Draft(request, situation, tuple(found), _needs(situation, found, request), pending, {})
     if memory.holds:
@@ -94,7 +95,7 @@ def _draft(request: Request, situation: Situation) -> Draft:
     if found:
         _refuse_adoption(draft)
         _require(draft)
-    draft.diagnostics += [*_of_others(request, situation), *_excused(situation), *stale.unseen(processes)]
+    draft.diagnostics += [*_of_others(request, situation), *_excused(situation), *stale_processes.unseen(processes)]
     return draft
 
 
@@ -126,14 +127,14 @@ def _excused(situation: Situation) -> Iterable[Diagnostic]:
 def _derived(
     request: Request,
     situation: Situation,
-    processes: Collection[stale.Process],
+    processes: Collection[stale_processes.Process],
     changes: Iterable[Change],
     pending: Iterable[OwedRow],
 ) -> list[OwedRow]:
     """What is due though nobody wrote it down; what somebody did write down is said once, with what it is owed since."""
     changing = {change.address for change in changes if change.moves}
     known = {(row.verb, row.unit, row.address) for row in pending}
-    rows = stale.derive(request, situation, processes, changing)
+    rows = stale_processes.derive(request, situation, processes, changing)
     return [row for row in rows if (row.verb, row.unit, row.address) not in known]
 
 
@@ -171,7 +172,7 @@ def _impossible(draft: Draft, change: Change) -> bool:
 def _actions(draft: Draft, change: Change) -> list[Step]:
     """Raises Impossible."""
     steps = list(draft.request.kinds[change.address.kind].actions(change))
-    if why := inside.refusal(steps, draft.request.inside) or draft.disks.bare(_made(steps)):
+    if why := own_unit_guard.refusal(steps, draft.request.inside) or draft.disks.bare(_made(steps)):
         raise Impossible(why)
     return steps
 
@@ -247,12 +248,12 @@ def _steps(draft: Draft) -> tuple[Step, ...]:
                 draft.diagnostics.append(error("cannot be changed", str(reason), address=change.address, source=_source(change.part)))
     draft.block_dependants()
     steps = [step for step in steps if step.causes[0].address not in draft.blocked.keys() | draft.untried.keys()]
-    steps += [*_watchers(draft, steps), *reloading.of_generators(steps)]
+    steps += [*_watchers(draft, steps), *daemon_reload.of_generators(steps)]
     steps += owed.steps([row for row in draft.pending if row.address not in draft.impossible], situation, request.kinds)
     steps += [step for step in draft.again.values() if step.causes[0].address not in draft.idle]
-    steps = list(inside.spared(steps, request.inside))
+    steps = list(own_unit_guard.spared(steps, request.inside))
     if draft.kept:
-        from reconciler.engine import dependents  # rarely needed
+        from reconciler.engine.units import dependents  # rarely needed
 
         steps = list(dependents.spared(steps, draft.kept))
     if request.memory.holds:
@@ -265,7 +266,7 @@ def _steps(draft: Draft) -> tuple[Step, ...]:
         steps = [step for step in steps if not isinstance(step.action, Unit)]
     due = [row for row in draft.pending if row.address not in draft.idle and not draft.why_held(row.address)]
     asked = [*gates.steps(steps, due, situation, request.kinds)]
-    return reloading.placed(order.in_order([*steps, *asked], draft.needs), request.view)
+    return daemon_reload.placed(ordering.in_order([*steps, *asked], draft.needs), request.view)
 
 
 def _watchers(draft: Draft, steps: Iterable[Step]) -> list[Step]:
@@ -284,7 +285,7 @@ def _watchers(draft: Draft, steps: Iterable[Step]) -> list[Step]:
         ):
             continue
         paths = [path for path in watched if concerned(draft.request.view, path, touched)]
-        paths = stale.unlike(draft.request, part, paths, written) if paths else paths
+        paths = stale_processes.unlike(draft.request, part, paths, written) if paths else paths
         found += kind.watched(part, observed, paths)
     return found
 
@@ -321,7 +322,7 @@ def _finish(draft: Draft, steps: tuple[Step, ...], trial: Trial | None) -> Plan:
 
 def _effects(draft: Draft, steps: tuple[Step, ...], trial: Trial) -> tuple[UnitEffect, ...]:
     """What systemd does along with the steps; a warning for each running unit of others."""
-    from reconciler.engine import dependents
+    from reconciler.engine.units import dependents
 
     units = dependents.declared_units(draft.situation.parts.values(), draft.request.kinds)
     effects = dependents.effects(trial, units, steps)

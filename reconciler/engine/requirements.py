@@ -11,8 +11,8 @@ from reconciler.core.diagnostic import Diagnostic, Severity
 from reconciler.core.host import FileType, HostView, Unreadable, UnsafePath
 from reconciler.core.kind import Kinds, Requirement, RequirementType
 from reconciler.core.spec import Declared, Spec
-from reconciler.formats import accounts
-from reconciler.formats.nsswitch import TRANSIENT
+from reconciler.formats.accounts import passwd
+from reconciler.formats.accounts.nsswitch import TRANSIENT
 
 _MOST_LINKS = 8
 _DECLARED_AS = {
@@ -47,11 +47,11 @@ class Host:
 
     @cached_property
     def _users(self) -> set[str]:
-        return {"root", *(user.name for user in accounts.parse_users(self._text("/etc/passwd")))}
+        return {"root", *(user.name for user in passwd.parse_users(self._text("/etc/passwd")))}
 
     @cached_property
     def _groups(self) -> set[str]:
-        return {"root", *(group.name for group in accounts.parse_groups(self._text("/etc/group")))}
+        return {"root", *(group.name for group in passwd.parse_groups(self._text("/etc/group")))}
 
     def _text(self, path: str) -> str:
         try:

@@ -8,9 +8,9 @@ from reconciler.core.actions import Step
 from reconciler.core.address import Address
 from reconciler.core.host import Executor, HostError, NotInSnapshot, Receipt, TakenAlong, Unreadable
 from reconciler.engine.compare import only_reported
-from reconciler.engine.dependents import Trial, as_tried
 from reconciler.engine.diff import differences
-from reconciler.engine.situation import Request, Situation, look_again
+from reconciler.engine.inputs import Request, Situation, look_again
+from reconciler.engine.units.dependents import Trial, as_tried
 
 
 def simulate(steps: Iterable[Step], addresses: Collection[Address], situation: Situation, request: Request, host: Executor) -> Trial:

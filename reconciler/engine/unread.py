@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Origin
 from reconciler.core.diagnostic import Diagnostic, warning
-from reconciler.core.secrecy import SECRET_CONTENT
-from reconciler.engine import order
-from reconciler.engine.situation import Request, Situation
+from reconciler.core.secrets.secrecy import SECRET_CONTENT
+from reconciler.engine import ordering
+from reconciler.engine.inputs import Request, Situation
 
 if TYPE_CHECKING:
-    from reconciler.engine.dependents import Trial
+    from reconciler.engine.units.dependents import Trial
 
 
 def rows(situation: Situation) -> dict[Address, str]:
@@ -42,7 +42,7 @@ def with_dependants(
     """These changes, and all that need one of them, with the reason: what comes of those is not known either."""
     moving = {change.address for change in changes if change.moves}
     result = dict(unreadable)
-    for address in order.sequence(needs):
+    for address in ordering.sequence(needs):
         reason = next((result[need] for need in sorted(needs.get(address, ())) if need in result), "")
         if reason and address in moving:
             result.setdefault(address, reason)

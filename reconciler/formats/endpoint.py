@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from reconciler.core.patterns import Late
+from reconciler.core.basics.lazy_regex import Late
 
 _NAME = r"\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?)"
 _ADDRESS = Late(rf"(?:{_NAME}):(?P<port>[0-9]{{1,5}})")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 
-from reconciler.core.patterns import Late
+from reconciler.core.basics.lazy_regex import Late
 
 PATH = "/etc/fstab"
 _ESCAPE = Late(r"\\([0-7]{3})")

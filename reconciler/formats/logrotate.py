@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from reconciler.core.patterns import Late
-from reconciler.core.values import frozen
+from reconciler.core.basics.frozen import frozen
+from reconciler.core.basics.lazy_regex import Late
 
 MARK = "# Managed by Reconciler as logrotate."
 """How the first line of every policy file of ours begins."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from reconciler.core.patterns import Late
+from reconciler.core.basics.lazy_regex import Late
 from reconciler.formats import fstab
 
 _GENERATED = "/run/systemd/generator"

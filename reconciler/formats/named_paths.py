@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from reconciler.core.patterns import Late
-from reconciler.core.values import frozen
+from reconciler.core.basics.frozen import frozen
+from reconciler.core.basics.lazy_regex import Late
 
 _PATH = Late(
     r"(?<![\w/.~%$}\\*@])((?:~[a-z_][\w-]*)?/(?!/|(?:usr(?!/local/)|s?bin|lib\w*|dev|proc|sys|boot)(?![\w.-]))[^\s\"'`,;:|&<>()\[\]\\=#]+)"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from reconciler.core.values import frozen
+from reconciler.core.basics.frozen import frozen
 
 Sample = tuple[Mapping[str, str], float]
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import Any
 
-from reconciler.core.patterns import Late
-from reconciler.core.values import frozen
+from reconciler.core.basics.frozen import frozen
+from reconciler.core.basics.lazy_regex import Late
 
 FORMAT = 1
 PATH = "/etc/reconciler/reconcile.json"

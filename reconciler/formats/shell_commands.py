@@ -11,8 +11,8 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
-from reconciler.core.patterns import Late
-from reconciler.core.values import frozen
+from reconciler.core.basics.frozen import frozen
+from reconciler.core.basics.lazy_regex import Late
 
 SHELLS = frozenset(("sh", "bash", "dash", "ash", "ksh", "mksh", "zsh", "fish", "rbash"))
 _MODULES = Late(r"python[\d.]*|pypy[\d.]*")

@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from reconciler.core.patterns import Late
-from reconciler.core.values import frozen
+from reconciler.core.basics.frozen import frozen
+from reconciler.core.basics.lazy_regex import Late
 
 _MOST = 20_000
 """Characters of a text that are looked at."""

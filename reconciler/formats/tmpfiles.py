@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reconciler.core.patterns import Late
-from reconciler.core.values import frozen
-from reconciler.formats.cron_lines import Flaw
+from reconciler.core.basics.frozen import frozen
+from reconciler.core.basics.lazy_regex import Late
+from reconciler.formats.schedule.cron_lines import Flaw
 
 _TYPE = Late(r"[A-Za-z][-!+=~^$?]*")
 _WORD = Late(r"\"((?:[^\"\\]|\\.)*)\"|'((?:[^'\\]|\\.)*)'|(\S+)")

@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from reconciler.core.digest import data_digest
-from reconciler.core.masking import holds_secret
-from reconciler.formats import logrotate, unit, unit_spelling
+from reconciler.core.basics.digest import data_digest
+from reconciler.core.secrets.masking import holds_secret
+from reconciler.formats import logrotate
+from reconciler.formats.systemd import unit, unit_spelling
 
 Leaves = dict[str, dict[str, list[str]]]
 """Values by section and name; in a file that is not to be read digests, and nothing for a value that is left out."""

@@ -9,9 +9,9 @@ import sqlite3
 import stat
 from collections.abc import Iterable, Mapping
 
+from reconciler.core.basics.frozen import frozen
 from reconciler.core.host import HostError
-from reconciler.core.values import frozen
-from reconciler.host.state_files import DATABASE, JOURNAL, KEY, LOCK, SPEC, WITNESS
+from reconciler.host.state.files import DATABASE, JOURNAL, KEY, LOCK, SPEC, WITNESS
 
 _PRIVATE = {DATABASE: 0o600, JOURNAL: 0o600, KEY: 0o600, WITNESS: 0o600, LOCK: 0o600, SPEC: 0o600}
 _UNITS = "/etc/systemd/system"
@@ -62,7 +62,7 @@ def _wrong(path: str, found: os.stat_result, mode: int) -> Iterable[str]:
 
 def lock_holder(directory: str) -> str:
     """Who has the lock now, in words; empty when nobody has."""
-    from reconciler.host.lock import is_held_by_other
+    from reconciler.host.state.lock import is_held_by_other
 
     if not is_held_by_other(directory):
         return ""
@@ -90,7 +90,7 @@ def own_units(root: str = "/") -> tuple[str, ...]:
 
 def unit_states(names: Iterable[str]) -> dict[str, Mapping[str, str]]:
     """ActiveState, UnitFileState, Result, and of timers when they elapse next, by unit. Raises HostError."""
-    from reconciler.host.run import run
+    from reconciler.host.process.run import run
 
     names = list(names)
     if not names:
@@ -105,7 +105,7 @@ def unit_states(names: Iterable[str]) -> dict[str, Mapping[str, str]]:
 
 def systemd_says() -> tuple[str, str]:
     """systemd's version, and why it cannot be asked, if it cannot."""
-    from reconciler.host.run import run
+    from reconciler.host.process.run import run
 
     try:
         done = run(["systemctl", "--version"], timeout=_TIMEOUT)

@@ -7,16 +7,16 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from reconciler.core.actions import Account, Action, Attributes, Check, EndSessions, Gate, Unit, WriteFile, path_of
-from reconciler.core.digest import digest
+from reconciler.core.basics.digest import digest
 from reconciler.core.host import ActionFailed, Entry, Receipt, Saved, UnitNode, UnitState
-from reconciler.host import failpoints
-from reconciler.host.files import Files
-from reconciler.host.name_service import NameService
-from reconciler.host.owners import Ids, KernelOwnership
-from reconciler.host.safe_path import SafeRoot
+from reconciler.host.accounts.name_service import NameService
+from reconciler.host.files.files import Files
+from reconciler.host.files.ownership import Ids, KernelOwnership
+from reconciler.host.files.safe_path import SafeRoot
+from reconciler.host.process import failpoints
 
 if TYPE_CHECKING:
-    from reconciler.host.systemd import Systemd
+    from reconciler.host.systemd.systemctl import Systemd
 
 _BOOTED = "/run/systemd/system"
 """sd_booted(3): this directory exists exactly when systemd is the init system."""
@@ -71,8 +71,8 @@ class LiveHost:
         """As HostView.mounts."""
         if not self.running:
             return frozenset()
+        from reconciler.host.files.subvolumes import subvolumes
         from reconciler.host.mounts import mount_points, named_places  # few plans ask
-        from reconciler.host.subvolumes import subvolumes
 
         return mount_points() | (subvolumes() - named_places().keys())
 
@@ -90,7 +90,7 @@ class LiveHost:
 
     def conditions(self, texts: Sequence[str]) -> Mapping[str, bool]:
         """As HostView.conditions."""
-        from reconciler.host.unit_conditions import judged  # rarely needed
+        from reconciler.host.systemd.unit_conditions import judged  # rarely needed
 
         return judged(texts) if self.running else {}
 
@@ -106,7 +106,7 @@ class LiveHost:
     def capture(self, action: Action) -> Saved | None:
         """As Executor.capture. Raises Unreadable, UnsafePath."""
         if isinstance(action, Account):
-            from reconciler.host.account_edits import captured  # a plan keeps nothing
+            from reconciler.host.accounts.offline_edits import captured  # a plan keeps nothing
 
             return captured(self, action)
         path = path_of(action)
@@ -118,7 +118,7 @@ class LiveHost:
         asked = [action for action in actions if isinstance(action, WriteFile) and self._is_judged(action)]
         self._judged = {}
         if len(asked) > 1 or (asked and len(actions) > 1):
-            from reconciler.host.checks import judged  # starts a program
+            from reconciler.host.validators.validators import judged  # starts a program
 
             self._judged = judged(asked, actions)
 
@@ -145,17 +145,17 @@ class LiveHost:
                 failpoints.hit("unit.answered")
                 return receipt
             case Gate():
-                from reconciler.host.gates import pass_gate  # most plans have none
+                from reconciler.host.systemd.gate import pass_gate  # most plans have none
 
                 return pass_gate(self._systemd(), action) if self.running else Receipt()
             case Account():
-                from reconciler.host.account_commands import execute_account  # a plan runs no account command
+                from reconciler.host.accounts.commands import execute_account  # a plan runs no account command
 
                 self._files.sync()  # as before a removal: an account may be shut
                 self.remove_stale_locks()
                 return execute_account(self, self.root, action, self._accounts_changed)
             case EndSessions():
-                from reconciler.host.sessions import end_sessions  # starts programs
+                from reconciler.host.accounts.sessions import end_sessions  # starts programs
 
                 return end_sessions(self._ids, action, running=self.running) if self.root == "/" else Receipt()
             case _:
@@ -173,7 +173,7 @@ class LiveHost:
             if (problem := self._judged[action]) is not None:
                 raise problem
             return
-        from reconciler.host.checks import judge  # starts a program
+        from reconciler.host.validators.validators import judge  # starts a program
 
         judge(action)
         failpoints.hit("write.judged")
@@ -186,7 +186,7 @@ class LiveHost:
 
     def remove_stale_locks(self) -> None:
         """Remove locks on the account files whose owners were killed."""
-        from reconciler.host.account_locks import remove_stale_locks  # a plan removes nothing
+        from reconciler.host.accounts.locks import remove_stale_locks  # a plan removes nothing
 
         remove_stale_locks(self.root)
 
@@ -216,7 +216,7 @@ class LiveHost:
         self._paths.close()
 
     def _systemd(self) -> Systemd:
-        from reconciler.host.systemd import Systemd  # a plan without units starts no program
+        from reconciler.host.systemd.systemctl import Systemd  # a plan without units starts no program
 
         self._asked = self._asked or Systemd()
         return self._asked

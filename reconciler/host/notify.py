@@ -29,7 +29,7 @@ def deliver(target: Mapping[str, Any], event: Mapping[str, Any]) -> None:
 
 
 def _address_in(path: str) -> str:
-    from reconciler.host.destination import Directory
+    from reconciler.host.archives.private_directory import Directory
 
     with Directory(path.rpartition("/")[0] or "/") as directory:
         return directory.read(path.rpartition("/")[2]).decode("utf-8", "replace").strip()
@@ -77,7 +77,7 @@ def _letter(to: str, event: Mapping[str, Any]) -> bytes:
 
 
 def _run(words: list[str], feed: bytes) -> None:
-    from reconciler.host.run import run
+    from reconciler.host.process.run import run
 
     result = run(words, timeout=_TIMEOUT, input=feed)
     if result.rc:

@@ -6,12 +6,12 @@ import os
 from collections.abc import Mapping, Sequence
 
 from reconciler.core.actions import ABSENT, Account, Action, Attributes, EndSessions, Gate, Unit, WriteFile, path_of
-from reconciler.core.digest import digest
+from reconciler.core.basics.digest import digest
 from reconciler.core.host import ACCOUNT_FILES, ActionFailed, Entry, HostError, Receipt, Saved, UnitNode, UnitState
-from reconciler.host.account_edits import AccountEdits, captured
-from reconciler.host.files import Files
-from reconciler.host.owners import Ids, KernelOwnership, Ownership, RecordedOwnership
-from reconciler.host.safe_path import SafeRoot
+from reconciler.host.accounts.offline_edits import AccountEdits, captured
+from reconciler.host.files.files import Files
+from reconciler.host.files.ownership import Ids, KernelOwnership, Ownership, RecordedOwnership
+from reconciler.host.files.safe_path import SafeRoot
 
 OWNERS = "owners.jsonl"
 """The record of owners, in the state directory beside the tree."""

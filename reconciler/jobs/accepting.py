@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from reconciler.core.values import frozen
-from reconciler.formats.backup_doubt import most_of
-from reconciler.formats.backup_job import Job
-from reconciler.host import environment
-from reconciler.host.destination import Directory
-from reconciler.host.job_lock import RUN, job_lock
+from reconciler.core.basics.frozen import frozen
+from reconciler.formats.backups.doubt import most_of
+from reconciler.formats.backups.job import Job
+from reconciler.host.archives.private_directory import Directory
+from reconciler.host.process import environment
+from reconciler.host.state.job_lock import RUN, job_lock
 from reconciler.jobs import store
 
 

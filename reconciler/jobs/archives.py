@@ -6,18 +6,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from typing import Any
 
+from reconciler.core.basics.frozen import frozen
 from reconciler.core.host import HostError
-from reconciler.core.values import frozen
-from reconciler.formats import backup_manifest as manifests
 from reconciler.formats import fstab
-from reconciler.formats.backup_job import Job, above
-from reconciler.formats.backup_manifest import Manifest
-from reconciler.host import archive, environment
-from reconciler.host.archive import ArchiveError, TargetError
-from reconciler.host.descriptors import descriptor
-from reconciler.host.destination import Directory, Refused
-from reconciler.host.job_lock import RUN, job_lock
-from reconciler.host.restore_target import as_on_the_host, restore_target
+from reconciler.formats.backups import manifest as manifests
+from reconciler.formats.backups.job import Job, above
+from reconciler.formats.backups.manifest import Manifest
+from reconciler.host.archives import tar
+from reconciler.host.archives.private_directory import Directory, Refused
+from reconciler.host.archives.restore_target import as_on_the_host, restore_target
+from reconciler.host.archives.tar import ArchiveError, TargetError
+from reconciler.host.files.descriptors import descriptor
+from reconciler.host.process import environment
+from reconciler.host.state.job_lock import RUN, job_lock
 from reconciler.jobs import store
 from reconciler.jobs.backup import look_into
 from reconciler.jobs.store import Entry, Strange
@@ -181,7 +182,7 @@ def _judge(job: Job, path: str, entry: Entry, *, compare: bool) -> Judgement:
                 checked = look_into(fd, manifest)
                 problem = checked.problem
                 manifest = replace(manifest, entries=checked.entries or manifest.entries, data=checked.data or manifest.data)
-                differences = archive.compare(fd, manifest.compress, manifest.sources) if compare and not problem else ()
+                differences = tar.compare(fd, manifest.compress, manifest.sources) if compare and not problem else ()
         sidecar = store.sum_problem(directory, manifest)
         if directory.size(manifest.archive) is not None:
             try:
@@ -210,7 +211,7 @@ def restore(job: Job, at: str, to: str, paths: Sequence[str]) -> Restored:
         for path, fd, manifest in _sound(by_id.get(ident, {}), wrong):
             with restore_target(to) as target:
                 leading = _leading(manifest, paths)
-                warnings = archive.extract(fd, manifest.compress, target, paths, leading, as_root=environment.is_root())
+                warnings = tar.extract(fd, manifest.compress, target, paths, leading, as_root=environment.is_root())
                 if not manifest.above:
                     as_on_the_host(target, above(manifest.sources))
             return Restored(manifest, path, warnings, (*problems, *wrong), tuple(passed))
@@ -225,7 +226,7 @@ def _sound(copies: Copies, problems: list[str]) -> Iterator[tuple[str, int, Mani
             problems.append(f"{path}: {entry.problem}")
             continue
         with Directory(path) as directory, descriptor(directory.open(entry.manifest.archive)) as fd:
-            if archive.sum_of(fd) != entry.manifest.sha256:
+            if tar.sum_of(fd) != entry.manifest.sha256:
                 problems.append(f"{path}: the sum of {entry.manifest.archive} is not the one that was recorded")
             elif entry.manifest.verified is False:
                 problems.append(f"{path}: {entry.manifest.archive} did not pass its last verification")

@@ -6,20 +6,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field, replace
 
 from reconciler._version import __version__
+from reconciler.core.basics.frozen import frozen
 from reconciler.core.host import HostError
-from reconciler.core.values import frozen
-from reconciler.formats import backup_manifest as manifests
-from reconciler.formats.backup_doubt import most_with
-from reconciler.formats.backup_job import Job, above, apart
-from reconciler.formats.backup_manifest import Manifest
+from reconciler.formats.backups import manifest as manifests
+from reconciler.formats.backups.doubt import most_with
+from reconciler.formats.backups.job import Job, above, apart
+from reconciler.formats.backups.manifest import Manifest
 from reconciler.formats.fstab import not_mounted
 from reconciler.formats.named_mounts import advice
-from reconciler.host import archive, environment, failpoints
-from reconciler.host.archive import ArchiveError, Checked, Contents, TargetError
-from reconciler.host.descriptors import descriptor
-from reconciler.host.destination import Directory, Missing, Refused, look
-from reconciler.host.job_lock import RUN, job_lock
+from reconciler.host.archives import tar
+from reconciler.host.archives.private_directory import Directory, Missing, Refused, look
+from reconciler.host.archives.tar import ArchiveError, Checked, Contents, TargetError
+from reconciler.host.files.descriptors import descriptor
 from reconciler.host.mounts import mount_points, named_places, of_its_own
+from reconciler.host.process import environment, failpoints
+from reconciler.host.state.job_lock import RUN, job_lock
 from reconciler.jobs import store
 from reconciler.jobs.pruning import Pruned, prune_directory
 
@@ -127,7 +128,7 @@ def _must_be_mounted(path: str) -> None:
 
 
 def _run_before(job: Job, ident: str) -> None:
-    from reconciler.host.run import run as run_program
+    from reconciler.host.process.run import run as run_program
 
     variables = {"RECONCILER_JOB": job.name, "RECONCILER_BACKUP_ID": ident}
     for argv in job.before:
@@ -197,7 +198,7 @@ def _archived(fd: int, job: Job, ident: str, started: int) -> Manifest:
     directories = above(job.sources)
     left_out = _left_out(job)
     contents = Contents(job.sources, job.exclude, job.destinations, job.one_file_system, job.compress, directories)
-    written = archive.create(fd, contents)
+    written = tar.create(fd, contents)
     found = Manifest(
         id=ident,
         job=job.name,
@@ -208,7 +209,7 @@ def _archived(fd: int, job: Job, ident: str, started: int) -> Manifest:
         sha256=written.sha256,
         sources=job.sources,
         tool=__version__,
-        tar=archive.tar_version(),
+        tar=tar.tar_version(),
         warnings=written.warnings,
         compress=job.compress,
         content=written.content,
@@ -227,7 +228,7 @@ def _left_out(job: Job) -> tuple[str, ...]:
 
 def _copied(fd: int, path: str, original: Manifest) -> Manifest:
     with Directory(path) as source, descriptor(source.open(original.archive)) as from_fd:
-        if archive.copy(from_fd, fd).sha256 != original.sha256:
+        if tar.copy(from_fd, fd).sha256 != original.sha256:
             raise ArchiveError("the archive changed while it was copied", f"{path}/{original.archive}")
     return _proved(fd, original) if original.verified else original
 
@@ -241,9 +242,9 @@ def _proved(fd: int, found: Manifest) -> Manifest:
 
 def look_into(fd: int, found: Manifest) -> Checked:
     """An archive, read from the disk: what is wrong with it, and what is in it. Raises ArchiveError when it cannot be read."""
-    if archive.sum_of(fd) != found.sha256:
+    if tar.sum_of(fd) != found.sha256:
         return Checked("its sum is not the one that was recorded")
-    return archive.check(fd, found.compress, found.sources)
+    return tar.check(fd, found.compress, found.sources)
 
 
 def _doubt(job: Job, path: str, ident: str) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from reconciler.core.basics.frozen import frozen
 from reconciler.core.host import HostError
-from reconciler.core.values import frozen
-from reconciler.formats import backup_manifest as manifests
-from reconciler.formats import timespan
-from reconciler.formats.backup_job import Job, path_of
-from reconciler.host import environment
-from reconciler.host.destination import Directory, look
+from reconciler.formats.backups import manifest as manifests
+from reconciler.formats.backups.job import Job, path_of
+from reconciler.formats.systemd import timespan
+from reconciler.host.archives.private_directory import Directory, look
+from reconciler.host.process import environment
 from reconciler.jobs import store
 from reconciler.jobs.store import Found
 

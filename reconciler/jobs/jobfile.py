@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from reconciler.core.host import HostError
-from reconciler.formats import backup_job
-from reconciler.formats.backup_job import Job, NotAJob
-from reconciler.host.destination import Directory, Refused, look
+from reconciler.formats.backups import job
+from reconciler.formats.backups.job import Job, NotAJob
+from reconciler.host.archives.private_directory import Directory, Refused, look
 
 _SUFFIX = ".json"
 
@@ -14,7 +14,7 @@ class NoSuchJob(HostError):
     """There is no job of this name here."""
 
 
-def names(directory: str = backup_job.DIRECTORY) -> list[str]:
+def names(directory: str = job.DIRECTORY) -> list[str]:
     """The jobs of this host. Raises Refused, UnsafePath, Unreadable."""
     if look(directory) is None:
         return []
@@ -22,15 +22,15 @@ def names(directory: str = backup_job.DIRECTORY) -> list[str]:
         return [name.removesuffix(_SUFFIX) for name in found.names() if name.endswith(_SUFFIX) and not name.startswith(".")]
 
 
-def load(name: str, directory: str = backup_job.DIRECTORY) -> Job:
+def load(name: str, directory: str = job.DIRECTORY) -> Job:
     """One job. It decides what runs as root, so nobody else may be able to write it. Raises NoSuchJob, Refused, UnsafePath, Unreadable."""
     known = names(directory)
-    if name not in known or not backup_job.is_name(name):
+    if name not in known or not job.is_name(name):
         there = f"the jobs of this host are {', '.join(known)}" if known else "this host has none; declare it under `backups:` and apply"
         raise NoSuchJob("there is no such backup job", f"{name!r}: {there}")
     with Directory(directory) as found:
         content = found.read(name + _SUFFIX)
     try:
-        return backup_job.job(backup_job.parse(content.decode("utf-8", "replace")), name)
+        return job.job(job.parse(content.decode("utf-8", "replace")), name)
     except NotAJob as problem:
         raise Refused("the job cannot be used", f"{directory}/{name}{_SUFFIX}: {problem}") from problem

@@ -5,14 +5,15 @@ from __future__ import annotations
 import shlex
 from collections.abc import Collection, Mapping
 
-from reconciler.core.values import frozen
-from reconciler.formats.backup_job import Job, Keep
-from reconciler.formats.backup_manifest import stem, timestamp
-from reconciler.formats.retention import Archive, Decision, decide
-from reconciler.host import archive, environment
-from reconciler.host.descriptors import descriptor
-from reconciler.host.destination import Directory
-from reconciler.host.job_lock import RUN, job_lock
+from reconciler.core.basics.frozen import frozen
+from reconciler.formats.backups.job import Job, Keep
+from reconciler.formats.backups.manifest import stem, timestamp
+from reconciler.formats.backups.retention import Archive, Decision, decide
+from reconciler.host.archives import tar
+from reconciler.host.archives.private_directory import Directory
+from reconciler.host.files.descriptors import descriptor
+from reconciler.host.process import environment
+from reconciler.host.state.job_lock import RUN, job_lock
 from reconciler.jobs import store
 
 _MADE = 1_767_225_600
@@ -79,6 +80,6 @@ def _doubt_the_newest(directory: Directory, job: Job) -> None:
     """Strike out the newest good archives until one still has its sum."""
     for entry in reversed([entry for entry in store.scan(directory, job.name).entries if entry.good]):
         with descriptor(directory.open(entry.manifest.archive)) as fd:
-            if archive.sum_of(fd) == entry.manifest.sha256:
+            if tar.sum_of(fd) == entry.manifest.sha256:
                 return
         store.record(directory, entry.manifest.judged(good=False, now=environment.now()))

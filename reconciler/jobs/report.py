@@ -11,15 +11,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import Any
 
-from reconciler.core.digest import digest
+from reconciler.core.basics.digest import digest
+from reconciler.core.basics.frozen import frozen
 from reconciler.core.host import HostError
-from reconciler.core.values import frozen
 from reconciler.formats import prometheus, reconcile
 from reconciler.formats.prometheus import Metric
 from reconciler.formats.reconcile import Settings
-from reconciler.host.destination import Directory, Refused
+from reconciler.host.archives.private_directory import Directory, Refused
 from reconciler.host.notify import deliver
-from reconciler.host.report_files import publish, read_report, report_lock, write_report
+from reconciler.host.state.report_files import publish, read_report, report_lock, write_report
 from reconciler.render.service_health import job_metrics
 
 FORMAT = 1

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from reconciler.core.basics.frozen import frozen
 from reconciler.core.host import HostError
-from reconciler.core.values import frozen
-from reconciler.formats import backup_manifest as manifests
-from reconciler.formats.backup_doubt import doubts
-from reconciler.formats.backup_job import COMPRESSORS
-from reconciler.formats.backup_manifest import Manifest, NotAManifest
-from reconciler.host import failpoints
-from reconciler.host.destination import Directory
+from reconciler.formats.backups import manifest as manifests
+from reconciler.formats.backups.doubt import doubts
+from reconciler.formats.backups.job import COMPRESSORS
+from reconciler.formats.backups.manifest import Manifest, NotAManifest
+from reconciler.host.archives.private_directory import Directory
+from reconciler.host.process import failpoints
 
 PARTIAL = ".partial-"
 _REMOVING = ".removing-"

@@ -1,21 +1,20 @@
-"""One module per kind of resource. A module that has a `KIND` is a kind: there is no list to forget."""
+"""One folder per kind of resource. A folder whose `__init__` has an `ORDER` is a kind: there is no list to forget.
+
+`kind.py` has the kind (`KIND`), `model.py` what a spec can say, `observe.py` what a host says, `checks.py` what the host's own facts
+forbid, `importer.py` what `import` reads back. `shared` has what several kinds are made of and knows none of them.
+"""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib import import_module
-from importlib.machinery import FileFinder, SourceFileLoader
 from pkgutil import iter_modules
 
 from reconciler.core.address import Address
 from reconciler.core.changes import Observed
 from reconciler.core.host import HostView
 from reconciler.core.kind import Kind, Kinds
-
-_ORDER = re.compile(r"^    order=(\d+),", re.MULTILINE)
-_MIDDLE = 50
 
 
 class _Kinds(Mapping[str, Kind]):
@@ -29,7 +28,7 @@ class _Kinds(Mapping[str, Kind]):
         if name not in self._imported:
             if name not in self._names:
                 raise KeyError(name)
-            self._imported[name] = import_module(f"{__name__}.{name}").KIND
+            self._imported[name] = import_module(f"{__name__}.{name}.kind").KIND
         return self._imported[name]
 
     def __contains__(self, name: object) -> bool:
@@ -44,29 +43,13 @@ class _Kinds(Mapping[str, Kind]):
 
 def observer(name: str) -> Callable[[HostView, Sequence[Address]], Mapping[Address, Observed]]:
     """The `observe` of a kind, without the kind: what a host says needs no model of a spec."""
-    observe: Callable[[HostView, Sequence[Address]], Mapping[Address, Observed]] = import_module(f"{__name__}.{name}_observed").observe
+    observe: Callable[[HostView, Sequence[Address]], Mapping[Address, Observed]] = import_module(f"{__name__}.{name}.observe").observe
     return observe
 
 
 @cache
 def discover() -> Kinds:
-    """All kinds by name; what others build on comes first. The names come from the text of the modules: importing them all is slow."""
-    orders = {found.name: _order(_source(found.module_finder, found.name)) for found in iter_modules(__path__)}
-    kinds = [(order, name) for name, order in orders.items() if order is not None]
-    return _Kinds(tuple(name for _, name in sorted(kinds)))
-
-
-def _source(finder: object, name: str) -> str:
-    assert isinstance(finder, FileFinder)
-    spec = finder.find_spec(f"{__name__}.{name}")
-    assert spec is not None and isinstance(spec.loader, SourceFileLoader)
-    return spec.loader.get_data(spec.loader.path).decode()
-
-
-def _order(source: str) -> int | None:
-    """The place of the kind that a module defines; None when it defines none."""
-    start = source.find("\nKIND = Kind(")
-    if start < 0:
-        return None
-    order = _ORDER.search(source, start)
-    return int(order[1]) if order else _MIDDLE
+    """All kinds by name, in the order of their `ORDER`. A kind's own modules are not imported: that is slow."""
+    folders = [module.name for module in iter_modules(__path__) if module.ispkg]
+    orders = {name: getattr(import_module(f"{__name__}.{name}"), "ORDER", None) for name in folders}
+    return _Kinds(tuple(sorted((name for name, order in orders.items() if order is not None), key=lambda name: (orders[name], name))))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reconciler.core import globs
+from reconciler.core.basics import globs
 from reconciler.core.diagnostic import Diagnostic, Severity, warning
 from reconciler.core.kind import Kinds
-from reconciler.core.places import Use
+from reconciler.core.model.places import Use
 from reconciler.core.spec import Declared, Spec
 from reconciler.formats import tmpfiles
-from reconciler.formats.backup_job import COMPRESSORS
+from reconciler.formats.backups.job import COMPRESSORS
 from reconciler.formats.fstab import parents
 from reconciler.policy.paths import Table
 

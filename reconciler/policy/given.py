@@ -8,15 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 
+from reconciler.core.basics.frozen import frozen
 from reconciler.core.changes import Change
 from reconciler.core.diagnostic import Diagnostic, Severity
 from reconciler.core.host import FileType, HostError, HostView
 from reconciler.core.kind import Kinds
-from reconciler.core.places import Place, Use
+from reconciler.core.model.places import Place, Use
 from reconciler.core.spec import Declared, Spec
-from reconciler.core.values import frozen
-from reconciler.formats import accounts, reconcile
-from reconciler.policy.linked import Linked
+from reconciler.formats import reconcile
+from reconciler.formats.accounts import passwd
+from reconciler.policy.access.linked import Linked
 from reconciler.policy.paths import Table, reason, table
 from reconciler.policy.system_trees import AS_SHIPPED, PROGRAM, TOPS, root_runs, system_tree
 
@@ -245,7 +246,7 @@ def _homes_elsewhere(view: HostView) -> Callable[[str], str]:
 def _homes_of_host(view: HostView, gifts: Collection[_Gift], led: Callable[[str], str]) -> Iterator[_Home]:
     """Those of persons; of a service's account only one that it really owns (daemon's is /usr/sbin)."""
     try:
-        users = accounts.parse_users(view.read("/etc/passwd").decode("utf-8", "replace"))
+        users = passwd.parse_users(view.read("/etc/passwd").decode("utf-8", "replace"))
     except (HostError, FileNotFoundError):
         return
     paths = {gift.real for gift in gifts} | {parent for gift in gifts for parent in _above(gift.real)}
@@ -279,9 +280,9 @@ def _specification(view: HostView) -> Iterator[str]:
 
 def _sudos_path(view: HostView) -> Iterator[str]:
     """The directories of secure_path (sudoers(5)), in which sudo looks for what it is to run as root."""
-    from reconciler.policy.followed import Followed
-    from reconciler.policy.people import People
-    from reconciler.policy.sudo_root import SudoRoot
+    from reconciler.policy.access.login_accounts import People
+    from reconciler.policy.access.sudo_root import SudoRoot
+    from reconciler.policy.symlinks import Followed
 
     files = Followed(view)
     try:

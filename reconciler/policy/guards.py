@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 
 from reconciler.core.address import Address
+from reconciler.core.basics.frozen import frozen
 from reconciler.core.changes import Change, Origin, Verb
 from reconciler.core.diagnostic import Diagnostic, Severity, Source
 from reconciler.core.plan import Plan
 from reconciler.core.revision import short
-from reconciler.core.values import frozen
 
 SHARE = 0.30
 """More than this share of a kind ..."""
@@ -147,9 +147,9 @@ EMPTY_PASSWORD = "empty-password"  # noqa: S105  # the name of a guard
 KEY_STAYS = "key-still-lets-in"
 ALLOWABLE = ("other-host", "empty-spec", "many-destroyed", "older-commit")
 OF_ACCESS = (EMPTY_PASSWORD, KEY_STAYS)
-"""`policy.access_warnings`, which needs a host to look at."""
+"""`policy.access.warnings`, which needs a host to look at."""
 LOCK_OUT = "lock-out"
-"""`policy.lockout`, which needs a host to look at: --allow takes it with the name of an account."""
+"""`policy.lockout.guard`, which needs a host to look at: --allow takes it with the name of an account."""
 
 
 def is_allowable(text: str) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from reconciler.core.diagnostic import Diagnostic, Severity, warning
 from reconciler.core.kind import Kinds, RequirementType
-from reconciler.core.places import Use
+from reconciler.core.model.places import Use
 from reconciler.core.spec import Spec
 from reconciler.policy.backup_places import removed_by_commands, removed_by_others, removed_by_tmpfiles
 from reconciler.policy.given import in_spec
@@ -51,7 +51,7 @@ def _is_secret(name: str, value: str) -> bool:
     """By its name, unless that is of a place (TOKEN_FILE); or by its value: a key, a login in an address."""
     if not any(word in name.upper() for word in ("PASS", "SECRET", "TOKEN", "KEY")) and "://" not in value and "PRIVATE KEY" not in value:
         return False
-    from reconciler.core.masking import holds_secret, is_secret  # only for what may be one
+    from reconciler.core.secrets.masking import holds_secret, is_secret  # only for what may be one
 
     return is_secret(name, value) or holds_secret(f"{name}={value}")
 

@@ -1,6 +1,6 @@
 """Paths that no spec may manage: they belong to the account tools, the kernel, or to us.
 
-The rules read one table of all paths that a spec names (`core.places`), in whatever field and of whatever kind.
+The rules read one table of all paths that a spec names (`core.model.places`), in whatever field and of whatever kind.
 """
 
 from __future__ import annotations
@@ -8,18 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from reconciler.core import globs
+from reconciler.core.basics import globs
+from reconciler.core.basics.lazy_regex import Late
 from reconciler.core.diagnostic import Diagnostic, Severity
 from reconciler.core.host import HostError, HostView
 from reconciler.core.kind import Kinds
-from reconciler.core.patterns import Late
-from reconciler.core.places import Place, Use, places
+from reconciler.core.model.places import Place, Use, places
 from reconciler.core.spec import Declared, Spec
-from reconciler.formats import accounts
+from reconciler.formats.accounts import passwd
 from reconciler.formats.reconcile import PATH, UNITS, USER
-from reconciler.policy.linked import Linked
-from reconciler.policy.secrets_of_host import secret
-from reconciler.policy.setuid_trust import trusted
+from reconciler.policy.access.linked import Linked
+from reconciler.policy.root_reach.secrets_of_host import secret
+from reconciler.policy.root_reach.setuid_trust import trusted
 from reconciler.policy.system_trees import STATE, TREES, of_usr_local, system_tree
 
 _ACCOUNTS = "it belongs to the account tools (useradd, passwd, visudo); declare users and groups instead"
@@ -186,16 +186,16 @@ def claimed_on_host(spec: Spec, view: HostView) -> Iterator[Diagnostic]:
     listed = [declared for declared in spec.resources if declared.address.kind == "ssh_keys" and not declared.beside] if named else []
     if not listed:
         return
-    from reconciler.kinds import keys  # brings what only keys need
+    from reconciler.kinds.shared import key_parts  # brings what only keys need
 
     try:
-        users = accounts.parse_users(view.read("/etc/passwd").decode("utf-8", "replace"))
+        users = passwd.parse_users(view.read("/etc/passwd").decode("utf-8", "replace"))
     except (HostError, FileNotFoundError):
         return
     homes = {user.name: user.home for user in users}
     for declared in listed:
         home = homes.get(declared.address.name, "").rstrip("/")
-        for path in keys.paths(declared.address.name, home) if home else ():
+        for path in key_parts.paths(declared.address.name, home) if home else ():
             if path in named and home != f"/home/{declared.address.name}":
                 yield _twice(declared, path, str(named[path].address))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reconciler.core import globs
+from reconciler.core.basics import globs
 
 STATE = "/var/lib/reconciler"
 PROGRAM = "/opt/reconciler"

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from reconciler.core.actions import ABSENT, Step, WriteFile
 from reconciler.core.diagnostic import Diagnostic, warning
 from reconciler.core.host import HostError, HostView
-from reconciler.policy.root_places import place_of
+from reconciler.policy.root_reach.places import place_of
 
 _RUN = frozenset(("shell", "cron", "crontab", "anacron", "unit", "user_unit", "udev", "modprobe", "apt", "dpkg", "logrotate"))
 """Readers of texts that are commands of root's."""

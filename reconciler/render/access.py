@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from reconciler.render.markdown_text import capped, code, size
-from reconciler.render.term import visible
+from reconciler.render.terminal import visible
 
 Row = Mapping[str, Any]
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reconciler.render.markdown_text import code, host_name
-from reconciler.render.term import columns, count, pad, painter, visible
+from reconciler.render.terminal import columns, count, pad, painter, visible
 
 Data = Mapping[str, Any]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from reconciler.core.diagnostic import Diagnostic, Severity
-from reconciler.render.term import Paint, columns, count, painter, paragraphs, visible
+from reconciler.render.terminal import Paint, columns, count, painter, paragraphs, visible
 
 FORMAT_VERSION = "1.0"
 

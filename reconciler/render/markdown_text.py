@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from reconciler.core.patterns import Late
-from reconciler.render.term import visible
+from reconciler.core.basics.lazy_regex import Late
+from reconciler.render.terminal import visible
 
 _RUNS = Late(r"`+")
 _HOST = Late(r"(?!www\.)[A-Za-z0-9]+(?:[.-][A-Za-z0-9]+)*", re.IGNORECASE)

@@ -12,7 +12,7 @@ from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
-from reconciler.core.secrecy import CHANGED, HIDDEN
+from reconciler.core.secrets.secrecy import CHANGED, HIDDEN
 
 _VARIABLE = r'"?(?P<name>[A-Za-z_][A-Za-z0-9_]*)='
 _LINE = "(a line that is not shown)"
@@ -58,7 +58,7 @@ def _is_digest(value: Any) -> bool:
 
 def mask_diff(lines: Sequence[str]) -> list[str]:
     """The lines of a unified diff."""
-    from reconciler.core.masking import masked  # only where something changes
+    from reconciler.core.secrets.masking import masked  # only where something changes
 
     told = _without_items(lines)
     return [line if line.startswith("@@") else line[:1] + masked(line[1:]) for line in told]
@@ -90,8 +90,8 @@ def _mask_text(value: str, other: Any, key: str) -> str:
 
 @lru_cache(maxsize=1)
 def _rules() -> ModuleType:
-    """`core.masking`, which is imported only where something changes; by an `import` for each text that costs as much as the answer."""
-    from reconciler.core import masking
+    """`core.secrets.masking`, which is imported only where something changes; by an `import` for each text that costs as much as the answer."""
+    from reconciler.core.secrets import masking
 
     return masking
 
@@ -105,7 +105,7 @@ def _is_open(key: str) -> bool:
 @lru_cache(maxsize=4096)
 def _hidden(text: str, key: str, instead: str) -> str:
     """One text under a key: systemd's own lists of variables and credentials are known by the name of the directive."""
-    from reconciler.core.masking import is_secret, masked  # only where something changes
+    from reconciler.core.secrets.masking import is_secret, masked  # only where something changes
 
     if key == "Environment" or key.startswith("SetCredential"):
         found = re.match(_VARIABLE if key == "Environment" else _CREDENTIAL, text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reconciler.core.actions import Step, as_data
-from reconciler.render.words import action_words
+from reconciler.render.plan.phrases import action_words
 
 
 def progress_line(number: int, total: int, step: Step) -> str:

@@ -1,14 +1,14 @@
-"""A rollback, for people: made from its public form (see `app.rolling_back.rollback_data`)."""
+"""A rollback, for people: made from its public form (see `app.rollback.rollback_data`)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from reconciler.render.blocks import effect_lines
-from reconciler.render.run import time_text
-from reconciler.render.term import count, painter, visible
-from reconciler.render.words import action_words
+from reconciler.render.plan.blocks import effect_lines
+from reconciler.render.plan.phrases import action_words
+from reconciler.render.show import time_text
+from reconciler.render.terminal import count, painter, visible
 
 
 def rollback_text(data: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reconciler.formats.prometheus import Metric, render
-from reconciler.render.term import visible
+from reconciler.render.terminal import visible
 
 Rows = Sequence[Mapping[str, Any]]
 OK, WARNING, CRITICAL, UNKNOWN = range(4)

@@ -11,9 +11,9 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from reconciler.core.resource import SourcePath
-from reconciler.core.values import frozen
-from reconciler.spec.marks import Map, Mark, Seq
+from reconciler.core.basics.frozen import frozen
+from reconciler.core.model.resource import SourcePath
+from reconciler.spec.positions import Map, Mark, Seq
 
 
 def members(annotation: Any) -> Iterator[Any]:

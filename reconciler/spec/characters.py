@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reconciler.core.patterns import Late
+from reconciler.core.basics.lazy_regex import Late
 
 FORBIDDEN = Late("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff\ufffe\uffff]")
 """C0 (but newline and tab), C1, line separators, bidirectional controls, byte order marks, surrogates, non-characters."""

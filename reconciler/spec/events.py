@@ -16,9 +16,9 @@ from yaml.events import (
     StreamEndEvent,
 )
 
-from reconciler.core.values import frozen
+from reconciler.core.basics.frozen import frozen
 from reconciler.spec.characters import FORBIDDEN, clean, name
-from reconciler.spec.marks import Map, Mark, Seq, marks_of, pack, put, unpack
+from reconciler.spec.positions import Map, Mark, Seq, marks_of, pack, put, unpack
 from reconciler.spec.resolve import FIRST, resolve
 from reconciler.spec.syntax import explain
 

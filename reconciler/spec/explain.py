@@ -10,14 +10,14 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from reconciler.core.address import Address
+from reconciler.core.basics.frozen import frozen
 from reconciler.core.diagnostic import Diagnostic
 from reconciler.core.kind import Kinds
-from reconciler.core.values import frozen
-from reconciler.spec import words
+from reconciler.spec import phrases
 from reconciler.spec.annotations import fields_of, models_at
 from reconciler.spec.include import Included
-from reconciler.spec.marks import Map, Mark, unpack
 from reconciler.spec.places import Located, collapse, locate
+from reconciler.spec.positions import Map, Mark, unpack
 from reconciler.spec.secrecy import secret
 
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"?|\'(?:[^\']|\'\')*\'?')
@@ -94,7 +94,7 @@ def _length(value: Any, rest: str) -> int:
     """How far a value reaches on its line: quoted text to its quote, a scalar to its end, anything else to the end of the line."""
     if (quoted := _QUOTED.match(rest)) is not None:
         return quoted.end()
-    if not isinstance(value, dict | list) and value is not None and rest.startswith(text := words.spelling(value)):
+    if not isinstance(value, dict | list) and value is not None and rest.startswith(text := phrases.spelling(value)):
         return len(text)
     return len(rest.partition(" #")[0].rstrip())
 
@@ -113,14 +113,14 @@ def _missing(case: _Case) -> tuple[str, str]:
         ) else f"An item needs `{name}`{_description(case, name)}"
     return (
         "Missing key",
-        f"Write `version: {words.VERSION}` first." if name == "version" else f"A spec needs `{name}`{_description(case, name)}",
+        f"Write `version: {phrases.VERSION}` first." if name == "version" else f"A spec needs `{name}`{_description(case, name)}",
     )
 
 
 def _description(case: _Case, name: str) -> str:
     found = (fields_of(model).get(name) for model in models_at(case.model, case.at.path))
     text = next((info.description for info in found if info is not None and info.description), "")
-    return f": {words.lead(text)}" if text else "."
+    return f": {phrases.lead(text)}" if text else "."
 
 
 def _known(path: tuple[Any, ...], model: type[BaseModel]) -> list[str]:
@@ -130,7 +130,7 @@ def _known(path: tuple[Any, ...], model: type[BaseModel]) -> list[str]:
 
 def _meant(path: tuple[Any, ...], model: type[BaseModel]) -> str | None:
     """The key that an unknown one was probably meant to be: that one is then not missing as well."""
-    return words.nearest(str(path[-1]), _known(path, model))
+    return phrases.nearest(str(path[-1]), _known(path, model))
 
 
 def _unknown(case: _Case) -> tuple[str, str]:
@@ -138,19 +138,19 @@ def _unknown(case: _Case) -> tuple[str, str]:
     key = str(path[-1])
     known = _known(path, case.model)
     where = "a key of a spec" if len(path) == 1 else f"a key of `{path[-2]}`" if isinstance(path[-2], str) else "a key here"
-    return "Unknown key", f"`{key}` is not {where}.{words.suggestion(key, known)} Known keys: {words.listed(known)}."
+    return "Unknown key", f"`{key}` is not {where}.{phrases.suggestion(key, known)} Known keys: {phrases.listed(known)}."
 
 
 def _type(case: _Case) -> tuple[str, str]:
     item = case.at
     every = (item, *item.also)
-    wants = list(dict.fromkeys(words.wanted(one.type, one.context) for one in every))
+    wants = list(dict.fromkeys(phrases.wanted(one.type, one.context) for one in every))
     choices = [choice for one in every for choice in _choices(one)]
-    close = words.suggestion(item.found, choices) if isinstance(item.found, str) and not case.hide else ""
-    advice = close or words.advice(item.found, wants, case.hide)
+    close = phrases.suggestion(item.found, choices) if isinstance(item.found, str) and not case.hide else ""
+    advice = close or phrases.advice(item.found, wants, case.hide)
     only = len(every) == 1 and item.type in ("literal_error", "enum")
     summary = "Not an allowed value" if only else "Wrong type"
-    return summary, f"{_label(item)} takes {', or '.join(wants)}; found {words.found(item.found, case.hide)}.{advice}"
+    return summary, f"{_label(item)} takes {', or '.join(wants)}; found {phrases.found(item.found, case.hide)}.{advice}"
 
 
 def _choices(item: Located) -> list[str]:
@@ -161,8 +161,8 @@ def _pattern(case: _Case) -> tuple[str, str]:
     item = case.at
     expected = str(item.context.get("pattern", ""))
     if item.on_key:
-        return "Bad name", words.pattern(expected, item.path[-1], _infos(case))
-    return "Bad value", f"{_label(item)}: {words.pattern(expected, item.found, _infos(case))}"
+        return "Bad name", phrases.pattern(expected, item.path[-1], _infos(case))
+    return "Bad value", f"{_label(item)}: {phrases.pattern(expected, item.found, _infos(case))}"
 
 
 def _infos(case: _Case) -> list[FieldInfo]:
@@ -182,19 +182,19 @@ def _value(case: _Case) -> tuple[str, str]:
     item = case.at
     text = str(item.context.get("error", item.message.partition(", ")[2]))
     if case.hide and not isinstance(item.found, dict | list) and item.found not in (None, ""):
-        text = text.replace(words.spelling(item.found), "(not shown)")
-    return ("Bad name" if item.on_key else "Bad value"), words.sentence(text)
+        text = text.replace(phrases.spelling(item.found), "(not shown)")
+    return ("Bad name" if item.on_key else "Bad value"), phrases.sentence(text)
 
 
 def _other(case: _Case) -> tuple[str, str]:
     item = case.at
-    bound = words.bound(item.type, item.context)
+    bound = phrases.bound(item.type, item.context)
     if bound is not None:
-        found = "" if isinstance(item.found, str | dict | list) else f"; found {words.found(item.found, case.hide)}"
+        found = "" if isinstance(item.found, str | dict | list) else f"; found {phrases.found(item.found, case.hide)}"
         return ("Bad name" if item.on_key else "Out of bounds"), f"{_label(item)} {bound}{found}."
     if item.type.endswith("_type") or item.type in ("int_parsing", "int_from_float", "bool_parsing", "float_parsing", "none_required"):
         return _type(case)
-    return "Bad value", f"{_label(item)}: {words.sentence(item.message)}"
+    return "Bad value", f"{_label(item)}: {phrases.sentence(item.message)}"
 
 
 _WORDS: dict[str, Callable[[_Case], tuple[str, str]]] = {

@@ -10,17 +10,17 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from reconciler.core.address import Address
+from reconciler.core.basics.frozen import frozen
 from reconciler.core.diagnostic import Diagnostic
 from reconciler.core.kind import Kind, Kinds
-from reconciler.core.resource import Resource
+from reconciler.core.model.resource import Resource
 from reconciler.core.spec import Declared, SourceError, SourceReader, Spec, nothing
-from reconciler.core.values import frozen
 from reconciler.spec import include
 from reconciler.spec.annotations import source_plan
 from reconciler.spec.include import Included
-from reconciler.spec.marks import Map, Mark
 from reconciler.spec.model import host_model
-from reconciler.spec.words import ended
+from reconciler.spec.phrases import ended
+from reconciler.spec.positions import Map, Mark
 
 UNKNOWN_KEY = "Unknown key"
 """The summary of what names a key of the file."""
@@ -84,7 +84,7 @@ def _load(reader: SourceReader, kinds: Kinds) -> tuple[Spec | None, list[Diagnos
 
 
 def _explained(included: Included, root: Map, kinds: Kinds) -> list[Diagnostic]:
-    from reconciler.core.documented import document
+    from reconciler.core.model.field_docs import document
     from reconciler.spec.explain import explain
 
     model = host_model(kinds)

@@ -6,10 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
-from reconciler.core.fields import AbsolutePath, TimeZone
+from reconciler.core.basics.scalars import Scheduler
 from reconciler.core.kind import Kind, Kinds
-from reconciler.core.scalars import Scheduler
-from reconciler.spec.words import HOSTNAME, VERSION, unsupported
+from reconciler.core.model.fields import AbsolutePath, TimeZone
+from reconciler.spec.phrases import HOSTNAME, VERSION, unsupported
 
 
 class Settings(BaseModel):

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Any
 
-from reconciler.core.values import frozen
-from reconciler.spec.marks import Map, Mark, Seq, marks_of
+from reconciler.core.basics.frozen import frozen
+from reconciler.spec.positions import Map, Mark, Seq, marks_of
 
 KEY = "[key]"
 """pydantic's last `loc` element when the key of a map is wrong, not its value."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from reconciler.core.patterns import Late
-from reconciler.core.scalars import Plain
+from reconciler.core.basics.lazy_regex import Late
+from reconciler.core.basics.scalars import Plain
 
 FIRST = frozenset(["", *"0123456789+-.~=<tTfFnNyYoO"])
 """First characters of scalars that may be anything but text; all others are text without a further look."""

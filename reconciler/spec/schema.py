@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable
 from typing import Any, Literal
 
-from reconciler.core.documented import document
 from reconciler.core.kind import Kinds
+from reconciler.core.model.field_docs import document
 from reconciler.spec.include import SHARED
 from reconciler.spec.model import host_model
 

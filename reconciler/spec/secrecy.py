@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from itertools import islice
 
-from reconciler.core.patterns import Late
-from reconciler.core.secrecy import SECRET
+from reconciler.core.basics.lazy_regex import Late
+from reconciler.core.secrets.secrecy import SECRET
 
 _SENSITIVE = Late(r"""\bsensitive["']?[ ]*:[ ]*["']?(?:true|yes|on)\b""", re.IGNORECASE)
 _ITEM = Late(r"[ ]*- ")
@@ -63,7 +63,7 @@ class Lines:
 
     def _has_shape(self, first: int, last: int) -> bool:
         """Whether a secret is told by its shape in these lines, or in the list whose items they are: an option is an item before it."""
-        from reconciler.core.masking import holds_secret  # only for a line that is to be quoted
+        from reconciler.core.secrets.masking import holds_secret  # only for a line that is to be quoted
 
         start = first
         while start > max(0, first - 50) and _ITEM.match(self.lines[start]) and _ITEM.match(self.lines[start - 1]):

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 from tests.bench import fleet, report, specs
 from tests.bench.report import Figure, Goal
-from tests.host import support
+from tests.booted import support
 
 if TYPE_CHECKING:
-    from tests.host.booted import BootedHost
+    from tests.booted.booted import BootedHost
 
 OFFLINE = (10, 100, 1_000, 10_000)
 PEOPLE = (1_000, 10_000)
@@ -108,7 +108,7 @@ def _people_after(command: str, place: Path, count: int) -> list[dict[str, Any]]
 
 def booted(rounds: int, counts: Sequence[int] = BOOTED) -> list[tuple[int, list[Figure]]]:
     """Plan on a booted host with that many running services, one after the other on the same host."""
-    from tests.host.booted import BootedHost  # the offline part runs on any machine
+    from tests.booted.booted import BootedHost  # the offline part runs on any machine
 
     found = []
     with BootedHost(limit=3000, hostname=specs.HOST) as host:
@@ -138,7 +138,7 @@ def _drive(host: BootedHost, cases: list[dict[str, Any]], rounds: int = 0) -> di
 
 def first_apply(count: int, rounds: int, plans: int) -> tuple[list[Figure], list[Figure]]:
     """First applies of W(count) and the bare commands, each on a new host, in turn; and on the last host plans with nothing to change."""
-    from tests.host.booted import BootedHost  # the offline part runs on any machine
+    from tests.booted.booted import BootedHost  # the offline part runs on any machine
 
     runs: dict[str, dict[str, list[float]]] = {name: {"ms": [], "kib": []} for name in (BARE, FIRST_APPLY)}
     plan: list[Figure] = []

@@ -12,7 +12,7 @@ import pytest
 
 from tests.bench import fleet, report, specs
 from tests.bench.__main__ import DRIVER, main, offline, people
-from tests.host.support import HarnessError
+from tests.booted.support import HarnessError
 
 STUB = """#!{python} -IS
 import sys

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.app import settled
-from reconciler.app.planning import PlanOptions
+from reconciler.app.plan import noop_fast_path
+from reconciler.app.plan.plan import PlanOptions
 from reconciler.app.specs import SpecChoice
 from tests.cli.command import Tree, run
 
@@ -62,7 +62,7 @@ def age(tree: Tree, name: str, **fields: object) -> None:
 
 def short(tree: Tree, spec: Path) -> bool:
     """Whether the short way answers."""
-    return settled.settled_plan(SpecChoice(str(spec), root=str(tree.root)), PlanOptions(str(tree.root))) is not None
+    return noop_fast_path.settled_plan(SpecChoice(str(spec), root=str(tree.root)), PlanOptions(str(tree.root))) is not None
 
 
 AGED: dict[str, tuple[str, dict[str, object], str]] = {

@@ -13,9 +13,10 @@ from unittest import mock
 import pytest
 
 from reconciler._version import __version__
-from reconciler.app import applying, planning
+from reconciler.app import apply as applying
+from reconciler.app.plan import plan as planning
 from reconciler.core.approval import SEAL, fingerprint, seal
-from reconciler.host.state_files import make_state_directory
+from reconciler.host.state.files import make_state_directory
 from tests.cli.command import Done, Tree, run
 
 INCLUDED = 'files:\n  /etc/included: {content: "included\\n", mode: "0644"}\n'

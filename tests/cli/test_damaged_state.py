@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.cli.main import run
-from reconciler.host.state_schema import SCHEMA
+from reconciler.host.state.schema import SCHEMA
 from tests.ordinary import minimal_tree
 
 ONE = 'version: 1\nhost: demo\nfiles:\n  /etc/a: {content: "A\\n", mode: "0644"}\n  /etc/b: {content: "b\\n", mode: "0644"}\n'

@@ -8,7 +8,7 @@ from unittest import mock
 
 import pytest
 
-from reconciler.app import applying
+from reconciler.app import apply as applying
 from reconciler.engine import planner
 from tests.cli.command import run
 

@@ -9,13 +9,13 @@ from unittest import mock
 
 import pytest
 
-from reconciler.app import doctoring, showing
-from reconciler.app.planning import PlanOptions
+from reconciler.app import doctor, show
+from reconciler.app.plan.plan import PlanOptions
 from reconciler.core.state import Memory
 from reconciler.host import installation
-from reconciler.host.place import _TEMPORARY
-from reconciler.host.state import Store
-from reconciler.render.run import run_text
+from reconciler.host.files.dir_entry import _TEMPORARY
+from reconciler.host.state.store import Store
+from reconciler.render.show import run_text
 from tests.breaking import failing
 from tests.case import Case, Expected
 from tests.cli.command import Done, Tree, run
@@ -256,12 +256,12 @@ def test_doctor_names_the_package_of_a_missing_program(tmp_path: Path) -> None:
     """On a live host each program that the spec's kinds call must be there; of one that is not, the apt line is told."""
     spec = tmp_path / "host.yaml"
     spec.write_text("version: 1\nhost: h1\nusers:\n  alice: {sudo: [{run: [/usr/bin/true]}]}\n")
-    patient = doctoring.Patient(None, str(spec))
+    patient = doctor.Patient(None, str(spec))
     with (
-        mock.patch.object(doctoring, "read_memory", return_value=Memory()),
+        mock.patch.object(doctor, "read_memory", return_value=Memory()),
         mock.patch.object(installation, "find_program", lambda name: "" if name == "visudo" else f"/usr/sbin/{name}"),
     ):
-        found = list(doctoring.QUESTIONS["programs"](patient))
+        found = list(doctor.QUESTIONS["programs"](patient))
 
     assert [("visudo is missing, and the spec needs it", "apt-get install sudo")] == [(one.what, one.next) for one in found]
 
@@ -301,8 +301,8 @@ def test_a_start_that_failed_is_shown_as_failed(tmp_path: Path) -> None:
     spec = {"services": {"api": {"exec_start": ["/usr/bin/sleep", "1"]}}}
     loaded = Case("started in vain", "", {}, Expected(), Expected()).loaded(spec)
     done = failing(world, loaded, PlanOptions(), 2, receipt=True)
-    with swapped((showing, "state_directory", lambda _: world.state)):
-        run, problem = showing.load_run(1, None)
+    with swapped((show, "state_directory", lambda _: world.state)):
+        run, problem = show.load_run(1, None)
 
     assert "" == problem
     assert done.result is not None

@@ -9,12 +9,12 @@ from unittest import mock
 
 import pytest
 
-from reconciler.app import settled
-from reconciler.app.planning import PlanOptions
+from reconciler.app.plan import noop_fast_path
+from reconciler.app.plan.plan import PlanOptions
 from reconciler.app.specs import SpecChoice
-from reconciler.host import holds
-from reconciler.host.holds import Clock
-from reconciler.host.lock import Lock
+from reconciler.host.state import hold_clock
+from reconciler.host.state.hold_clock import Clock
+from reconciler.host.state.lock import Lock
 from tests.cli.command import Done, Tree, manifest, run
 
 SPEC = """\
@@ -33,9 +33,9 @@ WORDS = f"until {UNTIL}: a training run"
 @pytest.fixture(autouse=True)
 def clock() -> Iterator[mock.Mock]:
     """A time that stands still until it is set."""
-    from reconciler.app import holding
+    from reconciler.app import hold as holding
 
-    with mock.patch.object(holds, "clock", return_value=TIME) as fake, mock.patch.object(holding, "clock", fake):
+    with mock.patch.object(hold_clock, "clock", return_value=TIME) as fake, mock.patch.object(holding, "clock", fake):
         yield fake
 
 
@@ -112,7 +112,7 @@ def test_the_short_way_does_not_hide_it(tree: Tree, spec: Path) -> None:
     """After an apply with a hold in force, and after the hold was made, a plan goes the long way; it does not before, and not for ever."""
 
     def short() -> bool:
-        return settled.settled_plan(SpecChoice(str(spec), root=str(tree.root)), PlanOptions(str(tree.root))) is not None
+        return noop_fast_path.settled_plan(SpecChoice(str(spec), root=str(tree.root)), PlanOptions(str(tree.root))) is not None
 
     before = short()
     held(tree)

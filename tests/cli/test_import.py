@@ -337,15 +337,15 @@ def test_a_kind_that_cannot_be_read_is_left_out_alone(tree: Path) -> None:
 
 def test_one_that_spoils_the_whole_is_left_out_alone(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a resource makes the spec as a whole unreadable, it is found and left out; the others are imported."""
-    from reconciler.app import importing
+    from reconciler.app import import_
 
-    judge = importing._judge
+    judge = import_._judge
 
     def refusing(text: str, root: str | None) -> Any:
         return ({}, [error("the spec cannot be read", "for a test")]) if "\n  web:" in text.partition("# Not")[0] else judge(text, root)
 
-    monkeypatch.setattr(importing, "_judge", refusing)
-    imported = importing.import_host(["services"], system=False, root=str(tree))
+    monkeypatch.setattr(import_, "_judge", refusing)
+    imported = import_.import_host(["services"], system=False, root=str(tree))
 
     assert () == imported.problems
     assert "for a test" == imported.left_out[Address("services", "web")]

@@ -11,8 +11,8 @@ from unittest import mock
 import pytest
 from jsonschema import Draft202012Validator
 
-from reconciler.cli import output
-from reconciler.render.schema import plan_schema
+from reconciler.cli.shared import output
+from reconciler.render.plan.schema import plan_schema
 from tests.cli.command import Done, Tree, run
 
 NOW = "2026-03-28T22:00:00Z"
@@ -225,12 +225,12 @@ def test_a_schedule_that_never_comes_is_refused_with_its_place(tree: Tree, text:
 def test_a_schedule_that_is_over_is_refused_where_it_is_new(tree: Tree) -> None:
     """By the clock of whoever plans: nothing is scheduled, everything else is done, and a host where it has run has nothing to do."""
     spec = nightly("2027-01-05 12:00")
-    with mock.patch("reconciler.app.planning.now", return_value=int(datetime(2027, 1, 5, 12, 0, 1, tzinfo=UTC).timestamp())):
+    with mock.patch("reconciler.app.plan.plan.now", return_value=int(datetime(2027, 1, 5, 12, 0, 1, tzinfo=UTC).timestamp())):
         late = refused(tree, spec)
-    with mock.patch("reconciler.app.planning.now", return_value=int(datetime(2027, 1, 5, 11, 59, tzinfo=UTC).timestamp())):
+    with mock.patch("reconciler.app.plan.plan.now", return_value=int(datetime(2027, 1, 5, 11, 59, tzinfo=UTC).timestamp())):
         just = refused(tree, spec)
         applied(tree, spec)
-    with mock.patch("reconciler.app.planning.now", return_value=int(datetime(2028, 1, 1, tzinfo=UTC).timestamp())):
+    with mock.patch("reconciler.app.plan.plan.now", return_value=int(datetime(2028, 1, 1, tzinfo=UTC).timestamp())):
         after = refused(tree, spec)
 
     assert (1, 0, 0) == (late.code, just.code, after.code)
@@ -304,7 +304,7 @@ def test_a_cron_file_of_an_account_that_is_gone(tree: Tree) -> None:
 )
 def test_a_schedule_that_comes_rarely_is_told(tree: Tree, text: str, told: str) -> None:
     """A first run that is more than a year away is a warning with its day; no alarm for what runs each year."""
-    with mock.patch("reconciler.app.planning.now", return_value=int(datetime(2026, 1, 1, 0, 0, 1, tzinfo=UTC).timestamp())):
+    with mock.patch("reconciler.app.plan.plan.now", return_value=int(datetime(2026, 1, 1, 0, 0, 1, tzinfo=UTC).timestamp())):
         done = refused(tree, nightly(text))
 
     assert ("the schedule comes rarely" in done.out) == bool(told)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.host.state_read import read_memory
+from reconciler.host.state.read import read_memory
 from tests.cli.command import ENVIRONMENT, Tree, argv, run
 
 ROUNDS = 100 if os.environ.get("RECONCILER_FAULTS") else 3
@@ -20,10 +20,10 @@ APPLIES = 12
 
 DRIVER = """
 import contextlib, io, json, os, sys, time
-from reconciler.app import applying
+from reconciler.app import apply as applying
 from reconciler.app.specs import SpecChoice, load_spec
 from reconciler.cli.main import run
-from reconciler.host import lock
+from reconciler.host.state import lock
 
 base, rounds, applies, broken = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4] == "broken"
 work = applying._apply_locked

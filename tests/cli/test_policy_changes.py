@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.core.resource import policy_fields
+from reconciler.core.model.resource import policy_fields
 from reconciler.kinds import discover
 from tests.cli.command import Tree, run
 

@@ -13,11 +13,12 @@ from typing import Any
 
 import pytest
 
-from reconciler.app import applying, planning
+from reconciler.app import apply as applying
+from reconciler.app.plan import plan as planning
 from reconciler.cli.main import run
 from reconciler.core.state import Memory
 from reconciler.engine import compare
-from reconciler.host.state_read import read_memory
+from reconciler.host.state.read import read_memory
 from reconciler.policy import guards
 from tests import worlds
 from tests.case import HOST, document

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import pytest
 
-from reconciler.host.state import Store
+from reconciler.host.state.store import Store
 from tests.cli.command import Done, Tree, run
 
 

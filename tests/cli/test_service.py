@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from reconciler.app.services import unhealthy
-from reconciler.host.services import Facts
-from reconciler.kinds.service_model import Service
-from reconciler.render.services import moment, service_text, services_text, size
+from reconciler.app.service.service import unhealthy
+from reconciler.host.systemd.service_facts import Facts
+from reconciler.kinds.services.model import Service
+from reconciler.render.service import moment, service_text, services_text, size
 
 RUNNING = {"load": "loaded", "active": "active", "sub": "running", "type": "exec"}
 

@@ -13,16 +13,19 @@ from unittest import mock
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from reconciler.app import healing, holding, probing, service_standing
-from reconciler.app.holding import Answer, Wanted
-from reconciler.app.planning import Planned
-from reconciler.app.services import address_of
+from reconciler.app import hold as holding
+from reconciler.app.hold import Answer, Wanted
+from reconciler.app.plan.plan import Planned
+from reconciler.app.service import heal as healing
+from reconciler.app.service import plan as service_standing
+from reconciler.app.service import probe as probing
+from reconciler.app.service.service import address_of
 from reconciler.core.diagnostic import error
 from reconciler.core.host import HostError, Receipt
 from reconciler.core.state import Hold, Memory
-from reconciler.host import services
-from reconciler.host.lock import Lock
-from reconciler.host.services import Facts
+from reconciler.host.state.lock import Lock
+from reconciler.host.systemd import service_facts
+from reconciler.host.systemd.service_facts import Facts
 from tests.cli.command import Done, run
 
 SPEC = """\
@@ -97,7 +100,7 @@ def host(tmp_path: Path) -> Iterator[Played]:
     played = Played()
     with (
         mock.patch.multiple(
-            services, ask=played.ask, revive=played.revive, wait=played.wait, change=played.change, set_enabled=mock.Mock()
+            service_facts, ask=played.ask, revive=played.revive, wait=played.wait, change=played.change, set_enabled=mock.Mock()
         ),
         mock.patch.multiple(
             healing,
@@ -136,7 +139,7 @@ def test_the_exit_code_says_how_they_are(host: Played, spec: Path) -> None:
     unwell = codes()
     host.hold("web")
     held = codes()
-    host.units["api"] = Facts("", load=services.UNKNOWN)
+    host.units["api"] = Facts("", load=service_facts.UNKNOWN)
     both = codes()
     host.units["web"] = UP
     untold = codes()
@@ -153,7 +156,7 @@ def test_the_exit_code_says_how_they_are(host: Played, spec: Path) -> None:
 
 def test_json_counts(host: Played, spec: Path) -> None:
     """How many there are, are well, are not, and whether everything was seen; a hold is told."""
-    host.units |= {"web": FAILED, "api": Facts("", load=services.UNKNOWN)}
+    host.units |= {"web": FAILED, "api": Facts("", load=service_facts.UNKNOWN)}
     host.hold("web")
     data = json.loads(health(spec, "--json").out)
 
@@ -178,7 +181,7 @@ def test_nagios_has_one_line(host: Played, spec: Path) -> None:
 
 def test_prometheus_reads_it(host: Played, spec: Path) -> None:
     """The official parser finds each figure; of what is not known there is none."""
-    host.units |= {"web": FAILED, "api": Facts("", load=services.UNKNOWN)}
+    host.units |= {"web": FAILED, "api": Facts("", load=service_facts.UNKNOWN)}
     families = {family.name: family for family in text_string_to_metric_families(health(spec, "--format", "prometheus").out)}
     healthy = {sample.labels["service"]: sample.value for sample in families["reconciler_service_healthy"].samples}
     states = {sample.labels["health"]: sample.value for sample in families["reconciler_services"].samples}

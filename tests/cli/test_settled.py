@@ -9,10 +9,10 @@ from unittest import mock
 
 import pytest
 
-from reconciler.app import settled
-from reconciler.app.planning import PlanOptions
+from reconciler.app.plan import noop_fast_path
+from reconciler.app.plan.plan import PlanOptions
 from reconciler.app.specs import SpecChoice
-from reconciler.host.remembered import remember
+from reconciler.host.state.notes import remember
 from tests.cli.command import Tree, manifest
 
 SPEC = """\
@@ -42,7 +42,7 @@ def spec(tree: Tree) -> Path:
 def short(tree: Tree, spec: Path | str, **options: object) -> bool:
     """Whether the short way answers."""
     root = str(tree.root)
-    found = settled.settled_plan(SpecChoice(str(spec), root=root), PlanOptions(root, **options))  # type: ignore[arg-type]  # keywords of it
+    found = noop_fast_path.settled_plan(SpecChoice(str(spec), root=root), PlanOptions(root, **options))  # type: ignore[arg-type]  # keywords of it
     return found is not None
 
 
@@ -157,7 +157,7 @@ def test_the_short_way_repeats_warnings(tree: Tree) -> None:
     path = tree.spec(WARNED)
     tree.apply(path)
     said = tree.plan(path)
-    with mock.patch.object(settled, "recall", return_value=b"null"):
+    with mock.patch.object(noop_fast_path, "recall", return_value=b"null"):
         long = tree.plan(path)
 
     assert short(tree, path)
@@ -190,7 +190,7 @@ def test_the_meaning_is_noted_of_the_bytes_that_were_read(tree: Tree, spec: Path
         tree.spec(SPEC + "directories: {/srv/other: {mode: '0755'}}\n")
         real(*arguments)  # type: ignore[arg-type]  # passed on
 
-    with mock.patch.object(settled, "remember", edited):
+    with mock.patch.object(noop_fast_path, "remember", edited):
         tree.apply(spec)
 
     assert not short(tree, spec)

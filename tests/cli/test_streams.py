@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.host.lock import Lock
+from reconciler.host.state.lock import Lock
 from tests.cli.command import ENVIRONMENT, Tree, argv, fresh, run
 
 TWO = 'files:\n  /etc/a: {content: "a\\n", mode: "0644"}\n  /etc/b: {content: "b\\n", mode: "0644"}\n'

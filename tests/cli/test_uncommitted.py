@@ -9,11 +9,11 @@ from unittest import mock
 
 import pytest
 
-from reconciler.app.planning import PlanOptions
-from reconciler.app.settled import settled_plan
+from reconciler.app.plan.noop_fast_path import settled_plan
+from reconciler.app.plan.plan import PlanOptions
 from reconciler.app.specs import SpecChoice
 from reconciler.core.revision import UNCOMMITTED
-from reconciler.host import git as host_git
+from reconciler.host.spec_source import git as host_git
 from tests.cli.command import Tree, run
 from tests.cli.repository import Repository, git
 

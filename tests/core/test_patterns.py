@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.core.patterns import Late
+from reconciler.core.basics.lazy_regex import Late
 
 TEXT = "a=1, b=22; c"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from unittest.mock import patch
 
-from reconciler.core import places
-from reconciler.kinds.user_model import User
+from reconciler.core.model import places
+from reconciler.kinds.users.model import User
 
 
 def test_a_model_is_read_once_for_all_its_resources() -> None:

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core import masking
-from reconciler.core.masking import holds_private_key, is_plain, masked
-from reconciler.core.secrecy import HIDDEN
+from reconciler.core.secrets import masking
+from reconciler.core.secrets.masking import holds_private_key, is_plain, masked
+from reconciler.core.secrets.secrecy import HIDDEN
 from reconciler.render.masking import mask, mask_diff
 
 HIDES = {

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.core import masking
-from reconciler.core.masking import is_plain, masked
-from reconciler.core.secrecy import HIDDEN
-from reconciler.core.shapes import PROGRAMS
+from reconciler.core.secrets import masking
+from reconciler.core.secrets.masking import is_plain, masked
+from reconciler.core.secrets.secrecy import HIDDEN
+from reconciler.core.secrets.shapes import PROGRAMS
 from reconciler.render.masking import mask, mask_diff
 from reconciler.spec.secrecy import Lines
 from tests.core.secret_shapes import HIDES, SHOWS

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.core.values import frozen
+from reconciler.core.basics.frozen import frozen
 
 
 @frozen

@@ -12,7 +12,7 @@ from reconciler.core.host import ActionFailed, HostError, Receipt
 from reconciler.core.result import Status
 from reconciler.core.state import Memory, OwedRow
 from reconciler.engine.applier import apply
-from reconciler.host.simulated import SimulatedHost
+from reconciler.host.simulation.host import SimulatedHost
 from tests.breaking import Crash, Wrapped
 from tests.engine.test_planner import X, Y, file, files, host_with
 from tests.engine.workbench import Notes, address, applied, changes, host_of, plan_of, planned

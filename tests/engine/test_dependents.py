@@ -12,7 +12,7 @@ from reconciler.core.actions import Unit, UnitVerb
 from reconciler.core.host import Receipt
 from reconciler.core.plan import Plan
 from reconciler.core.state import Hold
-from reconciler.host.simulated import SimulatedHost
+from reconciler.host.simulation.host import SimulatedHost
 from tests.engine.workbench import Notes, address, applied, host_of, plan_of
 
 SLEEP = ["/usr/bin/sleep", "1000001"]

@@ -9,7 +9,7 @@ import pytest
 from reconciler.core.actions import Unit
 from reconciler.core.result import Status
 from reconciler.core.state import Hold, Memory
-from reconciler.host.simulated import SimulatedHost
+from reconciler.host.simulation.host import SimulatedHost
 from tests.engine.workbench import Notes, address, applied, changes, host_of, plan_of
 
 FILE = {"content": "one\n", "mode": "0644"}

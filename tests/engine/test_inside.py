@@ -8,9 +8,9 @@ import pytest
 
 from reconciler.core.actions import Unit, UnitVerb
 from reconciler.core.host import Bond
-from reconciler.engine import inside
-from reconciler.engine.inside import Inside
-from reconciler.host.simulated import SimulatedHost
+from reconciler.engine.units import own_unit_guard
+from reconciler.engine.units.own_unit_guard import Inside
+from reconciler.host.simulation.host import SimulatedHost
 from tests.engine.workbench import Notes, address, applied, host_of, plan_of
 
 
@@ -43,7 +43,7 @@ def process(host: SimulatedHost, name: str) -> str:
     return host.units([name])[name].invocation
 
 
-@pytest.mark.parametrize(("bond", "words"), [(ours, inside.WORDS[Bond.PART]), (tied, inside.WORDS[Bond.TIED])])
+@pytest.mark.parametrize(("bond", "words"), [(ours, own_unit_guard.WORDS[Bond.PART]), (tied, own_unit_guard.WORDS[Bond.TIED])])
 def test_its_restart_is_left_to_the_next_apply_that_is_no_part_of_it(bond: Inside, words: str) -> None:
     """The file is written and reloaded, the process stays, the plan says why; an apply from elsewhere restarts it, for the same reason."""
     host, notes = started()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from reconciler.core.actions import Account, AccountOp, Action, Cause, MakeDirectory, RemovePath, Step, Unit, UnitVerb, WriteFile
 from reconciler.core.address import Address
-from reconciler.engine.order import in_order
+from reconciler.engine.ordering import in_order
 
 API, DB, FILE, DIRECTORY = Address("services", "api"), Address("services", "db"), Address("files", "/d/f"), Address("directories", "/d")
 REPOSITORY = Path(__file__).parents[2]
@@ -157,7 +157,7 @@ def test_a_step_loses_the_units_of_those_that_failed() -> None:
 
 
 _ORDER = """
-from reconciler.engine.order import sequence
+from reconciler.engine.ordering import sequence
 from reconciler.core.address import Address
 a = [Address("files", f"/{n}") for n in range(30)]
 print([address.name for address in sequence({a[0]: frozenset(a[1:]), a[5]: frozenset(a[20:])})])

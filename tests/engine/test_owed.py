@@ -7,8 +7,8 @@ import pytest
 from reconciler.core.actions import Unit, UnitVerb
 from reconciler.core.host import UnitState
 from reconciler.core.state import OwedRow
-from reconciler.engine.owed import due, incurred
-from reconciler.host.simulated import SimulatedHost
+from reconciler.engine.units.owed import due, incurred
+from reconciler.host.simulation.host import SimulatedHost
 from tests.engine.test_order import API, DB, unit
 from tests.engine.workbench import Notes, address, applied, host_of, plan_of
 

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from reconciler.core.actions import Unit, UnitVerb
-from reconciler.core.digest import digest
+from reconciler.core.basics.digest import digest
 from reconciler.core.host import Entry, Unreadable
 from reconciler.core.state import Memory
 from reconciler.engine.applier import apply
 from reconciler.engine.planner import make_plan
-from reconciler.host.simulated import SimulatedHost
+from reconciler.host.simulation.host import SimulatedHost
 from tests.engine.workbench import Notes, address, applied, changes, host_of, plan_of, planned, request_of
 from tests.worlds import BASE, DIRECTORIES
 

@@ -9,7 +9,7 @@ import pytest
 from reconciler.core.actions import ABSENT, Cause, MakeLink, RemovePath, SetAccess, Step, Unit, UnitVerb, WriteFile
 from reconciler.core.address import Address
 from reconciler.core.host import UnitState
-from reconciler.engine.reloading import placed
+from reconciler.engine.units.daemon_reload import placed
 
 API, DB, OTHER = (Address("services", name) for name in ("api", "db", "other"))
 UNITS = "/etc/systemd/system"

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 
 from reconciler.core.address import Address
-from reconciler.core.digest import digest
+from reconciler.core.basics.digest import digest
+from reconciler.core.content_marks import INVOCATIONS, LARGEST, RELOADED, changed_ns, compared, keyed, mark, settings_key, to_remember
 from reconciler.core.host import Entry, FileType, UnitState
-from reconciler.core.marks import INVOCATIONS, LARGEST, RELOADED, changed_ns, compared, keyed, mark, settings_key, to_remember
 from reconciler.core.state import LedgerRow, Memory, Started
-from reconciler.engine import stale
-from reconciler.engine.situation import Request, survey
-from reconciler.host.simulated import Said, SimulatedHost
+from reconciler.engine.inputs import Request, survey
+from reconciler.engine.units import stale_processes
+from reconciler.host.simulation.host import Said, SimulatedHost
 from reconciler.kinds import discover
-from reconciler.kinds.units import text
+from reconciler.kinds.shared.units import text
 from tests.case import Case, Expected
 
 KEY = b"k" * 32
@@ -66,14 +66,14 @@ def situation(times: Mapping[str, Times], started: Mapping[str, Started], conten
 def remembered(invocation: str, content: str = "A=1\n") -> dict[str, Started]:
     """What an apply noted of a process that had this content."""
     request, found = situation({}, {}, content)
-    (one,) = stale.seen(request, found, stale.processes(request, found)).values()
+    (one,) = stale_processes.seen(request, found, stale_processes.processes(request, found)).values()
     return {NAME: replace(one, invocation=invocation)}
 
 
 def due(times: Mapping[str, Times], started: Mapping[str, Started], content: str = "A=1\n") -> list[str]:
     """What is derived."""
     request, found = situation(times, started, content)
-    rows = stale.derive(request, found, stale.processes(request, found), ())
+    rows = stale_processes.derive(request, found, stale_processes.processes(request, found), ())
     return sorted(f"{row.verb} {row.unit}".strip() for row in rows)
 
 
@@ -119,7 +119,7 @@ def test_a_unit_file_that_is_written_again_needs_a_reload_only() -> None:
     """The same process with the same settings: systemd is told, once, and nobody is restarted."""
     times, noted = {UNIT: NEW}, remembered("second")
     request, found = situation(times, noted)
-    after = stale.seen(request, found, stale.processes(request, found))
+    after = stale_processes.seen(request, found, stale_processes.processes(request, found))
 
     assert ["daemon-reload"] == due(times, noted)
     assert [] == due(times, after)
@@ -130,10 +130,10 @@ def test_what_is_older_stays_older_whatever_else_is_noted() -> None:
     """An apply that may not restart keeps what the process was started with, until it is put back or the process is another."""
     noted = remembered("second")
     request, found = situation({FILE: NEW}, noted, "A=2\n")
-    after = stale.seen(request, found, stale.processes(request, found))
+    after = stale_processes.seen(request, found, stale_processes.processes(request, found))
 
     assert noted[NAME].marks[FILE] == after[NAME].marks[FILE]
-    assert stale.is_open(request, stale.processes(request, found))
+    assert stale_processes.is_open(request, stale_processes.processes(request, found))
     assert RESTART == due({FILE: NEW}, after, "A=2\n")
     assert [] == due({FILE: NEW}, after, "A=1\n")
 
@@ -188,8 +188,8 @@ def test_an_older_process_of_a_file_that_is_secret_now_is_remembered_by_key() ->
     request, found = situation({}, noted)
     row = LedgerRow(Address("files", FILE), {}, sensitive=True)
     secret = replace(request, memory=replace(request.memory, rows={Address("files", FILE): row}))
-    before = stale.seen(request, found, stale.processes(request, found))[NAME].marks[FILE]
-    after = stale.seen(secret, found, stale.processes(secret, found))[NAME].marks[FILE]
+    before = stale_processes.seen(request, found, stale_processes.processes(request, found))[NAME].marks[FILE]
+    after = stale_processes.seen(secret, found, stale_processes.processes(secret, found))[NAME].marks[FILE]
 
     assert digest(b"A=0") == before
     assert keyed(digest(b"A=0"), KEY) == after

@@ -14,9 +14,9 @@ from reconciler.core.spec import Spec
 from reconciler.core.state import LedgerRow, Memory, OwedRow
 from reconciler.engine.applier import apply
 from reconciler.engine.approval import with_fingerprint
+from reconciler.engine.inputs import Request, Situation
 from reconciler.engine.planner import make_plan
-from reconciler.engine.situation import Request, Situation
-from reconciler.host.simulated import SimulatedHost
+from reconciler.host.simulation.host import SimulatedHost
 from reconciler.kinds import discover
 from reconciler.spec.load import load
 from tests.case import Reader, document

@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from tests.booted.booted import BootedHost
 from tests.faults import strace
 from tests.faults.mutants import Mutant
 from tests.faults.scenarios import SCENARIOS, Spec, document
 from tests.faults.strace import Call
-from tests.host.booted import BootedHost
 
 _KEYS = [key for spec in (SCENARIOS["accounts"].before, SCENARIOS["accounts"].after) for key in spec["ssh_keys"]["alice"]]
 

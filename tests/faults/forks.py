@@ -21,12 +21,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import reconciler
-from reconciler.app.planning import PlanOptions, plan_host
+from reconciler.app.plan.plan import PlanOptions, plan_host
 from reconciler.app.specs import SpecChoice, load_spec
 from reconciler.cli.main import main
-from reconciler.cli.output import plan_data
-from reconciler.host import failpoints, hosts
-from reconciler.render.text import plan_text
+from reconciler.cli.shared.output import plan_data
+from reconciler.host import hosts
+from reconciler.host.process import failpoints
+from reconciler.render.plan.text import plan_text
 
 _SIZE = 1 << 20
 _HEAD = struct.Struct("<qqq")

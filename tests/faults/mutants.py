@@ -39,12 +39,12 @@ def _mutant(name: str, file: str, old: str, new: str, harness: str, *tests: str)
 
 POWER = ("power cut", "tests/faults/test_power.py::test_nothing_is_lost[ext4]")
 # Whatever ext4 and XFS flush for the ledger flushes the names as well: here the calls themselves are looked at.
-SYNCED = ("what is made durable, and when", "tests/executor/test_batches.py")
-BATCH = ("power cut of a batch", "tests/executor/test_power_cut.py")
+SYNCED = ("what is made durable, and when", "tests/host/test_batches.py")
+BATCH = ("power cut of a batch", "tests/host/test_power_cut.py")
 KILLS = ("killed at every moment", "tests/faults/test_every_moment.py::test_killed_at_every_moment[a watched file changes]")
 LEFT = ("leftovers of a killed run", "tests/faults/test_leftovers.py")
 DAMAGE = ("ledger damage", "tests/state/test_damage.py::test_damage_is_noticed_or_harmless")
-SWAPS = ("paths through links", "tests/executor/test_safe_paths.py", "tests/executor/test_homes.py::test_refused_and_nothing_changes")
+SWAPS = ("paths through links", "tests/host/test_safe_paths.py", "tests/host/test_homes.py::test_refused_and_nothing_changes")
 RIGHTS = ("no moment with more rights", "tests/faults/test_races.py::test_no_moment_with_more_rights")
 FLIPS = ("racing writer", "tests/faults/test_races.py::test_a_flip_at_the_worst_moment_is_reported_and_kept")
 ORDER = ("order of the journal", "tests/engine/test_applier.py")
@@ -52,16 +52,20 @@ ORDER = ("order of the journal", "tests/engine/test_applier.py")
 MUTANTS: tuple[Mutant, ...] = (
     _mutant(
         "no fsync of a file",
-        "host/writes.py",
+        "host/files/path_actions.py",
         '        failpoints.hit("write.attributes")\n        os.fsync(fd)\n',
         '        failpoints.hit("write.attributes")\n',
         *POWER,
     ),
-    _mutant("no fsync of a directory", "host/place.py", "                os.fsync(self.fd)\n", "                pass\n", *SYNCED),
+    _mutant("no fsync of a directory", "host/files/dir_entry.py", "                os.fsync(self.fd)\n", "                pass\n", *SYNCED),
     _mutant(
-        "no fsync of the directories of a batch", "host/unsynced.py", "                os.fsync(fd)\n", "                pass\n", *BATCH
+        "no fsync of the directories of a batch",
+        "host/files/sync_batch.py",
+        "                os.fsync(fd)\n",
+        "                pass\n",
+        *BATCH,
     ),
-    _mutant("the database does not wait for the disk", "host/state_open.py", '"synchronous = FULL"', '"synchronous = OFF"', *POWER),
+    _mutant("the database does not wait for the disk", "host/state/open.py", '"synchronous = FULL"', '"synchronous = OFF"', *POWER),
     Mutant(
         "ledger after the effect",
         "engine/execution.py",
@@ -98,7 +102,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     _mutant(
         "prune before create",
-        "engine/order.py",
+        "engine/ordering.py",
         'return (Phase.WRITE, 1, last, -path.count("/"), path)',
         'return (Phase.WRITE, -1, last, -path.count("/"), path)',
         "order of the steps",
@@ -106,14 +110,14 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     _mutant(
         "a removal may be durable before what replaces it",
-        "host/files.py",
+        "host/files/files.py",
         "            self.sync()  # what takes the place of something is there for good before that goes\n",
         "            pass\n",
         *SYNCED,
     ),
     Mutant(
         "chmod after the rename",
-        "host/writes.py",
+        "host/files/path_actions.py",
         (
             ("os.open(temporary, _NEW, 0o600 & int(action.mode, 8), dir_fd=place.fd)", "os.open(temporary, _NEW, 0o666, dir_fd=place.fd)"),
             ("            ownership.hold(fd, int(action.mode, 8), action.owner, action.group)\n", ""),
@@ -127,39 +131,39 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     _mutant(
         "links are followed on the way",
-        "host/safe_path.py",
+        "host/files/safe_path.py",
         "_DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC",
         "_DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC",
         *SWAPS,
     ),
     _mutant(
         "root acts in homes as root",
-        "host/as_user.py",
+        "host/files/as_user.py",
         "        if not isinstance(ownership, KernelOwnership) or home.uid == 0 or os.geteuid() != 0:\n",
         "        if True:\n",
         "acting as the user",
-        "tests/executor/test_homes.py",
+        "tests/host/test_homes.py",
         "tests/faults/test_races.py::test_a_user_who_swaps_wins_nothing",
     ),
     _mutant(
         "the rights of the user before stay for the next one",
-        "host/as_user.py",
+        "host/files/as_user.py",
         "if n == 0 or errand.rights != errands[n - 1].rights}",
         "if n == 0}",
         "acting as the user",
-        "tests/executor/test_batches.py",
+        "tests/host/test_batches.py",
     ),
     _mutant(
         "a hard link is changed through",
-        "host/writes.py",
+        "host/files/path_actions.py",
         "    if found.st_nlink > 1:\n        detail",
         "    if found.st_nlink > 99:\n        detail",
         "paths through links",
-        "tests/executor/test_safe_paths.py",
+        "tests/host/test_safe_paths.py",
     ),
     _mutant(
         "write without a loop",
-        "host/owners.py",
+        "host/files/ownership.py",
         "    while rest:\n        rest = rest[os.write(fd, rest) :]\n",
         "    os.write(fd, rest)\n",
         "short writes",
@@ -167,7 +171,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     _mutant(
         "lock released early",
-        "app/applying.py",
+        "app/apply.py",
         "    with Lock(directory, timeout_seconds=timeout):\n        yield\n",
         "    with Lock(directory, timeout_seconds=timeout):\n        pass\n    yield\n",
         "lock at every failpoint",
@@ -175,7 +179,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     _mutant(
         "a shared lock",
-        "host/lock.py",
+        "host/state/lock.py",
         "        while not _try(descriptor, fcntl.LOCK_EX):\n",
         "        while not _try(descriptor, fcntl.LOCK_SH):\n",
         "twelve at once",
@@ -183,7 +187,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     _mutant(
         "no undo copy when the disk is full",
-        "host/state_write.py",
+        "host/state/write.py",
         "            self._connection.execute(_SAVE, (blob, zlib.compress(saved.content)))\n",
         "            try:\n                self._connection.execute(_SAVE, (blob, zlib.compress(saved.content)))\n"
         "            except sqlite3.OperationalError:\n                return\n",
@@ -192,28 +196,28 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     _mutant(
         "what came out of the exchange is not looked at",
-        "host/publish.py",
+        "host/files/publish.py",
         "    if displaced != expects:\n",
         "    if not displaced:\n",
         *FLIPS,
     ),
     _mutant(
         "a plain rename",
-        "host/publish.py",
+        "host/files/publish.py",
         "        exchanged = exchange(place.fd, temporary, place.name)\n",
         "        exchanged = False\n",
         *FLIPS,
     ),
     _mutant(
         "a damaged row is believed",
-        "host/state_read.py",
+        "host/state/read.py",
         "        if isinstance(text, bytes) and schema.checksum(table, text) == stored:\n",
         "        if isinstance(text, bytes):\n",
         *DAMAGE,
     ),
     _mutant(
         "a table of another layout is believed",
-        "host/state_read.py",
+        "host/state/read.py",
         '    return f"its table {min(lost)[0]} is not as it was made" if lost else ""\n',
         '    return ""\n',
         "damage and the command",
@@ -221,7 +225,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     _mutant(
         "a lost row is not missed",
-        "host/state_read.py",
+        "host/state/read.py",
         '    if meta and not problem and f"{total:064x}" != meta.digest:\n',
         "    if meta and not problem and total < 0:\n",
         "ledger damage",
@@ -230,7 +234,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     _mutant(
         "the witness is ignored",
-        "host/state_read.py",
+        "host/state/read.py",
         "    return _against_witness(meta, beside.witness)\n",
         '    return ""\n',
         "older ledger",
@@ -238,7 +242,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     _mutant(
         "another machine's ledger is believed",
-        "host/state_read.py",
+        "host/state/read.py",
         "    if meta.machine_id != machine_id:\n",
         "    if not meta.machine_id:\n",
         "foreign ledger",
@@ -246,7 +250,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     _mutant(
         "temporary names can be told",
-        "host/place.py",
+        "host/files/dir_entry.py",
         "{os.urandom(8).hex()}{after}",
         "{'0' * 16}{after}",
         "temporary names",
@@ -254,7 +258,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "guards after the first effect",
-        "app/applying.py",
+        "app/apply.py",
         (
             (
                 "    if planned.plan is None or planned.refused:\n        return Applied(planned)\n    if not planned.plan.empty and",
@@ -292,7 +296,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     _mutant(
         "a file is written in a way of its own",
-        "host/edits.py",
+        "host/files/edit_lines.py",
         "    writes.write_file(root, ownership, whole)\n",
         '    with open(root.root + action.path, "wb") as file:\n        file.write(new)\n',
         "no other way to write",
@@ -301,7 +305,7 @@ MUTANTS: tuple[Mutant, ...] = (
 )
 
 _ARGUMENT = (
-    "                from reconciler.host.run import run\n\n"
+    "                from reconciler.host.process.run import run\n\n"
     '                run(["true", getattr(action, "content", b"").decode()], timeout=9)\n'
     "                return Receipt(self._files.execute(action))\n"
 )
@@ -314,7 +318,7 @@ BOOTED = Mutant(
             _ARGUMENT,
         ),
     ),
-    ("tests/host/test_secrets.py::test_no_secret_comes_out",),
+    ("tests/booted/test_secrets.py::test_no_secret_comes_out",),
     "secrets of a booted host",
 )
 MUTANTS = (*MUTANTS, BOOTED)

@@ -8,12 +8,17 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from reconciler.app import applying
+from reconciler.app import apply
 from reconciler.core import result
 from reconciler.core.state import LedgerRow, OwedRow
-from reconciler.engine import applier, execution, gates
-from reconciler.host import failpoints, files, lock, owners, place, state_files, state_read, writes
-from reconciler.host.state import Store
+from reconciler.engine import applier, execution
+from reconciler.engine.units import gates
+from reconciler.host.files import dir_entry, files, path_actions
+from reconciler.host.files import ownership as owners
+from reconciler.host.process import failpoints
+from reconciler.host.state import files as state_files
+from reconciler.host.state import lock, read
+from reconciler.host.state.store import Store
 
 
 def _plant(where: Any, name: str, what: Callable[..., Any]) -> None:
@@ -67,7 +72,7 @@ def written_in_place() -> None:
     """The target is truncated and written, without a temporary file."""
 
     def in_place(root: Any, ownership: Any, action: Any) -> None:
-        with place.Place(root, action.path) as at:
+        with dir_entry.Place(root, action.path) as at:
             fd = os.open(at.name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600, dir_fd=at.fd)
             failpoints.hit("write.temporary")
             owners.write_all(fd, action.content)
@@ -77,13 +82,13 @@ def written_in_place() -> None:
             os.fsync(fd)
             os.close(fd)
 
-    _plant(writes, "write_file", in_place)
+    _plant(path_actions, "write_file", in_place)
 
 
 def chmod_after_rename() -> None:
     """The file gets its owner and mode when it is in place already."""
     hold = owners.KernelOwnership.hold
-    published = writes._publish_owned
+    published = path_actions._publish_owned
 
     def later(at: Any, temporary: str, ownership: Any, action: Any) -> None:
         published(at, temporary, ownership, action)
@@ -99,7 +104,7 @@ def chmod_after_rename() -> None:
             os.fchmod(fd, 0o666)
 
     _plant(owners.KernelOwnership, "hold", open_to_all)
-    _plant(writes, "_publish_owned", later)
+    _plant(path_actions, "_publish_owned", later)
 
 
 def leftovers_stay() -> None:
@@ -109,24 +114,24 @@ def leftovers_stay() -> None:
 
 def sweeps_too_much() -> None:
     """Whatever begins like a name of ours is removed."""
-    _plant(place.Place, "is_temporary", staticmethod(lambda name: name.startswith(".reconciler.")))
+    _plant(dir_entry.Place, "is_temporary", staticmethod(lambda name: name.startswith(".reconciler.")))
 
 
 def directories_are_made_and_then_owned() -> None:
     """A directory is there before it has its mode: killed in between, it keeps the one that it was made with."""
-    _plant(writes, "_make_whole", _no)
+    _plant(path_actions, "_make_whole", _no)
 
 
 def no_recovery_before_the_plan() -> None:
     """The plan is made from a state that a killed apply had half-written."""
-    read_memory = state_read.read_memory
+    read_memory = read.read_memory
 
     def as_if_new(directory: str, machine: str) -> Any:
         memory = read_memory(directory, machine)
         return type(memory)(key=memory.key) if memory.damaged else memory
 
-    _plant(applying, "recover", _no)
-    _plant(applying, "read_memory", as_if_new)
+    _plant(apply, "recover", _no)
+    _plant(apply, "read_memory", as_if_new)
 
 
 def errors_of_fsync_are_passed_over() -> None:

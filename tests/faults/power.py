@@ -25,11 +25,12 @@ from typing import NoReturn
 
 from reconciler.cli.main import run as run_command
 from reconciler.core.host import HostError
-from reconciler.host import failpoints, tree
+from reconciler.host import tree
+from reconciler.host.files.dir_entry import Place
 from reconciler.host.live import LiveHost
-from reconciler.host.place import Place
-from reconciler.host.state import open_history, recover
-from reconciler.host.state_read import read_memory
+from reconciler.host.process import failpoints
+from reconciler.host.state.read import read_memory
+from reconciler.host.state.store import open_history, recover
 from tests.faults.disk import FLUSH_JOURNAL, FLUSH_NOTHING, Disk
 
 MACHINE = "0123456789abcdef0123456789abcdef"

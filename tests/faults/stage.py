@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from reconciler.core.digest import digest, keyed_digest
+from reconciler.core.basics.digest import digest, keyed_digest
 from reconciler.core.state import LedgerRow, Memory
-from reconciler.host.place import Place
-from reconciler.host.state_read import read_memory
+from reconciler.host.files.dir_entry import Place
+from reconciler.host.state.read import read_memory
 from tests.faults.scenarios import Scenario, Spec, document
 from tests.worlds import tree
 

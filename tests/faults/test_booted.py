@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from tests.booted.booted import BootedHost
 from tests.faults import figures
 from tests.faults.booted_sweep import BootedSweep, Kill
 from tests.faults.mutants import MUTANTS
 from tests.faults.stage import is_temporary
-from tests.host.booted import BootedHost
 
 pytestmark = [pytest.mark.slow, pytest.mark.booted]
 

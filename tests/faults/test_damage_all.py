@@ -19,8 +19,8 @@ from pathlib import Path
 import pytest
 
 from reconciler.core.state import Memory
-from reconciler.host.state import StateError, recover
-from reconciler.host.state_read import INTERRUPTED, NEWER, read_memory
+from reconciler.host.state.read import INTERRUPTED, NEWER, read_memory
+from reconciler.host.state.store import StateError, recover
 from tests.cli.command import make_tree
 from tests.faults.figures import full, note, seeded
 from tests.state.samples import MACHINE, fill

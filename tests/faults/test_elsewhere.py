@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from reconciler.core.actions import MakeDirectory, SetAccess
-from reconciler.host import failpoints
 from reconciler.host.live import LiveHost
+from reconciler.host.process import failpoints
 from reconciler.host.tree import TreeHost
-from tests.executor.hosts_under_test import base_tree, place_for_everybody
+from tests.host.hosts_under_test import base_tree, place_for_everybody
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: owners, and giving up rights")
 

@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from tests.booted import cache
+from tests.booted.booted import BootedHost
 from tests.cli.command import run
 from tests.faults import figures
-from tests.host import cache
-from tests.host.booted import BootedHost
 
 pytestmark = pytest.mark.skipif(shutil.which("apt-get") is None, reason="needs apt-get")
 

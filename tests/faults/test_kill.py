@@ -41,9 +41,9 @@ _ELSEWHERE: Mapping[str, str] = {
     r"state\.replace\.moved": "tests/state/test_crash.py",
     r"state\.(tombstone|hold|release|upgrade)\..*": "tests/state/test_crash.py",
     r"state\.witness\.behind": "tests/state/test_crash.py",
-    r"(archive|restore|tree)\..*": "tests/executor/test_trees.py",
-    r"user\.ended": "tests/host/test_absent.py",
-    r"accounts\.lock\.stale": "tests/host/test_half_made_accounts.py",
+    r"(archive|restore|tree)\..*": "tests/host/test_trees.py",
+    r"user\.ended": "tests/booted/test_absent.py",
+    r"accounts\.lock\.stale": "tests/booted/test_half_made_accounts.py",
     r"owners\.rewritten": "tests/faults/test_elsewhere.py",
     r"user\.taken": "tests/faults/test_elsewhere.py",
     r"write\.judged": "tests/faults/test_booted.py",
@@ -89,7 +89,7 @@ def _pattern(name: ast.expr, path: Path) -> str:
 
 def _transactions() -> Iterator[str]:
     """The names that the store gives to its transactions."""
-    source = (REPOSITORY / "reconciler/host/state.py").read_text()
+    source = (REPOSITORY / "reconciler/host/state/store.py").read_text()
     for name in re.findall(r'_transaction\("(\w+)"\)', source):
         for stage in ("begun", "written", "committed", "done"):
             yield re.escape(f"state.{name}.{stage}")

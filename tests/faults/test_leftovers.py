@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.host.place import Place
+from reconciler.host.files.dir_entry import Place
 from tests.cli.command import Tree, fresh, make_tree
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: the command in a fresh process applies to a tree with real owners")

@@ -45,8 +45,8 @@ def test_a_mutant_does_not_rot(mutant: Mutant) -> None:
 def test_rot_would_be_noticed() -> None:
     """A text that is not there, or twice, is told."""
     for old in ("no such text anywhere", "import"):
-        assert "times in" in mutants.rotten(Mutant("x", "host/place.py", ((old, "y"),), (), ""))
-    assert "changes nothing" in mutants.rotten(Mutant("x", "host/place.py", (("import errno\n", "import errno\n"),), (), ""))
+        assert "times in" in mutants.rotten(Mutant("x", "host/files/dir_entry.py", ((old, "y"),), (), ""))
+    assert "changes nothing" in mutants.rotten(Mutant("x", "host/files/dir_entry.py", (("import errno\n", "import errno\n"),), (), ""))
 
 
 def test_a_bug_that_stops_the_import_is_not_caught() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.host import state_open
+from reconciler.host.state import open as state_open
 from tests.faults.disk import FILE_SYSTEMS, apart, disk, need
 from tests.faults.figures import full, note, seeded
 from tests.faults.power import Bench

@@ -17,16 +17,17 @@ from pathlib import Path
 import pytest
 
 from reconciler.core.actions import ABSENT, MakeDirectory, SetAccess, WriteFile
-from reconciler.core.digest import digest
+from reconciler.core.basics.digest import digest
 from reconciler.core.host import ActionFailed, HostError, UnsafePath
-from reconciler.host import failpoints, publish
-from reconciler.host.homes import HomeAction
-from reconciler.host.place import Place
-from reconciler.host.state import open_history
+from reconciler.host.files import publish
+from reconciler.host.files.dir_entry import Place
+from reconciler.host.files.homes import HomeAction
+from reconciler.host.process import failpoints
+from reconciler.host.state.store import open_history
 from tests.cli.command import Tree, make_tree
-from tests.executor.hosts_under_test import snapshot, tree, write
-from tests.executor.test_homes import MINE, UID, Stage, edit
 from tests.faults.figures import full, note, seeded
+from tests.host.hosts_under_test import snapshot, tree, write
+from tests.host.test_homes import MINE, UID, Stage, edit
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: owners, and giving up rights")
 SWAPS = {True: 10_000, False: 200}
@@ -395,7 +396,7 @@ def test_the_lock_is_held_from_the_first_effect_to_the_last(tmp_path: Path, monk
     """At every failpoint of an apply, of files and of the ledger, nobody else can take the lock."""
     import fcntl
 
-    from reconciler.host import state
+    from reconciler.host.state import store
 
     tree = make_tree(tmp_path)
     free: list[str] = []
@@ -413,7 +414,7 @@ def test_the_lock_is_held_from_the_first_effect_to_the_last(tmp_path: Path, monk
             os.close(fd)
 
     monkeypatch.setattr(failpoints, "hit", probe)
-    monkeypatch.setattr(state, "hit", probe)
+    monkeypatch.setattr(store, "hit", probe)
     for text in ("one", "two"):
         tree.apply(tree.spec(f'files:\n  /etc/f: {{content: "{text}\\n", mode: "0644"}}\n'))
     tree.apply(tree.spec('files:\n  /etc/g: {content: "", mode: "0644"}\n'))

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
-from reconciler.formats import directives
-from tests.host import rootfs
+from reconciler.formats.systemd import directives
+from tests.booted import rootfs
 
 SUITES = {directives.OLDEST: "bookworm", directives.NEWEST: "trixie"}
 RELEASES = tuple(SUITES)

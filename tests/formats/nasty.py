@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from reconciler.formats import unit
+from reconciler.formats.systemd import unit
 
 PYTHON = "/usr/bin/python3"
 OUT = "/var/tmp/nasty"

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.formats import authorized_keys
-from reconciler.formats.authorized_keys import BadKey, Key, canonical, check_option, is_idle, parse, parse_options, read, render_option
+from reconciler.formats.ssh import authorized_keys
+from reconciler.formats.ssh.authorized_keys import BadKey, Key, canonical, check_option, is_idle, parse, parse_options, read, render_option
 
 needs_keygen = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="needs: apt-get install openssh-client")
 GENERATED = (("ed25519", ""), ("rsa", "2048"), ("rsa", "3072"), ("ecdsa", "256"), ("ecdsa", "384"), ("ecdsa", "521"))

@@ -11,7 +11,7 @@ from cronsim import CronSim, CronSimError
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from reconciler.formats import calendar, summer_time, upcoming
+from reconciler.formats.schedule import calendar, dst, next_runs
 
 systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze, the judge of calendars")
 BASE = datetime(2026, 1, 1, tzinfo=UTC)
@@ -211,8 +211,8 @@ def test_reboot_is_no_time() -> None:
 
     assert schedule.reboot
     assert "@reboot" == calendar.to_cron(schedule)
-    assert [] == upcoming.next_runs([schedule], BASE)
-    assert [] == upcoming.next_runs([schedule], BASE, cron=True)
+    assert [] == next_runs.next_runs([schedule], BASE)
+    assert [] == next_runs.next_runs([schedule], BASE, cron=True)
     with pytest.raises(ValueError, match="OnBootSec"):
         calendar.to_oncalendar(schedule)
 
@@ -281,11 +281,11 @@ def test_the_hour_that_summer_time_leaves_out() -> None:
     """Told for a run in it, in a zone that has it, on a day on which it runs; never for UTC or an unknown zone."""
     half_past_two = calendar.parse("30 2 * * *")
 
-    assert "2027-03-28" in summer_time.gap_warning(half_past_two, "Europe/Berlin", 2027)
-    assert "2027-03-14" in summer_time.gap_warning(half_past_two, "America/New_York", 2027)
-    assert "" == summer_time.gap_warning(half_past_two, "UTC", 2027)
-    assert "" == summer_time.gap_warning(half_past_two, "host", 2027)
-    assert "" == summer_time.gap_warning(half_past_two, "Nowhere/Land", 2027)
-    assert "" == summer_time.gap_warning(calendar.parse("30 4 * * *"), "Europe/Berlin", 2027)
-    assert "" == summer_time.gap_warning(calendar.parse("30 2 1 * *"), "Europe/Berlin", 2027)
-    assert "" == summer_time.gap_warning(calendar.parse("30 2 * * 1"), "Europe/Berlin", 2027)
+    assert "2027-03-28" in dst.gap_warning(half_past_two, "Europe/Berlin", 2027)
+    assert "2027-03-14" in dst.gap_warning(half_past_two, "America/New_York", 2027)
+    assert "" == dst.gap_warning(half_past_two, "UTC", 2027)
+    assert "" == dst.gap_warning(half_past_two, "host", 2027)
+    assert "" == dst.gap_warning(half_past_two, "Nowhere/Land", 2027)
+    assert "" == dst.gap_warning(calendar.parse("30 4 * * *"), "Europe/Berlin", 2027)
+    assert "" == dst.gap_warning(calendar.parse("30 2 1 * *"), "Europe/Berlin", 2027)
+    assert "" == dst.gap_warning(calendar.parse("30 2 * * 1"), "Europe/Berlin", 2027)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.formats import cron
+from reconciler.formats.schedule import cron
 
 JOB = {"environment": {"SHELL": "/bin/sh"}, "schedule": "0 2 * * *", "user": "root", "command": "/bin/true"}
 WORD = st.text(st.characters(exclude_categories=["Cc", "Cs"]) | st.sampled_from("\\\"'$%; #"), max_size=20)

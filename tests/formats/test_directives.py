@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.formats import directives
+from reconciler.formats.systemd import directives
 
 
 def test_the_table_has_every_section() -> None:

@@ -8,8 +8,8 @@ from collections import Counter
 
 import pytest
 
-from reconciler.formats import directive_values, directives
-from reconciler.formats.value_rules import Rule
+from reconciler.formats.systemd import directive_values, directives
+from reconciler.formats.systemd.value_rules import Rule
 from tests.formats import asked
 from tests.formats.battery import VALUES
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from reconciler.formats import directives, exposure, unit
-from reconciler.formats._syscalls_data import SETS
-from reconciler.formats.directive_values import CAPABILITIES
-from reconciler.formats.exposure import exposure as reckoned
-from reconciler.formats.exposure import level
-from reconciler.kinds.hardening import BASIC, STRICT
+from reconciler.formats.systemd import directives, exposure, unit
+from reconciler.formats.systemd._syscalls_data import SETS
+from reconciler.formats.systemd.directive_values import CAPABILITIES
+from reconciler.formats.systemd.exposure import exposure as reckoned
+from reconciler.formats.systemd.exposure import level
+from reconciler.kinds.services.hardening import BASIC, STRICT
 from tests.formats import asked
 
 _SWITCHES = [*exposure._SWITCHES, "PrivateMounts", "PrivateTmp", "RemoveIPC", "DynamicUser", "Delegate"]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core import globs
+from reconciler.core.basics import globs
 from reconciler.formats import logrotate
 from reconciler.formats.logrotate import Config, Problem, Stanza
 

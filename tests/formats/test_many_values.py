@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from reconciler.formats import cron, unit
+from reconciler.formats.schedule import cron
+from reconciler.formats.systemd import unit
 
 VALUES = 100_000 if os.environ.get("RECONCILER_FAULTS") else 4_000
 _NASTY = [

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reconciler.formats import unit
-from reconciler.formats.unit_exec import not_utf8
+from reconciler.formats.systemd import unit
+from reconciler.formats.systemd.exec_line import not_utf8
+from tests.booted.booted import BootedHost
 from tests.formats import nasty
-from tests.host.booted import BootedHost
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.formats.backup_job import Keep
-from reconciler.formats.retention import Archive, Decision, decide
+from reconciler.formats.backups.job import Keep
+from reconciler.formats.backups.retention import Archive, Decision, decide
 
 DAY = 86_400
 START = int(datetime(2026, 1, 1, 2, tzinfo=UTC).timestamp())

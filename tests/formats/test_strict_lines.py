@@ -1,10 +1,12 @@
-"""Lines of cron.d and tmpfiles.d files as their readers take them; what cron and systemd-tmpfiles say themselves is asked in tests/host."""
+"""Lines of cron.d and tmpfiles.d files as their readers take them; what cron and systemd-tmpfiles say themselves is asked in tests/booted."""
 
 from __future__ import annotations
 
 import pytest
 
-from reconciler.formats import cron_lines, sudo_policy, tmpfiles
+from reconciler.formats import tmpfiles
+from reconciler.formats.schedule import cron_lines
+from reconciler.formats.sudo import policy
 
 JOBS = """
 # comment
@@ -73,5 +75,5 @@ alice ALL = (root) /bin/a : h1 = /bin/b
 """
     bad = "garbage here\nalice ALL=(ALL \\\n  NOPASSWD ALL\nalice ALL=(ALL) ALL\nfoo\n"
 
-    assert [] == sudo_policy.unreadable(good.replace("\\\\", "\\"))
-    assert [1, 2, 5] == sudo_policy.unreadable(bad)
+    assert [] == policy.unreadable(good.replace("\\\\", "\\"))
+    assert [1, 2, 5] == policy.unreadable(bad)

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.formats import sudo_answers, sudo_policy
-from reconciler.formats.sudoers import Rule, parse, problem, render
+from reconciler.formats.sudo import answers
+from reconciler.formats.sudo import policy as sudo_policy
+from reconciler.formats.sudo.user_rules import Rule, parse, problem, render
 
 WORDS = st.text(st.characters(min_codepoint=1, max_codepoint=0x2FF), max_size=12)
 
@@ -74,10 +75,10 @@ def test_names_with_backslashes_and_blanks_are_read_as_sudo_reads_them() -> None
     """As who asks, as a group and as the target: escaped, quoted, and by number."""
     eve = sudo_policy.Who("CORP\\eve", 3005, frozenset({"domain admins"}), frozenset({3005, 4001}), "testhost")
     for rule in (r"CORP\\eve", r"%domain\ admins", '"%domain admins"', r'"CORP\\eve"', "#3005", "%#4001"):
-        assert sudo_answers.become_root(sudo_policy.parse(f"{rule} ALL=(ALL) NOPASSWD: ALL", "testhost", _no, _no), eve).allowed, rule
+        assert answers.become_root(sudo_policy.parse(f"{rule} ALL=(ALL) NOPASSWD: ALL", "testhost", _no, _no), eve).allowed, rule
     for target in (r"CORP\\eve", r"%domain\ admins", "#3005"):
         policy = sudo_policy.parse(f"bob ALL=({target}) NOPASSWD: /usr/bin/id", "testhost", _no, _no)
-        assert sudo_answers.runs_as(policy, policy.rules[0].commands[0], eve), target
+        assert answers.runs_as(policy, policy.rules[0].commands[0], eve), target
 
 
 def _no(_: str) -> Any:

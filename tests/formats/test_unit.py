@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.formats import directives, unit
+from reconciler.formats.systemd import directives, unit
 from tests.formats import nasty
 
 NAMES = st.sampled_from(sorted(unit.ACCUMULATING)) | st.sampled_from(["Description", "Type", "User", "Nice", "X-Mine", "Futuristic"])
@@ -184,7 +184,7 @@ def test_an_even_number_of_backslashes_at_the_end_is_fine() -> None:
 def test_reading_needs_no_table_of_directives() -> None:
     """The hot path stays light: neither the big table nor the lint is imported."""
     code = (
-        "import sys; from reconciler.formats import unit; unit.exec_line(['/bin/x', 'a b']);"
+        "import sys; from reconciler.formats.systemd import unit; unit.exec_line(['/bin/x', 'a b']);"
         "unit.parse('[Service]\\nEnvironment=A\\nEnvironment=B\\nUser=a\\nEnvironment=\\n');"
         "print([m for m in sys.modules if 'directives' in m or 'lint' in m or 'words' in m or m in ('pydantic', 'difflib')])"
     )

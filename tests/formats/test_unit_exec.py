@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.formats import unit
-from reconciler.formats.unit_words import words
+from reconciler.formats.systemd import unit
+from reconciler.formats.systemd.exec_words import words
 from tests.formats import nasty
 
 WORD = st.text(st.characters(exclude_categories=["Cc", "Cs"]) | st.sampled_from("\\\"'$%; #{}n"), max_size=20)

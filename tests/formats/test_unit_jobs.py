@@ -1,4 +1,4 @@
-"""What systemd takes along: the rules by hand. That they are systemd's own is shown in tests/host/test_unit_graphs.py."""
+"""What systemd takes along: the rules by hand. That they are systemd's own is shown in tests/booted/test_unit_graphs.py."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 
 from reconciler.core.actions import UnitVerb
 from reconciler.core.host import UnitNode
-from reconciler.formats.unit_jobs import Effect, take_along
-from reconciler.host.simulated_relations import INVERSES
+from reconciler.formats.systemd_jobs.taken_along import Effect, take_along
+from reconciler.host.simulation.relations import INVERSES
 
 BOTH_WAYS = {**INVERSES, **{inverse: name for name, inverse in INVERSES.items()}}
 

@@ -1,4 +1,4 @@
-"""In which order a call of systemctl names units: the rules by hand. tests/host/test_taken_along.py has what systemd makes of it."""
+"""In which order a call of systemctl names units: the rules by hand. tests/booted/test_taken_along.py has what systemd makes of it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 import pytest
 
 from reconciler.core.actions import UnitVerb
-from reconciler.formats.unit_order import in_order
+from reconciler.formats.systemd_jobs.start_order import in_order
 from tests.formats.test_unit_jobs import units
 
 UP = (UnitVerb.START, UnitVerb.RESTART)

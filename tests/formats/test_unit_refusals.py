@@ -1,11 +1,11 @@
-"""What systemd refuses about a unit as a whole; a booted host is the judge in tests/host/test_refusals.py."""
+"""What systemd refuses about a unit as a whole; a booted host is the judge in tests/booted/test_refusals.py."""
 
 from __future__ import annotations
 
 import pytest
 
-from reconciler.formats.unit import merge, parse
-from reconciler.formats.unit_refusals import refusals
+from reconciler.formats.systemd.unit import merge, parse
+from reconciler.formats.systemd.unit_refusals import refusals
 from tests.unit_refusals import ALL, START, TAKEN
 
 

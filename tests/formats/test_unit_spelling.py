@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.formats import unit
-from reconciler.formats.unit_spelling import assignments, canonical
+from reconciler.formats.systemd import unit
+from reconciler.formats.systemd.unit_spelling import assignments, canonical
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from reconciler.formats import calendar, summer_time, upcoming
-from reconciler.formats.timetable import timetable
+from reconciler.formats.schedule import calendar, dst, next_runs
+from reconciler.formats.schedule.timetable import timetable
 from tests.formats.test_calendar import BASE, EXPRESSIONS, FULL, judged, systemd
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -36,7 +36,7 @@ def by_systemd(text: str, base: datetime, zone: str, most: int) -> list[datetime
 
 def by_us(text: str, base: datetime, zone: str, most: int) -> list[datetime]:
     """The same as we reckon them."""
-    return [run.astimezone(UTC) for run in upcoming.next_runs(schedules(text), base.astimezone(ZoneInfo(zone)), most)]
+    return [run.astimezone(UTC) for run in next_runs.next_runs(schedules(text), base.astimezone(ZoneInfo(zone)), most)]
 
 
 @systemd
@@ -94,15 +94,15 @@ def test_both_ways_of_reckoning_agree_without_summer_time(expression: str, minut
         return
     base = BASE + timedelta(minutes=minutes)
 
-    assert upcoming.next_runs([calendar.parse(expression)], base, cron=True) == by_us(expression, base, "UTC", 3)
+    assert next_runs.next_runs([calendar.parse(expression)], base, cron=True) == by_us(expression, base, "UTC", 3)
 
 
 def test_cron_makes_up_for_the_lost_hour() -> None:
     """Debian's cron runs a job of 02:30 when the clock has gone on to 03:00, once in autumn, and takes `*/30` as it comes."""
     fixed, open_ = [calendar.parse("30 2 * * *")], [calendar.parse("*/30 2 * * *")]
-    spring = [run.astimezone(UTC) for run in upcoming.next_runs(fixed, SPRING.astimezone(BERLIN), 2, cron=True)]
-    autumn = [run.astimezone(UTC) for run in upcoming.next_runs(fixed, AUTUMN.astimezone(BERLIN), 2, cron=True)]
-    twice = [run.astimezone(UTC) for run in upcoming.next_runs(open_, AUTUMN.astimezone(BERLIN), 5, cron=True)]
+    spring = [run.astimezone(UTC) for run in next_runs.next_runs(fixed, SPRING.astimezone(BERLIN), 2, cron=True)]
+    autumn = [run.astimezone(UTC) for run in next_runs.next_runs(fixed, AUTUMN.astimezone(BERLIN), 2, cron=True)]
+    twice = [run.astimezone(UTC) for run in next_runs.next_runs(open_, AUTUMN.astimezone(BERLIN), 5, cron=True)]
 
     assert [datetime(2026, 3, 29, 1, tzinfo=UTC), datetime(2026, 3, 30, 0, 30, tzinfo=UTC)] == spring
     assert [datetime(2026, 10, 25, 0, 30, tzinfo=UTC), datetime(2026, 10, 26, 1, 30, tzinfo=UTC)] == autumn
@@ -112,7 +112,7 @@ def test_cron_makes_up_for_the_lost_hour() -> None:
 def test_in_the_hour_that_comes_again_time_goes_on() -> None:
     """From the second 02:10 on, the next half hour is the second one, not the first, which is past."""
     again = datetime(2026, 10, 25, 2, 10, tzinfo=BERLIN, fold=1)
-    found = upcoming.next_runs([calendar.parse("*:0/30")], again, 2)
+    found = next_runs.next_runs([calendar.parse("*:0/30")], again, 2)
 
     assert [datetime(2026, 10, 25, 1, 30, tzinfo=UTC), datetime(2026, 10, 25, 2, tzinfo=UTC)] == [run.astimezone(UTC) for run in found]
 
@@ -126,7 +126,7 @@ def test_in_the_hour_that_comes_again_time_goes_on() -> None:
 )
 def test_what_is_over(text: str, over: bool) -> None:
     """A schedule with years has an end; none other has."""
-    assert over == upcoming.ends([calendar.parse(text)], BASE)
+    assert over == next_runs.ends([calendar.parse(text)], BASE)
 
 
 def timer(*lines: str, **more: Any) -> dict[str, Any]:
@@ -172,7 +172,7 @@ def test_nothing_is_shown_where_nothing_is_scheduled() -> None:
 
 def test_zones() -> None:
     """What the tz database has is known; a name that it lacks is not."""
-    assert UTC == summer_time.zone("UTC")
-    assert summer_time.zone("Nowhere/Land") is None
-    assert summer_time.unknown("Nowhere/Land")
-    assert not summer_time.unknown("Europe/Berlin")
+    assert UTC == dst.zone("UTC")
+    assert dst.zone("Nowhere/Land") is None
+    assert dst.unknown("Nowhere/Land")
+    assert not dst.unknown("Europe/Berlin")

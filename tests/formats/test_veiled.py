@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from reconciler.formats import logrotate, unit
+from reconciler.formats import logrotate
+from reconciler.formats.systemd import unit
 from reconciler.formats.veiled import OTHER, unveiled, veiled
 
 UNIT, DROP_IN, POLICY = "/etc/systemd/system/a.service", "/etc/systemd/system/a.service.d/x.conf", "/etc/logrotate.d/a"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from reconciler.formats.backup_job import Job, Keep
+from reconciler.formats.backups.job import Job, Keep
 from reconciler.jobs import backup
 from reconciler.jobs.backup import Done
 
@@ -19,7 +19,7 @@ _PROGRAM = """
 import sys
 sys.path.insert(0, {repository!r})
 from reconciler.core.host import HostError
-from reconciler.formats.backup_job import Job, Keep
+from reconciler.formats.backups.job import Job, Keep
 from reconciler.jobs import backup
 try:
     backup.run({job!r}, print, {lock!r})

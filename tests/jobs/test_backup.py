@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from reconciler.core.host import HostError, UnsafePath
-from reconciler.formats import backup_manifest as manifests
-from reconciler.formats.backup_job import Keep
-from reconciler.host.archive import ArchiveError
-from reconciler.host.destination import Refused
-from reconciler.host.job_lock import JobBusy, job_lock
+from reconciler.formats.backups import manifest as manifests
+from reconciler.formats.backups.job import Keep
+from reconciler.host.archives.private_directory import Refused
+from reconciler.host.archives.tar import ArchiveError
+from reconciler.host.state.job_lock import JobBusy, job_lock
 from reconciler.jobs import archives, pruning
 from reconciler.jobs.backup import NotNow
-from tests.executor.hosts_under_test import as_ordinary_user, place_for_everybody
+from tests.host.hosts_under_test import as_ordinary_user, place_for_everybody
 from tests.jobs.places import Place, listed, make_place
 from tests.jobs.places import manifest as tree
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.app import backups as commands
-from reconciler.formats.backup_job import Keep
-from reconciler.host import environment
+from reconciler.app import backup as commands
+from reconciler.formats.backups.job import Keep
+from reconciler.host.process import environment
 from reconciler.jobs import accepting, archives, backup, jobfile, pruning
 from tests.jobs.places import Place
 

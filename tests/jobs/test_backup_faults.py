@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from reconciler.core.host import HostError
-from reconciler.formats.backup_job import Keep
-from reconciler.host import pipeline
-from reconciler.host.archive import ArchiveError, TargetError
-from reconciler.host.run import find_program
+from reconciler.formats.backups.job import Keep
+from reconciler.host.archives.tar import ArchiveError, TargetError
+from reconciler.host.process import pipeline
+from reconciler.host.process.run import find_program
 from reconciler.jobs import archives, backup, pruning
-from tests.executor.hosts_under_test import as_ordinary_user, mounted, place_for_everybody
+from tests.host.hosts_under_test import as_ordinary_user, mounted, place_for_everybody
 from tests.jobs.places import Place, make_place
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: mounts, owners")

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from reconciler.formats import fstab
-from reconciler.host.destination import Refused
+from reconciler.host.archives.private_directory import Refused
 from reconciler.host.live import LiveHost
-from tests.executor.hosts_under_test import mounted
+from tests.host.hosts_under_test import mounted
 from tests.jobs.places import Place
 from tests.jobs.test_backup import archives_names
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.app import backups as commands
-from reconciler.app.backups import End
+from reconciler.app import backup as commands
+from reconciler.app.backup import End
 from reconciler.core.host import HostError
 from reconciler.jobs import archives, jobfile
 from tests.jobs.places import Place

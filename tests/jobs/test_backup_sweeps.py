@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from reconciler.core.host import HostError
-from reconciler.formats.backup_job import Keep
+from reconciler.formats.backups.job import Keep
 from reconciler.jobs import archives, backup
-from tests.executor.hosts_under_test import mounted
+from tests.host.hosts_under_test import mounted
 from tests.jobs.places import Place
 from tests.jobs.test_backup_doubt import at
 

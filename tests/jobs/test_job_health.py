@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.formats import timespan
-from reconciler.host import environment
+from reconciler.formats.systemd import timespan
+from reconciler.host.process import environment
 from reconciler.jobs import accepting, archives, job_health
 from reconciler.jobs.job_health import condition
 from tests.jobs.places import Place

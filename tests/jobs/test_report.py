@@ -17,8 +17,8 @@ from reconciler.formats import prometheus, reconcile
 from reconciler.formats.prometheus import Metric
 from reconciler.formats.reconcile import Settings
 from reconciler.host import notify
-from reconciler.host.journal import serialised
-from reconciler.host.report_files import publish, read_report
+from reconciler.host.state.report_files import publish, read_report
+from reconciler.host.systemd.journal import serialised
 from reconciler.jobs import report
 from reconciler.jobs.report import News, Standing
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from reconciler.app import reporting
+from reconciler.app import report as reporting
 from reconciler.formats.reconcile import Settings
-from reconciler.host.report_files import read_report
+from reconciler.host.state.report_files import read_report
 from reconciler.jobs import report
 
 DRIFT = {"resource_drift": [{"address": "services.a"}, {"address": "services.b"}], "diagnostics": []}

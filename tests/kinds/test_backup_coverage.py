@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.kinds.backup_coverage import RULE
-from reconciler.render.lost import lost_words, markdown_lost
+from reconciler.kinds.backups.coverage import RULE
+from reconciler.render.plan.lost import lost_words, markdown_lost
 from tests.engine.workbench import Notes, applied, host_of, plan_of
 
 JOB: dict[str, Any] = {"sources": ["/home", "/data/db"], "destinations": ["/backup/d"], "schedule": "daily"}

@@ -9,12 +9,12 @@ import pytest
 
 from reconciler.core.diagnostic import errors
 from reconciler.core.spec import Declared, Spec
-from reconciler.formats.backup_manifest import Manifest, dump, new_id, stem
-from reconciler.host.simulated import SimulatedHost
+from reconciler.formats.backups.manifest import Manifest, dump, new_id, stem
+from reconciler.host.simulation.host import SimulatedHost
 from reconciler.kinds import discover
-from reconciler.kinds.backup_archives import consequences
-from reconciler.kinds.backup_host import BackupHost
-from reconciler.kinds.backups import KIND
+from reconciler.kinds.backups.archives import consequences
+from reconciler.kinds.backups.checks import BackupHost
+from reconciler.kinds.backups.kind import KIND
 from reconciler.spec.load import load
 from tests.case import Reader, document
 

@@ -11,10 +11,11 @@ from reconciler.core.address import Address
 from reconciler.core.changes import Part
 from reconciler.core.diagnostic import Diagnostic, errors
 from reconciler.core.spec import Declared
-from reconciler.formats import backup_job, timespan
-from reconciler.formats.backup_job import NotAJob
+from reconciler.formats.backups import job as backup_job
+from reconciler.formats.backups.job import NotAJob
+from reconciler.formats.systemd import timespan
 from reconciler.kinds import discover
-from reconciler.kinds.backups import KIND
+from reconciler.kinds.backups.kind import KIND
 from reconciler.policy.lint import lint
 from reconciler.spec.load import load
 from tests.case import Reader, document

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from reconciler.host.simulated import SimulatedHost
-from reconciler.kinds.conditions import unmet
+from reconciler.host.simulation.host import SimulatedHost
+from reconciler.kinds.shared.unit_conditions import unmet
 
 ANSWERS = {"ConditionVirtualization=container": False, "ConditionVirtualization=!container": True, "ConditionCPUs=>=2": False}
 

@@ -12,7 +12,7 @@ from unittest import mock
 import pytest
 
 import reconciler.spec.load
-from reconciler.core.resource import policy_of
+from reconciler.core.model.resource import policy_of
 from reconciler.core.spec import Declared
 from reconciler.kinds import discover
 from reconciler.spec.annotations import fields_of, is_model, members

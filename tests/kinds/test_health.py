@@ -9,8 +9,8 @@ from pydantic import ValidationError
 
 from reconciler.core.actions import Gate, Then
 from reconciler.kinds import discover
-from reconciler.kinds.health_model import Health
-from reconciler.kinds.service_model import Service
+from reconciler.kinds.services.health import Health
+from reconciler.kinds.services.model import Service
 from reconciler.policy.lint import lint
 from reconciler.spec.load import load
 from tests.case import Reader, document

@@ -12,10 +12,10 @@ from reconciler.core.changes import Change, Origin, Part, Verb
 from reconciler.core.diagnostic import Diagnostic, Source
 from reconciler.core.spec import Declared, Spec
 from reconciler.formats import logrotate as form
-from reconciler.host.simulated import SimulatedHost
+from reconciler.host.simulation.host import SimulatedHost
 from reconciler.kinds import discover
-from reconciler.kinds.logrotate import KIND
-from reconciler.kinds.logrotate_model import Policy
+from reconciler.kinds.logrotate.kind import KIND
+from reconciler.kinds.logrotate.model import Policy
 from reconciler.policy.lint import lint
 from reconciler.spec.load import load
 from tests.case import Reader, document

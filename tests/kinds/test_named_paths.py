@@ -8,10 +8,10 @@ from typing import Annotated, Any, get_args, get_origin
 import pytest
 from pydantic import Field, TypeAdapter, ValidationError
 
-from reconciler.core.fields import AbsolutePath
 from reconciler.core.kind import Kind
-from reconciler.core.places import NamesPath, Use, fields, places
-from reconciler.core.resource import Resource, SourcePath
+from reconciler.core.model.fields import AbsolutePath
+from reconciler.core.model.places import NamesPath, Use, fields, places
+from reconciler.core.model.resource import Resource, SourcePath
 from reconciler.core.spec import Declared
 from reconciler.kinds import discover
 from reconciler.spec.annotations import fields_of, is_model

@@ -9,10 +9,11 @@ import pytest
 from reconciler.core.address import Address
 from reconciler.core.changes import Part
 from reconciler.core.diagnostic import Source
-from reconciler.core.resource import Resource
+from reconciler.core.model.resource import Resource
 from reconciler.core.spec import Declared
-from reconciler.host.simulated import SimulatedHost
-from reconciler.kinds import schedule, schedule_observed, timers, units
+from reconciler.host.simulation.host import SimulatedHost
+from reconciler.kinds.shared import schedule, schedule_observe, units
+from reconciler.kinds.timers import kind as timers
 from tests.case import Reader, document
 
 ADDRESS = Address("backups", "data")
@@ -105,7 +106,7 @@ def test_what_is_written_is_observed() -> None:
             (path,) = schedule.paths(part.address, unit_of)
             files[path] = text_of(part)
         host = SimulatedHost.of(files)
-        seen = schedule_observed.observe(host, [part.address for part in found], unit_of)
+        seen = schedule_observe.observe(host, [part.address for part in found], unit_of)
         for part in found:
             document = {key: value for key, value in part.document.items() if key != "enabled"}
 

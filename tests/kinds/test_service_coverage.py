@@ -9,8 +9,10 @@ import pytest
 from pydantic import ValidationError
 
 from reconciler.core.diagnostic import Diagnostic, Severity
-from reconciler.kinds import discover, service_unit, systemd_release
-from reconciler.kinds.service_model import Service
+from reconciler.kinds import discover
+from reconciler.kinds.services import unit_file
+from reconciler.kinds.services.model import Service
+from reconciler.kinds.shared import systemd_release
 from reconciler.policy.lint import lint
 from tests.engine.workbench import host_of, plan_of, spec_of
 
@@ -79,7 +81,7 @@ def test_limits_are_in_systemds_words() -> None:
         "DeviceAllow": ["/dev/nvidia0 rw", "char-drm rw"],
     }
 
-    assert {name: value for name, value in service_unit.sections(said)["Service"].items() if name in wanted} == wanted
+    assert {name: value for name, value in unit_file.sections(said)["Service"].items() if name in wanted} == wanted
 
 
 @pytest.mark.parametrize(

@@ -11,16 +11,16 @@ from typing import Any
 
 import pytest
 
-from reconciler.app.planning import PlanOptions, basis
+from reconciler.app.plan.plan import PlanOptions, basis
 from reconciler.core.actions import Action, EditLines, WriteFile, as_data, path_of
-from reconciler.core.digest import digest
+from reconciler.core.basics.digest import digest
 from reconciler.core.host import Saved, UnsafePath
 from reconciler.core.result import Status
-from reconciler.formats import authorized_keys
-from reconciler.host.simulated import SimulatedHost
+from reconciler.formats.ssh import authorized_keys
+from reconciler.host.simulation.host import SimulatedHost
 from reconciler.kinds import discover
 from reconciler.policy.lint import lint
-from reconciler.render.plan_json import plan_to_json
+from reconciler.render.plan.json import plan_to_json
 from reconciler.spec.load import load
 from tests import worlds
 from tests.breaking import Wrapped, crashing

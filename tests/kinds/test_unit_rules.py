@@ -8,10 +8,12 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from reconciler.core.changes import FieldChange, Origin
-from reconciler.core.resource import Effect
-from reconciler.host.simulated import SimulatedHost
-from reconciler.kinds import drop_ins, service_unit, units
-from reconciler.kinds.service_model import Service, ServiceName
+from reconciler.core.model.resource import Effect
+from reconciler.host.simulation.host import SimulatedHost
+from reconciler.kinds.services import unit_file
+from reconciler.kinds.services.model import Service
+from reconciler.kinds.shared import drop_ins, units
+from reconciler.kinds.shared.unit_fields import ServiceName
 
 NOTHING, RELOAD, RESTART = Effect.NONE, Effect.RELOAD, Effect.RESTART
 # conventions of NixOS's switch-to-configuration, which is the table of record; [Service] as the typed fields say.
@@ -59,8 +61,8 @@ def test_what_a_changed_directive_costs(directive: str) -> None:
     cost = COSTS[directive]
     changes = [_change("Unit.Description"), _change(directive)]
 
-    assert cost == service_unit.effect(changes)[0]
-    assert ("" if cost is NOTHING else directive) == service_unit.effect(changes)[1]
+    assert cost == unit_file.effect(changes)[0]
+    assert ("" if cost is NOTHING else directive) == unit_file.effect(changes)[1]
 
 
 @pytest.mark.parametrize("directive", [name for name, cost in COSTS.items() if cost is not RESTART])
@@ -68,14 +70,14 @@ def test_what_costs_no_restart_is_not_looked_for_in_the_process(directive: str) 
     """A process is not running with an older configuration for a directive that it never sees."""
     section, name = directive.split(".")
 
-    assert {} == service_unit.at_start({section: {name: "a"}})
+    assert {} == unit_file.at_start({section: {name: "a"}})
 
 
 def test_the_greatest_cost_wins() -> None:
     """A restart beside a reload is a restart, and one only."""
     changes = [_change("Service.ExecReload"), _change("Service.ExecStart"), _change("Service.Nice")]
 
-    assert (RESTART, "Service.ExecStart") == service_unit.effect(changes)
+    assert (RESTART, "Service.ExecStart") == unit_file.effect(changes)
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from reconciler.formats import outline, unit
-from reconciler.host.simulated import SimulatedHost
-from reconciler.kinds import drop_ins, service_unit, vendor_host
-from reconciler.kinds.service_model import Service
+from reconciler.formats import redaction
+from reconciler.formats.systemd import unit
+from reconciler.host.simulation.host import SimulatedHost
+from reconciler.kinds.services import unit_file
+from reconciler.kinds.services.model import Service
+from reconciler.kinds.services.vendor import observe
+from reconciler.kinds.shared import drop_ins
 
 VENDOR = "/usr/lib/systemd/system"
 WANTS = "/etc/systemd/system/multi-user.target.wants"
@@ -59,7 +62,7 @@ def test_only_what_is_declared_is_in_the_drop_in() -> None:
         directives={"Service": {"ExecStopPost": ["", "/bin/c"], "OOMScoreAdjust": 1}},
     )
 
-    assert service_unit.drop_in(service) == {
+    assert unit_file.drop_in(service) == {
         "Unit": {"After": "x.target"},
         "Service": {
             "ExecStartPre": "",
@@ -71,7 +74,7 @@ def test_only_what_is_declared_is_in_the_drop_in() -> None:
             "OOMScoreAdjust": "1",
         },
     }
-    assert {} == service_unit.drop_in(_service(state="running"))
+    assert {} == unit_file.drop_in(_service(state="running"))
 
 
 _VALUES = st.lists(st.sampled_from(["", "a", "b c", "/bin/x %n"]), min_size=1, max_size=3).map(
@@ -89,9 +92,9 @@ def test_a_drop_in_comes_back_as_it_was_written(sections: Any) -> None:
     assert sections == unit.as_written(unit.render(sections, ("a comment",)))
 
 
-def _look(paths: dict[str, Any], name: str = "web.service") -> vendor_host.VendorUnit:
+def _look(paths: dict[str, Any], name: str = "web.service") -> observe.VendorUnit:
     host = SimulatedHost.of({"/etc/systemd/system": None, VENDOR: None, **paths})
-    return vendor_host.look(host, name, vendor_host._links(host), drop_ins.listed(host))
+    return observe.look(host, name, observe._links(host), drop_ins.listed(host))
 
 
 def test_what_enables_it() -> None:
@@ -164,7 +167,7 @@ def test_where_it_is_and_what_it_is_not() -> None:
 def test_a_snapshot_keeps_no_value_of_a_package_s_unit() -> None:
     """What enables it and what it is, but no command and no variable; of a drop-in also which directives there are."""
     text = "[Service]\nType=oneshot\nEnvironment=TOKEN=secret\nExecReload=/r secret\n[Install]\nWantedBy=a.target\n"
-    keep, keep_drop_in = outline.excerpt(f"{VENDOR}/web.service"), outline.excerpt("/etc/systemd/system/web.service.d/a.conf")
+    keep, keep_drop_in = redaction.excerpt(f"{VENDOR}/web.service"), redaction.excerpt("/etc/systemd/system/web.service.d/a.conf")
     assert keep is not None
     assert keep_drop_in is not None
 

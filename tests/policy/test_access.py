@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from reconciler.core.address import Address
-from reconciler.policy.access import access_diff
+from reconciler.policy.access.changes import access_diff
 from tests.engine.workbench import Notes, applied, host_of, plan_of
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGh5c2lHOm5vdGFyZWFsa2V5bm90YXJlYWxrZXlub3Rh alice@laptop"

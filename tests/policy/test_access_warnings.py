@@ -1,4 +1,4 @@
-"""What is applied without a complaint and is not what was meant: keys, rules of sudo, empty passwords, ageing. Booted in tests/host."""
+"""What is applied without a complaint and is not what was meant: keys, rules of sudo, empty passwords, ageing. Booted in tests/booted."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from reconciler.app.doctoring import administrators
-from reconciler.app.planning import Planned, PlanOptions
-from reconciler.cli.output import plan_data
+from reconciler.app.doctor import administrators
+from reconciler.app.plan.plan import Planned, PlanOptions
+from reconciler.cli.shared.output import plan_data
 from reconciler.core.diagnostic import Diagnostic
-from reconciler.render.markdown import plan_markdown
-from reconciler.render.text import plan_text
+from reconciler.render.plan.markdown import plan_markdown
+from reconciler.render.plan.text import plan_text
 from tests import worlds
 from tests.case import Case, Expected, Host
 from tests.policy.lockout_plans import BASE, DROP_IN, with_carol, with_file, with_user

@@ -7,7 +7,7 @@ import struct
 import pytest
 
 from reconciler.core.host import Entry, FileType
-from reconciler.policy.file_powers import powers
+from reconciler.policy.access.file_powers import powers
 
 
 def attribute(*bits: int) -> tuple[tuple[str, bytes], ...]:

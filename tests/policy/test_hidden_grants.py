@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from reconciler.app.planning import Planned, PlanOptions
+from reconciler.app.plan.plan import Planned, PlanOptions
 from reconciler.core.diagnostic import errors
 from tests import worlds
 from tests.case import Case, Expected, Host

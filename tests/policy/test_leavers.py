@@ -1,4 +1,4 @@
-"""Doors that a leaver still has after the plan: another account with the key or the number, units. Booted in tests/host."""
+"""Doors that a leaver still has after the plan: another account with the key or the number, units. Booted in tests/booted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Directories of the system that are links to other places: the rules hold for the place, whatever its name. Booted in tests/host."""
+"""Directories of the system that are links to other places: the rules hold for the place, whatever its name. Booted in tests/booted."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from reconciler.app.planning import Planned, PlanOptions
-from reconciler.cli.output import plan_data
-from reconciler.policy.linked import Linked
+from reconciler.app.plan.plan import Planned, PlanOptions
+from reconciler.cli.shared.output import plan_data
+from reconciler.policy.access.linked import Linked
 from tests import worlds
 from tests.case import Case, Expected, Host
 from tests.engine.workbench import host_of

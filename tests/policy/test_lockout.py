@@ -1,4 +1,4 @@
-"""Plans that lock everybody out are refused, with who and why; plans that only look like it are not. A booted host judges in tests/host."""
+"""Plans that lock everybody out are refused, with who and why; plans that only look like it are not. A booted host judges in tests/booted."""
 
 from __future__ import annotations
 
@@ -14,23 +14,25 @@ from unittest import mock
 
 import pytest
 
-from reconciler.app.lockout import Tried
-from reconciler.app.lockout import lockout as guard_of
-from reconciler.app.planning import Planned, PlanOptions, check_options, plan_host
-from reconciler.app.snapshots import open_snapshot
+from reconciler.app.plan.lockout import Tried
+from reconciler.app.plan.lockout import lockout as guard_of
+from reconciler.app.plan.plan import Planned, PlanOptions, check_options, plan_host
+from reconciler.app.snapshot import open_snapshot
 from reconciler.core.actions import SetAccess, Step
 from reconciler.core.diagnostic import Diagnostic
 from reconciler.core.host import Unreadable
-from reconciler.formats import sshd_config, sudo_policy
-from reconciler.formats.accounts import parse_users
-from reconciler.formats.sshd_config import Origin, Settings
-from reconciler.policy import session_files, ssh_login, sshd_units, sudo_defaults
-from reconciler.policy.lockout import Applicant, Question, allowed_accounts, lockout
-from reconciler.policy.lockout_relevance import may_change_access
-from reconciler.policy.people import People
-from reconciler.policy.session_limits import SessionLimits
-from reconciler.policy.ssh_login import KeyJudge, SshLogin
-from reconciler.policy.sudo_root import SudoRoot
+from reconciler.formats.accounts.passwd import parse_users
+from reconciler.formats.ssh import sshd_config
+from reconciler.formats.ssh.sshd_config import Origin, Settings
+from reconciler.formats.sudo import policy
+from reconciler.policy.access import ssh_login
+from reconciler.policy.access.login_accounts import People
+from reconciler.policy.access.ssh_login import KeyJudge, SshLogin
+from reconciler.policy.access.sudo_root import SudoRoot
+from reconciler.policy.lockout import session_files, sshd_units, sudo_defaults
+from reconciler.policy.lockout.guard import Applicant, Question, allowed_accounts, lockout
+from reconciler.policy.lockout.relevance import may_change_access
+from reconciler.policy.lockout.session_limits import SessionLimits
 from tests import worlds
 from tests.case import Case, Expected, Host
 from tests.policy.lockout_plans import (
@@ -463,7 +465,7 @@ _BUGS: dict[str, tuple[Any, str, Any, str]] = {
     "options of keys are ignored": (KeyJudge, "_options", lambda *_: "", "last key expires in the past"),
     "types of keys are ignored": (KeyJudge, "_type", lambda *_: "", "PubkeyAcceptedAlgorithms without her type"),
     "who may write sudoers is ignored": (SudoRoot, "_trusted", lambda *_: True, "directory of sudoers that all can write"),
-    "names that sudo ignores are read": (sudo_policy, "is_ignored", lambda _: False, "sudoers file under a name that sudo ignores"),
+    "names that sudo ignores are read": (policy, "is_ignored", lambda _: False, "sudoers file under a name that sudo ignores"),
 }
 
 

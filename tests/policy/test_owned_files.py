@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from reconciler.core.address import Address
-from reconciler.policy.followed import Followed
-from reconciler.policy.people import People
-from reconciler.policy.root_looks import Look
-from reconciler.policy.root_places import PLACES, Place, is_relevant
-from reconciler.policy.root_reach import RootReach
+from reconciler.policy.access.login_accounts import People
+from reconciler.policy.root_reach.places import PLACES, Place, is_relevant
+from reconciler.policy.root_reach.reach import RootReach
+from reconciler.policy.root_reach.relevance import Look
+from reconciler.policy.symlinks import Followed
 from tests.engine.workbench import host_of
 from tests.policy.test_writers import GROUP, PASSWD, directory, file
 

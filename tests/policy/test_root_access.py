@@ -1,4 +1,4 @@
-"""Who becomes root and who can log in, before and after a plan: the first line of a plan names him. A booted host judges in tests/host."""
+"""Who becomes root and who can log in, before and after a plan: the first line of a plan names him. A booted host judges in tests/booted."""
 
 from __future__ import annotations
 
@@ -13,16 +13,18 @@ from unittest import mock
 
 import pytest
 
-from reconciler.app.planning import Planned, PlanOptions
-from reconciler.cli.output import plan_data
-from reconciler.formats import sudo_answers, sudo_programs
-from reconciler.formats.authorized_keys import read
-from reconciler.policy import becoming_root, root_programs, ssh_ways
-from reconciler.policy.becoming_root import BecomingRoot
-from reconciler.policy.people import People
-from reconciler.policy.ssh_ways import SshWays
-from reconciler.render.markdown import plan_markdown
-from reconciler.render.text import plan_text
+from reconciler.app.plan.plan import Planned, PlanOptions
+from reconciler.cli.shared.output import plan_data
+from reconciler.formats.ssh.authorized_keys import read
+from reconciler.formats.sudo import answers
+from reconciler.formats.sudo import programs as sudo_programs
+from reconciler.policy.access import becoming_root, ssh_ways
+from reconciler.policy.access.becoming_root import BecomingRoot
+from reconciler.policy.access.login_accounts import People
+from reconciler.policy.access.ssh_ways import SshWays
+from reconciler.policy.root_reach import programs as root_programs
+from reconciler.render.plan.markdown import plan_markdown
+from reconciler.render.plan.text import plan_text
 from tests import worlds
 from tests.case import Case, Expected, Host
 from tests.policy.lockout_plans import BASE, DROP_IN, with_carol, with_file, with_user, without_user
@@ -231,7 +233,7 @@ _BUGS: dict[str, tuple[Any, str, Any, str]] = {
     "a fixed command is no limit": (ssh_ways, "_forced", lambda *_: False, "a key loses its only command"),
     "an expired account goes on": (People, "why_closed", lambda *_, **__: "", "an account that PAM refuses"),
     "every password works": (People, "password_works", lambda *_: True, "a password that nobody has"),
-    "aliases are unknown": (sudo_answers, "alias", lambda *_: None, "an alias"),
+    "aliases are unknown": (answers, "alias", lambda *_: None, "an alias"),
 }
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.policy.root_arguments import Asker, Reason, by_program
-from reconciler.policy.root_programs import name_of, shell_from
+from reconciler.policy.root_reach.arguments import Asker, Reason, by_program
+from reconciler.policy.root_reach.programs import name_of, shell_from
 from tests.policy.test_writers import directory, file, writers_of
 
 ROOT: tuple[tuple[str, str | None], ...] = (

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.policy.root_reach import reader_of
-from reconciler.policy.root_texts.units import unit
-from reconciler.policy.root_texts.values import Grant, Mention, Reading, Use
+from reconciler.policy.root_reach.reach import reader_of
+from reconciler.policy.root_reach.texts.units import unit
+from reconciler.policy.root_reach.texts.values import Grant, Mention, Reading, Use
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGh5c2lHOm5vdGFyZWFsa2V5bm90YXJlYWxrZXlub3Rh"
 PRINT = "SHA256:0zNzXR9nwsJyY6uADhU2XHU6fNWJ0hwjRwPbd8YBlcs"
@@ -165,8 +165,8 @@ def test_what_a_unit_makes_of_root(text: str, expected: list[str]) -> None:
 
 def test_every_reader_of_the_table_is_there() -> None:
     """A place whose reader is misspelt would be read by nobody."""
-    from reconciler.policy.root_places import PLACES
-    from reconciler.policy.root_texts import rules, scripts, units
+    from reconciler.policy.root_reach.places import PLACES
+    from reconciler.policy.root_reach.texts import rules, scripts, units
 
     known = {"", "unit", "profile"}
     named = {place.reader for place in PLACES}

@@ -1,4 +1,4 @@
-"""What sudo leaves of the environment of who asks: when a harmless program is root by it. A booted host judges in tests/host."""
+"""What sudo leaves of the environment of who asks: when a harmless program is root by it. A booted host judges in tests/booted."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from reconciler.formats import sudo_policy
-from reconciler.policy.becoming_root import BecomingRoot
-from reconciler.policy.followed import Followed
-from reconciler.policy.people import People
-from reconciler.policy.sudo_root import SudoRoot
-from reconciler.policy.writers import Writers
+from reconciler.formats.sudo import policy
+from reconciler.policy.access.becoming_root import BecomingRoot
+from reconciler.policy.access.login_accounts import People
+from reconciler.policy.access.sudo_root import SudoRoot
+from reconciler.policy.access.writers import Writers
+from reconciler.policy.symlinks import Followed
 from tests.engine.workbench import host_of
 from tests.policy.sudo_environments import HERS, ROWS, SCRIPTS
 from tests.policy.test_writers import directory
@@ -51,7 +51,7 @@ def test_what_sudo_leaves_of_the_environment_counts(name: str) -> None:
 def test_a_snapshot_keeps_what_decides_about_the_environment() -> None:
     """The excerpt of sudoers gives the same answers."""
     for name, row in ROWS.items():
-        found, people = becoming(sudo_policy.without_secrets(row.rules), sudo_policy.without_secrets(DEBIANS))
+        found, people = becoming(policy.without_secrets(row.rules), policy.without_secrets(DEBIANS))
         said = [way.by for way in found.of(people.users["ann"])]
         if "with a script" not in name:  # whose path is an argument
             assert [True] * bool(row.why) == [row.why in by for by in said], (name, said)

@@ -1,4 +1,4 @@
-"""Which rules of sudo hand root over. A booted host judges in tests/host."""
+"""Which rules of sudo hand root over. A booted host judges in tests/booted."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from reconciler.policy.becoming_root import BecomingRoot
-from reconciler.policy.followed import Followed
-from reconciler.policy.people import People
-from reconciler.policy.sudo_root import SudoRoot
-from reconciler.policy.writers import Writers
+from reconciler.policy.access.becoming_root import BecomingRoot
+from reconciler.policy.access.login_accounts import People
+from reconciler.policy.access.sudo_root import SudoRoot
+from reconciler.policy.access.writers import Writers
+from reconciler.policy.symlinks import Followed
 from tests.engine.workbench import host_of
 from tests.policy.sudo_rules import DEPLOY, REPORT, ROWS
 from tests.policy.test_sudo_environment import DEBIANS, PASSWD

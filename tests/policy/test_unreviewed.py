@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from reconciler.policy.unreviewed import SHOWN
-from reconciler.render import fields
+from reconciler.render.plan import fields
 from tests.policy.test_hidden_grants import planned
 
 LONG = "#!/bin/sh\n" + "echo a line\n" * 300

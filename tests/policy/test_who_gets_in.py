@@ -1,4 +1,4 @@
-"""What sshd and sudo make of their files, whatever is in them. The real ones judge in tests/host/test_login_oracles."""
+"""What sshd and sudo make of their files, whatever is in them. The real ones judge in tests/booted/test_login_oracles."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.formats import sshd_config, sudo_answers, sudo_policy
-from reconciler.formats.sshd_config import Login, Origin
-from reconciler.formats.sshd_keywords import DECISIVE, accepted
-from reconciler.host.simulated import SimulatedHost
-from reconciler.policy.followed import Followed
+from reconciler.formats.ssh import sshd_config
+from reconciler.formats.ssh.sshd_config import Login, Origin
+from reconciler.formats.ssh.sshd_keywords import DECISIVE, accepted
+from reconciler.formats.sudo import answers, policy
+from reconciler.host.simulation.host import SimulatedHost
+from reconciler.policy.symlinks import Followed
 
 WORDS = st.sampled_from(
     [
@@ -39,13 +40,13 @@ def test_whatever_is_in_sshd_config_is_read(text: str) -> None:
 @given(TEXTS)
 def test_whatever_is_in_sudoers_is_read(text: str) -> None:
     """No text of rules breaks the reading of them, and the outline of it grants the same."""
-    who = sudo_policy.Who("alice", 1000, frozenset({"alice", "sudo"}), frozenset({1000}), "h")
+    who = policy.Who("alice", 1000, frozenset({"alice", "sudo"}), frozenset({1000}), "h")
 
     def granted(said: str) -> tuple[bool, str]:
-        grant = sudo_answers.become_root(sudo_policy.parse(said, "h", lambda _: None, lambda _: ()), who)
+        grant = answers.become_root(policy.parse(said, "h", lambda _: None, lambda _: ()), who)
         return grant.allowed, grant.password
 
-    assert granted(text) == granted(sudo_policy.without_secrets(text))
+    assert granted(text) == granted(policy.without_secrets(text))
 
 
 @pytest.mark.parametrize(

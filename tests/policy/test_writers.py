@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from reconciler.policy.followed import Followed
-from reconciler.policy.people import People
-from reconciler.policy.writers import Writers, acl_entries
+from reconciler.policy.access.login_accounts import People
+from reconciler.policy.access.writers import Writers, acl_entries
+from reconciler.policy.symlinks import Followed
 from tests.engine.workbench import host_of
 
 PASSWD = (

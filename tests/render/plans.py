@@ -6,14 +6,14 @@ from typing import Any
 
 from reconciler.core.actions import Cause, MakeDirectory, MakeLink, RemovePath, SetAccess, Step, Unit, UnitVerb, WriteFile
 from reconciler.core.address import Address
+from reconciler.core.basics.digest import digest
 from reconciler.core.changes import Change, Document, FieldChange, Observed, Origin, Part, Verb
 from reconciler.core.diagnostic import Diagnostic, Severity, Source
-from reconciler.core.digest import digest
+from reconciler.core.model.resource import Resource
 from reconciler.core.plan import Plan
-from reconciler.core.resource import Resource
 from reconciler.core.spec import Declared
 from reconciler.core.state import LedgerRow, Memory, OwedRow
-from reconciler.render.plan_json import plan_to_json
+from reconciler.render.plan.json import plan_to_json
 
 NOW = "2026-01-01T00:00:00Z"
 SPEC = "hosts/gpu-01.yaml"

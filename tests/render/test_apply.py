@@ -21,14 +21,14 @@ from reconciler.core.actions import (
     UnitVerb,
     WriteFile,
 )
+from reconciler.core.basics.digest import digest
 from reconciler.core.diagnostic import warning
-from reconciler.core.digest import digest
 from reconciler.core.plan import Plan
 from reconciler.core.result import ApplyResult, Outcome, Status
 from reconciler.core.state import OwedRow
-from reconciler.render import events
+from reconciler.render import apply_events
+from reconciler.render.apply import apply_text
 from reconciler.render.progress import progress_line
-from reconciler.render.result import apply_text
 from tests.render import plans
 
 Golden = Callable[[str, str], None]
@@ -95,21 +95,21 @@ def test_event_stream_reads_as_stored(golden: Golden) -> None:
     """A whole stream, one object per line."""
     plan, data = plans.update(), plans.ALL["update"]()
     result = _result(DONE, FAILED, SKIPPED)
-    stream = [events.version("0.1.0", now=plans.NOW), *events.planned_changes(data, now=plans.NOW)]
-    stream.append(events.diagnostic(warning("Odd"), now=plans.NOW))
-    stream.append(events.apply_start(data["resource_changes"][0], now=plans.NOW))
-    stream += [events.apply_progress(number, len(plan.steps), step, now=plans.NOW) for number, step in enumerate(plan.steps, 1)]
-    stream.append(events.log("over", now=plans.NOW))
-    stream += events.outcomes(result, data["resource_changes"], now=plans.NOW)
+    stream = [apply_events.version("0.1.0", now=plans.NOW), *apply_events.planned_changes(data, now=plans.NOW)]
+    stream.append(apply_events.diagnostic(warning("Odd"), now=plans.NOW))
+    stream.append(apply_events.apply_start(data["resource_changes"][0], now=plans.NOW))
+    stream += [apply_events.apply_progress(number, len(plan.steps), step, now=plans.NOW) for number, step in enumerate(plan.steps, 1)]
+    stream.append(apply_events.log("over", now=plans.NOW))
+    stream += apply_events.outcomes(result, data["resource_changes"], now=plans.NOW)
 
-    golden("events", "".join(events.line(event) for event in stream))
+    golden("events", "".join(apply_events.line(event) for event in stream))
 
 
 def test_every_event_has_the_common_keys() -> None:
     """Consumers can rely on level, message, module, time and type; a line is one line."""
     data = plans.ALL["hostile"]()
-    for event in events.planned_changes(data, now=plans.NOW):
-        line = events.line(event)
+    for event in apply_events.planned_changes(data, now=plans.NOW):
+        line = apply_events.line(event)
 
         assert {"@level", "@message", "@module", "@timestamp", "type"} <= set(json.loads(line))
         assert line.isascii()
@@ -120,7 +120,7 @@ def test_events_do_not_tell_secrets() -> None:
     """Steps on sensitive files carry neither content nor digest."""
     step = plans.secret().steps[0]
 
-    assert digest(plans.SECRET) not in events.line(events.apply_progress(1, 1, step, now=plans.NOW))
+    assert digest(plans.SECRET) not in apply_events.line(apply_events.apply_progress(1, 1, step, now=plans.NOW))
 
 
 @pytest.mark.parametrize(

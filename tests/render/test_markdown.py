@@ -16,8 +16,8 @@ from markdown_it.token import Token
 from reconciler.core.address import Address
 from reconciler.core.changes import Change, Observed, Origin, Verb
 from reconciler.core.plan import Plan
-from reconciler.render.markdown import LIMIT, failure_markdown, plan_markdown
 from reconciler.render.markdown_text import code, fenced, host_name, marker
+from reconciler.render.plan.markdown import LIMIT, failure_markdown, plan_markdown
 from tests.render import plans
 
 OURS = {"<details>", "</details>", "</summary>", "<pre>", "</pre>", "<code>", "</code>"}

@@ -18,8 +18,8 @@ from reconciler.core.changes import Change, Origin, Verb
 from reconciler.core.diagnostic import error
 from reconciler.core.plan import Plan
 from reconciler.core.state import OwedRow
-from reconciler.render.plan_json import dump
-from reconciler.render.schema import plan_schema
+from reconciler.render.plan.json import dump
+from reconciler.render.plan.schema import plan_schema
 from tests.render import plans
 
 SCHEMA_FILE = Path(__file__).parents[2] / "schemas" / "plan.schema.json"
@@ -213,10 +213,10 @@ def test_document_does_not_hold_content() -> None:
 
 def test_rendering_starts_fast() -> None:
     """The views of people load none of the slow libraries, nor pydantic."""
-    code = "import sys, reconciler.render.text, reconciler.render.result, reconciler.render.events; print(*sys.modules)"
+    code = "import sys, reconciler.render.plan.text, reconciler.render.apply, reconciler.render.apply_events; print(*sys.modules)"
     loaded = set(run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
 
-    assert "reconciler.render.text" in loaded
+    assert "reconciler.render.plan.text" in loaded
     assert set() == loaded & {"pydantic", "rich", "jsonschema", "deepdiff", "difflib", "ruamel.yaml", "asyncio"}
 
 

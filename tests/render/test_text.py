@@ -12,16 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.core.actions import Cause, Step, Unit, UnitVerb
+from reconciler.core.basics.digest import digest
 from reconciler.core.changes import Change, Observed, Origin, Verb
-from reconciler.core.digest import digest
 from reconciler.core.host import Bond
 from reconciler.core.plan import Plan
 from reconciler.core.state import Memory, OwedRow
-from reconciler.engine import inside
-from reconciler.render.diff import unified
-from reconciler.render.term import visible
-from reconciler.render.text import drift_text, final_line, plan_text
-from reconciler.render.values import dotted, element_changes, pair, scalar
+from reconciler.engine.units import own_unit_guard
+from reconciler.render.plan.text import drift_text, final_line, plan_text
+from reconciler.render.plan.text_diff import unified
+from reconciler.render.plan.values import dotted, element_changes, pair, scalar
+from reconciler.render.terminal import visible
 from tests.render import plans
 
 Golden = Callable[[str, str], None]
@@ -151,7 +151,7 @@ def test_held_effect_alone_is_no_change_but_is_shown() -> None:
 
     assert text.count("> owed: restart t.service (on_change forbids it): runs with older configuration") == 1
     assert text.endswith("\nNo changes. Your host matches the configuration.\n")
-    kept = inside.WORDS[Bond.PART]
+    kept = own_unit_guard.WORDS[Bond.PART]
     other = Step(
         Unit(UnitVerb.RESTART, ("t.service",)), (Cause(plans.TRAINING, "Service.Nice changed", "t.service", kept=kept),), held=True
     )

@@ -6,14 +6,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from reconciler.app.planning import Planned, PlanOptions
+from reconciler.app.plan.plan import Planned, PlanOptions
 from reconciler.core.actions import as_data
 from reconciler.core.changes import Verb
 from reconciler.core.diagnostic import errors
 from reconciler.core.plan import Plan
 from reconciler.core.result import Status
-from reconciler.host.state_read import read_memory
-from reconciler.render.words import action_words
+from reconciler.host.state.read import read_memory
+from reconciler.render.plan.phrases import action_words
 from tests.breaking import crashing
 from tests.case import Case, Expected
 from tests.sequences import draw, hands

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.core.actions import ABSENT, Account, AccountOp, RemovePath, SetAccess, Unit, UnitVerb, WriteFile
-from reconciler.core.digest import digest
+from reconciler.core.basics.digest import digest
 from reconciler.core.host import FileType
-from reconciler.host.expects import state_of
+from reconciler.host.files.expects import state_of
 from tests import worlds
 from tests.case import Host
 from tests.sequences.draw import BEFORE, CAROL, DECOYS, OF_DIRECTORIES, OF_FILES, OF_UNITS, UNITS, Hand

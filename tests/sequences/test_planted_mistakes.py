@@ -10,8 +10,8 @@ import pytest
 from reconciler.core.actions import RemovePath
 from reconciler.core.changes import Origin
 from reconciler.engine import compare, diff
-from reconciler.formats import user_edits
-from reconciler.host.overlay import Overlay
+from reconciler.formats.accounts import user_edits
+from reconciler.host.simulation.overlay import Overlay
 from tests.sequences.course import Course
 from tests.sequences.draw import DECOYS, Hand, Spec, Step, by_hand
 from tests.sequences.test_sequences import a_place

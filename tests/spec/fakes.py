@@ -10,9 +10,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator
 
 from reconciler.core.diagnostic import Diagnostic
-from reconciler.core.fields import AbsolutePath, AccountName, Duration, Mode, Text
 from reconciler.core.kind import Kind, Kinds
-from reconciler.core.resource import Resource, SourcePath
+from reconciler.core.model.fields import AbsolutePath, AccountName, Duration, Mode, Text
+from reconciler.core.model.resource import Resource, SourcePath
 from reconciler.core.spec import SourceError
 
 

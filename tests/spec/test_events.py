@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from reconciler.core.scalars import Plain
+from reconciler.core.basics.scalars import Plain
 from reconciler.spec import events
 from reconciler.spec.events import parse
-from reconciler.spec.marks import Map, Seq, unpack
+from reconciler.spec.positions import Map, Seq, unpack
 
 
 def value_of(text: str) -> Any:

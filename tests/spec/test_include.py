@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from reconciler.spec.events import parse
 from reconciler.spec.include import merge
 from reconciler.spec.load import load
-from reconciler.spec.marks import Map, unpack
+from reconciler.spec.positions import Map, unpack
 from tests.spec.fakes import KINDS, DictReader, text_of
 
 BASE = """teams:

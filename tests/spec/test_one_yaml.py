@@ -13,7 +13,7 @@ from yaml._yaml import CParser
 
 from reconciler.spec import events
 from reconciler.spec.events import Parsed, parse
-from reconciler.spec.marks import Map, Seq
+from reconciler.spec.positions import Map, Seq
 
 FLOW: dict[str, Any] = {
     "[--bind, 0.0.0.0:8000]": ["--bind", "0.0.0.0:8000"],

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.core.fields import _duration
+from reconciler.core.model.fields import _duration
 
 SCHEMAS = sorted((Path(__file__).parents[2] / "schemas").glob("*.json"))
 _TOKEN = re.compile(

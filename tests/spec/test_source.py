@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from reconciler.core.spec import SourceError, SourceReader
-from reconciler.host import git, source
-from reconciler.host.git import Order, is_committed, order
-from reconciler.host.source import DirectoryReader, GitReader, StdinReader
+from reconciler.host.spec_source import git, source
+from reconciler.host.spec_source.git import Order, is_committed, order
+from reconciler.host.spec_source.source import DirectoryReader, GitReader, StdinReader
 from reconciler.spec.load import load
 from tests.spec.fakes import KINDS
 

@@ -12,7 +12,7 @@ from typing import Any
 from reconciler.core.address import Address
 from reconciler.core.host import FileType, Saved
 from reconciler.core.state import Hold, LedgerRow, Memory, OwedRow
-from reconciler.host.state import Store
+from reconciler.host.state.store import Store
 
 MACHINE = "0123456789abcdef0123456789abcdef"
 NOW = 1_700_000_000

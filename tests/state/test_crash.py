@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from reconciler.core.state import Memory
-from reconciler.host.state import open_history, read_memory, recover
-from reconciler.host.state_read import INTERRUPTED
+from reconciler.host.state.read import INTERRUPTED
+from reconciler.host.state.store import open_history, read_memory, recover
 from tests.state.samples import ACTIONS, MACHINE, OLD_FILE, ON_HOLD, ROWS, SERVICE, child, fill, manifest, store
 
 PREPARE = "import sys; from dataclasses import replace; from tests.state.samples import *\ns = store(sys.argv[1])\n"
@@ -236,9 +236,7 @@ def test_recovering_nothing_creates_nothing(before: Path, tmp_path: Path) -> Non
 
 def test_failpoints_need_the_testing_switch(tmp_path: Path) -> None:
     """A failpoint without RECONCILER_TESTING=1, or not written as NAME:N, kills nobody."""
-    script = (
-        "import os; os.environ.pop('RECONCILER_TESTING', None) if '{0}' else None\nfrom reconciler.host.failpoints import hit; hit('here')"
-    )
+    script = "import os; os.environ.pop('RECONCILER_TESTING', None) if '{0}' else None\nfrom reconciler.host.process.failpoints import hit; hit('here')"
     for off, point in (("off", "here:1"), ("", "here:2"), ("", "here"), ("", "here:x"), ("", "there:1")):
         process = child(script.format(off), str(tmp_path), failpoint=point)
         process.communicate()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.core.state import Memory
-from reconciler.host.state import StateError, open_history, read_memory
+from reconciler.host.state.store import StateError, open_history, read_memory
 from tests.state.samples import MACHINE, SAVED, fill, store
 
 FLIPS = 700

@@ -12,10 +12,10 @@ import pytest
 
 from reconciler.core.address import Address
 from reconciler.core.state import Hold, Memory
-from reconciler.host import holds as holds_module
-from reconciler.host import state_schema as schema
-from reconciler.host.holds import Clock, begin, left, sort_out
-from reconciler.host.state_read import read_memory
+from reconciler.host.state import hold_clock as holds_module
+from reconciler.host.state import schema
+from reconciler.host.state.hold_clock import Clock, begin, left, sort_out
+from reconciler.host.state.read import read_memory
 from tests.state.samples import MACHINE, ON_HOLD, fill, store
 
 ALICE = Address("users", "alice")

@@ -11,18 +11,20 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.host import lock as lock_module
-from reconciler.host.lock import Lock, LockBusy, is_held_by_other
-from reconciler.host.state import StateError
+from reconciler.host.state import lock as lock_module
+from reconciler.host.state.lock import Lock, LockBusy, is_held_by_other
+from reconciler.host.state.store import StateError
 from tests.state.samples import child, manifest
 
-HOLD = "import sys, time\nfrom reconciler.host.lock import Lock\nlock = Lock(sys.argv[1], command='reconciler apply test').acquire(9)\n"
+HOLD = (
+    "import sys, time\nfrom reconciler.host.state.lock import Lock\nlock = Lock(sys.argv[1], command='reconciler apply test').acquire(9)\n"
+)
 TELL = "open(sys.argv[1] + '/child', 'w').write(str(pid))\n"
 WAIT = "print('held', flush=True)\ntime.sleep(60)\n"
 
 CRITICAL = """
 import os, sys, time
-from reconciler.host.lock import Lock
+from reconciler.host.state.lock import Lock
 for turn in range(4):
     with Lock(sys.argv[1], timeout_seconds=120):
         os.close(os.open(sys.argv[1] + "/inside", os.O_CREAT | os.O_EXCL))
@@ -128,7 +130,7 @@ def test_a_forked_copy_that_ends_does_not_free_it(directory: str) -> None:
         if copy == 0:
             os._exit(0)
         os.waitpid(copy, 0)
-        process = child("import sys\nfrom reconciler.host.lock import Lock\nLock(sys.argv[1]).acquire(0)", directory)
+        process = child("import sys\nfrom reconciler.host.state.lock import Lock\nLock(sys.argv[1]).acquire(0)", directory)
         _, errors = process.communicate()
 
         assert lock.held
@@ -178,9 +180,7 @@ def test_a_glance_at_the_lock_does_not_make_an_apply_fail(directory: str) -> Non
     """An apply without a time-out is not refused because a reader looks at that moment."""
     with Lock(directory):
         pass
-    script = (
-        "import sys\nfrom reconciler.host.lock import is_held_by_other as look\nprint('looking', flush=True)\nwhile True: look(sys.argv[1])"
-    )
+    script = "import sys\nfrom reconciler.host.state.lock import is_held_by_other as look\nprint('looking', flush=True)\nwhile True: look(sys.argv[1])"
     looking = child(script, directory)
     assert looking.stdout is not None
     try:

@@ -10,11 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.host import state_read
-from reconciler.host import state_schema as schema
-from reconciler.host.lock import Lock
-from reconciler.host.state import StateDamaged, read_memory
-from reconciler.host.state_schema import Witness
+from reconciler.host.state import read, schema
+from reconciler.host.state.lock import Lock
+from reconciler.host.state.schema import Witness
+from reconciler.host.state.store import StateDamaged, read_memory
 from tests.state.samples import COMING, HELD, MACHINE, ROWS, SERVICE, child, fill, manifest, store
 
 
@@ -203,8 +202,8 @@ def test_reading_in_the_middle_of_a_transaction(directory: Path) -> None:
 
 def test_reading_while_a_commit_is_written(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A reader that meets a commit which does not end says that an apply is running."""
-    monkeypatch.setattr(state_read, "_READER_PATIENCE", 0.01)
-    monkeypatch.setattr(state_read.connect, "__defaults__", (0.01,))
+    monkeypatch.setattr(read, "_READER_PATIENCE", 0.01)
+    monkeypatch.setattr(read.connect, "__defaults__", (0.01,))
     with sqlite3.connect(directory / "state.db") as raw:
         raw.execute("BEGIN EXCLUSIVE")
         memory = read_memory(str(directory), MACHINE)
@@ -217,7 +216,7 @@ def test_reading_while_a_commit_is_written(directory: Path, monkeypatch: pytest.
 def test_a_run_under_way_is_not_interrupted(directory: Path) -> None:
     """A run is interrupted when nobody holds the lock, also when we hold it ourselves, but not while its process does."""
     script = (
-        "import sys, time; from tests.state.samples import *; from reconciler.host.lock import Lock\n"
+        "import sys, time; from tests.state.samples import *; from reconciler.host.state.lock import Lock\n"
         "with Lock(sys.argv[1]).acquire(5), store(sys.argv[1]) as s:\n"
         "    s.begin('', '', '', '', ACTIONS); print('begun', flush=True); time.sleep(60)"
     )
@@ -239,9 +238,9 @@ def test_an_apply_between_two_looks_is_not_damage(tmp_path: Path, monkeypatch: p
     directory = tmp_path / "state"
     store(directory).close()
     (directory / "witness").unlink()
-    look, looks = state_read.read_beside, []
+    look, looks = read.read_beside, []
 
-    def look_slowly(opened: int) -> state_read.Beside:
+    def look_slowly(opened: int) -> read.Beside:
         found = look(opened)
         looks.append(found)
         if len(looks) == 1:
@@ -249,7 +248,7 @@ def test_an_apply_between_two_looks_is_not_damage(tmp_path: Path, monkeypatch: p
             _move_serial(directory)
         return found
 
-    monkeypatch.setattr(state_read, "read_beside", look_slowly)
+    monkeypatch.setattr(read, "read_beside", look_slowly)
     memory = read_memory(str(directory), MACHINE)
 
     assert ("", 1) == (memory.damaged, memory.serial)

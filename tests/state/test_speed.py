@@ -10,7 +10,7 @@ import pytest
 
 from reconciler.core.address import Address
 from reconciler.core.state import LedgerRow
-from reconciler.host.state import read_memory
+from reconciler.host.state.store import read_memory
 from tests.state.samples import MACHINE, store
 
 COUNT = 10_000

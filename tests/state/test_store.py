@@ -14,7 +14,7 @@ import pytest
 from reconciler.core.address import Address
 from reconciler.core.host import FileType, Saved
 from reconciler.core.state import LedgerRow, Memory
-from reconciler.host.state import StateDamaged, StateError, Store, make_state_directory, open_history, read_memory
+from reconciler.host.state.store import StateDamaged, StateError, Store, make_state_directory, open_history, read_memory
 from tests.state.samples import (
     ACTIONS,
     COMING,

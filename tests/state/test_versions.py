@@ -10,8 +10,8 @@ from unittest import mock
 import pytest
 
 from reconciler.core.state import LedgerRow, Memory
-from reconciler.host import state_schema as schema
-from reconciler.host.state_read import NEWER, read_memory
+from reconciler.host.state import schema
+from reconciler.host.state.read import NEWER, read_memory
 from tests.state.samples import MACHINE, ON_HOLD, SERVICE, fill, store
 
 OLDER = tuple(item.name for item in fields(LedgerRow))[1:-1]

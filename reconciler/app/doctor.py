@@ -1,0 +1,392 @@
+"""`doctor`: is the installation sound, and if not, what to type next. One small function for each question; none of them writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from reconciler._version import __version__
+from reconciler.app.specs import Loaded, SpecChoice, load_spec
+from reconciler.app.status import last_apply
+from reconciler.core.actions import UnitVerb
+from reconciler.core.basics.frozen import frozen
+from reconciler.core.diagnostic import errors
+from reconciler.core.host import HostError, HostView
+from reconciler.core.state import Memory
+from reconciler.engine.units import gates, owed
+from reconciler.formats.disks import Disks
+from reconciler.formats.named_mounts import advice
+from reconciler.host import installation
+from reconciler.host.hosts import machine_id, open_host, state_directory, static_hostname
+from reconciler.host.process.environment import is_root, now
+from reconciler.host.state.history import open_history
+from reconciler.host.state.read import read_memory
+from reconciler.kinds import discover
+
+FINE, FINDING, LEFT_OUT = "fine", "finding", "left out"
+
+_PROGRAMS: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "users": (("useradd", "passwd"), ("usermod", "passwd")),
+    "groups": (("groupadd", "passwd"),),
+    "logrotate": (("logrotate", "logrotate"),),
+    "backups": (("tar", "tar"),),
+    "services": (("systemctl", "systemd"),),
+    "timers": (("systemctl", "systemd"),),
+    "ssh_keys": (("sshd", "openssh-server"),),
+}
+"""What a kind calls, and the Debian package that has it."""
+_SUDO = (("visudo", "sudo"),)
+_FINGERPRINT = "SHA256:"
+_NAMED = 3
+"""Objects that a finding names; of more, the rest is counted."""
+_SKEW = 300
+"""Seconds by which the clock may have gone back since the last run before it is told."""
+
+
+@frozen
+class Finding:
+    """The answer to one question: what is so, and what to type if it should not be."""
+
+    check: str
+    status: str
+    what: str
+    next: str = ""
+
+
+@dataclass(frozen=True)
+class Patient:
+    """What the questions are about; each fact is looked up once."""
+
+    root: str | None
+    spec: str
+
+    @cached_property
+    def directory(self) -> str:
+        """Our state."""
+        return state_directory(self.root)
+
+    @cached_property
+    def host(self) -> Any:
+        """The host. Raises HostError."""
+        return open_host(self.root)
+
+    @cached_property
+    def memory(self) -> Memory:
+        """What is remembered. Raises HostError."""
+        return read_memory(self.directory, machine_id(self.host))
+
+    @cached_property
+    def loaded(self) -> Loaded:
+        """The spec."""
+        return load_spec(SpecChoice(self.spec, "", self.root), lambda: b"")
+
+    @cached_property
+    def last_run(self) -> Mapping[str, Any] | None:
+        """The newest run. Raises HostError."""
+        history = open_history(self.directory)
+        if history is None:
+            return None
+        with history:
+            return last_apply(history)
+
+
+Question = Callable[[Patient], Iterator[Finding]]
+
+
+def _state(patient: Patient) -> Iterator[Finding]:
+    facts = installation.state_facts(patient.directory)
+    if not facts.exists:
+        yield Finding("state", FINE, f"{patient.directory} is not there yet: nothing was applied")
+        return
+    for wrong in facts.wrong:
+        where, what = wrong.partition(" ")[::2]
+        remedy = f"chmod go-rwx {where}" if " mode " in wrong else f"ls -l {where}, and find out who did this"
+        yield Finding("state", FINDING, f"{where} {what}", remedy)
+    for name in facts.damaged:
+        remedy = f"look at it, then rm {patient.directory}/{name}"
+        yield Finding("state", FINDING, f"a damaged ledger was put aside as {name}", remedy)
+    if not facts.wrong and facts.readable:
+        yield Finding("state", FINE, f"{patient.directory} is private")
+
+
+def _ledger(patient: Patient) -> Iterator[Finding]:
+    memory = patient.memory
+    if memory.unreadable:
+        yield Finding("ledger", FINDING, f"it cannot be read: {memory.unreadable}", "sudo reconciler doctor")
+    elif memory.damaged:
+        remedy = "reconciler plan, then reconciler apply: it begins a new ledger, keeps the damaged one, and removes nothing"
+        yield Finding("ledger", FINDING, f"it is damaged: {memory.damaged}", remedy)
+    elif memory.lineage:
+        yield Finding("ledger", FINE, f"{len(memory.rows)} objects, every checksum is right")
+    else:
+        yield Finding("ledger", FINE, "empty: nothing was applied yet")
+
+
+def _runs(patient: Patient) -> Iterator[Finding]:
+    holder = installation.lock_holder(patient.directory)
+    if holder:
+        yield Finding("lock", FINE, f"an apply is running now: {holder}")
+    if patient.memory.interrupted:
+        yield Finding("last run", FINDING, f"run {patient.memory.interrupted} was interrupted", "reconciler apply: it goes on from there")
+        return
+    last = patient.last_run
+    if last and last["status"] in ("failed", "partial", "interrupted"):
+        yield Finding(
+            "last run", FINDING, f"run {last['run']}: {last['status']}", f"reconciler show {last['run']}, which tells what failed"
+        )
+    elif last:
+        yield Finding("last run", FINE, f"run {last['run']}: {last['status']}")
+
+
+def _owed(patient: Patient) -> Iterator[Finding]:
+    units = sorted({row.unit for row in patient.memory.owed if row.unit})
+    states = patient.host.units(units) if units and patient.host.running else {}
+    for row in patient.memory.owed:
+        if row.unit in states and not owed.due(row, states[row.unit]):
+            continue  # done since, by whomever
+        what = f"{row.verb} {row.unit}".strip()
+        if gates.is_refusal(row):
+            yield Finding("not healthy", FINDING, f"{row.address}: {gates.words(row)}", "change the spec, or reconciler apply --retry")
+            continue
+        kept = "" if row.held or not row.unit else _kept(row.verb, row.unit, patient)
+        remedy = f"systemctl {row.verb} {row.unit}, when it suits" if row.held or kept else "reconciler apply"
+        yield Finding("owed", FINDING, "; ".join(filter(None, (f"{what} since run {row.run}: {row.why}", kept))), remedy)
+
+
+def _kept(verb: str, unit: str, patient: Patient) -> str:
+    """Whom systemd would take along, and what is said against that: no apply does it then."""
+    if not patient.host.running or patient.loaded.spec is None:
+        return ""
+    from reconciler.app.service.dependents import dependents
+    from reconciler.app.service.service import choose
+
+    chosen = choose(patient.loaded.spec, [unit], everything=True)
+    return next((one.words for one in dependents(UnitVerb(verb), chosen, patient.memory) if one.note), "")
+
+
+def _leftovers(patient: Patient) -> Iterator[Finding]:
+    kinds = discover()
+    rows = (address for address in patient.memory.rows if address.kind in kinds)
+    directories = sorted({path.rpartition("/")[0] or "/" for address in rows for path in kinds[address.kind].paths(address)})
+    for directory in directories:
+        try:
+            found = patient.host.leftovers([directory])
+        except HostError:
+            continue
+        for path in found:
+            remedy = "reconciler apply removes it, and keeps a copy" if patient.memory.interrupted else f"look at it, then rm {path}"
+            yield Finding("leftovers", FINDING, f"{path} was left by a run that was killed", remedy)
+
+
+def _spec(patient: Patient) -> Iterator[Finding]:
+    loaded = patient.loaded
+    wrong = errors(loaded.diagnostics)
+    if wrong:
+        what = wrong[0].summary + (f": {wrong[0].detail}" if loaded.spec is None else "")
+        more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+        yield Finding("spec", FINDING, f"{what}{more}", f"reconciler validate {patient.spec}".strip())
+        return
+    assert loaded.spec is not None
+    yield Finding("spec", FINE, f"{loaded.path or 'standard input'}: {len(loaded.spec.resources)} resources")
+    hostname = static_hostname(patient.host)
+    if hostname and loaded.spec.host != hostname:
+        remedy = "name the spec of this host, or set the name with hostnamectl"
+        yield Finding("hostname", FINDING, f"the spec is for {loaded.spec.host}, /etc/hostname says {hostname}", remedy)
+
+
+def _spec_place(patient: Patient) -> Iterator[Finding]:
+    from reconciler.app.plan.spec_place import installed, others
+
+    for words in others(patient.host, *installed(patient.host)):
+        remedy = "give it to root, and to nobody else who is not root already: chown, chmod; then look at what is there: reconciler plan"
+        yield Finding("spec place", FINDING, words, remedy)
+
+
+def _clock(patient: Patient) -> Iterator[Finding]:
+    last = patient.last_run
+    if last and last["started"] > now() + _SKEW:
+        yield Finding("clock", FINDING, f"run {last['run']} began in the future: the clock has gone back", "timedatectl status")
+
+
+def _systemd(patient: Patient) -> Iterator[Finding]:
+    if patient.root is not None:
+        yield Finding("systemd", LEFT_OUT, "a tree has no running system")
+        return
+    if not patient.host.running:
+        yield Finding("systemd", FINDING, "this system was not booted with systemd", "use --root for a tree")
+        return
+    version, problem = installation.systemd_says()
+    if problem:
+        yield Finding("systemd", FINDING, f"it cannot be asked: {problem}", "systemctl status")
+    else:
+        yield Finding("systemd", FINE, version)
+    hostname = static_hostname(patient.host)
+    if hostname and installation.running_hostname().partition(".")[0] != hostname.partition(".")[0]:
+        what = f"/etc/hostname says {hostname}, the kernel {installation.running_hostname()}"
+        yield Finding("hostname", FINDING, what, f"hostnamectl set-hostname {hostname}")
+
+
+def _programs(patient: Patient) -> Iterator[Finding]:
+    if patient.root is not None:
+        yield Finding("programs", LEFT_OUT, "a tree needs none until it is booted")
+        return
+    wanted: dict[str, str] = {}
+    resources = patient.loaded.spec.resources if patient.loaded.spec else ()
+    kinds = {declared.address.kind for declared in resources} | {address.kind for address in patient.memory.rows}
+    for kind in sorted(kinds):
+        wanted |= dict(_PROGRAMS.get(kind, ()))
+    if any(getattr(declared.resource, "sudo", None) for declared in resources):
+        wanted |= dict(_SUDO)
+    missing = {name: package for name, package in wanted.items() if not installation.find_program(name)}
+    for name, package in missing.items():
+        yield Finding("programs", FINDING, f"{name} is missing, and the spec needs it", f"apt-get install {package}")
+    if wanted and not missing:
+        yield Finding("programs", FINE, ", ".join(sorted(wanted)))
+
+
+def _units(patient: Patient) -> Iterator[Finding]:
+    units = installation.own_units(patient.root or "/")
+    if not units:
+        yield Finding("timer", FINE, "not installed: nothing is applied by itself")
+        return
+    if patient.root is not None or not patient.host.running:
+        yield Finding("timer", LEFT_OUT, f"{', '.join(units)}: no systemd runs here")
+        return
+    good = []
+    for unit, state in installation.unit_states(units).items():
+        wrong = _unit_trouble(unit, state)
+        if wrong is None:
+            good.append(unit)
+        else:
+            yield wrong
+    if good:
+        yield Finding("timer", FINE, ", ".join(good))
+
+
+def _unit_trouble(unit: str, state: Mapping[str, str]) -> Finding | None:
+    if state.get("NeedDaemonReload") == "yes":
+        return Finding("timer", FINDING, f"systemd has not read the new {unit}", "systemctl daemon-reload")
+    if state.get("ActiveState") == "failed":
+        return Finding("timer", FINDING, f"{unit} failed ({state.get('Result')})", f"journalctl -u {unit} -n 50")
+    if unit.endswith(".timer") and (state.get("UnitFileState") != "enabled" or state.get("ActiveState") != "active"):
+        what = f"{unit} is {state.get('UnitFileState')} and {state.get('ActiveState')}: it will not run"
+        return Finding("timer", FINDING, what, f"systemctl enable --now {unit}")
+    return None
+
+
+def _jobs(patient: Patient) -> Iterator[Finding]:
+    if patient.root is not None or not patient.host.running:
+        return
+    from reconciler.app.plan.job_refusals import refusals
+    from reconciler.app.service.job_health import jobs, unwell
+
+    rows = jobs(patient.memory)
+    for row in unwell(rows):
+        yield Finding("jobs", FINDING, f"{row['address']}: {row['reason']}", row["next"])
+    told = {row["address"] for row in unwell(rows)}
+    for address, why, remedy in refusals():
+        yield Finding("jobs", FINDING, f"{address}: its next run would be refused: {why}", remedy)
+        told.add(address)
+    unknown = [row["address"] for row in rows if row["healthy"] is None]
+    if unknown:
+        yield Finding("jobs", LEFT_OUT, f"only root can look at {', '.join(unknown)}", "sudo reconciler doctor")
+    if rows and not told and not unknown:
+        yield Finding("jobs", FINE, f"{len(rows)}: no last run failed, and the archives are as they should be")
+
+
+def _accounts(patient: Patient) -> Iterator[Finding]:
+    from reconciler.app.plan.ageing import aged_of
+
+    documents = {address: row.document for address, row in patient.memory.rows.items() if address.kind in ("users", "ssh_keys")}
+    for one in aged_of(documents, patient.host, static_hostname(patient.host)) if documents else ():
+        yield Finding("accounts", FINDING, one.what, one.remedy)
+    yield from administrators(patient.host, {address.name for address in documents if _FINGERPRINT in address.part})
+
+
+def administrators(host: HostView, names: Collection[str]) -> Iterator[Finding]:
+    """Whether anybody who has keys by the ledger still logs in with one and becomes root, where somebody is to."""
+    from reconciler.policy.lockout.guard import Doors, Question
+
+    try:
+        doors = Doors(host, Question(static_hostname(host), now()))
+        if not names or doors.ssh.config is None or any(True for _ in doors.everybody()):
+            return
+        meant = [user for name in sorted(names) if (user := doors.people.users.get(name)) and doors.sudo.verdict(user).can]
+        if meant:
+            why = "; ".join(f"{user.name}: {doors.of(user.name)[0].why}" for user in meant[:_NAMED])
+            what = f"nobody can log in with a key and become root now: {why}"
+            yield Finding("accounts", FINDING, what, f"reconciler access --who {meant[0].name}")
+    except HostError:
+        return
+
+
+def _disks(patient: Patient) -> Iterator[Finding]:
+    """What is ours on a disk that is not there, by disk: what a look at the bare directory finds, or misses, is not it."""
+    disks, kinds = Disks(patient.host), discover()
+    lost: dict[str, list[str]] = {}
+    for address, row in patient.memory.rows.items() if disks.named else ():
+        paths = kinds[address.kind].paths(address) if address.kind in kinds else ()
+        home = (row.document or {}).get("home", "") if address.kind == "users" and not address.part else ""
+        place = next(filter(None, map(disks.not_mounted, filter(None, (*paths, home)))), "")
+        if place:
+            lost.setdefault(place, []).append(str(address))
+    for place, ours in lost.items():
+        names = ", ".join(ours[:_NAMED]) + (f" and {len(ours) - _NAMED} more" if len(ours) > _NAMED else "")
+        file = disks.named[place]
+        what = f"{place} is a mount by {file}, and nothing is mounted there; on it are {names}"
+        yield Finding("disks", FINDING, what, f"mount {place}; or, if it is one no more, {advice(file)}")
+
+
+def _sshd(patient: Patient) -> Iterator[Finding]:
+    if patient.root is not None or not patient.host.running or not is_root() or not installation.find_program("sshd"):
+        return
+    from reconciler.app.plan.sshd_in_force import UNITS, config_files
+    from reconciler.host.validators.sshd import last_read, refuses_its_files
+
+    if why := refuses_its_files():
+        yield Finding("sshd", FINDING, f"it would not start with its configuration: {why}", "sshd -t, and mend the file that it names")
+        return
+    unit, read = last_read(UNITS)
+    for path in config_files(patient.host) if unit else ():
+        entry = patient.host.entry(path)
+        if entry is not None and read < entry.mtime_ns <= now() * 10**9:
+            yield Finding("sshd", FINDING, f"{path} was changed after {unit} had read it: it is not in force", f"systemctl reload {unit}")
+
+
+QUESTIONS: Mapping[str, Question] = {
+    "state": _state,
+    "ledger": _ledger,
+    "last run": _runs,
+    "owed": _owed,
+    "leftovers": _leftovers,
+    "spec": _spec,
+    "spec place": _spec_place,
+    "systemd": _systemd,
+    "programs": _programs,
+    "timer": _units,
+    "jobs": _jobs,
+    "disks": _disks,
+    "accounts": _accounts,
+    "sshd": _sshd,
+    "clock": _clock,
+}
+
+
+def examine(root: str | None, spec: str) -> dict[str, Any]:
+    """The answers. What cannot be looked at is a finding of its own, not the end. Raises HostError when there is no host at all."""
+    patient = Patient(root, spec)
+    view: HostView = patient.host
+    found: list[Finding] = []
+    for name, question in QUESTIONS.items():
+        try:
+            found += question(patient)
+        except HostError as problem:
+            found.append(Finding(name, FINDING, f"it cannot be looked at: {problem}", "sudo reconciler doctor"))
+    return {
+        "host": static_hostname(view),
+        "versions": {"reconciler": __version__, **installation.versions()},
+        "findings": [{"check": one.check, "status": one.status, "what": one.what, "next": one.next or None} for one in found],
+        "healthy": all(one.status != FINDING for one in found),
+    }

@@ -1,0 +1,177 @@
+"""Holds: who says that a resource is left alone, until when, and what for. DESIGN §3."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from reconciler.app.specs import Loaded
+from reconciler.core.address import Address
+from reconciler.core.basics.frozen import frozen
+from reconciler.core.diagnostic import Diagnostic, error
+from reconciler.core.host import HostError
+from reconciler.core.state import Hold, Memory
+from reconciler.formats.systemd.timespan import seconds
+from reconciler.host.hosts import machine_id, open_host, state_directory
+from reconciler.host.process.environment import is_root, now, started_by
+from reconciler.host.state.hold_clock import begin, clock
+from reconciler.host.state.lock import Lock, LockBusy
+from reconciler.host.state.open import recover
+from reconciler.host.state.read import read_memory
+from reconciler.host.state.store import Store
+from reconciler.kinds import discover
+
+MOST_DAYS = 30
+"""A hold is for the time of a piece of work. What is to be left alone for good is not declared, or has `drift: ignore`."""
+_LONGEST_WHY = 500
+
+
+@frozen
+class Wanted:
+    """A hold as the command line asks for it, checked."""
+
+    address: Address
+    seconds: int
+    why: str
+
+
+@frozen
+class Answer:
+    """What became of it. `before` is what was in force for the same address. `busy`: an apply is running."""
+
+    hold: Hold | None = None
+    before: Hold | None = None
+    problem: Diagnostic | None = None
+    busy: bool = False
+
+
+def wanted(address: str, span: str, why: str) -> tuple[Wanted | None, list[Diagnostic]]:
+    """What is asked for, or everything that is wrong with it."""
+    found: list[Diagnostic] = []
+    parsed, length = None, 0
+    try:
+        parsed = Address.parse(address)
+    except ValueError as problem:
+        found.append(error("not an address", str(problem)))
+    try:
+        length = _length(span)
+    except (ValueError, OverflowError):
+        found.append(error("not a time span", f"--for {span[:40]!r}: from 1s to {MOST_DAYS}d, as systemd.time(7) has it: 8h, 2d, 1h 30min"))
+    reason = why.strip()
+    if not reason or not reason.isprintable() or len(reason) > _LONGEST_WHY:
+        found.append(error("not a reason", f"--why: one line of at most {_LONGEST_WHY} characters; everybody reads it in each plan"))
+    return (None if found or parsed is None else Wanted(parsed, length, reason)), found
+
+
+def _length(span: str) -> int:
+    length = seconds(span.strip())
+    if not 1 <= length <= MOST_DAYS * 86_400:
+        raise ValueError(span)
+    return int(length)
+
+
+def add(wish: Wanted, loaded: Loaded, root: str | None, lock_timeout: float) -> Answer:
+    """Put it on hold from now on. One that is in force for the same address is replaced."""
+
+    def check(memory: Memory) -> Diagnostic | None:
+        known = set(_known(loaded, memory, running=open_host(root).running))
+        return None if any(_at(wish.address).covers(address) for address in known) else _nobody(wish.address, known, loaded)
+
+    def write(store: Store, memory: Memory) -> Answer:
+        hold = begin(wish.address, wish.seconds, wish.why, started_by().get("user", ""), clock())
+        store.hold([hold])
+        return Answer(hold, _of(memory, wish.address))
+
+    return _written(root, lock_timeout, check, write)
+
+
+def remove(text: str, root: str | None, lock_timeout: float) -> Answer:
+    """End a hold before its time."""
+    try:
+        address = Address.parse(text)
+    except ValueError as problem:
+        return Answer(problem=error("not an address", str(problem)))
+
+    def check(memory: Memory) -> Diagnostic | None:
+        return None if _of(memory, address) else _not_held(address, memory)
+
+    def write(store: Store, memory: Memory) -> Answer:
+        before = _of(memory, address)
+        store.release([hold for hold in store.holds() if hold.address == address])
+        return Answer(before=before)
+
+    return _written(root, lock_timeout, check, write)
+
+
+def held(root: str | None) -> Memory:
+    """What is remembered; its holds are those in force. Raises HostError."""
+    return read_memory(state_directory(root), machine_id(open_host(root)))
+
+
+def _written(
+    root: str | None, timeout: float, check: Callable[[Memory], Diagnostic | None], write: Callable[[Store, Memory], Answer]
+) -> Answer:
+    """Ask first, and again under the lock that every apply takes: nothing is made for an address that cannot be meant."""
+    if root is None and not is_root():
+        return Answer(problem=error("hold needs root", "Run it as root, or try it on a tree with --root DIR."))
+    try:
+        directory, machine = state_directory(root), machine_id(open_host(root))
+        problem = _unusable(read_memory(directory, machine)) or check(read_memory(directory, machine))
+        if problem is not None:
+            return Answer(problem=problem)
+        with Lock(directory, command="reconciler hold", timeout_seconds=timeout):
+            recover(directory)
+            memory = read_memory(directory, machine)
+            problem = _unusable(memory) or check(memory)
+            if problem is not None:
+                return Answer(problem=problem)
+            # A run that was killed is the next apply's to clean up behind.
+            with Store.open(directory, machine, now=now, bury=False) as store:
+                return write(store, memory)
+    except LockBusy as busy:
+        return Answer(problem=error("an apply is running", str(busy)), busy=True)
+    except HostError as problem:
+        return Answer(problem=error(problem.summary, problem.detail))
+
+
+def _unusable(memory: Memory) -> Diagnostic | None:
+    if memory.unreadable:
+        return error("the state cannot be read", f"{memory.unreadable}.")
+    if memory.damaged:
+        detail = (
+            f"{memory.damaged}. The next apply begins a new one; `apply --exclude ADDRESS` does so without touching what is to be held."
+        )
+        return error("the state is damaged", detail)
+    return None
+
+
+def _known(loaded: Loaded, memory: Memory, *, running: bool) -> Iterator[Address]:
+    """Everything that is declared or ours, and what it belongs to. Of a spec that cannot be read nothing is declared."""
+    kinds = discover()
+    for declared in loaded.spec.resources if loaded.spec is not None else ():
+        yield declared.address
+        yield from (part.address for part in kinds[declared.address.kind].expand(declared, running))
+    yield from memory.rows
+
+
+def _nobody(address: Address, known: Iterable[Address], loaded: Loaded) -> Diagnostic:
+    from reconciler.spec.phrases import suggestion
+
+    names = dict.fromkeys(str(name) for one in sorted(known) for name in (one.resource, one))
+    unread = "" if loaded.ok else " The spec could not be read, so only what was applied is known."
+    detail = f"{address} is neither in the spec nor among what was applied here.{suggestion(str(address), names)}{unread}"
+    return error("no such resource", detail)
+
+
+def _not_held(address: Address, memory: Memory) -> Diagnostic:
+    above = next((hold for hold in memory.holds if hold.covers(address)), None)
+    names = ", ".join(str(hold.address) for hold in memory.holds)
+    hint = f" It is held as a part of {above.address}." if above else f" On hold: {names}." if names else " Nothing is."
+    return error("not on hold", f"{address} is not on hold.{hint}")
+
+
+def _at(address: Address) -> Hold:
+    return Hold(address, "")
+
+
+def _of(memory: Memory, address: Address) -> Hold | None:
+    return next((hold for hold in memory.holds if hold.address == address), None)

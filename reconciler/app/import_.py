@@ -1,0 +1,301 @@
+"""`import`: what is on a host, as a spec that changes nothing there.
+
+Finders propose (`kinds/*_found.py`), and the tool itself judges: the proposal is written, loaded and planned, and what does not come out
+as "is as declared" is left out with the reason, until the plan is empty. Only reads.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import field, replace
+from typing import Any
+
+from reconciler.app.not_looked_at import PLACES, not_looked_at
+from reconciler.app.plan.plan import PlanOptions, plan_host
+from reconciler.app.specs import Loaded
+from reconciler.core.actions import Step, Unit
+from reconciler.core.address import Address
+from reconciler.core.basics.frozen import frozen
+from reconciler.core.changes import Change
+from reconciler.core.diagnostic import Diagnostic, error, errors
+from reconciler.core.host import HostError, HostView
+from reconciler.core.secrets.masking import masked
+from reconciler.core.state import Memory
+from reconciler.host.hosts import open_host, static_hostname
+from reconciler.host.packages import packaged
+from reconciler.host.spec_source.source import StdinReader
+from reconciler.kinds import discover
+from reconciler.kinds.shared.importing import Found
+from reconciler.policy.lint import lint
+from reconciler.render.masking import mask
+from reconciler.spec.load import load
+
+IMPORTABLE = ("users", "ssh_keys", "services", "logrotate")
+"""The kinds, in the order of the spec."""
+_PLACES = ("/etc/systemd/system", "/etc/logrotate.d")
+_MOST_ROUNDS = 8
+_WIDE = 100
+_AMBIGUOUS = re.compile(r"(?i)y|n|yes|no|on|off|true|false|null|none|~|[-+.]?[0-9][0-9a-z_.:+-]*")
+"""What is not text to every reader of YAML."""
+_INDICATORS = frozenset(":?")
+"""Characters inside a flow scalar that older readers take for its end."""
+_NO_FOLDING = 1 << 24
+
+
+@frozen
+class Imported:
+    """The spec as text, or what is wrong. `count` resources are in it, `left_out` are told with the reason."""
+
+    text: str = ""
+    count: int = 0
+    left_out: Mapping[Address, str] = field(default_factory=dict)
+    not_looked_at: tuple[str, ...] = ()
+    """What there is beside that, and kinds that could not be read: a line each."""
+    problems: tuple[Diagnostic, ...] = ()
+
+
+def import_host(kinds: Iterable[str], *, system: bool, root: str | None) -> Imported:
+    """Find, and leave out what the plan of it would change. `kinds`: all of them, and what no kind looks at is named, if empty."""
+    asked = set(kinds)
+    wanted = [name for name in IMPORTABLE if name in asked] or list(IMPORTABLE)
+    try:
+        host = open_host(root)
+        name = static_hostname(host)
+    except HostError as problem:
+        return Imported(problems=(error(problem.summary, problem.detail),))
+    found, unread = _find(host, wanted, system=system)
+    if len(unread) == len(wanted):
+        return Imported(problems=tuple(error(one.summary, one.detail) for one in unread.values()))
+    beside = tuple(f"{kind}: {masked(str(problem))}" for kind, problem in unread.items())
+    if not asked:
+        beside += tuple(map(masked, not_looked_at(host, packaged(host, PLACES))))
+    return _without_differences(name, [_without_secrets(one) for one in found], beside, root)
+
+
+def _find(host: HostView, kinds: Iterable[str], *, system: bool) -> tuple[list[Found], dict[str, HostError]]:
+    """What there is of each kind, and why a kind cannot be read."""
+    found: list[Found] = []
+    unread: dict[str, HostError] = {}
+    for kind in kinds:
+        try:
+            found += _FINDERS[kind](host, system)
+        except HostError as problem:
+            unread[kind] = problem
+    return found, unread
+
+
+def _without_differences(name: str, found: Sequence[Found], beside: tuple[str, ...], root: str | None) -> Imported:
+    """The spec of what is as declared; the rest is left out, each for itself."""
+    left_out = {Address(one.kind, one.name): one.why for one in found if one.why}
+    partly = {Address(one.kind, one.name): one.partly for one in found if one.partly}
+    kept = {Address(one.kind, one.name): one.fields for one in found if not one.why}
+    for _ in range(_MOST_ROUNDS):
+        text = _text(name, kept, left_out, partly, beside)
+        wrong, problems = _judge(text, root)
+        if problems:
+            wrong = _at_fault(name, kept, root)
+            if not wrong:
+                return Imported(problems=tuple(problems))
+        if not wrong:
+            return Imported(text, len(kept), left_out, beside)
+        left_out |= {address: masked(why) for address, why in wrong.items() if address in kept}
+        kept = {address: fields for address, fields in kept.items() if address not in wrong}
+    return Imported(problems=(error("the import does not come to an end", "This is a bug; please report it."),))
+
+
+def _at_fault(name: str, kept: Mapping[Address, Any], root: str | None) -> dict[Address, str]:
+    """Which resources make the spec as a whole unreadable, found by halving."""
+    _, problems = _judge(_text(name, kept, {}, {}, ()), root)
+    if not problems:
+        return {}
+    if len(kept) <= 1:
+        return dict.fromkeys(kept, problems[0].detail or problems[0].summary)
+    items = list(kept.items())
+    middle = len(items) // 2
+    return _at_fault(name, dict(items[:middle]), root) | _at_fault(name, dict(items[middle:]), root)
+
+
+def _without_secrets(one: Found) -> Found:
+    """What has a secret in the open is left out: a spec lies in Git. Nor do the reasons show one."""
+    why, partly = masked(one.why), tuple(map(masked, one.partly))
+    if not one.why and _has_secret(one.fields):
+        why = "a secret stands in it; put that into a file only root can read, name it by LoadCredential= or EnvironmentFile=, import again"
+    return replace(one, why=why, partly=partly)
+
+
+def _has_secret(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return mask(value) != value or any(map(_has_secret, value.values()))
+    if isinstance(value, list):
+        words = " ".join(one for one in value if isinstance(one, str))
+        return masked(words) != words or any(map(_has_secret, value))
+    return isinstance(value, str) and masked(value) != value
+
+
+def _users(host: HostView, system: bool) -> Iterable[Found]:
+    from reconciler.kinds.users.importer import users
+
+    return users(host, system=system)
+
+
+def _keys(host: HostView, system: bool) -> Iterable[Found]:
+    from reconciler.kinds.users.importer import keys
+
+    return keys(host, system=system)
+
+
+def _services(host: HostView, _system: bool) -> Iterable[Found]:
+    from reconciler.kinds.services.importer import services
+
+    return services(host, packaged(host, _PLACES))
+
+
+def _logrotate(host: HostView, _system: bool) -> Iterable[Found]:
+    from reconciler.kinds.logrotate.importer import policies
+
+    return policies(host, packaged(host, _PLACES))
+
+
+_FINDERS: Mapping[str, Callable[[HostView, bool], Iterable[Found]]] = {
+    "users": _users,
+    "ssh_keys": _keys,
+    "services": _services,
+    "logrotate": _logrotate,
+}
+
+
+# ---------------------------------------------------------------------------------------------------- judging
+
+
+def _judge(text: str, root: str | None) -> tuple[dict[Address, str], list[Diagnostic]]:
+    """Which resources the loader refuses or the plan would change, with the reason; and what is wrong with the whole."""
+    spec, found = load(StdinReader(text.encode()), discover())
+    found = [*found, *(lint(spec, discover()) if spec is not None else ())]
+    wrong = {one.address.resource: one.detail or one.summary for one in reversed(errors(found)) if one.address is not None}
+    if wrong or spec is None or errors(found):
+        return wrong, [one for one in errors(found) if one.address is None]
+    planned = plan_host(Loaded(spec, tuple(found)), PlanOptions(root), memory=Memory())
+    if planned.plan is None:
+        return {}, errors(planned.diagnostics)
+    wrong = dict(_done_without_a_difference(planned.plan.steps))
+    wrong |= {change.address.resource: _difference(change) for change in reversed(planned.plan.changes)}
+    wrong |= {address.resource: f"it cannot be read: {why}" for address, why in planned.plan.unreadable.items()}
+    return wrong, []
+
+
+def _done_without_a_difference(steps: Iterable[Step]) -> Iterator[tuple[Address, str]]:
+    """What an apply would do though all is as declared: a process that is older than its unit file would be restarted."""
+    for step in steps:
+        if isinstance(step.action, Unit):
+            verb = str(step.action.verb)
+            for cause in step.causes:
+                yield cause.address.resource, f"an apply would {verb} it, because {cause.why}: do that by hand, and import again"
+
+
+def _difference(change: Change) -> str:
+    """What a plan would change, in one line."""
+    if change.before is None:
+        return f"{change.address.part or change.address} is not there, and would be made"
+    first = change.fields[0]
+    what = f"{change.address.part}: " if change.address.part else ""
+    more = f" ({len(change.fields) - 1} more)" if len(change.fields) > 1 else ""
+    return f"{what}{'.'.join(first.path)} is {_short(first.before)}, and would become {_short(first.after)}{more}"
+
+
+def _short(value: Any) -> str:
+    text = "unset" if value is None else str(value)
+    return text if len(text) <= _WIDE else f"{text[: _WIDE - 3]}..."
+
+
+# ---------------------------------------------------------------------------------------------------- writing
+
+
+def _text(
+    host: str,
+    kept: Mapping[Address, Any],
+    left_out: Mapping[Address, str],
+    partly: Mapping[Address, Iterable[str]],
+    beside: Iterable[str],
+) -> str:
+    """The spec, as YAML that a person would write."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.comments import CommentedMap
+
+    document = CommentedMap({"version": 1, "host": host or "localhost"})
+    document.yaml_set_start_comment("What was found on this host by `reconciler import`. Applying it changes nothing there.\n")
+    for address, fields in kept.items():
+        if address.kind not in document:
+            document[address.kind] = CommentedMap()
+            document.yaml_set_comment_before_after_key(address.kind, before="\n")
+        document[address.kind][address.name] = _pleasant(fields)
+    yaml, out = YAML(typ="rt"), _Pieces()
+    yaml.Representer = _representer()
+    yaml.width = _NO_FOLDING
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    yaml.allow_unicode = True
+    yaml.dump(document, out)
+    told = [f"{address}: {why}" for address, why in left_out.items()]
+    told += [f"{address}, in part: {why}" for address, reasons in partly.items() if address in kept for why in reasons]
+    return b"".join(out.pieces).decode() + _comment("Not imported, and left alone by an apply", told) + _comment("Not looked at", beside)
+
+
+def _comment(title: str, texts: Iterable[str]) -> str:
+    lines = [f"#   {_line(one)}\n" for one in texts]
+    return "".join(["\n", f"# {title}:\n", *lines]) if lines else ""
+
+
+class _Pieces:
+    """A text in the making, for a library that wants to write to a file."""
+
+    def __init__(self) -> None:
+        self.pieces: list[bytes] = []
+
+    def write(self, piece: bytes) -> None:
+        self.pieces.append(piece)
+
+
+def _representer() -> Any:
+    """Nothing is written as null: a key without a value looks like a mistake. Text that other YAML readers take for a number is quoted."""
+    from ruamel.yaml.representer import RoundTripRepresenter
+
+    class Representer(RoundTripRepresenter):
+        pass
+
+    Representer.add_representer(type(None), lambda made, _: made.represent_scalar("tag:yaml.org,2002:null", "null"))
+
+    def text(made: Any, value: str) -> Any:
+        quoted = _AMBIGUOUS.fullmatch(value) or _INDICATORS & set(value)
+        return made.represent_scalar("tag:yaml.org,2002:str", value, style="'" if quoted and value.isprintable() else None)
+
+    Representer.add_representer(str, text)
+    return Representer
+
+
+def _line(text: str) -> str:
+    """On one line, with nothing in it that plays with a terminal or ends a comment."""
+    return "".join(char if char.isprintable() else "?" for char in " ".join(text.split()))
+
+
+def _pleasant(value: Any) -> Any:
+    """Short lists of plain values, and small maps, in one line."""
+    from ruamel.yaml.comments import CommentedMap, CommentedSeq
+
+    if isinstance(value, Mapping):
+        made = CommentedMap({name: _pleasant(one) for name, one in value.items()})
+        if value and len(str(dict(value))) < _WIDE and not any(isinstance(one, Mapping | list) for one in value.values()):
+            made.fa.set_flow_style()
+        return made
+    if isinstance(value, list):
+        found = CommentedSeq(_pleasant(one) for one in value)
+        if len(str(value)) < _WIDE and not any(isinstance(one, Mapping | list) for one in value):
+            found.fa.set_flow_style()
+        return found
+    return value
+
+
+def save(imported: Imported, path: str) -> str:
+    """Write the spec to a new file; the problem, empty if there was none."""
+    from reconciler.host.documents import save_new
+
+    return save_new(path, imported.text.encode())

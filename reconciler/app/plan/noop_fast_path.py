@@ -1,0 +1,248 @@
+"""The short way to "No changes": what a host is asked every half hour is answered without reading the spec's meaning again.
+
+What a spec means is a function of its bytes, of this program and of whether a systemd runs. Where the ledger is all that it means, and
+nothing more, an apply writes down of which bytes that is so. A plan of the same bytes, with the same ledger and program, then has one
+question left, whether the host shows what the ledger says, and needs no model of a spec for it. Any other answer than yes, and anything
+that is not as it was, is answered the long way: nothing is ever told from here but that there is nothing to do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from reconciler.app.plan.plan import Planned, PlanOptions
+from reconciler.app.plan.processes import runs_as_started
+from reconciler.app.revisions import order_of, revision
+from reconciler.app.specs import Loaded, SpecChoice, default_spec
+from reconciler.core.address import Address
+from reconciler.core.diagnostic import Diagnostic, Severity, Source, errors
+from reconciler.core.host import HostError, HostView
+from reconciler.core.plan import Plan
+from reconciler.core.revision import commit_of
+from reconciler.core.spec import SourceError, SourceReader
+from reconciler.core.state import LedgerRow, Memory
+from reconciler.engine.inputs import concealed
+from reconciler.host.hosts import machine_id, open_host, state_directory, static_hostname
+from reconciler.host.process.program_digest import program_digest
+from reconciler.host.spec_source.git import Order
+from reconciler.host.spec_source.readers import open_reader
+from reconciler.host.state.files import SETTLED
+from reconciler.host.state.notes import recall, remember
+from reconciler.host.state.read import read_memory
+from reconciler.kinds import observer
+
+if TYPE_CHECKING:
+    from reconciler.engine.inputs import Situation
+
+_FORMAT = 3
+_KEYS = frozenset({"format", "program", "lineage", "serial", "host", "spec", "commit", "files", "running", "whole", "unwanted", "aged"})
+
+
+def settled_plan(choice: SpecChoice, options: PlanOptions) -> Planned | None:
+    """The empty plan, if it is certain that the long way would end with it and warn of the same; None otherwise."""
+    path = choice.path or default_spec(choice.root)
+    if path == "-" or options != PlanOptions(options.root):
+        return None
+    record = _record(options.root)
+    if record is None:
+        return None
+    try:
+        return _planned(record, path, choice, options)
+    except (SourceError, HostError):  # the long way says it better
+        return None
+
+
+def _planned(record: Mapping[str, Any], path: str, choice: SpecChoice, options: PlanOptions) -> Planned | None:
+    reader = open_reader(path, choice.commit, lambda: b"")
+    try:
+        if reader.entry != record["files"][0] or record["spec"] != _digest(reader, record["files"]):
+            return None
+        if record["warnings"] and record["shown"] != _shown(reader, record["files"]):
+            return None  # they name places of the spec, in the words of where they were told
+    finally:
+        close = getattr(reader, "close", None)
+        if close is not None:  # a git process
+            close()
+    host = open_host(options.root)
+    memory = read_memory(state_directory(options.root), machine_id(host))
+    if not _same_ledger(record, memory) or record["running"] != host.running or static_hostname(host) not in ("", record["host"]):
+        return None
+    if (
+        not _as_remembered(memory, host, record["whole"])
+        or not _still_absent(host, record["unwanted"])
+        or not runs_as_started(state_directory(options.root), memory, host)
+    ):
+        return None
+    aged = _aged(record, memory, host)
+    moved = aged and record["shown"] != _shown(reader, record["files"])
+    if aged is None or moved or order_of(reader, memory) is Order.OLDER:
+        return None
+    # Whether a commit holds these bytes is asked once, not at each plan.
+    name = record["commit"] if commit_of(record["commit"]) == reader.commit else revision(reader)
+    warnings = (*(_warning(row) for row in record["warnings"]), *aged)
+    return Planned(warnings, Plan(record["host"], record["spec"], name, memory=memory, diagnostics=warnings), host=host)
+
+
+def _shown(reader: SourceReader, names: Iterable[str]) -> list[str]:
+    """How the files of a spec are called where they are told of."""
+    return [reader.display(name) for name in names]
+
+
+def _warning(row: Mapping[str, Any]) -> Diagnostic:
+    address, source = row["address"], row["source"]
+    return Diagnostic(
+        Severity.WARNING,
+        row["summary"],
+        row["detail"],
+        None if address is None else Address.parse(address),
+        _place(source),
+        row["snippet"],
+        row["rule"],
+    )
+
+
+def _aged(record: Mapping[str, Any], memory: Memory, host: HostView) -> list[Diagnostic] | None:
+    """The accounts that their age shuts out, which is so by the day; None where the note has no line of the spec for one."""
+    documents = {address: row.document for address, row in memory.rows.items() if address.kind in ("users", "ssh_keys")}
+    if not documents:
+        return []
+    from reconciler.app.plan.ageing import aged_of  # only where there are accounts
+
+    found, known = aged_of(documents, host, record["host"]), record["aged"]
+    if any(one.account not in known for one in found):
+        return None
+    if not found:
+        return []
+    from reconciler.policy.access.ageing import told
+
+    return told(found, lambda account: (Address.parse(known[account]["address"]), _place(known[account]["source"])))
+
+
+def _place(row: Mapping[str, Any] | None) -> Source | None:
+    return None if row is None else Source(**row)
+
+
+def _row(warning: Diagnostic) -> dict[str, Any]:
+    address = None if warning.address is None else str(warning.address)
+    return asdict(warning) | {"severity": warning.severity.value, "address": address}
+
+
+def _record(root: str | None) -> Mapping[str, Any] | None:
+    try:
+        found = json.loads(recall(state_directory(root), SETTLED) or b"null")
+    except ValueError:
+        return None
+    ours = isinstance(found, dict) and found.keys() >= _KEYS and found["format"] == _FORMAT and found["program"] == program_digest()
+    return found if ours else None
+
+
+def _digest(reader: SourceReader, names: Iterable[str]) -> str:
+    """The digest that the loader makes of the same reads (`spec.source_files`). Raises SourceError."""
+    total = hashlib.sha256()
+    for name in names:
+        for part in (name.encode(), reader.read(name)):
+            total.update(len(part).to_bytes(8, "big") + part)
+    return f"sha256:{total.hexdigest()}"
+
+
+def _same_ledger(record: Mapping[str, Any], memory: Memory) -> bool:
+    """Whether it is the very ledger of then, sound, with nothing owed, nothing held and no run in it that was killed."""
+    trouble = memory.damaged or memory.unreadable or memory.interrupted or memory.owed or memory.holds
+    return not trouble and (memory.lineage, memory.serial) == (record["lineage"], record["serial"])
+
+
+def _as_remembered(memory: Memory, host: HostView, whole: Mapping[str, bool]) -> bool:
+    """Whether the host shows all that the ledger says. Each kind is asked once."""
+    of_kind: dict[str, list[Address]] = {name: [] for name in whole}
+    for address in memory.rows:
+        of_kind[address.kind].append(address)
+    for name, addresses in of_kind.items():
+        seen = observer(name)(host, sorted(addresses))
+        if any(seen[address].others or seen[address].refusal for address in addresses):
+            return False
+        if not all(
+            _shows(concealed(seen[address], memory.rows[address], memory.key), memory.rows[address], whole[name]) for address in addresses
+        ):
+            return False
+    return True
+
+
+def _still_absent(host: HostView, unwanted: Iterable[Iterable[str]]) -> bool:
+    """Whether nothing is where the spec says that nothing shall be."""
+    addresses = sorted(Address(kind, name, part) for kind, name, part in unwanted)
+    for kind in dict.fromkeys(address.kind for address in addresses):
+        seen = observer(kind)(host, [address for address in addresses if address.kind == kind])
+        if any(found.document is not None or found.unreadable for found in seen.values()):
+            return False
+    return True
+
+
+def _shows(seen: Mapping[str, Any] | None, row: LedgerRow, whole: bool) -> bool:
+    wanted = row.document
+    if seen is None or wanted is None or row.pending is not None:
+        return False
+    return all(key in seen and (seen[key] == value if whole else _covers(seen[key], value)) for key, value in wanted.items())
+
+
+def _covers(seen: Any, wanted: Any) -> bool:
+    """Whether all that is wanted is there, of an object that others share."""
+    if isinstance(seen, dict) and isinstance(wanted, dict):
+        return all(key in seen and _covers(seen[key], value) for key, value in wanted.items())
+    return bool(seen == wanted)
+
+
+def note_settled(loaded: Loaded, options: PlanOptions, planned: Planned) -> None:
+    """After an apply: write down that the ledger is all that this spec means, if it is so. Raises StateError."""
+    request, situation, spec = planned.request, planned.situation, loaded.spec
+    if request is None or situation is None or spec is None or loaded.reader is None or not loaded.path:
+        return
+    if errors(loaded.diagnostics):
+        return
+    if options.targets or options.excludes or options.kinds is not None:
+        return
+    directory = options.state_directory
+    memory = read_memory(directory, machine_id(request.view))
+    if not memory.rows or not _is_all(situation, memory) or static_hostname(request.view) not in ("", spec.host):
+        return
+    record = {
+        "format": _FORMAT,
+        "program": program_digest(),
+        "lineage": memory.lineage,
+        "serial": memory.serial,
+        "host": spec.host,
+        "spec": spec.digest,
+        "commit": request.spec.commit,
+        "files": list(spec.files),
+        "running": request.view.running,
+        "unwanted": [[address.kind, address.name, address.part] for address in situation.unwanted],
+        "warnings": [_row(warning) for warning in loaded.diagnostics],
+        "shown": _shown(loaded.reader, spec.files),
+        "aged": _noted(planned.diagnostics),
+        "whole": {name: request.kinds[name].whole for name in sorted({address.kind for address in memory.rows})},
+    }
+    remember(directory, SETTLED, json.dumps(record, sort_keys=True).encode())
+
+
+def _noted(told: Sequence[Diagnostic]) -> dict[str, dict[str, Any]]:
+    """Where the spec has the accounts that their age shuts out: only what the plan has told of."""
+    if not told:
+        return {}
+    from reconciler.policy.access.ageing import RULES
+
+    rows = [_row(item) for item in told if item.rule in RULES and item.address is not None]
+    return {Address.parse(row["address"]).name: {"address": row["address"], "source": row["source"]} for row in rows}
+
+
+def _is_all(situation: Situation, memory: Memory) -> bool:
+    """Whether the ledger has each part as it is declared, and nothing else."""
+    from reconciler.engine.compare import unrecorded
+    from reconciler.engine.inputs import with_rows
+
+    trouble = memory.damaged or memory.unreadable or memory.interrupted or memory.owed or memory.holds or situation.revealed
+    if trouble or situation.parts.keys() != memory.rows.keys() or any(seen.unreadable for seen in situation.observed.values()):
+        return False
+    return not any(True for _ in unrecorded(with_rows(situation, memory), set(), anew=False))

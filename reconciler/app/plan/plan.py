@@ -1,0 +1,369 @@
+"""Plan one host: observe it, compare it with the spec and with what we remember, and ask the guards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
+
+from reconciler._version import __version__
+from reconciler.app.plan.given_away import given_away
+from reconciler.app.plan.lockout import Tried, lockout
+from reconciler.app.plan.processes import read_started
+from reconciler.app.plan.sshd_in_force import not_in_force
+from reconciler.app.plan.strict_readers import refused_files
+from reconciler.app.revisions import order_of, revision
+from reconciler.app.specs import Loaded
+from reconciler.core.actions import WriteFile
+from reconciler.core.address import Address
+from reconciler.core.basics.digest import machine_digest
+from reconciler.core.basics.frozen import frozen
+from reconciler.core.changes import Change, Verb
+from reconciler.core.content_marks import OTHER
+from reconciler.core.diagnostic import Diagnostic, error, errors
+from reconciler.core.host import HostError, HostView
+from reconciler.core.kind import Kinds
+from reconciler.core.plan import Plan
+from reconciler.core.state import Memory, Started
+from reconciler.engine.inputs import Request, Situation
+from reconciler.engine.units.own_unit_guard import Inside, nowhere
+from reconciler.host.hosts import machine_id, open_host, state_directory, static_hostname
+from reconciler.host.live import LiveHost
+from reconciler.host.process.environment import is_root, nanoseconds, now, throwaway_key
+from reconciler.host.spec_source.git import Order
+from reconciler.host.state.read import read_memory
+from reconciler.host.systemd.own_unit import bond
+from reconciler.kinds import discover
+
+if TYPE_CHECKING:
+    from reconciler.host.snapshot.view import SnapshotView
+    from reconciler.host.tree import TreeHost
+    from reconciler.policy.access.changes import Sides
+
+    Host = LiveHost | TreeHost
+
+Texts = Mapping[Address, tuple[str | None, str | None]]
+"""Old and new text by address, where they may be shown."""
+
+
+@frozen
+class PlanOptions:
+    """What the command line says about a plan. `root` is a tree and `snapshot` a file instead of the running host.
+
+    `kinds` and `state` are other than a spec's for our own units (`install`): what there is to declare, and where it is remembered.
+    `retry`: also what did not become healthy before.
+    """
+
+    root: str | None = None
+    targets: tuple[str, ...] = ()
+    excludes: tuple[str, ...] = ()
+    adopt: bool = False
+    unprotect: tuple[str, ...] = ()
+    allow: tuple[str, ...] = ()
+    fingerprint: bool = False
+    snapshot: str | None = None
+    kinds: Kinds | None = None
+    state: str = ""
+    retry: bool = False
+
+    @property
+    def state_directory(self) -> str:
+        """Where is remembered what was applied."""
+        return self.state or state_directory(self.root)
+
+
+@frozen
+class Planned:
+    """A plan with everything that was needed for it. `plan` is None when the host could not be read at all, `host` of a snapshot."""
+
+    diagnostics: tuple[Diagnostic, ...]
+    plan: Plan | None = None
+    situation: Situation | None = None
+    request: Request | None = None
+    host: Host | None = None
+    sides: Sides | None = None
+    """Who can do what before and after the plan, where it concerns anybody's access."""
+
+    @property
+    def plan_is_empty(self) -> bool:
+        """Whether there is a plan and apply would do nothing."""
+        return self.plan is not None and self.plan.empty
+
+    @property
+    def refused(self) -> bool:
+        """Whether a guard says no."""
+        return any(found.refusal for found in errors(self.diagnostics))
+
+
+def check_options(options: PlanOptions) -> list[Diagnostic]:
+    """Addresses and names that cannot be meant."""
+    found: list[Diagnostic] = []
+    kinds = discover()
+    if options.root is not None and not options.root.strip("/"):
+        found.append(error("not a tree", f"--root {options.root!r}: name a directory; to work on the running host, leave --root out"))
+    if options.root is not None and options.snapshot is not None:
+        found.append(error("two hosts", "--root and --snapshot: the facts come from one of them; leave the other out"))
+    for text in (*options.targets, *options.excludes, *options.unprotect):
+        if text in kinds:
+            continue
+        try:
+            address = Address.parse(text)
+        except ValueError as problem:
+            found.append(error("not an address", str(problem)))
+            continue
+        if address.kind not in kinds:
+            found.append(error("not an address", f"{text!r}: there is no kind {address.kind!r}; the kinds are {', '.join(kinds)}"))
+    if options.allow:
+        from reconciler.policy.guards import ALLOWABLE, LOCK_OUT, OF_ACCESS, is_allowable
+
+        guards = ", ".join((*ALLOWABLE, *OF_ACCESS, f"{LOCK_OUT}:ACCOUNT"))
+        found += [error("not a guard", f"--allow {text!r}: choose from {guards}") for text in options.allow if not is_allowable(text)]
+    return found
+
+
+def inside_of(host: HostView) -> Inside:
+    """What a host's units are to this run: nothing, if it is not the machine that we run on."""
+    return bond if isinstance(host, LiveHost) and host.running else nowhere
+
+
+def plan_host(loaded: Loaded, options: PlanOptions, host: Host | SnapshotView | None = None, memory: Memory | None = None) -> Planned:
+    """Plan. Whatever is wrong is among the diagnostics; those that refuse are marked so."""
+    from reconciler.engine.planner import make_plan  # a settled host is not planned
+    from reconciler.policy.guards import Context, guard
+
+    assert loaded.spec is not None
+    if options.snapshot is not None and host is None:
+        from reconciler.app.snapshot import load_snapshot
+
+        found = load_snapshot(options.snapshot, loaded.spec, options.allow)
+        if found.problem is not None:
+            return Planned((*loaded.diagnostics, found.problem))
+        host, memory = found.view, found.memory
+    try:
+        host = host or open_host(options.root)
+        memory = memory or read_memory(options.state_directory, machine_id(host))
+        memory = memory if memory.key else replace(memory, key=throwaway_key())
+        request = Request(
+            replace(loaded.spec, commit=revision(loaded.reader)),
+            options.kinds or discover(),
+            host,
+            memory,
+            __version__,
+            options.targets,
+            options.excludes,
+            options.adopt,
+            options.unprotect,
+            started=_started(host, options, memory),
+            now_ns=nanoseconds() if host.running and not hasattr(host, "taken") else 0,
+            clock=now(),
+            retry=options.retry,
+            inside=inside_of(host),
+            onlooker=isinstance(host, LiveHost) and not is_root(),
+        )
+        lost = _lost(request)
+        if lost:
+            return Planned((*loaded.diagnostics, *lost))
+        tried = Tried()
+        _look_twice_after_a_failure(host, memory)
+        plan, situation = make_plan(request, tried.simulator)
+        declared = frozenset(found.address for found in loaded.spec.resources)
+        order = order_of(loaded.reader, memory)
+        context = Context(static_hostname(host), declared, order is Order.OLDER, order is Order.APART, options.allow, options.unprotect)
+    except HostError as problem:
+        return Planned((*loaded.diagnostics, error(problem.summary, problem.detail)))
+    locked_out, unknown = lockout(plan.steps, host, context.hostname or plan.host, tried, options.allow)
+    sides = _sides(plan, request, tried, context.hostname or plan.host)
+    refused = (*given_away(plan, request), *refused_files(plan.steps, host), *not_in_force(plan, host), *_unseen(plan, host))
+    warned = _access_warnings(plan, situation, host, sides, options)
+    told = (*loaded.diagnostics, *plan.diagnostics, *guard(plan, context), *locked_out, *refused, *warned)
+    plan = replace(plan, diagnostics=told, unknown=unknown)
+    plan = _fingerprinted(plan, request, situation) if options.fingerprint and not plan.partial else plan
+    snapshot = _snapshot(request)
+    itself = cast("Host", host) if snapshot is None else None
+    planned = Planned(told, plan, situation, request, itself, sides)
+    return planned if snapshot is None else _with_unknown(planned, snapshot)
+
+
+def _unseen(plan: Plan, host: HostView) -> list[Diagnostic]:
+    """Files that root runs and that the plan does not show whole."""
+    if not any(isinstance(step.action, WriteFile) for step in plan.steps):
+        return []
+    from reconciler.policy.unreviewed import unreviewed
+
+    return list(unreviewed(plan.steps, host))
+
+
+def _sides(plan: Plan, request: Request, tried: Tried, name: str) -> Sides | None:
+    """Who can do what, before and after. What cannot be read is told by the guard against lock-outs, which asks the same."""
+    if plan.empty:
+        return None
+    from reconciler.app.access import sides_of
+
+    try:
+        return sides_of(plan, request, tried, name)
+    except HostError:
+        return None
+
+
+def _access_warnings(plan: Plan, situation: Situation, host: HostView, sides: Sides | None, options: PlanOptions) -> list[Diagnostic]:
+    """Faults of the access that the plan leaves behind, or takes over."""
+    if not any(address.kind in ("users", "ssh_keys") for address in situation.parts) and sides is None:
+        return []
+    from reconciler.app.plan.ageing import aged_accounts
+
+    aged = aged_accounts(situation.parts, host, sides, plan.host)
+    if sides is None and not plan.unreadable and not any(part.address.kind == "users" for part in plan.converged):
+        return aged
+    from reconciler.app.access import warnings
+
+    return [*warnings(plan, situation.parts, host, sides, options.allow), *aged]
+
+
+def _look_twice_after_a_failure(host: HostView, memory: Memory) -> None:
+    """Where the last apply did not get through, what crashes every moment may be met alive: no plan calls that done for one lucky look."""
+    if isinstance(host, LiveHost) and any(row.pending is not None for row in memory.rows.values()):
+        host.look_twice()
+
+
+def _started(host: HostView, options: PlanOptions, memory: Memory) -> Mapping[str, Started]:
+    """What is remembered of processes, on the host or in its snapshot."""
+    if hasattr(host, "taken"):
+        view = cast("SnapshotView", host)
+        return view.started
+    found = read_started(options.state_directory, memory.key) if host.running else None
+    return found.started if found is not None else {}
+
+
+def _fingerprinted(plan: Plan, request: Request, situation: Situation) -> Plan:
+    from reconciler.engine.approval import with_fingerprint  # a plan that is only looked at is no approval
+
+    try:
+        snapshot = _snapshot(request)
+        machine = machine_digest(machine_id(request.view)) if snapshot is None else snapshot.machine
+    except HostError:
+        machine = ""
+    return with_fingerprint(plan, request, situation, machine)
+
+
+def _snapshot(request: Request | None) -> SnapshotView | None:
+    """What was planned from, if it is a snapshot: its module is only imported by who opens one."""
+    return cast("SnapshotView", request.view) if request is not None and hasattr(request.view, "taken") else None
+
+
+def _with_unknown(planned: Planned, view: SnapshotView) -> Planned:
+    """With what a snapshot was asked for in vain, but for what a part that could not be read says itself."""
+    plan = planned.plan
+    assert plan is not None
+    access(planned, texts(planned))  # what will be asked for to show the plan
+    told = set(plan.unreadable.values())
+    missing = [what for what in view.unknown.values() if f"unknown: the snapshot does not have {what}" not in told]
+    # An approval covers the keyed digest of a secret, once there is a ledger; and the key never leaves the host.
+    # That is so of each secret that is declared, for an approval covers all that the spec says.
+    secret = [change.address for change in plan.changes if change.sensitive and change.part is not None]
+    if plan.approval is not None and planned.situation is not None:
+        secret += [address for address, part in planned.situation.parts.items() if part.sensitive]
+    secret = [address for address in dict.fromkeys(secret) if address not in plan.unreadable] if plan.memory.lineage else []
+    keys = (f"the key with which the host tells the secret of {address}" for address in secret)
+    if planned.sides is not None:
+        from reconciler.policy.access.missing import missing_of_change, unread
+
+        sides = planned.sides
+        accounts = [*unread((sides.before, sides.after), ("", *sides.names))]
+        missing = [what for what in missing if not any(words.endswith(f"the snapshot does not have {what}") for words in accounts)]
+        missing += accounts
+        missing += (words for words in missing_of_change(sides.before, sides.after) if words.removeprefix("who can write ") not in missing)
+    unknown = (*plan.unknown, *missing, *keys, *_unknown_starts(plan, view))
+    return replace(planned, plan=replace(plan, unknown=unknown))
+
+
+def _unknown_starts(plan: Plan, view: SnapshotView) -> Iterator[str]:
+    """Files to be written of which a process has neither what is there, nor is it known whether it has what will be there."""
+    written = [step.action.path for step in plan.steps if isinstance(step.action, WriteFile)]
+    for unit, started in view.started.items() if written else ():
+        other = [path for path in written if started.marks.get(path) == OTHER]
+        if other and view.units([unit])[unit].invocation == started.invocation:
+            yield from (f"what {path} was when {unit} was started" for path in other)
+
+
+def _lost(request: Request) -> list[Diagnostic]:
+    """Targets and excludes that name nothing: an apply of less, or of more, than was meant. A ledger that cannot be read may know them."""
+    chosen = [text for text in (*request.targets, *request.excludes) if text not in request.kinds]
+    if not chosen or request.memory.unreadable:
+        return []
+    declared = (
+        part.address for item in request.spec.resources for part in request.kinds[item.address.kind].expand(item, request.view.running)
+    )
+    known = {str(name) for address in (*declared, *request.memory.rows) for name in (address, address.resource)}
+    detail = (
+        "{} is neither in the spec nor among what was applied here. "
+        'The address of a file is written files["/etc/x"], with quotes that the shell must not take.'
+    )
+    return [error("no such resource", detail.format(text)) for text in chosen if text not in known]
+
+
+def basis(planned: Planned, now: str = "") -> Mapping[str, Any]:
+    """What the plan was made from. `now` is a UTC time stamp as RFC 3339 has it: with it the age of a snapshot is told."""
+    snapshot = _snapshot(planned.request)
+    if snapshot is not None:
+        from reconciler.app.snapshot import age
+
+        taken = snapshot.taken
+        return {"kind": "snapshot", "taken": taken} | ({"age_seconds": age(taken, now)} if now else {})
+    return {"kind": "live" if isinstance(planned.host, LiveHost) else "offline"}
+
+
+def texts(planned: Planned) -> Texts:
+    """Old and new text of changed files, where they may be shown.
+
+    A plan is a way to read: the old content is shown only of what the ledger says is ours (somebody may have declared `/etc/shadow`),
+    and nothing of what is sensitive.
+    """
+    if planned.plan is None or planned.request is None:
+        return {}
+    found = {}
+    for change in planned.plan.changes:
+        if not change.sensitive and (change.touches("content") or change.verb is Verb.DELETE):
+            before, after = _before(change, planned), _after(change)
+            if (before is not None or after is not None) and not _private((before, after)):
+                found[change.address] = (before, after)
+    return found
+
+
+def _private(both: tuple[str | None, str | None]) -> bool:
+    """Whether there is a private key in it, marked sensitive or not."""
+    from reconciler.core.secrets.masking import holds_private_key  # only where something changes
+
+    return any(text and holds_private_key(text) for text in both)
+
+
+def _after(change: Change) -> str | None:
+    content = change.part.content if change.part and "content" in change.part.document else None
+    return _text(content)
+
+
+def _before(change: Change, planned: Planned) -> str | None:
+    assert planned.plan is not None and planned.request is not None
+    row = planned.plan.memory.rows.get(change.address)
+    paths = tuple(planned.request.kinds[change.address.kind].paths(change.address))
+    if row is None or row.document is None or "content" not in (change.before or {}) or len(paths) != 1:
+        return None
+    try:
+        return _text(planned.request.view.read(paths[0]))
+    except (HostError, FileNotFoundError):
+        return None
+
+
+def access(planned: Planned, shown: Texts) -> list[dict[str, Any]]:
+    """Who gains or loses access, as the plan document has it, the most dangerous first. `shown` are the `texts` of the same plan."""
+    if planned.plan is None or planned.plan.empty:
+        return []
+    from reconciler.app.access import rows  # only where something changes
+
+    return rows(planned.plan, shown, planned.sides, planned.request.view if planned.request is not None else None)
+
+
+def _text(content: bytes | None) -> str | None:
+    try:
+        return None if content is None else content.decode("utf-8")
+    except UnicodeDecodeError:
+        return None

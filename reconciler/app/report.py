@@ -1,0 +1,157 @@
+"""What a run has to report to metrics and to people, as `install` set it up (`--report`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from reconciler.app.apply import Applied
+from reconciler.app.journal import drifting
+from reconciler.app.service.job_health import jobs, unwell
+from reconciler.core.changes import Change
+from reconciler.core.diagnostic import Diagnostic, errors
+from reconciler.core.host import HostError
+from reconciler.core.result import Status
+from reconciler.formats.reconcile import APPLY, DRIFT, Settings
+from reconciler.host.hosts import machine_id, open_host, state_directory, static_hostname
+from reconciler.host.process.environment import now
+from reconciler.host.state.read import read_memory
+from reconciler.host.state.report_files import publish, read_drift, read_report
+from reconciler.jobs import report
+from reconciler.jobs.report import News, Standing
+from reconciler.render.apply import counts, final_line
+from reconciler.render.plan.entries import drifted
+
+_ACTIONS = {"add": "create", "change": "update", "destroy": "delete", "forget": "forget"}
+
+
+def report_apply(applied: Applied, code: int) -> list[str]:
+    """After an apply that was asked to report; what did not work."""
+    result, plan = applied.result, applied.planned.plan
+    if applied.busy:
+        return []
+    ended = now()
+    figures: dict[str, Any] = {"last_apply": ended, "spec": plan.spec_commit if plan is not None else ""}
+    done: frozenset[Any] = frozenset()
+    changes = {}
+    if result is not None:
+        done = frozenset(result.having(Status.APPLIED))
+        figures |= {"seconds": round(result.seconds, 3), "debt": len(result.owed), "held": 0}
+        changes = {action: counts(result)[word] for word, action in _ACTIONS.items()}
+    bad = code not in (0, 2)
+    if not bad:
+        figures |= {"last_success": ended, "commit": plan.spec_commit if plan is not None else ""}
+    standings = {report.APPLY: Standing(bad, *_how(applied, bad=bad))}
+    if plan is not None and result is not None and not bad:
+        # What an apply could not do is no drift, and whether there was some beside it the next check tells.
+        left = [change for change in plan.changes if drifted(change) and change.address not in done]
+        figures |= {"drift": _number(left)}
+        standings |= {report.DRIFT: _drift([str(change.address) for change in left])}
+    return _report(News(standings, figures, changes, result.run if result else 0))
+
+
+def report_unusable(found: Sequence[Diagnostic]) -> list[str]:
+    """After an apply that had no spec to begin with."""
+    summary = "; ".join(dict.fromkeys(item.summary for item in errors(found)))
+    return _report(News({report.APPLY: Standing(bad=True, summary=f"apply failed: {summary}")}, {"last_apply": now()}))
+
+
+def report_drift(data: Mapping[str, Any] | None, problem: str = "") -> list[str]:
+    """After a check for drift, from a plan's public form."""
+    return _report(_checked(data, now(), problem))
+
+
+def report_units() -> list[str]:
+    """What our units left: the record of the drift check, and whether one of them failed without a word (killed, out of time)."""
+    directory = state_directory(None)
+    states = _unit_states()
+    data, when = read_drift(directory)
+    news = _checked(data, when, states.get(DRIFT, "")) if when or states.get(DRIFT) else News()
+    if states.get(APPLY) and not read_report(directory).get("standings", {}).get(report.APPLY, {}).get("bad"):
+        # Otherwise the apply has said so itself, and better.
+        failed = Standing(bad=True, summary=f"apply failed: {states[APPLY]}")
+        news = News({**news.standings, report.APPLY: failed}, news.figures)
+    return _report(news)
+
+
+def _how(applied: Applied, *, bad: bool) -> tuple[str, list[str]]:
+    result = applied.result
+    if not bad:
+        return "apply works", []
+    if result is not None:
+        addresses = [str(address) for status in (Status.FAILED, Status.SKIPPED) for address in result.having(status)]
+        return f"apply failed: {final_line(result)}", addresses
+    found = list(dict.fromkeys(item.summary for item in errors(applied.planned.diagnostics)))
+    return f"apply {'was refused' if applied.planned.refused else 'failed'}: {'; '.join(found)}", []
+
+
+def _number(changes: Sequence[Change]) -> int:
+    return len({change.address for change in changes})
+
+
+def _drift(addresses: Sequence[str]) -> Standing:
+    what = f"{len(addresses)} object{'s have' if len(addresses) > 1 else ' has'} changed outside of the spec" if addresses else ""
+    return Standing(bool(addresses), what or "nothing is changed outside of the spec any more", addresses)
+
+
+def _checked(data: Mapping[str, Any] | None, when: int, problem: str) -> News:
+    if data is None or "resource_drift" not in data:
+        found = (data or {}).get("diagnostics", ())
+        said = "; ".join(
+            dict.fromkeys(str(item.get("summary")) for item in found if isinstance(item, dict) and item.get("severity") == "error")
+        )
+        why = said or problem or "it printed no result"
+        return News({report.CHECK: Standing(bad=True, summary=f"the check for drift failed: {why}")})
+    addresses = drifting(data)
+    check = Standing(bool(problem), f"the check for drift failed: {problem}" if problem else "the check for drift works")
+    return News({report.DRIFT: _drift(addresses), report.CHECK: check}, {"drift": len(addresses), "last_check": when})
+
+
+def _unit_states() -> dict[str, str]:
+    """Our units that failed, with systemd's reason; empty where there is no systemd."""
+    from reconciler.host.systemd.service_facts import ask
+
+    try:
+        facts = ask([f"{name}.service" for name in (APPLY, DRIFT)])
+    except HostError:
+        return {}
+    return {name.removesuffix(".service"): f"{name}: {one.exit or one.result}" for name, one in facts.items() if one.active == "failed"}
+
+
+def _report(news: News) -> list[str]:
+    try:
+        chosen = report.settings()
+        problems = _publish(chosen)
+        return [*problems, *report.report(_with_jobs(news), chosen, state_directory(None), static_hostname(open_host(None)), now())]
+    except HostError as problem:
+        return [str(problem)]
+
+
+def _with_jobs(news: News) -> News:
+    """With how the jobs of the host are, where there are some, or were. Raises HostError."""
+    directory = state_directory(None)
+    rows = jobs(read_memory(directory, machine_id(open_host(None))))
+    if not rows and report.JOBS not in read_report(directory).get("standings", {}):
+        return news
+    bad = unwell(rows)
+    summary = "; ".join(f"{row['address']}: {row['reason']}" for row in bad) or "all jobs are well"
+    standing = Standing(bool(bad), summary, [row["address"] for row in bad])
+    kept = [{key: row[key] for key in ("address", "healthy", "newest_seconds", "max_age_seconds")} for row in rows]
+    return News({**news.standings, report.JOBS: standing}, {**news.figures, "jobs": kept}, news.changes, news.run)
+
+
+def _publish(chosen: Settings) -> list[str]:
+    """Keep a snapshot of the host's facts where somebody fetches it."""
+    if not chosen.snapshot:
+        return []
+    import json
+    from datetime import UTC, datetime
+
+    from reconciler.app.snapshot import take_snapshot
+
+    try:
+        taken = take_snapshot(None, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
+        publish(chosen.snapshot, (json.dumps(taken) + "\n").encode(), 0o600)
+    except HostError as problem:
+        return [f"no snapshot: {problem}"]
+    return []

@@ -1,0 +1,234 @@
+"""Roll one host back: under the lock, find the run, compare, ask, and undo it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from reconciler._version import __version__
+from reconciler.app.plan.lockout import Tried, lockout
+from reconciler.app.plan.plan import inside_of
+from reconciler.app.plan.strict_readers import refused_when_back
+from reconciler.core.actions import Step, WriteFile, as_data, told
+from reconciler.core.address import Address
+from reconciler.core.basics.frozen import frozen
+from reconciler.core.changes import Part
+from reconciler.core.diagnostic import Diagnostic, error, errors, warning
+from reconciler.core.host import HostError, HostView
+from reconciler.core.result import ApplyResult, Progress
+from reconciler.core.secrets.masking import holds_private_key
+from reconciler.core.state import Memory, PastRun
+from reconciler.engine.undo.rollback import Rollback, carry_out, plan_rollback
+from reconciler.engine.undo.undo_steps import Wish
+from reconciler.host.files.lines import edited
+from reconciler.host.hosts import machine_id, open_host, state_directory, static_hostname
+from reconciler.host.process.environment import is_root, monotonic, now, started_by
+from reconciler.host.state.history import open_history
+from reconciler.host.state.lock import Lock, LockBusy
+from reconciler.host.state.open import recover
+from reconciler.host.state.read import read_memory
+from reconciler.host.state.store import Store
+from reconciler.kinds import discover
+from reconciler.render.masking import mask, mask_diff
+from reconciler.render.plan.entries import along_data
+from reconciler.render.plan.text_diff import unified
+
+
+@frozen
+class RollbackOptions:
+    """What the command line says. `run` 0 is the last one that somebody made and that is not undone.
+
+    `overwrite` are addresses whose later changes are given up.
+    """
+
+    run: int = 0
+    root: str | None = None
+    targets: tuple[str, ...] = ()
+    excludes: tuple[str, ...] = ()
+    overwrite: tuple[str, ...] = ()
+    unprotect: tuple[str, ...] = ()
+    allow: tuple[str, ...] = ()
+
+
+@frozen
+class RolledBack:
+    """What became of it. `planned` and its public form are None when there was nothing to plan from; `result` when nothing was begun."""
+
+    diagnostics: tuple[Diagnostic, ...] = ()
+    planned: Rollback | None = None
+    data: Mapping[str, Any] | None = None
+    result: ApplyResult | None = None
+    declined: bool = False
+    busy: bool = False
+
+    @property
+    def refused(self) -> bool:
+        """Whether it was refused, not only impossible."""
+        return any(found.refusal for found in errors(self.diagnostics))
+
+
+Approve = Callable[[Mapping[str, Any]], bool]
+_Passed = tuple[tuple[int, int], ...]
+"""Runs that are undone already, each with the run that undid it."""
+
+
+def roll_back(options: RollbackOptions, approve: Approve, tell: Callable[[Progress], None], lock_timeout: float) -> RolledBack:
+    """The whole of `rollback`. `approve` is shown what would be done and says whether it may."""
+    if options.root is None and not is_root():
+        return _stopped("rollback needs root", "Run it as root, or try it on a tree with --root DIR.")
+    directory = state_directory(options.root)
+    try:
+        known = read_memory(directory, machine_id(open_host(options.root)))
+        if not known.lineage and not known.damaged:
+            return _stopped("nothing to roll back", "There was no apply here yet.")
+        with Lock(directory, timeout_seconds=lock_timeout):
+            return _locked(options, approve, tell, directory)
+    except LockBusy as busy:
+        return RolledBack((error("another apply is running", str(busy)),), busy=True)
+    except HostError as problem:
+        return _stopped(problem.summary, problem.detail)
+
+
+def _stopped(summary: str, detail: str) -> RolledBack:
+    return RolledBack((error(summary, detail),))
+
+
+def _locked(options: RollbackOptions, approve: Approve, tell: Callable[[Progress], None], directory: str) -> RolledBack:
+    recover(directory)
+    host = open_host(options.root)
+    memory = read_memory(directory, machine_id(host))
+    if memory.damaged:
+        return _stopped(
+            "the ledger is damaged", f"{memory.damaged}. What it says of the past cannot be trusted; `reconciler doctor` tells more."
+        )
+    past, passed, problem = _past(directory, options.run)
+    if past is None:
+        return _stopped("nothing to roll back", problem)
+    planned = _planned(options, past, memory, host)
+    found, data = planned.diagnostics, rollback_data(planned, host, passed=passed)
+    if errors(found) or (planned.empty and not _half_done(planned)):
+        return RolledBack(found, planned, data)
+    if not approve(data):
+        return RolledBack(found, planned, data, declined=True)
+    started = monotonic()
+    with Store.open(directory, machine_id(host), now=now) as store:
+        planned = _planned(options, past, store.memory(), host)
+        if errors(planned.diagnostics):
+            return RolledBack(planned.diagnostics, planned, data)
+        result = carry_out(planned, host, store, tell, host.settle, {"by": started_by()})
+    return RolledBack(found, planned, {**data, "result": _result(result)}, replace(result, seconds=monotonic() - started))
+
+
+def _half_done(planned: Rollback) -> bool:
+    """Whether the ledger still speaks of the run: a rollback that was killed at its very end."""
+    rows = planned.wish.memory.rows
+    return any(rows.get(address) != row for address, row in planned.reversal.past.rows.items() if address in planned.reversal.addresses)
+
+
+def _planned(options: RollbackOptions, past: PastRun, memory: Memory, host: HostView) -> Rollback:
+    wish = Wish(past, memory, edited, options.overwrite, options.targets, options.excludes, options.unprotect)
+    tried = Tried()
+    parts = _declared(options.root) if host.running else ()
+    planned = plan_rollback(wish, host, discover(), __version__, tried.simulator, inside_of(host), parts)
+    name = static_hostname(host) or planned.plan.host
+    locked_out, unknown = lockout(planned.plan.steps, host, name, tried, options.allow)
+    told = (*locked_out, *(warning("not known whether it locks out", what, rule="lock-out") for what in unknown))
+    refused = refused_when_back(planned.plan.steps, host)
+    return replace(planned, diagnostics=(*planned.diagnostics, *told, *refused))
+
+
+def _declared(root: str | None) -> tuple[Part, ...]:
+    """What the spec that was applied last declares: some of it must not be taken along. A spec that cannot be read declares nothing."""
+    from reconciler.app.specs import SpecChoice, load_spec
+
+    loaded = load_spec(SpecChoice(root=root), lambda: b"")
+    kinds, running = discover(), True
+    resources = loaded.spec.resources if loaded.spec is not None else ()
+    return tuple(part for declared in resources for part in kinds[declared.address.kind].expand(declared, running))
+
+
+def _past(directory: str, number: int) -> tuple[PastRun | None, _Passed, str]:
+    """The run that is to be undone, the newer ones that are undone already, or why there is none."""
+    history = open_history(directory)
+    if history is None:
+        return None, (), "There was no apply here yet."
+    passed: _Passed = ()
+    with history:
+        wanted = number
+        if not number:
+            wanted, passed = history.last_standing()
+        past = history.past(wanted) if wanted else None
+        last = history.last_run()
+    if past is None:
+        known = f"; the last one is {last['run']}" if last else ""
+        nothing = "Every run that changed anything is undone already." if passed else "No run has changed anything yet."
+        return None, passed, f"There is no run {number}{known}. `reconciler history` lists them." if number else nothing
+    if not past.changed:
+        return None, passed, f"Run {past.number} changed nothing."
+    return past, passed, ""
+
+
+def rollback_data(planned: Rollback, host: HostView, result: ApplyResult | None = None, *, passed: _Passed = ()) -> dict[str, Any]:
+    """The public form of a rollback, which everything that is shown of it is made from. `passed` are newer runs that are undone already."""
+    found, past = planned.reversal, planned.reversal.past
+    addresses = sorted({*found.addresses, *found.refused})
+    objects = [_object(planned, address, host) for address in addresses]
+    return {
+        "host": planned.plan.host or static_hostname(host),
+        "undoes": {"run": past.number, "status": past.status, "started": past.started, "undoes": past.undoes or None},
+        "undone_already": [{"run": run, "undone_by": by} for run, by in passed],
+        "objects": [one for one in objects if one["steps"] or one["kept"] or one["refused"]],
+        "steps": [_step_data(step) for step in found.steps],
+        "taken_along": [along_data(effect) for effect in planned.plan.effects],
+        "result": None if result is None else _result(result),
+    }
+
+
+def _object(planned: Rollback, address: Address, host: HostView) -> dict[str, Any]:
+    found = planned.reversal
+    mine = [step for step in found.steps if any(cause.address == address for cause in step.causes)]
+    return {
+        "address": str(address),
+        "steps": [{**_step_of(step, address), **_diff(planned, address, step, host)} for step in mine],
+        "kept": mask(list(found.kept.get(address, ()))),
+        "refused": mask(found.refused.get(address, "")),
+    }
+
+
+def _step_data(step: Step) -> dict[str, Any]:
+    data: dict[str, Any] = mask({**told(as_data(step.action)), "held": step.held})
+    return data
+
+
+def _step_of(step: Step, address: Address) -> dict[str, Any]:
+    """The part of a step that is done on behalf of one address."""
+    causes = [cause for cause in step.causes if cause.address == address]
+    units = {cause.unit for cause in causes if cause.unit}
+    data = _step_data(step)
+    if units:
+        data["units"] = sorted(units)
+    return data | {"why": mask(next((cause.reason for cause in causes if cause.reason), ""))}
+
+
+def _diff(planned: Rollback, address: Address, step: Step, host: HostView) -> dict[str, Any]:
+    """How a file's text changes back: of what was ours before that run as well, and of no secret. Other content is nobody's to show."""
+    action, row = step.action, planned.reversal.past.rows.get(address)
+    if not isinstance(action, WriteFile) or action.sensitive or row is None or row.sensitive or row.document is None:
+        return {}
+    try:
+        now, then = host.read(action.path).decode(), action.content.decode()
+        if holds_private_key(now) or holds_private_key(then):
+            return {}
+        return {"diff": mask_diff(unified(now, then) or ())}
+    except (HostError, FileNotFoundError, UnicodeDecodeError):
+        return {}
+
+
+def _result(result: ApplyResult) -> dict[str, Any]:
+    return {
+        "run": result.run,
+        "left_down": list(result.left_down),
+        "outcomes": {str(address): {"status": str(one.status), "reason": one.reason} for address, one in result.outcomes.items()},
+        "owed": [{"verb": row.verb, "unit": row.unit, "address": str(row.address), "held": row.held} for row in result.owed],
+    }

@@ -1,0 +1,25 @@
+"""The published schemas."""
+
+from __future__ import annotations
+
+from reconciler.kinds import discover
+from reconciler.render.plan.schema import plan_schema
+from reconciler.render.snapshot_schema import snapshot_schema
+from reconciler.spec.schema import dumps, host_schema
+
+FILES = {
+    "host.schema.json": ("host", "draft-07"),
+    "host.2020-12.schema.json": ("host", "2020-12"),
+    "plan.schema.json": ("plan", "2020-12"),
+    "snapshot.schema.json": ("snapshot", "2020-12"),
+}
+"""What is in `schemas/`: file name to document and draft. Editors know draft-07, so that one has the plain name."""
+
+
+def document_schema(document: str, draft: str) -> str:
+    """One schema as text."""
+    if document == "plan":
+        return dumps(plan_schema())
+    if document == "snapshot":
+        return dumps(snapshot_schema())
+    return dumps(host_schema(discover(), "draft-07" if draft == "draft-07" else "2020-12"))

@@ -1,0 +1,137 @@
+"""`service create`: one more service in the spec's file, for a person to review. Nothing is done to the host."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import field, replace
+from typing import Any
+
+from reconciler.app.specs import Loaded
+from reconciler.core.address import Address
+from reconciler.core.basics.frozen import frozen
+from reconciler.core.diagnostic import Diagnostic, error, errors
+from reconciler.core.spec import SourceError, SourceReader, Spec
+from reconciler.host.spec_source.readers import absolute
+from reconciler.host.spec_source.spec_file import rewrite
+from reconciler.kinds import discover
+from reconciler.policy.lint import lint
+from reconciler.spec.insert import CannotInsert, insert
+from reconciler.spec.load import load
+
+
+@frozen
+class NewService:
+    """What the command line says of a new service."""
+
+    name: str
+    exec_start: str
+    user: str = ""
+    description: str = ""
+    working_directory: str = ""
+    environment: Sequence[str] = ()
+    file: str = ""
+
+
+@frozen
+class Created:
+    """The spec with the service in it, or why there is none; `path` is the file that was written."""
+
+    path: str = ""
+    loaded: Loaded | None = None
+    problems: tuple[Diagnostic, ...] = field(default=())
+
+
+class _Changed:
+    """A reader through which one file already is as it shall be."""
+
+    def __init__(self, below: SourceReader, name: str, content: bytes) -> None:
+        self.entry, self.commit = below.entry, below.commit
+        self.content = content
+        self._below, self._name = below, name
+
+    def read(self, name: str) -> bytes:
+        return self.content if name == self._name else self._below.read(name)
+
+    def display(self, name: str) -> str:
+        return self._below.display(name)
+
+
+def create(loaded: Loaded, new: NewService) -> Created:
+    """Write the service into the spec's file, once the whole spec was read back with it and nothing else in it has changed."""
+    spec, reader, address = loaded.spec, loaded.reader, Address("services", new.name)
+    assert spec is not None and reader is not None
+    there = next((one for one in spec.resources if one.address == address), None)
+    if there is not None:
+        return _refused("the service exists already", f"{address} is declared at {there.source}. Change it there.")
+    if not loaded.path:
+        return _refused("nothing to write to", "The spec came from standard input; name its file with --spec.")
+    name = _file(spec, reader, new.file)
+    if name is None:
+        files = ", ".join(reader.display(one) for one in spec.files)
+        return _refused("not a file of the spec", f"{new.file} is not read by this spec. Its files are: {files}.")
+    try:
+        return _added(loaded, new, address, name)
+    except (CannotInsert, SourceError, ValueError) as problem:
+        return _refused("the service cannot be added", f"{problem}.")
+
+
+def _added(loaded: Loaded, new: NewService, address: Address, name: str) -> Created:
+    """Raises CannotInsert, SourceError, ValueError."""
+    assert loaded.spec is not None and loaded.reader is not None
+    before = loaded.reader.read(name)
+    changed = _Changed(loaded.reader, name, insert(before, "services", new.name, fields(new)))
+    spec, found = load(changed, discover())
+    found = [*found, *(lint(spec, discover()) if spec is not None else ())]
+    if spec is None or errors(found):
+        return Created(problems=tuple(found))
+    if not _only_added(loaded.spec, spec, address):
+        return _refused("the spec would not be as before", "Another file of it speaks of this service too; add it by hand.")
+    shown = changed.display(name)
+    rewrite(absolute(shown), before, changed.content)
+    return Created(shown, replace(loaded, spec=spec, diagnostics=tuple(found), reader=changed))
+
+
+def fields(new: NewService) -> list[tuple[str, Any, str]]:
+    """The entry: key, value, and a comment for who reviews it. Raises ValueError."""
+    environment: dict[str, str] = {"PYTHONUNBUFFERED": "1"}
+    environment |= dict(_assignment(text) for text in new.environment)
+    said: list[tuple[str, Any, str]] = [
+        ("description", new.description or f"{new.name} service", ""),
+        ("exec_start", shlex.split(new.exec_start), "exactly this argv; no shell"),
+        ("user", new.user, "" if new.user else "left out: root"),
+        ("working_directory", new.working_directory, ""),
+        ("environment", environment, "any user can read it: no secrets"),
+        ("environment_file", [f"-/etc/default/{new.name}"], "read if it is there"),
+        ("after", ["network-online.target"], ""),
+        ("wants", ["network-online.target"], ""),
+        ("restart", "on-failure", ""),
+        ("restart_sec", "10s", ""),
+        ("limit_nofile", 65536, "open files"),
+        ("limit_nproc", 4096, "processes of its user"),
+        ("syslog_identifier", new.name, f"journalctl -t {new.name}"),
+    ]
+    return [one for one in said if one[1]]
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise ValueError(f"--environment takes NAME=VALUE; found {name!r} without a value")
+    return name, value
+
+
+def _file(spec: Spec, reader: SourceReader, wanted: str) -> str | None:
+    """The file of the spec that a person means, by the reader's name."""
+    if not wanted:
+        return reader.entry
+    return next((name for name in spec.files if absolute(reader.display(name)) == absolute(wanted)), None)
+
+
+def _only_added(before: Spec, after: Spec, address: Address) -> bool:
+    others: Mapping[Address, Any] = {one.address: one.resource for one in after.resources if one.address != address}
+    return others == {one.address: one.resource for one in before.resources} and len(others) + 1 == len(after.resources)
+
+
+def _refused(summary: str, detail: str) -> Created:
+    return Created(problems=(error(summary, detail),))

@@ -1,0 +1,188 @@
+"""`service health --heal`: start what has failed, see whether it stays up, and tell. Nothing else is changed.
+
+A failure is nobody's decision, so mending it is no change: `on_change: none` and `drift: report` do not keep a failed service down. What
+somebody decided does: a hold, a mask, `state: stopped`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import field
+from typing import Any
+
+from reconciler.app.service.service import Chosen, hold_of, is_job, remembered, to_run, unhealthy
+from reconciler.core.basics.frozen import frozen
+from reconciler.core.diagnostic import Diagnostic, error
+from reconciler.core.host import HostError
+from reconciler.core.model.resource import DriftPolicy
+from reconciler.core.state import Hold, Memory
+from reconciler.host.hosts import state_directory
+from reconciler.host.process.environment import is_root, now
+from reconciler.host.state.lock import Lock, LockBusy
+from reconciler.host.systemd import service_facts
+from reconciler.host.systemd.journal import send
+from reconciler.host.systemd.service_facts import Facts
+from reconciler.kinds.services.model import Service
+from reconciler.kinds.shared.unit_fields import State
+from reconciler.render.plan.phrases import moment
+
+PAUSES = (0, 2, 6)
+"""Seconds before each start of what has failed."""
+STEADY = 3.0
+"""Seconds that it has to stay up, with the same process, to count as mended."""
+LONGEST_WAIT = 30
+"""Seconds that are waited for a start limit to be over; a longer one is for a person."""
+HEALING = "7d0b8f0c7d564f5a9b9b7f4e5a1c2d36"
+"""MESSAGE_ID of what is done here, and how it ended."""
+
+
+@frozen
+class Healing:
+    """What was done about one service. `outcome` is healed, failed or left; `why` of what was left, or is still not well."""
+
+    outcome: str
+    starts: int
+    why: str = ""
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """As JSON."""
+        return {"outcome": self.outcome, "starts": self.starts, "why": self.why}
+
+
+@frozen
+class Healed:
+    """Of every service that was not well, what was done; or why nothing could be. `busy`: an apply is running."""
+
+    done: Mapping[str, Healing] = field(default_factory=dict)
+    problem: Diagnostic | None = None
+    busy: bool = False
+
+
+def heal(chosen: Chosen, lock_timeout: float) -> Healed:
+    """Under the lock that every apply takes. Raises HostError when systemd cannot be asked."""
+    if not is_root():
+        return Healed(problem=error("healing needs root", "Run it as root. Without --heal anybody may look."))
+    try:
+        lock = Lock(state_directory(None), command="reconciler service health --heal").acquire(lock_timeout)
+    except LockBusy as busy:
+        return Healed(problem=error("an apply is running", str(busy)), busy=True)
+    except HostError as problem:
+        return Healed(problem=error(problem.summary, problem.detail))
+    try:
+        memory = remembered()
+        blind = memory.unreadable or memory.damaged
+        if blind:
+            detail = f"{blind}. Nobody knows what is on hold. Restart by name what you are sure of: reconciler service restart NAME"
+            return Healed(problem=error("the state cannot be read", detail))
+        return Healed(_heal(chosen, memory))
+    finally:
+        lock.release()
+
+
+def _heal(chosen: Chosen, memory: Memory) -> dict[str, Healing]:
+    """Raises HostError."""
+    facts = _ask(chosen, chosen.names)
+    sick = [name for name in chosen.names if unhealthy(facts[name], chosen.declaration(name))]
+    spared = {name: spare(facts[name], chosen.declaration(name), hold_of(name, memory)) for name in sick}
+    done = {name: Healing("left", 0, why) for name, why in spared.items() if why}
+    left = [name for name in sick if name not in done]
+    starts: Counter[str] = Counter()
+    refused: frozenset[str] = frozenset()
+    for pause in PAUSES:
+        if not left:
+            break
+        _wait(pause, [_limit_left(facts[name], refused=name in refused) for name in left])
+        before = facts = facts | _ask(chosen, left)
+        now_due = [name for name in left if _due(facts[name], starts[name], refused=name in refused)]
+        send(_entry(name, f"starting it ({facts[name].result}), try {starts[name] + 1}", "healing") for name in now_due)
+        fell = service_facts.revive([f"{name}.service" for name in now_due], [f"{name}.service" for name in left], STEADY)
+        facts = facts | _ask(chosen, left)
+        refused = frozenset(name for name in now_due if _refused(before[name], facts[name]))
+        starts.update(name for name in now_due if name not in refused)
+        up = [name for name in left if f"{name}.service" not in fell and not unhealthy(facts[name], chosen.declaration(name))]
+        done |= {name: Healing("healed", starts[name]) for name in up}
+        left = [name for name in left if name not in up]
+    done |= {
+        name: Healing("failed", starts[name], unhealthy(facts[name], chosen.declaration(name)) or "it does not stay up") for name in left
+    }
+    send(_entry(name, _words(one), one.outcome) for name, one in done.items())
+    return {name: done[name] for name in sick}
+
+
+def spare(facts: Facts, declared: Service | None, hold: Hold | None) -> str:
+    """Why a service that is not well is not started; empty if it is."""
+    stopped = declared is not None and declared.says("state") and declared.state is State.STOPPED
+    enforced = declared is None or declared.drift is DriftPolicy.ENFORCE
+    rules = (
+        (not facts.known, "systemd told nothing of it"),
+        (hold is not None, f"it is held until {moment(hold.until)}: {hold.why}" if hold is not None else ""),
+        (not facts.installed, "it is not installed; an apply does that"),
+        (facts.load == "masked", "it is masked"),
+        (facts.load != "loaded", f"its unit cannot be loaded ({facts.load}); that is not mended by a start"),
+        (stopped, "the spec says `state: stopped`"),
+        (is_job(facts), "it is a job that runs to its end; to run it again: reconciler service start"),
+        (facts.condition_failed, "a Condition...= of its unit does not hold, so a start does nothing"),
+        (facts.active in ("activating", "deactivating") and facts.sub != "auto-restart", f"systemd is at it ({facts.sub})"),
+        (
+            facts.active != "failed" and not enforced and to_run(facts, declared),
+            "somebody stopped it, and its `drift` says to leave that so",
+        ),
+        (
+            _limit_left(facts) > LONGEST_WAIT,
+            f"systemd starts it at most {facts.limit} times in {facts.limit_seconds:g} s; that is used up",
+        ),
+    )
+    return next((words for holds, words in rules if holds), "")
+
+
+def _due(facts: Facts, starts: int, *, refused: bool) -> bool:
+    """Whether it is started now: not while systemd itself does, and not more often than systemd would."""
+    most = min(len(PAUSES), facts.limit) if facts.limited else len(PAUSES)
+    return facts.active in ("failed", "inactive") and starts < most and not _limit_left(facts, refused=refused)
+
+
+def _refused(before: Facts, after: Facts) -> bool:
+    """Whether a start came to nothing: each has an invocation of its own. Result tells of the limit only where nothing else failed."""
+    return after.active == "failed" and after.limited and before.invocation != "" and before.invocation == after.invocation
+
+
+def _limit_left(facts: Facts, *, refused: bool = False) -> float:
+    """Seconds until systemd can start it again; 0 if it can now, as far as is known: a start may still be refused.
+
+    Result keeps what had failed before the limit did, so what tells is that systemd has restarted it as often as it may.
+    """
+    at_limit = refused or facts.result == "start-limit-hit" or facts.restarts >= facts.limit - 1 > 0
+    if not (facts.active == "failed" and facts.limited and at_limit):
+        return 0
+    # Both moments are whole seconds.
+    return max(0.0, facts.since + facts.limit_seconds + 1 - now())
+
+
+def _wait(pause: float, limits: Iterable[float]) -> None:
+    """The pause, or longer until a start limit is over."""
+    service_facts.wait(max([pause, *(seconds for seconds in limits if seconds <= LONGEST_WAIT)]))
+
+
+def _ask(chosen: Chosen, names: tuple[str, ...] | list[str]) -> dict[str, Facts]:
+    found = service_facts.ask([f"{name}.service" for name in names])
+    return {name: found[f"{name}.service"] for name in names}
+
+
+def _words(one: Healing) -> str:
+    tries = f"after {one.starts} {'start' if one.starts == 1 else 'starts'}"
+    return {"healed": f"up again {tries}", "failed": f"still not well {tries}: {one.why}"}.get(one.outcome, f"left alone: {one.why}")
+
+
+def _entry(name: str, words: str, outcome: str) -> dict[str, str]:
+    """With OBJECT_SYSTEMD_UNIT, so that `journalctl --unit` shows it among what the service itself wrote."""
+    return {
+        "MESSAGE": f"services.{name}: {words}",
+        "MESSAGE_ID": HEALING,
+        "PRIORITY": {"failed": "3", "left": "4"}.get(outcome, "5"),
+        "SYSLOG_IDENTIFIER": "reconciler",
+        "RECONCILER_ADDRESS": f"services.{name}",
+        "RECONCILER_RESULT": outcome,
+        "OBJECT_SYSTEMD_UNIT": f"{name}.service",
+    }

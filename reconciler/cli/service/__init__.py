@@ -1,0 +1,1 @@
+"""reconciler service: its commands, and those for health and holds."""

@@ -1,0 +1,1 @@
+"""Questions, exit codes, options and output: what the commands have in common."""

@@ -1,0 +1,168 @@
+"""Paths that a spec names: what each means for what is there, and by which resource it is named.
+
+A field says it on its own line, with `NamesPath`. Rules over paths (`policy.paths`, `policy.given`) know no kind: they read this table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from enum import StrEnum
+from functools import cache
+from types import UnionType
+from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
+
+from reconciler.core.basics.frozen import frozen
+
+if TYPE_CHECKING:
+    from reconciler.core.kind import Kind
+    from reconciler.core.model.resource import Resource
+    from reconciler.core.spec import Declared
+
+
+class Use(StrEnum):
+    """What becomes of the thing at a path."""
+
+    MANAGES = "manages"
+    """We write it, or set its mode and owner."""
+    GIVES = "gives"
+    """It becomes the property of the account that the resource is named after."""
+    WRITES_INTO = "writes into"
+    """Root's programs write, rename or remove it, or what is in it."""
+    HANDS_ON = "hands on"
+    """Root reads it, whoever else may, and gives what is in it to the account that the resource runs as."""
+    OWNED = "owned"
+    """systemd makes it, with all that is in it, the property of the account that the resource runs as, at each start."""
+    COVERED = "covered"
+    """The processes of the account that the resource runs as see something else there."""
+    READS = "reads"
+    """It is only read, or only named."""
+
+
+@frozen
+class NamesPath:
+    """The field, or each text in it, names a path with this use."""
+
+    use: Use
+
+
+@frozen
+class Place:
+    """One path with its use. `owner`, `group` and `mode` are what it will have; an empty `mode` is one that nobody else can write by.
+
+    `named`: the spec has the path itself, as the name or in a field. `shared`: resources with the same word here agree about the path.
+    `part` is the part of the resource that makes it, where that is not the resource itself.
+    """
+
+    path: str
+    use: Use
+    owner: str = "root"
+    group: str = "root"
+    mode: str = ""
+    named: bool = False
+    shared: str = ""
+    part: str = ""
+
+
+Texts = Callable[[Any], Iterator[str]]
+_PREFIXES = ("-", "file:", "append:", "truncate:")
+"""What systemd takes in front of a path."""
+
+
+def places(kind: Kind, declared: Declared, *, reads: bool = True) -> Iterator[Place]:
+    """Every path that a resource stands for or names; `reads`: also what it only reads."""
+    seen: set[tuple[str, Use]] = set()
+    for place in _places(kind, declared, reads):
+        if (place.path, place.use) not in seen:  # what a field names, a kind may know more of
+            seen.add((place.path, place.use))
+            yield place
+
+
+def _places(kind: Kind, declared: Declared, reads: bool) -> Iterator[Place]:
+    name, resource = declared.address.name, declared.resource
+    if name.startswith("/"):
+        owner, group, mode = (getattr(resource, field, default) for field, default in _ACCESS)
+        yield Place(name, Use.MANAGES, owner, group, mode, named=True)
+    if kind.places is not None:
+        yield from kind.places(declared)
+    else:
+        yield from (Place(path, Use.MANAGES) for path in kind.paths(declared.address) if path != name)
+    for field, use, texts in fields(type(resource)):
+        if use is Use.READS and not reads:
+            continue
+        for text in texts(getattr(resource, field)):
+            if path := _path(text):
+                owner = name if use is Use.GIVES else account_of(resource) if use is Use.HANDS_ON else "root"
+                yield Place(path, use, owner, name if use is Use.GIVES else "root", named=True)
+
+
+def account_of(resource: Resource) -> str:
+    """The account that a resource runs as: root where it says nothing."""
+    return getattr(resource, "user", None) or "root"
+
+
+def handed_on(resource: Resource) -> Iterator[tuple[str, str]]:
+    """Each path that is handed on, with the field that names it."""
+    for name, use, texts in fields(type(resource)):
+        if use is Use.HANDS_ON:
+            yield from ((name, path) for text in texts(getattr(resource, name)) if (path := _path(text)))
+
+
+_ACCESS = (("owner", "root"), ("group", "root"), ("mode", ""))
+
+
+def _path(text: str) -> str:
+    """The path in a text; empty where it has none, as in `~` or `keep`."""
+    for prefix in _PREFIXES:
+        text = text.removeprefix(prefix)
+    return text if text.startswith("/") else ""
+
+
+@cache
+def fields(model: type[Resource]) -> tuple[tuple[str, Use, Texts], ...]:
+    """The fields of a model that name paths, each with its use and with what takes the texts out of its value."""
+    found = []
+    for name, field in model.model_fields.items():
+        found += [(name, use, texts) for use, texts in _below(field.annotation, tuple(field.metadata))]
+    return tuple(found)
+
+
+def _below(annotation: Any, metadata: tuple[Any, ...]) -> Iterator[tuple[Use, Texts]]:
+    """What of a value of this type is a path: all texts in it, or those of some fields."""
+    if get_origin(annotation) is Annotated:
+        yield from _below(annotation.__origin__, (*metadata, *annotation.__metadata__))
+        return
+    marks = [mark for mark in metadata if isinstance(mark, NamesPath)]
+    if marks:
+        yield marks[0].use, _all_texts
+        return
+    if get_origin(annotation) in (Union, UnionType):
+        for member in get_args(annotation):
+            yield from _below(member, ())
+    elif fields_of_block := getattr(annotation, "model_fields", None):
+        for name, field in fields_of_block.items():
+            yield from ((use, _of_field(name, texts)) for use, texts in _below(field.annotation, tuple(field.metadata)))
+    elif arguments := [item for item in get_args(annotation) if item is not Ellipsis]:
+        yield from ((use, _of_each(texts)) for use, texts in _below(arguments[-1], ()))
+
+
+def _all_texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+        return
+    for item in value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ():
+        yield from _all_texts(item)
+
+
+def _of_field(name: str, texts: Texts) -> Texts:
+    def take(value: Any) -> Iterator[str]:
+        yield from texts(getattr(value, name, None))
+
+    return take
+
+
+def _of_each(texts: Texts) -> Texts:
+    def take(value: Any) -> Iterator[str]:
+        for item in value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ():
+            yield from texts(item)
+
+    return take

@@ -1,0 +1,81 @@
+"""The model that every kind's resource derives from, and the marks that let a field say everything about itself."""
+
+# No `from __future__ import annotations`: pydantic would evaluate the text of each annotation at every start.
+
+from enum import IntEnum, StrEnum
+from functools import cache
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from reconciler.core.basics.frozen import frozen
+
+
+class DriftPolicy(StrEnum):
+    """What is done about a change made on the host by hand."""
+
+    ENFORCE = "enforce"
+    REPORT = "report"
+    IGNORE = "ignore"
+
+
+class Effect(IntEnum):
+    """What a change of a field costs a running service. The greatest of all changed fields counts."""
+
+    NONE = 0
+    RELOAD = 1
+    RESTART = 2
+
+
+@frozen
+class Directive:
+    """The unit-file directive that a field stands for, and what changing it costs (restart unless said otherwise)."""
+
+    section: str
+    name: str
+    effect: Effect = Effect.RESTART
+
+
+@frozen
+class RefersTo:
+    """The field names a resource of this kind; if that is declared, it comes first."""
+
+    kind: str
+
+
+@frozen
+class SourcePath:
+    """The field is a path in the spec's own tree, relative to the file it is written in; the loader reads it."""
+
+
+@frozen
+class Policy:
+    """The field says what later applies do or refuse, and no document on the host has it: the ledger remembers it beside the document."""
+
+
+class Resource(BaseModel):
+    """What every resource can say, whatever its kind."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+    drift: Annotated[DriftPolicy, Policy()] = Field(
+        default=DriftPolicy.ENFORCE, description="What to do about a change made on the host by hand."
+    )
+    adopt: bool = Field(default=False, strict=True, description="Take over an object that exists already and differs.")
+    protect: bool | None = Field(
+        default=None,
+        strict=True,
+        description="Refuse to remove this, even when its block is gone from the spec, until `protect: false` is applied.",
+    )
+
+
+@cache
+def policy_fields(model: type[Resource]) -> frozenset[str]:
+    """The names of the fields that bear `Policy`."""
+    return frozenset(name for name, field in model.model_fields.items() if any(isinstance(mark, Policy) for mark in field.metadata))
+
+
+def policy_of(resource: Resource) -> dict[str, Any]:
+    """What a resource declares in its fields of policy, defaults left out. `protect` is apart: it outlives its block."""
+    names = policy_fields(type(resource)) & resource.model_fields_set
+    return resource.model_dump(mode="json", include=set(names), exclude_defaults=True) if names else {}

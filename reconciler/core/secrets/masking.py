@@ -1,0 +1,317 @@
+"""Takes what stands behind the name of a secret out of a line of text. Apart from `secrecy`: only a plan with changes needs it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import lru_cache
+from itertools import pairwise
+
+from reconciler.core.basics.lazy_regex import Late
+from reconciler.core.secrets.secrecy import HIDDEN
+from reconciler.core.secrets.shapes import KEY, LAST_WORDS, LEADS, METHODS, NOT_NAMES, OPEN_KEYS, PROGRAMS, SECRET_KEYS, SEPARATORS, SHAPES
+
+_WORD = Late(r"passwd|password|passphrase|secret|token(?!s|iz)|api[_-]?key|access[_-]?key|private[_-]?key", re.IGNORECASE)
+_NAMES_A_PLACE = Late(r"(?:file|path|dir|directory|name|type|ttl)s?", re.IGNORECASE)
+_NAMES_A_MEASURE = Late(
+    r"age|bits|count|days|expir(?:es|y|ation)|fd|interval|len|length|lifetime|limit|max|min|period|retries|seconds|size|timeout|tries",
+    re.IGNORECASE,
+)
+_NAMES_A_VARIABLE = Late(r"env|envvar|var|variable", re.IGNORECASE)
+_SWITCH = Late(r"--?(?:(?:no|ask|prompt|skip|without|disable)[_.-].*|.*[_.-](?:stdin|prompt))", re.IGNORECASE)
+"""An option that says what is not done, or how it is asked for: the word behind it is another one (`--no-ask-password reload`)."""
+_LAST_WORD = Late(
+    r"""(?:pass(?:in|out)?|requirepass|masterauth|auth|(?:bind|root)pw|pwd|pat|psk|cred(?:s|entials?)?|key)(?![A-Za-z0-9])""", re.IGNORECASE
+)
+"""A name that is one by its last word may end here."""
+_BARE = Late(r"""[^\s"'\\]++(?:\\.[^\s"'\\]*+)*+""")
+"""A word of a command line: quotes part words too, as commands stand in commands."""
+_BLANK = Late(r"\s")
+_LETTERS = Late(r"-[A-Za-z]{2,6}")
+_WORDS = Late(r"[_.-]|(?<=[a-z])(?=[A-Z])")
+_KEY_BLOCK = Late(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY|PuTTY-User-Key-File|AGE-SECRET-KEY-1")
+
+# Possessive, and the value apart from the name: a long line takes time in proportion to its length.
+_ASSIGNED = Late(r"""(?<![A-Za-z0-9_.-])(?P<name>[A-Za-z_][A-Za-z0-9_.-]*+)["']?[ \t]*+\\?[=:][ \t]*+""")
+_OPTION = Late(r"""(?:^|(?<=[\s"']))(?P<name>--?[A-Za-z0-9_.-]++)(?P<end>["']?)(?:\\?=|[ \t]++)""")
+"""sudoers writes a `=` and a `:` of an argument with a backslash."""
+_LOGIN = Late(r"\\?:\\?/\\?/(?P<name>[^/\s:@\\]*+)\\?:")
+_HEADER = Late(
+    r"""(?P<name>(?:Proxy-)?Authorization|(?:Set-)?Cookie)["']?[ \t]*+\\?[:=][ \t]*+(?:[A-Za-z][A-Za-z0-9-]*+[ \t]++)?""", re.IGNORECASE
+)
+_BEARER = Late(r"(?P<name>(?<![A-Za-z])Bearer)[ \t]++", re.IGNORECASE)
+_UNTIL_QUOTE = Late(r"""[^"'\n]++""")
+_SHAPE = Late(
+    r"(?<![A-Za-z0-9_-])(?:gh[opsur]_[A-Za-z0-9]{30,}|github_pat_\w{30,}|glpat-[\w-]{20,}|hf_[A-Za-z0-9]{30,}|nvapi-[\w-]{40,}"
+    r"|sk-(?=[\w-]*[0-9])[\w-]{24,}(?!@)|xox[abeoprs]-[\w-]{20,}|(?:AKIA|ASIA)[0-9A-Z]{16}|AIza[\w-]{35}|npm_[A-Za-z0-9]{36}"
+    r"|pypi-[\w-]{40,}|dop_v1_[0-9a-f]{60,}|glsa_\w{30,}|eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,})"
+)
+"""Tokens that are known by their own form: of GitHub, GitLab, Hugging Face, NVIDIA, OpenAI, AWS and Google, and JSON web tokens."""
+_SHORTEST = 20
+"""The shortest of these, AKIA and sixteen characters."""
+_CREDENTIAL = Late(r"""(?<![A-Za-z])SetCredential(?:Encrypted)?=["']?(?P<name>[^:\s"']++):""")
+"""systemd's own way to give a secret to a service: whatever its name."""
+_REST = Late(r""""(?:[^"\\]|\\.)*+"?|'[^']*+'?|[^\s(][^\n]*+""")
+_ONE_WORD = Late(r""""(?:[^"\\]|\\.)*+"?|'[^']*+'?|[^\s(-]\S*+""")
+_IN_QUOTES = {'"': Late(r'(?:[^"\\]|\\.)++'), "'": Late(r"[^']++")}
+_BEFORE_AT = Late(r"[^/\s@]++(?=@)")
+_NO_VALUE = Late(
+    r"""["']?(?:yes|no|true|false|on|off|none|null|enabled|disabled)["']?[,;]?[ \t]*(?:(?<=[ \t])\#.*)?"""
+    r"""|(?:(?:files|compat|systemd|sss|db)(?:[ \t]+|$))+""",
+    re.IGNORECASE,
+)
+"""What is no secret whatever the name: a switch, or the sources in nsswitch.conf (`passwd: files`)."""
+_PLACE = r"/(?:dev|etc|home|media|mnt|opt|proc|root|run|srv|sys|tmp|usr|var)(?:/[\w.@%+:-]+)+/?"
+_BELOW = r"(?:/[\w.@+-]+)+"
+_VARIABLE = r"\$(?:[A-Z_][A-Z0-9_]+|\{[A-Za-z_]\w*\})"
+_ELSEWHERE = Late(
+    rf"""(?:file:(?://)?|@)?{_PLACE}|{_VARIABLE}(?:{_BELOW})?|%[dhtSLECT]{_BELOW}"""
+    rf"""|\$\((?:(?:/usr)?(?:/bin/)?cat[ ]|<[ ]?)["']?(?:{_PLACE}|{_VARIABLE}{_BELOW})["']?\)"""
+)
+"""Where a secret is, instead of the secret: a path below one of a Linux host's own directories, a variable, what a file has in it."""
+_MEASURE = Late(r"[0-9]{1,10}(?:\.[0-9]{1,3})?[ ]?(?:[a-z]{1,7})?", re.IGNORECASE)
+_NAME_OF_VARIABLE = Late(r"[A-Z_][A-Z0-9_]*")
+_TAG = Late(r"(?:NO)?PASSWD:[ ]*")
+"""sudoers has these."""
+
+
+@lru_cache(maxsize=1024)
+def names_secret(name: str) -> bool:
+    """Whether a variable, key or option of this name holds a secret, and not only where one is: `API_TOKEN` does, `TOKEN_FILE` does not."""
+    if _WORD.search(name):
+        return not _NAMES_A_PLACE.fullmatch(_last_word(name))
+    return _by_last_word(name)
+
+
+def _by_last_word(name: str) -> bool:
+    """Whether it is the last word of a name that tells of a secret: `GITHUB_PAT`, `auth`, `SIGNING_KEY`, and not `PATH` or `monkey`."""
+    words = _WORDS.split(name.lstrip("-"))
+    last = words[-1].lower()
+    if last == "key":
+        return len(words) > 1 and words[-2].lower() not in OPEN_KEYS
+    return last in LAST_WORDS and name not in NOT_NAMES
+
+
+def is_secret(name: str, value: str) -> bool:
+    """Whether a variable, key or option of this name has a secret as its value, and not a switch, a measure, or where one is."""
+    return bool(value) and names_secret(name) and not _is_harmless(name, value)
+
+
+def holds_private_key(text: str) -> bool:
+    """Whether a text has a private key in it."""
+    return _KEY_BLOCK.search(text) is not None
+
+
+def holds_secret(text: str) -> bool:
+    """Whether a text of any number of lines has a secret in it, told by the name before it or by its form."""
+    return holds_private_key(text) or any(masked(line) != line for line in text.splitlines())
+
+
+def masked(text: str, instead: str = HIDDEN) -> str:
+    """One line without what stands behind the name of a secret: `TOKEN=x`, `--password x`, `://user:x@`, `SetCredential=n:x`."""
+    return text if is_plain(text) else _masked(text, instead)
+
+
+def is_plain(text: str) -> bool:
+    """Whether a text has nothing of what leads to a secret: no word, no scheme, no known form.
+
+    Nearly all texts have not. The expressions take a digest letter by letter, which costs as much as all else that a plan does with it.
+    """
+    if not text.isascii():
+        return False  # letters of other scripts count as ours where case does not matter
+    low = text.lower()
+    led = "passw" in low or "passphrase" in low or "secret" in low or "token" in low or "bearer" in low or "setcredential" in low
+    led = led or "uthorization" in low or "ookie" in low or "//" in low or "/\\/" in low
+    led = led or ("key" in low and ("api" in low or "access" in low or "private" in low))
+    led = led or any(lead in low for lead in LEADS) or ("key" in low and ("=" in low or ":" in low)) or low.count(":") > 3
+    led = led or ("=" in low and ("?" in low or "&" in low)) or ("user" in low and ">" in low)
+    return not led and (len(text) < _SHORTEST or _SHAPE.search(text) is None)
+
+
+def hidden_arguments(words: Sequence[str], glued: Collection[int] = ()) -> Iterator[tuple[int, int]]:
+    """Which words of a command line hold a secret by what is before them, and where in the word it begins.
+
+    `glued` are the numbers of words between which and the one before there is no blank, as in `-p'x'`.
+    """
+    options: Mapping[str, str] = {}
+    parts: str | None = None
+    for number, word in enumerate(words):
+        if parts is not None:
+            before, parts = parts, None
+            if not word.startswith("-"):
+                yield from _begins(number, word, 0, before)
+                options = {} if before == "|" or word.endswith(";") else options
+                continue
+        if word in SEPARATORS:
+            options = {}
+        elif (program := word.rpartition("/")[2].strip("(`$[],")) in PROGRAMS:
+            options = PROGRAMS[program]
+        elif options and (option := _option(word, options)):
+            if word.startswith(option) and len(word) > len(option):
+                yield from _begins(number, word, len(option), options[option].removesuffix("+"))
+                options = {} if options[option] == "|" or word.endswith(";") else options
+            elif options[option] != "+" or number + 1 in glued:
+                parts = options[option].removesuffix("+")
+        elif word.endswith(";"):
+            options = {}
+
+
+def secret_arguments(words: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Which words of a command line that is kept word by word hold a secret, by the program or by the option before."""
+    yield from hidden_arguments(words)
+    for number, (option, word) in enumerate(pairwise(words), 1):
+        if not option.startswith("-") or "=" in option or word.startswith(("-", "(")):
+            continue
+        if names_secret(option) and not _SWITCH.fullmatch(option) and not _is_harmless(option, word):
+            yield number, 0
+
+
+def _option(word: str, options: Mapping[str, str]) -> str | None:
+    """Which of these options a word is (`-p`, `-su`, `--user`), or has with its value (`-px`, `--user=x`)."""
+    if word.startswith("--"):
+        name = word.partition("=")[0]
+        return name if name in options else None
+    for length in (2, 3):
+        if word[:length] in options:
+            return word[:length]
+    last = f"-{word[-1:]}"
+    return last if _LETTERS.fullmatch(word) and options.get(last, "+") != "+" else None
+
+
+def _begins(number: int, word: str, at: int, parts: str) -> Iterator[tuple[int, int]]:
+    start = at + (word[at : at + 1] == "=")
+    if parts not in ("", "|"):
+        start = word.find(parts, start) + 1 or len(word)
+    if word[start:] and not word.startswith("(", start) and not _is_harmless("", word[start:], login=True):
+        yield number, start
+
+
+def _without_arguments(text: str, instead: str) -> str:
+    words = list(_BARE.finditer(text))
+    glued = {number for number in range(1, len(words)) if not _BLANK.search(text[words[number - 1].end() : words[number].start()])}
+    told: list[str] = []
+    at = 0
+    for number, start in hidden_arguments([word[0] for word in words], glued):
+        word = words[number]
+        if word.start() >= at:
+            told += [text[at : word.start() + start], instead]
+            closing = text.find(text[word.start() - 1], word.end()) if text[max(0, word.start() - 1)] in "\"'" else -1
+            at = max(word.end(), closing)
+    return "".join((*told, text[at:])) if told else text
+
+
+def _without_shapes(text: str, instead: str) -> str:
+    low = text.lower()
+    for words, shape in SHAPES:
+        if any(word in low for word in words):
+            text = shape.sub(lambda match: _without_group(match, instead), text)
+    return text
+
+
+def _without_group(match: re.Match[str], instead: str) -> str:
+    secret = match["secret"]
+    if secret.startswith("(sensitive") or _is_harmless("", secret, login=True) or METHODS.fullmatch(secret):
+        return match[0]
+    start = match.start("secret") - match.start()
+    return f"{match[0][:start]}{instead}{match[0][start + len(secret) :]}"
+
+
+def _masked(text: str, instead: str) -> str:
+    if "-" in text or "/p:" in text:
+        text = _without_arguments(text, instead)
+    text = _without_shapes(text, instead)
+    if _WORD.search(text) or _LAST_WORD.search(text):
+        text = _without(text, _OPTION, instead)
+        text = _without(text, _ASSIGNED, instead)
+    if "uthorization" in text or "AUTHORIZATION" in text or "ookie" in text:
+        text = _without(text, _HEADER, instead)
+    if _BEARER.search(text):
+        text = _without(text, _BEARER, instead)
+    if "SetCredential" in text:
+        text = _without(text, _CREDENTIAL, instead)
+    text = _without(text, _LOGIN, instead) if "//" in text or "/\\/" in text else text
+    return _SHAPE.sub(instead, text) if _SHAPE.search(text) else text
+
+
+def _without(text: str, lead: Late, instead: str) -> str:
+    """The text with `instead` in the place of each value that a name of a secret leads to."""
+    found: list[str] = []
+    at = 0
+    for match in lead.finditer(text):
+        if match.start() < at or not _leads_to_secret(lead, match):
+            continue
+        value = _value(text, lead, match).match(text, match.end())
+        if value is not None and not (
+            lead is not _CREDENTIAL and _is_harmless(match["name"], value[0], login=lead in (_LOGIN, _HEADER, _BEARER))
+        ):
+            found += [text[at : match.end()], instead]
+            at = value.end()
+    return "".join((*found, text[at:])) if found else text
+
+
+def _leads_to_secret(lead: Late, match: re.Match[str]) -> bool:
+    if lead in (_LOGIN, _CREDENTIAL, _HEADER, _BEARER):
+        return True
+    if lead is _OPTION and not match[0].endswith("=") and _SWITCH.fullmatch(match["name"]):
+        return False
+    if _is_no_key(match["name"], match.string, match.end()):
+        return False  # looked at before the value: that may be all the rest of a long line
+    return names_secret(match["name"]) and not _TAG.fullmatch(match[0]) and (lead is _OPTION or _is_assigned(match))
+
+
+def _is_assigned(match: re.Match[str]) -> bool:
+    """Whether a colon behind a name makes it a key, and is none of a sentence: `second pass: sort`, `http://auth:8000`."""
+    if _WORD.search(match["name"]) or not match[0].rstrip(" \t").endswith(":"):
+        return True
+    before = match.string[max(0, match.start() - 2) : match.start()]
+    quoted = match.string[match.end("name")] in "\"'"
+    return quoted or (match[0][-1] in " \t" and not (before[-1:] in " \t" and before[:1].isalnum()))
+
+
+def _is_harmless(name: str, value: str, *, login: bool = False) -> bool:
+    """Whether a value is none that anybody could use, though it stands where a secret may: a switch, a measure, the place of a secret."""
+    bare = value.partition(" #")[0].rstrip(" \t,;\\")
+    if len(bare) > 1 and bare[0] in "'\"" and bare[-1] == bare[0]:
+        bare = bare[1:-1]
+    elif len(bare) > 1:
+        bare = bare.rstrip("'\"")  # of the quotes around a whole assignment
+    if _ELSEWHERE.fullmatch(bare):
+        return True
+    if login:
+        return False
+    word = _last_word(name)
+    if not _WORD.search(name) and _is_open_value(name, value):
+        return True
+    return (
+        (not bare and value[:2] in ("''", '""'))
+        or _NO_VALUE.fullmatch(value) is not None
+        or (_NAMES_A_MEASURE.fullmatch(word) is not None and _MEASURE.fullmatch(bare) is not None)
+        or (_NAMES_A_VARIABLE.fullmatch(word) is not None and _NAME_OF_VARIABLE.fullmatch(bare) is not None)
+    )
+
+
+def _is_open_value(name: str, value: str) -> bool:
+    """Whether a name that is one by its last word has a value that is none: a way to log in, or no key."""
+    return METHODS.fullmatch(value) is not None or _is_no_key(name, value)
+
+
+def _is_no_key(name: str, text: str, at: int = 0) -> bool:
+    """Whether a name that ends with `key` has a value that is too plain for one."""
+    words = [word.lower() for word in _WORDS.split(name.lstrip("-"))]
+    if words[-1] != "key" or _WORD.search(name):
+        return False
+    return not (len(words) > 1 and words[-2] in SECRET_KEYS) and KEY.match(text, at) is None
+
+
+def _last_word(name: str) -> str:
+    return _WORDS.split(name)[-1]
+
+
+def _value(text: str, lead: Late, match: re.Match[str]) -> Late:
+    """What a value looks like after this lead."""
+    if lead in (_HEADER, _BEARER):
+        return _UNTIL_QUOTE if lead is _HEADER else _ONE_WORD
+    if lead is not _OPTION:
+        return _BEFORE_AT if lead is _LOGIN else _REST
+    quote = text[match.start() - 1 : match.start()]
+    return _IN_QUOTES[quote] if quote in _IN_QUOTES and not match["end"] else _ONE_WORD

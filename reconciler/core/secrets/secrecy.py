@@ -1,0 +1,18 @@
+"""What looks like a secret by its name. A secret has no business in a spec; where one is all the same, it is not printed."""
+
+from __future__ import annotations
+
+import re
+
+from reconciler.core.basics.lazy_regex import Late
+
+SECRET = Late(
+    r"passw|passphrase|secret|token|credential|private|api[_-]?key|key[_-]?material|BEGIN [A-Z ]*KEY|PuTTY-User-Key", re.IGNORECASE
+)
+"""Names, and first lines of keys, beside which nothing of a spec is quoted."""
+
+HIDDEN = "(sensitive value)"
+CHANGED = "(sensitive value, changed)"
+
+SECRET_CONTENT = "unknown: its content is secret, and only the host itself can compare it"  # noqa: S105  # words
+"""Of a part of which a snapshot says all but that."""

@@ -1,0 +1,1 @@
+"""Undoing a run, by a person's `rollback` or after a failed start."""

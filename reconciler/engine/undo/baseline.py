@@ -1,0 +1,101 @@
+"""What is so before a run, of what leaves no file behind that could be kept: units and accounts. Written down for `rollback`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any
+
+from reconciler.core.actions import Account, AccountOp, Step, Unit
+from reconciler.core.address import Address
+from reconciler.core.host import HostView, UnitState, Unreadable, UnsafePath
+from reconciler.core.plan import UnitEffect
+from reconciler.formats.accounts.users import Accounts
+
+_TEXT = ("utf-8", "surrogateescape")
+GROUP_OPS = (AccountOp.GROUPADD, AccountOp.GROUPDEL)
+
+
+Reads = Callable[[str, Iterable[Address]], Collection[str] | None]
+"""The paths that are configuration of a unit, on behalf of these parts; None where that is not known."""
+
+
+def state_of(view: HostView, steps: Sequence[Step], effects: Sequence[UnitEffect], reads: Reads) -> dict[str, Any]:
+    """`units`, `users` and `groups` by name: what the steps are about, and what systemd takes along with them.
+
+    Of a password only whether it is locked.
+    """
+    accounts = [step.action for step in steps if isinstance(step.action, Account)]
+    users, groups = ([one.name for one in accounts if of_group(one.op, one.fields) is which] for which in (False, True))
+    found = accounts_of(view) if accounts else Accounts()
+    said: dict[str, Any] = {
+        "units": _units(view, steps, effects, reads) if view.running else {},
+        "users": {name: user_facts(found, name) for name in users},
+        "groups": {name: group_facts(found, name) for name in groups},
+    }
+    return {name: facts for name, facts in said.items() if facts}
+
+
+def of_group(op: str, said: Collection[Any]) -> bool:
+    """Whether an account action is about a group. `said` are its fields, or their names."""
+    return op in GROUP_OPS or (op == AccountOp.RESTORE and "group" in {one[0] if isinstance(one, tuple) else one for one in said})
+
+
+def accounts_of(view: HostView) -> Accounts:
+    """The account files as far as they can be read."""
+    shadow, gshadow = _text(view, "/etc/shadow"), _text(view, "/etc/gshadow")
+    subuid, subgid = _text(view, "/etc/subuid"), _text(view, "/etc/subgid")
+    return Accounts(_text(view, "/etc/passwd") or "", _text(view, "/etc/group") or "", shadow, gshadow, subuid, subgid)
+
+
+def user_facts(accounts: Accounts, name: str) -> dict[str, Any] | None:
+    """The fields of an account that a command may change; None when there is none."""
+    user, shadow = accounts.users.get(name), accounts.shadows.get(name)
+    if user is None:
+        return None
+    return {
+        "uid": user.uid,
+        "gid": accounts.group_of(user),
+        "gid_number": user.gid,
+        "comment": user.comment,
+        "home": user.home,
+        "shell": user.shell,
+        "expires": shadow.expires if shadow else None,
+        "locked": shadow.locked if shadow else False,
+        "hidden": shadow.hidden if shadow else False,
+        "groups": sorted(group for group, whole in accounts.memberships.get(name, {}).items() if whole),
+    }
+
+
+def group_facts(accounts: Accounts, name: str) -> dict[str, Any] | None:
+    """The number and the members of a group; None when there is none."""
+    group = accounts.groups.get(name)
+    return None if group is None else {"gid": group.gid, "members": sorted(group.members)}
+
+
+def _units(view: HostView, steps: Sequence[Step], effects: Sequence[UnitEffect], reads: Reads) -> dict[str, Any]:
+    """Each unit that is told to do something, or taken along: how it stands, on whose behalf, and what is its configuration."""
+    why: dict[str, set[Address]] = {}
+    for effect in effects:
+        why.setdefault(effect.taken.unit, set()).add(effect.address)
+    for step in steps:
+        if isinstance(step.action, Unit):
+            for cause in step.causes:
+                if cause.unit:
+                    why.setdefault(cause.unit, set()).add(cause.address)
+    states = view.units(sorted(why)) if why else {}
+    return {unit: {**_standing(states[unit], addresses), **_files(reads(unit, addresses))} for unit, addresses in why.items()}
+
+
+def _standing(state: UnitState, addresses: Iterable[Address]) -> dict[str, Any]:
+    return {"active": state.active, "invocation": state.invocation, "for": sorted(map(str, addresses))}
+
+
+def _files(paths: Collection[str] | None) -> dict[str, list[str]]:
+    return {} if paths is None else {"reads": sorted(paths)}
+
+
+def _text(view: HostView, path: str) -> str | None:
+    try:
+        return view.read(path).decode(*_TEXT)
+    except (FileNotFoundError, Unreadable, UnsafePath):
+        return None

@@ -1,0 +1,277 @@
+"""Undo a run through the ordinary applier: journal, act, look again. The run that does it can itself be undone."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from reconciler.core.actions import Step, Unit, UnitVerb
+from reconciler.core.address import Address
+from reconciler.core.basics.frozen import frozen
+from reconciler.core.changes import Document, Observed, Part
+from reconciler.core.diagnostic import Diagnostic, Severity, error
+from reconciler.core.host import Executor, HostError, HostView, TakenAlong
+from reconciler.core.kind import Kinds
+from reconciler.core.plan import Plan
+from reconciler.core.result import ApplyResult, Outcome, Status
+from reconciler.core.spec import Spec
+from reconciler.core.state import Journal, LedgerRow, OwedRow
+from reconciler.engine import holds, ordering
+from reconciler.engine.applier import ending, going, still_owed, unsettled, warnings
+from reconciler.engine.execution import Run, Settle, Tell, arm, unarmed
+from reconciler.engine.inputs import Request, Situation
+from reconciler.engine.planner import Simulator
+from reconciler.engine.simulate import asked_by, unit_failures
+from reconciler.engine.undo.undo_steps import Reversal, Wish, reversal
+from reconciler.engine.units import dependents, gates, left_down, own_unit_guard
+from reconciler.engine.units.dependents import Trial
+
+
+@frozen
+class Rollback:
+    """A rollback that is planned: shown first, then carried out."""
+
+    wish: Wish
+    reversal: Reversal
+    plan: Plan
+    request: Request
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to do on the host."""
+        return all(step.held for step in self.reversal.steps)
+
+
+def plan_rollback(
+    wish: Wish,
+    view: HostView,
+    kinds: Kinds,
+    tool: str,
+    simulator: Simulator,
+    ours: own_unit_guard.Inside = own_unit_guard.nowhere,
+    parts: Collection[Part] = (),
+) -> Rollback:
+    """Compare, refuse what must not be undone, and try the rest on a simulated host.
+
+    `ours` says what a unit is to this run. `parts` are what the spec declares now: some of it must not be taken along by systemd.
+    """
+    found = reversal(wish, view)
+    found = replace(found, steps=tuple(own_unit_guard.spared(found.steps, ours)))
+    memory = wish.memory
+    request = Request(Spec(memory.spec_host), kinds, view, memory, tool)
+    refusals = [_refusal(address, why) for address, why in sorted(found.refused.items())]
+    refusals += [_held(address, why) for address in found.moving if (why := holds.reason(memory.holds, address))]
+    refusals += [_protected(address) for address in _protected_ones(found, wish)]
+    refusals += [_ending(why, found) for why in [own_unit_guard.refusal(found.steps, ours)] if why]
+    units = _running(dependents.declared_units(parts, kinds), found, view)
+    trial, problems = Trial(view), list[Diagnostic]()
+    if found.steps and not refusals:
+        found, trial, problems = _tried(found, wish, lambda: simulator(view), units)
+        problems += [error("would not come back", why, address=address) for address, why in sorted(trial.failures.items())]
+    managed = dependents.managed_units(memory.rows, kinds) if trial.along else dependents.NOTHING
+    effects = dependents.effects(trial, units, found.steps, managed)
+    plan = Plan(memory.spec_host, spec_commit=memory.commit, steps=found.steps, effects=effects, memory=memory)
+    return Rollback(wish, found, plan, request, (*refusals, *problems, *dependents.warnings(effects)))
+
+
+def _running(units: Mapping[str, dependents.Declared], found: Reversal, view: HostView) -> dict[str, dependents.Declared]:
+    """Those of the declared units that run now, and are not themselves brought back to what they were."""
+    mine = {address.resource for address in found.addresses}
+    rest = {name: unit for name, unit in units.items() if unit.address.resource not in mine}
+    states = view.units(sorted(rest)) if rest and view.running else {}
+    return {name: unit for name, unit in rest.items() if name in states and states[name].active in dependents.RUNNING}
+
+
+def _tried(
+    found: Reversal, wish: Wish, simulator: Callable[[], Executor], units: Mapping[str, dependents.Declared]
+) -> tuple[Reversal, Trial, list[Diagnostic]]:
+    """The reversal, made otherwise until it takes nothing along that it must not; and what it cannot do because of that."""
+    memory, again, refusals = wish.memory, dict[str, Step](), list[Diagnostic]()
+    while True:
+        trial = _simulate(found, wish, simulator())
+        removed = dependents.removed_units(found.steps)
+        held = functools.partial(holds.reason, memory.holds)
+        context = dependents.Context(units, found.steps, removed, held, frozenset(), lambda _: "")
+        judgement = dependents.judge(trial, context, again)
+        refusals += [_along(address, why, found) for address, why in judgement.held.items()] + list(judgement.wrong)
+        if refusals or judgement.empty:
+            return replace(found, steps=trial.steps), trial, refusals
+        again |= judgement.again
+        steps = dependents.spared((*found.steps, *judgement.again.values()), judgement.kept)
+        found = replace(found, steps=ordering.in_order(steps, {}))
+
+
+def _along(address: Address, why: str, found: Reversal) -> Diagnostic:
+    detail = f"Undoing run {found.past.number}: {why}. --exclude '{address}' leaves that as it is."
+    return Diagnostic(Severity.ERROR, "another unit would be taken along", detail, address, rule="taken-along", refusal=True)
+
+
+def _refusal(address: Address, why: str) -> Diagnostic:
+    name = str(address)
+    detail = (
+        f"{why}. --overwrite '{name}' gives up what was changed since, which is kept for another rollback; --exclude '{name}' leaves it."
+    )
+    return Diagnostic(Severity.ERROR, "not as the run left it", detail, address, rule="changed-since", refusal=True)
+
+
+def _ending(why: str, found: Reversal) -> Diagnostic:
+    return Diagnostic(Severity.ERROR, "this run would end itself", f"Undoing run {found.past.number}: {why}.", rule="inside", refusal=True)
+
+
+def _held(address: Address, why: str) -> Diagnostic:
+    detail = f"{address} is {why}. `reconciler hold remove` ends that, and --exclude '{address}' leaves it as it is."
+    return Diagnostic(Severity.ERROR, "held resource would be changed", detail, address, rule="hold", refusal=True)
+
+
+def _protected(address: Address) -> Diagnostic:
+    detail = f"{address} is protected, and was made by this run: it would be removed. Give --unprotect '{address}'."
+    return Diagnostic(Severity.ERROR, "protected resource would be destroyed", detail, address, rule="protected", refusal=True)
+
+
+def _protected_ones(found: Reversal, wish: Wish) -> Iterable[Address]:
+    for address in found.moving:
+        row = wish.memory.rows.get(address)
+        if (
+            row
+            and row.protect
+            and row.created
+            and address in found.past.rows
+            and found.past.rows[address] is None
+            and str(address) not in wish.unprotect
+        ):
+            yield address
+
+
+def _simulate(found: Reversal, wish: Wish, host: Executor) -> Trial:
+    failures: dict[Address, str] = {}
+    along: list[tuple[Address, TakenAlong]] = []
+    tried: list[Step] = []
+    for step in found.steps:
+        tried.append(step)
+        if not step.held:
+            try:
+                receipt = host.execute(step.action)
+            except HostError as problem:
+                failures.update({cause.address: str(problem) for cause in step.causes if cause.address not in failures})
+            else:
+                failures.update(unit_failures(step, receipt))
+                along += [(asked_by(step, taken), taken) for taken in receipt.along]
+                tried[-1] = dependents.as_tried(step, receipt)
+    started = frozenset(taken.unit for _, taken in along if taken.verb is UnitVerb.START)
+    return Trial(host, {**_left(found, wish, host, started), **failures}, tuple(along), steps=tuple(tried))
+
+
+def _left(found: Reversal, wish: Wish, host: HostView, started: Collection[str] = ()) -> dict[Address, str]:
+    """What is still not as it was before the run.
+
+    `started` are units that only a trial took along, as ssh.service does sshd-keygen.service: whether they run then, their conditions say.
+    """
+    again = reversal(replace(wish, memory=replace(wish.memory, owed=())), host)
+    again = replace(again, steps=tuple(step for step in again.steps if not _stops(step, started)))
+    left = {address: "did not come back" for address in again.moving if address in found.addresses}
+    return left | {address: why for address, why in again.refused.items() if address in found.addresses}
+
+
+def _stops(step: Step, units: Collection[str]) -> bool:
+    action = step.action
+    return isinstance(action, Unit) and action.verb is UnitVerb.STOP and set(action.units) <= set(units)
+
+
+def carry_out(  # all that an apply takes, too
+    planned: Rollback,
+    host: Executor,
+    journal: Journal,
+    tell: Tell,
+    settle: Settle,
+    about: Mapping[str, Any],
+    owe: Sequence[OwedRow] = (),
+) -> ApplyResult:
+    """Do it. Failures do not raise: they are outcomes. `owe` is written down of what came back."""
+    found, memory = planned.reversal, planned.plan.memory
+    rows = {address: row for address in found.moving if (row := _pending(found, address, memory.rows.get(address))) is not None}
+    situation = Situation({}, dict.fromkeys(found.addresses, Observed(None)), memory.rows)
+    run = Run(planned.plan, situation, planned.request, host, journal, tell, pending=rows)
+    units = (found.past.before or {}).get("units", {})
+    run.begin(found.addresses, {**about, "undoes": found.past.number}, lambda unit, _: units.get(unit, {}).get("reads"))
+    ran = left_down.running(host, planned.plan)
+    run.perform()
+    result = left_down.bring_back(replace(_conclude(run, planned, settle, owe), ran=ran), host, settle)
+    journal.end(run.number, *ending(result))
+    return result
+
+
+def _pending(found: Reversal, address: Address, now: LedgerRow | None) -> LedgerRow | None:
+    """The ledger's row while the part is brought back: if the host shows the old document, that is ours."""
+    if address not in found.past.rows:
+        return None  # the run only had an effect on it
+    before = found.past.rows[address]
+    if before is None and now is not None:
+        return going(now)
+    if before is None or before.document is None:
+        return None
+    row = now or replace(before, document=None)
+    return replace(row, pending=before.document, sensitive=row.sensitive or before.sensitive)
+
+
+def _conclude(run: Run, planned: Rollback, settle: Settle, owe: Sequence[OwedRow]) -> ApplyResult:
+    """Look at the host once more; the ledger says again what it said before the run, of what is so again."""
+    if run.host.running and (rows := unarmed(run)):
+        arm(run, rows)
+    found = planned.reversal
+    for address, reason in {**_left(found, planned.wish, run.host), **unsettled(run, settle)}.items():
+        if address not in run.out:
+            run.fail(address, reason)
+    back = [address for address in found.addresses if address not in run.out]
+    put, drop = _rows(planned, back, run.host)
+    left, clear = still_owed(run, set(), set(drop))
+    asked = [row for row in planned.plan.memory.owed if row.verb == gates.VERB and not row.held and row.address in back]
+    void = [*(row for row in found.clear if row.address in back), *asked]
+    run.journal.settle(run.number, put, drop, [*clear, *void], [row for row in owe if row.address in back])
+    outcomes = {address: Outcome(Status.APPLIED) for address in found.moving}
+    outcomes |= {address: Outcome(Status.FAILED, reason) for address, reason in run.failed.items()}
+    return ApplyResult(
+        planned.plan, outcomes, tuple(row for row in left if row not in void), warnings(run), run=run.number, touched=frozenset(run.touched)
+    )
+
+
+def _rows(planned: Rollback, back: Collection[Address], view: HostView) -> tuple[list[LedgerRow], list[Address]]:
+    """The ledger's rows as they were; of what the run made and what stays (an account, disabled), what it is now."""
+    past, rows, kinds = planned.reversal.past, planned.plan.memory.rows, planned.request.kinds
+    # What the run only had an effect on (a service that watches a file) kept its row.
+    back = [address for address in back if address in past.rows]
+    made = [address for address in back if past.rows.get(address) is None and (row := rows.get(address)) is not None and row.created]
+    observed = _observe(made, kinds, view)
+    put, drop = [], []
+    for address in back:
+        before, now = past.rows.get(address), rows.get(address)
+        document = observed[address].document if address in observed else None
+        if before is not None:
+            put.append(before)
+        elif now is not None and document is not None:
+            put.append(replace(now, document=_like(document, now.document or now.pending or {}), pending=None))
+        elif now is not None:
+            drop.append(address)
+    return put, drop
+
+
+def _observe(addresses: Collection[Address], kinds: Kinds, view: HostView) -> dict[Address, Observed]:
+    """What is there of these. A kind is asked once."""
+    found: dict[Address, Observed] = {}
+    for name in sorted({address.kind for address in addresses}):
+        found.update(kinds[name].observe(view, sorted(address for address in addresses if address.kind == name)))
+    return found
+
+
+def _like(document: Document, shape: Document) -> Document:
+    """As much of a document as another one speaks of: what we never said anything about is not ours."""
+
+    def cut(value: Any, like: Any) -> Any:
+        if isinstance(value, dict) and isinstance(like, dict):
+            return {name: cut(value[name], like[name]) for name in like if name in value}
+        return value
+
+    result: Document = cut(document, shape)
+    return result

@@ -1,0 +1,121 @@
+"""Gates: what a unit has to pass after a start, who still has to, and what did not pass and is not tried again.
+
+A gate that is due is an owed row like a restart that is due, under the run that first owed it, so that a killed apply is asked again. One
+that did not open leaves the same row held, with the digest of the document that was refused: as long as the spec says the same, nothing
+is tried. So a version that cannot run costs one outage, and not one with every turn of the timer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
+
+from reconciler.core.actions import Cause, Gate, Step, Then, Unit, UnitVerb
+from reconciler.core.address import Address
+from reconciler.core.basics.digest import data_digest
+from reconciler.core.changes import Part
+from reconciler.core.kind import Kinds
+from reconciler.core.state import OwedRow
+from reconciler.engine.inputs import Situation
+
+VERB = "gate"
+"""What an owed row of a gate has for a verb."""
+NOT_SEEN = "it has not been seen healthy since its start"
+_ASKED = "asked"
+STARTING = (UnitVerb.START, UnitVerb.RESTART, UnitVerb.RELOAD)
+"""After which a unit is asked."""
+
+
+def steps(planned: Iterable[Step], rows: Iterable[OwedRow], situation: Situation, kinds: Kinds) -> Iterator[Step]:
+    """A gate for each unit that is started, restarted or reloaded, and for those that an earlier run did not get to."""
+    for step in planned:
+        if isinstance(step.action, Unit) and step.action.verb in STARTING and not step.held:
+            for cause in step.causes:
+                yield from _step(cause.address, cause.unit, "", situation, kinds)
+    for row in rows:
+        if row.verb == VERB and not row.held:
+            yield from _step(row.address, row.unit, f"still owed: {row.why}", situation, kinds)
+
+
+def _step(address: Address, unit: str, why: str, situation: Situation, kinds: Kinds) -> Iterator[Step]:
+    part = situation.parts.get(address)
+    gate = kinds[address.kind].gate(part) if part is not None else None
+    if gate is not None and gate.unit == unit:
+        yield Step(gate, (Cause(address, why, unit),))
+
+
+def incurred(step: Step) -> Iterator[OwedRow]:
+    """What is owed from before the first effect until the gate was seen open. Who only wants a warning is not asked twice."""
+    if isinstance(step.action, Gate) and step.action.then is not Then.WARN:
+        for cause in step.causes:
+            yield OwedRow(VERB, cause.unit, cause.address, NOT_SEEN)
+
+
+# ---------------------------------------------------------------------------------------------------- what was refused
+
+
+def refusal(part: Part, unit: str, why: str, run: int) -> OwedRow:
+    """That this document did not pass in that run."""
+    return OwedRow(VERB, unit, part.address, why, held=True, invocation=_version(part), run=run)
+
+
+def is_open(row: OwedRow) -> bool:
+    """Whether the run that owes it was killed before it could ask, so that what it did is still on trial."""
+    return row.verb == VERB and not row.held and row.invocation != _ASKED
+
+
+def asked(row: OwedRow) -> OwedRow:
+    """The row of a gate that did not open, and whose unit is to stay as it is: a later trial goes back to this, and no further."""
+    return replace(row, invocation=_ASKED)
+
+
+def is_refusal(row: OwedRow) -> bool:
+    """Whether the row says what is not tried again."""
+    return row.verb == VERB and row.held
+
+
+def refused(rows: Iterable[OwedRow], situation: Situation) -> dict[Address, OwedRow]:
+    """What is not tried again: what changed together and is all still the same. A part that was not chosen is what it was."""
+    held = [row for row in rows if is_refusal(row)]
+    other = {row.unit for row in held if row.address in situation.parts and _version(situation.parts[row.address]) != row.invocation}
+    return {row.address: row for row in held if row.unit not in other}
+
+
+def meant(rows: Collection[OwedRow], situation: Situation, kinds: Kinds) -> Collection[OwedRow]:
+    """The rows of gates that count under today's spec. What it no longer has at all, and what is as declared by now, is settled."""
+    kept = refused(rows, situation)
+    differing = {row.unit for address, row in kept.items() if _differs(address, situation)}
+    return [
+        row
+        for row in rows
+        if _known(row.address, situation) and (row.unit in differing if row.address in kept else _asked(row, situation, kinds))
+    ]
+
+
+def _differs(address: Address, situation: Situation) -> bool:
+    part = situation.parts.get(address)
+    return part is None or situation.observed[address].document != part.document
+
+
+def _known(address: Address, situation: Situation) -> bool:
+    return situation.known is None or address in situation.known
+
+
+def _asked(row: OwedRow, situation: Situation, kinds: Kinds) -> bool:
+    part = situation.parts.get(row.address)
+    return not row.held and (part is None or kinds[row.address.kind].gate(part) is not None)
+
+
+def _version(part: Part) -> str:
+    return data_digest(part.document)
+
+
+def words(row: OwedRow) -> str:
+    """Why it is not tried, and when it will be."""
+    return f"this version was put back in run {row.run}. It is tried again when it changes, or with --retry. What was wrong: {row.why}"
+
+
+def passed(effected: Iterable[tuple[str, str, Address]], rows: Mapping[tuple[str, str, Address], OwedRow]) -> set[tuple[str, str, Address]]:
+    """All rows of the units whose gate was seen open."""
+    units = {unit for verb, unit, _ in effected if verb == VERB}
+    return {key for key in rows if key[0] == VERB and key[1] in units}

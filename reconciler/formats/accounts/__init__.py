@@ -1,0 +1,1 @@
+"""The files that accounts are kept in: passwd, shadow, group, gshadow, subordinate ids, profile."""

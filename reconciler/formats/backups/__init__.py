@@ -1,0 +1,1 @@
+"""Job files, manifests, retention and doubt of backups."""

@@ -1,0 +1,157 @@
+"""A backup job as it stands in /etc/reconciler/backups/NAME.json: all that `backup run` needs, so that it works without the spec."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+
+from reconciler.core.basics.frozen import frozen
+from reconciler.formats import fstab
+from reconciler.formats.systemd import timespan
+
+FORMAT = 1
+DIRECTORY = "/etc/reconciler/backups"
+_NAME = r"[A-Za-z0-9_][A-Za-z0-9_-]{0,62}"
+NAME = rf"^{_NAME}\z"
+"""The pattern of a job's name, as pydantic writes it."""
+COMPRESSORS: Mapping[str, str] = {"gzip": ".gz", "zstd": ".zst", "none": ""}
+"""What an archive can be compressed with, and what that adds to its name."""
+
+
+class NotAJob(Exception):
+    """The text is no backup job of this version. The message says why."""
+
+
+@frozen
+class Keep:
+    """How many archives stay: of the last days, weeks, months and years, the last ones, and all within so many seconds of the newest."""
+
+    last: int = 0
+    daily: int = 0
+    weekly: int = 0
+    monthly: int = 0
+    yearly: int = 0
+    within: float = 0.0
+
+
+@frozen
+class Job:
+    """One job. Paths are absolute; spans are seconds. `before` are commands as exact argv."""
+
+    name: str
+    sources: tuple[str, ...]
+    destinations: tuple[str, ...]
+    keep: Keep
+    exclude: tuple[str, ...] = ()
+    require_mount: tuple[str, ...] = ()
+    before: tuple[tuple[str, ...], ...] = ()
+    before_timeout: float = 3600.0
+    compress: str = "gzip"
+    one_file_system: bool = True
+    verify: bool = True
+    max_age: float = 0.0
+    clock_jump: float = 60 * 86_400.0
+
+    @property
+    def suffix(self) -> str:
+        """What follows the id in the name of an archive."""
+        return ".tar" + COMPRESSORS[self.compress]
+
+
+def leaves_out(pattern: str, path: str) -> bool:
+    """Whether tar would take a pattern for the path itself, or for a directory above it: tar matches whole paths, from `/`."""
+    from fnmatch import fnmatchcase  # not where a host is only looked at
+
+    parts, wanted = path[1:].split("/"), pattern.removeprefix("/").split("/")
+    starts = [0] if pattern.startswith("/") else range(len(parts))
+    return any(len(parts) >= at + len(wanted) and all(map(fnmatchcase, parts[at:], wanted)) for at in starts)
+
+
+def apart(sources: Sequence[str], exclude: Sequence[str], destinations: Sequence[str], places: Iterable[str]) -> list[str]:
+    """Those of the places that lie below a source and would be in its archive if they were not left out by themselves."""
+    taken = [place for source in sources for place in fstab.below(source, places)]
+    return [
+        place
+        for place in dict.fromkeys(taken)
+        if not any(leaves_out(pattern, place) for pattern in exclude)
+        and not any(place == one or place.startswith(f"{one}/") for one in destinations)
+    ]
+
+
+def above(sources: Sequence[str]) -> tuple[str, ...]:
+    """The directories above the sources, without those that are in a source themselves; `/` is the first."""
+    found = {"/", *(parent for source in sources for parent in fstab.parents(source))}
+    return tuple(sorted(path for path in found if not any(f"{path}/".startswith(f"{source}/") for source in sources)))
+
+
+def is_name(text: str) -> bool:
+    """Whether a job can be called so."""
+    return re.fullmatch(_NAME, text) is not None
+
+
+def path_of(name: str) -> str:
+    """Where the job of this name is."""
+    return f"{DIRECTORY}/{name}.json"
+
+
+def render(document: Mapping[str, Any]) -> str:
+    """The text of a job file: canonical, so that equal jobs are equal files, and readable."""
+    return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def parse(text: str) -> dict[str, Any]:
+    """The document in a job file. Raises NotAJob."""
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as problem:
+        raise NotAJob(f"it is not JSON: {problem}") from problem
+    if not isinstance(data, dict):
+        raise NotAJob("it is not a JSON object")
+    return data
+
+
+def job(data: Mapping[str, Any], name: str) -> Job:
+    """The job of a document. Raises NotAJob for whatever is not as `render` was given it."""
+    if data.get("format") != FORMAT:
+        raise NotAJob(f"its format is {data.get('format')!r}, this version reads {FORMAT}; apply the spec again with this version")
+    if data.get("name") != name or not is_name(name):
+        raise NotAJob(f"it is the job {data.get('name')!r}, not {name!r}")
+    try:
+        found = _job(data, name)
+    except (KeyError, TypeError, ValueError, AttributeError) as problem:
+        raise NotAJob(f"a field is wrong or missing: {problem}") from problem
+    known = found.compress in COMPRESSORS and data.get("engine") == "tar" and data.get("type") == "full"
+    if not known or not found.sources or not found.destinations:
+        raise NotAJob("it asks for something that this version cannot do; apply the spec again with this version")
+    return found
+
+
+def _job(data: Mapping[str, Any], name: str) -> Job:
+    keep = dict(data["keep"])
+    within = timespan.seconds(keep.pop("within")) if "within" in keep else 0.0
+    return Job(
+        name,
+        _paths(data["sources"]),
+        _paths(data["destinations"]),
+        Keep(**{item.name: int(keep[item.name]) for item in fields(Keep) if item.name in keep}, within=within),
+        tuple(map(str, data["exclude"])),
+        _paths(data["require_mount"]),
+        tuple(tuple(map(str, argv)) for argv in data["before"]),
+        timespan.seconds(data["before_timeout"]),
+        str(data["compress"]),
+        data["one_file_system"] is True,
+        data["verify"] == "always",
+        timespan.seconds(data["max_age"]) if data.get("max_age") else 0.0,
+        timespan.seconds(data["clock_jump"]),
+    )
+
+
+def _paths(values: Any) -> tuple[str, ...]:
+    paths = tuple(map(str, values))
+    wrong = [path for path in paths if not path.startswith("/") or path == "/"]
+    if wrong:
+        raise ValueError(f"{wrong[0]!r} is not the absolute path of something below /")
+    return paths

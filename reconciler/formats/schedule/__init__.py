@@ -1,0 +1,1 @@
+"""Schedules: calendars, cron, timers, and when they run next."""

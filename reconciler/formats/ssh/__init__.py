@@ -1,0 +1,1 @@
+"""sshd_config and authorized_keys."""

@@ -1,0 +1,1 @@
+"""sudoers: whole policies read, the rules of one user written."""

@@ -1,0 +1,355 @@
+"""sudoers(5), all of it that decides whether somebody can become root: rules, aliases, Defaults about passwords, included files.
+
+Pure text: included files come through a function. `formats.sudo.user_rules` writes rules of ours, this reads anybody's. A line that cannot be read
+is left out, as sudo since 1.9.3 does; the tests compare with `sudo -l -U` on a booted host.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from reconciler.core.basics.frozen import frozen
+from reconciler.core.basics.lazy_regex import Late
+
+Include = Callable[[str], str | None]
+"""The text of an included file; None for one that is not there or that sudo does not trust."""
+Names = Callable[[str], Sequence[str]]
+"""The names of the files in an included directory, sorted."""
+
+_MOST_INCLUDES = 128
+_ALIAS_KINDS = {"User_Alias": "user", "Runas_Alias": "runas", "Host_Alias": "host", "Cmnd_Alias": "command", "Cmd_Alias": "command"}
+ALIAS = Late(r"[A-Z][A-Z0-9_]*")
+_INCLUDE = Late(r"[#@](include|includedir)[ \t]+(?:\"([^\"]+)\"|(\S+))\s*")
+_DEFAULTS = Late(r"Defaults([@:!>]?)(.*)", re.DOTALL)
+_TAG = Late(r"(NO)?(PASSWD|EXEC|SETENV|LOG_INPUT|LOG_OUTPUT|MAIL|FOLLOW|INTERCEPT):\s*")
+_IN_COMMAND = Late(r"(?:NO)?(?:PASSWD|EXEC|SETENV|LOG_INPUT|LOG_OUTPUT|MAIL|FOLLOW|INTERCEPT):|sha(?:224|256|384|512):")
+"""A word whose colon is no separator: a tag, or the beginning of a digest."""
+_OPTION = Late(r"(ROLE|TYPE|APPARMOR_PROFILE|PRIVS|LIMITPRIVS|NOTBEFORE|NOTAFTER|TIMEOUT|CWD|CHROOT)\s*=\s*(\"[^\"]*\"|[^\s,]+)\s*")
+_DIGEST = Late(r"sha(?:224|256|384|512)\s*:\s*[A-Za-z0-9+/=]+\s+")
+OPEN = ("", "-", "-l", "--login", "*", "- root", "-l root", '""')
+"""Arguments with which a shell is still one to work in."""
+
+
+@frozen
+class Who:
+    """The person who asks. `groups` are names, `gids` numbers, the primary group among both. `host` is the host's name."""
+
+    name: str
+    uid: int
+    groups: frozenset[str]
+    gids: frozenset[int]
+    host: str
+
+
+@frozen
+class Command:
+    """One item of a rule: a program, an alias or ALL; as whom, and whether a tag says that a password is asked for."""
+
+    run: str
+    negated: bool
+    runas: tuple[str, ...]
+    asks: bool | None
+    limited: bool
+    sets: bool | None = None
+    """Whether a tag lets who asks set any variable (SETENV), or takes that back."""
+    groups: tuple[str, ...] = ()
+    """The groups that who asks may have it run with."""
+    chroot: str = ""
+    cwd: str = ""
+    digest: bool = False
+    """Whether it is run only as long as it has the digest that is written there."""
+
+
+@frozen
+class Rule:
+    """Who may, where, what; `text` is the line for people."""
+
+    users: tuple[str, ...]
+    hosts: tuple[str, ...]
+    commands: tuple[Command, ...]
+    text: str
+    path: str = ""
+    """The file that has it; empty where that is not known."""
+
+
+@frozen
+class Default:
+    """One line of Defaults: about whom or what, by its sign and names, and its settings."""
+
+    scope: str
+    names: tuple[str, ...]
+    settings: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Policy:
+    """Everything that was read."""
+
+    rules: list[Rule] = field(default_factory=list)
+    defaults: list[Default] = field(default_factory=list)
+    aliases: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+    about: dict[Who, tuple[tuple[Rule, Command], ...]] = field(default_factory=dict)
+    """What has been found for somebody: he is asked for again and again."""
+    includes: list[str] = field(default_factory=list)
+    """The files and directories that are included."""
+    by_name: dict[str, list[int]] = field(default_factory=dict)
+    """The numbers of the rules that name this one user and nobody else; under the empty name those that may be about anybody."""
+
+
+# ---------------------------------------------------------------------------------------------------- reading
+
+
+def parse(text: str, host: str, include: Include, names: Names) -> Policy:
+    """All rules of /etc/sudoers, with what it includes. `host` is the host's name, for %h in paths."""
+    policy = Policy()
+    _read(text, policy, _Reader(host, include, names, "/etc/sudoers"), 0)
+    return policy
+
+
+@frozen
+class _Reader:
+    host: str
+    include: Include
+    names: Names
+    path: str
+
+
+def _read(text: str, policy: Policy, reader: _Reader, depth: int) -> None:
+    for line in logical_lines(text):
+        found = _INCLUDE.fullmatch(line)
+        if found is None:
+            _take(line, policy, reader.path)
+        elif depth < _MOST_INCLUDES:
+            policy.includes.append(found[2] or found[3])
+            for path in _included(found[1], (found[2] or found[3]).replace("%h", reader.host.partition(".")[0]), reader):
+                content = reader.include(path)
+                if content is not None:
+                    _read(content, policy, replace(reader, path=path), depth + 1)
+
+
+def _included(how: str, path: str, reader: _Reader) -> Iterator[str]:
+    path = path if path.startswith("/") else f"/etc/{path}"
+    if how == "include":
+        yield path
+        return
+    yield from (f"{path.rstrip('/')}/{name}" for name in reader.names(path) if not is_ignored(name))
+
+
+def include_of(line: str) -> tuple[str, str] | None:
+    """`include` or `includedir` and the path, of a line that includes; a relative path is below /etc."""
+    found = _INCLUDE.fullmatch(line.strip())
+    if found is None:
+        return None
+    path = found[2] or found[3]
+    return found[1], path if path.startswith("/") else f"/etc/{path}"
+
+
+def unreadable(text: str) -> list[int]:
+    """The numbers of the lines that are no rule, alias, Defaults or include, or not to their end; of a continued one the first."""
+    found, said, first = [], "", 0
+    for number, raw in enumerate(text.split("\n"), 1):
+        said, first = said + raw, first or number
+        if raw.endswith("\\"):
+            said = f"{said[:-1]} "
+            continue
+        if any(not _is_readable(line) for line in logical_lines(said)):
+            found.append(first)
+        said, first = "", 0
+    return found
+
+
+def _is_readable(line: str) -> bool:
+    if _INCLUDE.fullmatch(line):
+        return True
+    policy = Policy()
+    _take(line, policy)
+    return bool(policy.defaults or policy.aliases or any(rule.text for rule in policy.rules))
+
+
+def is_ignored(name: str) -> bool:
+    """Whether sudo passes over a file of this name in an included directory, without a word."""
+    return "." in name or name.endswith("~")
+
+
+def logical_lines(text: str) -> Iterator[str]:
+    """Lines with those that they are continued on, without comments and without the empty ones."""
+    for line in re.sub(r"\\\r?\n[ \t]*", " ", text).split("\n"):
+        said = line if _INCLUDE.fullmatch(line.strip()) else _without_comment(line)
+        if said.strip():
+            yield said.strip()
+
+
+def _without_comment(line: str) -> str:
+    """Up to a `#` that begins a comment: not one in quotes, behind a backslash, or in front of a number, which is a uid."""
+    quoted = False
+    for at, char in enumerate(line):
+        if char == '"' and line[at - 1 : at] != "\\":
+            quoted = not quoted
+        elif char == "#" and not quoted and line[at - 1 : at] != "\\" and not re.match(r"#\d", line[at:]):
+            return line[:at]
+    return line
+
+
+def _take(line: str, policy: Policy, path: str = "") -> None:
+    defaults = _DEFAULTS.fullmatch(line)
+    kind = _ALIAS_KINDS.get(line.split(None, 1)[0])
+    if defaults is not None:
+        policy.defaults.append(_default(defaults[1], defaults[2]))
+    elif kind is not None:
+        for part in split(line.split(None, 1)[1] if " " in line or "\t" in line else "", ":"):
+            name, _, members = part.partition("=")
+            if ALIAS.fullmatch(name.strip()) and members.strip():
+                policy.aliases[kind, name.strip()] = tuple(split(members, ","))
+    else:
+        policy.rules += [replace(rule, path=path) for rule in _rules(line)]
+
+
+def _default(scope: str, rest: str) -> Default:
+    names, said = "", rest
+    if scope:
+        pieces = rest.strip().split(None, 1)
+        names, said = pieces[0] if pieces else "", pieces[1] if len(pieces) > 1 else ""
+    return Default(scope, tuple(split(names, ",")), tuple(split(said, ",")))
+
+
+def _rules(line: str) -> list[Rule]:
+    """`users hosts = commands : hosts = commands`, up to what is of no such form.
+
+    The text is for people, so it has no secrets; of a line that cannot be read to its end there is none.
+    """
+    head, equals, rest = _cut(line, "=")
+    users, hosts = _users_and_hosts(head)
+    if not equals or not users or not hosts:
+        return []
+    read: list[tuple[tuple[str, ...], tuple[Command, ...]]] = []
+    parts = split(rest, ":", tags=True)
+    for number, part in enumerate(parts):
+        said = part
+        if number:
+            head, equals, said = _cut(part, "=")
+            hosts = tuple(split(head, ","))
+            if not equals or not hosts:
+                break
+        commands = _commands(said)
+        if commands is None:
+            break
+        read.append((hosts, commands))
+    shown = _masked(line, [command.run for _, commands in read for command in commands]) if len(read) == len(parts) else ""
+    return [Rule(users, hosts, tuple(one for one in commands if not one.limited), shown) for hosts, commands in read]
+
+
+def _users_and_hosts(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The two lists in front of `=`: blanks around commas belong to a list, one that stands alone is between them."""
+    tight = re.sub(r"\s*,\s*", ",", text.strip())
+    tight = re.sub(r"!\s+", "!", tight)
+    found = re.fullmatch(r"((?:\"[^\"]*\"|\\.|[^\s\"\\])+)\s+(\S+)", tight)
+    return (tuple(split(found[1], ",")), tuple(split(found[2], ","))) if found else ((), ())
+
+
+def _commands(text: str) -> tuple[Command, ...] | None:
+    """A list of commands, in which what is said of one holds for the next ones too. None if it is no such list."""
+    runas: tuple[str, ...] = ("root",)
+    asks: bool | None = None
+    sets: bool | None = None
+    groups: tuple[str, ...] = ()
+    found: list[Command] = []
+    for item in split(text, ","):
+        rest = item
+        who = re.match(r"\(([^)]*)\)\s*", rest)
+        if who:
+            users, _, also = who[1].partition(":")
+            # `(:group)` and `()` are the user himself.
+            runas, groups, rest = tuple(split(users, ",")), tuple(split(also, ",")), rest[who.end() :]
+        limited, options, digests = False, {"CHROOT": "", "CWD": ""}, False
+        while option := _OPTION.match(rest):
+            limited = limited or option[1] in ("NOTBEFORE", "NOTAFTER")
+            options[option[1]] = option[2].strip('"')
+            rest = rest[option.end() :]
+        while tag := _TAG.match(rest):
+            asks = not tag[1] if tag[2] == "PASSWD" else asks
+            sets = not tag[1] if tag[2] == "SETENV" else sets
+            rest = rest[tag.end() :]
+        negated = False
+        while rest.startswith("!"):
+            negated, rest = not negated, rest[1:].lstrip()
+        while digest := _DIGEST.match(rest):
+            rest, digests = rest[digest.end() :], True
+        if not rest or not re.match(r"/|\^|sudoedit\b|list\b|[A-Z]", rest):
+            return None
+        found.append(Command(rest, negated, runas, asks, limited, sets, groups, options["CHROOT"], options["CWD"], digests))
+    return tuple(found)
+
+
+def _masked(line: str, runs: Sequence[str]) -> str:
+    """The line without the arguments of its commands, but for those that decide whether a command is a shell."""
+    for run in sorted(runs, key=len, reverse=True):
+        path, _, arguments = run.partition(" ")
+        if arguments.strip() not in OPEN:
+            line = line.replace(run, f"{path} ?")
+    return line
+
+
+def split(text: str, separator: str, *, tags: bool = False) -> list[str]:
+    """Pieces between separators that are not in quotes, in parentheses or behind a backslash; empty ones are left out.
+
+    `tags`: a colon at the end of a word of capital letters belongs to a tag (`NOPASSWD:`).
+    """
+    pieces, piece, quoted, depth, at = [], "", False, 0, 0
+    while at < len(text):
+        char = text[at]
+        if char == "\\" and at + 1 < len(text):
+            piece, at = piece + text[at : at + 2], at + 2
+            continue
+        quoted = not quoted if char == '"' else quoted
+        depth += 0 if quoted else (char == "(") - (char == ")")
+        if char == separator and not quoted and not depth and not (tags and _IN_COMMAND.match(re.split(r"[\s,)]", piece)[-1] + ":")):
+            pieces.append(piece.strip())
+            piece = ""
+        else:
+            piece += char
+        at += 1
+    return [found for found in (*pieces, piece.strip()) if found]
+
+
+def _cut(text: str, separator: str) -> tuple[str, str, str]:
+    """As str.partition, at a separator that is not behind a backslash."""
+    found = re.match(rf"((?:\\.|[^\\{separator}])*){separator}", text)
+    return (found[1], separator, text[found.end() :]) if found else (text, "", "")
+
+
+def without_secrets(text: str) -> str:
+    """What decides in a file of rules: no comments, no arguments, no Defaults about something else, nothing that cannot be read."""
+    kept = []
+    for line in logical_lines(text):
+        found = _DEFAULTS.fullmatch(line)
+        if found is None:
+            kept += [line] if _INCLUDE.fullmatch(line) else _decisive(line)
+            continue
+        default = _default(found[1], found[2])
+        about = [item for item in default.settings if item.partition("=")[0].strip().lstrip("!").rstrip("+- \t") in _DECISIVE]
+        if about:
+            kept.append(f"Defaults{default.scope}{','.join(default.names)} {','.join(about)}")
+    return "".join(f"{line}\n" for line in kept)
+
+
+def _decisive(line: str) -> list[str]:
+    """A rule, or a line of aliases, without the arguments of commands; nothing of a line that is neither."""
+    policy = Policy()
+    _take(line, policy)
+    commands = [member for (kind, _), members in policy.aliases.items() if kind == "command" for member in members]
+    if policy.aliases:
+        return [_masked(line, commands)]
+    return [rule.text for rule in policy.rules[:1] if rule.text]
+
+
+LOGGING = ("log_input", "log_output", "log_stdin", "log_stdout", "log_stderr", "log_ttyin", "log_ttyout")
+"""Flags with which sudo writes down a session, in `iolog_dir`."""
+_DECISIVE = frozenset(
+    (
+        *("secure_path", "env_keep", "setenv", "env_reset", "env_delete", "env_file", "group_plugin", "mailerpath", "lecture_file"),
+        *("authenticate", "exempt_group", "rootpw", "targetpw", "runaspw"),
+        *("runcwd", "runchroot", "iolog_dir", "logfile", "ignore_logfile_errors", "log_servers", "closefrom", "rlimit_as", *LOGGING),
+    )
+)

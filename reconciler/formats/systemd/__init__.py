@@ -1,0 +1,1 @@
+"""Unit files: sections, directives, command lines, values."""

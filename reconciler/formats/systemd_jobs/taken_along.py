@@ -1,0 +1,99 @@
+"""Which units systemd takes along with others: its transactions, worked out from what it has loaded.
+
+The jobs of a request (unit_transaction.py) are run as PID 1 runs them (unit_manager.py), with what the states of units bring about by
+themselves. The rules are those of systemd's `transaction.c`, `job.c` and `unit.c`, 252 to 257; systemd.unit(5) has them in words.
+tests/booted/test_unit_graphs.py shows that what comes of it is what systemd does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from reconciler.core.actions import UnitVerb
+from reconciler.core.basics.frozen import frozen
+from reconciler.core.host import UnitNode
+from reconciler.formats.systemd_jobs.job import DOWN, UP, JobType, Order, Pace, Reason, ends
+from reconciler.formats.systemd_jobs.manager import Manager
+
+RELEASE = 252
+"""systemd's version where none is given."""
+
+
+@frozen
+class Effect:
+    """Something that happens to a unit that nobody asked for."""
+
+    verb: UnitVerb
+    """What happens."""
+    because: Reason
+    """The property in systemctl's words that names the unit, and the unit whose property it is."""
+
+
+@frozen
+class Outcome:
+    """What comes of one call of systemctl."""
+
+    effects: Mapping[str, Effect]
+    """What happens to units that were not named, or happens otherwise than it was asked."""
+    refused: Mapping[str, str]
+    """Of the named units those whose job systemd refuses, or does not carry out, with its reason."""
+    active: Mapping[str, bool]
+    """The units that run afterwards and did not, or the other way round."""
+    done: Mapping[str, UnitVerb]
+    """What happens to each unit, the named ones included."""
+    restless: frozenset[str] = frozenset()
+    """Units that systemd would start or stop by itself again and again, and those whose job would wait for ever."""
+
+
+def take_along(
+    units: Mapping[str, UnitNode],
+    verb: UnitVerb,
+    names: Sequence[str],
+    *,
+    release: int = RELEASE,
+    order: Order = sorted,
+    pace: Pace = Pace.DONE,
+) -> Outcome:
+    """What one call of systemctl comes to: a transaction for each of the names, in their order.
+
+    To a unit that `units` lacks nothing happens; one that is known not to exist has the load state not-found. `release` is systemd's
+    version. The others are for tests: `order` is that in which units are looked at where systemd has none, `pace` is how far systemd is
+    with one name when it comes to the next.
+    """
+    manager = Manager(units, release, order)
+    refused = manager.carry_out(JobType(verb.value), names, pace=pace)
+    done = {name: happened for name in manager.done if (happened := _happened(manager, name)) is not None}
+    effects = {
+        name: Effect(_beyond(verb, happened) if name in names else happened, because)
+        for name, happened in done.items()
+        if (because := _because(manager, name, happened)) is not None and (name not in names or happened is not verb)
+    }
+    changed = {name: state in UP for name, state in manager.states.items() if name in units and (state in UP) != (units[name].active in UP)}
+    return Outcome(effects, refused, changed, done, manager.restless)
+
+
+def _happened(manager: Manager, name: str) -> UnitVerb | None:
+    """What has happened to a unit, from before the call to its end."""
+    steps = manager.done[name]
+    was, now = manager.node(name).active not in DOWN, manager.state(name) not in DOWN
+    if was and not now:
+        return UnitVerb.STOP
+    if "start" in steps and not was and not now and not ends(manager.node(name)):
+        return UnitVerb.STOP  # started, and stopped again by what came after
+    if "start" in steps:
+        return UnitVerb.RESTART if was else UnitVerb.START
+    return UnitVerb.RELOAD if "reload" in steps else None
+
+
+def _beyond(verb: UnitVerb, happened: UnitVerb) -> UnitVerb:
+    """What happens to a named unit beside what was asked: one that is stopped and does not stay so is started again."""
+    return UnitVerb.START if verb is UnitVerb.STOP and happened is UnitVerb.RESTART else happened
+
+
+def _because(manager: Manager, name: str, happened: UnitVerb) -> Reason | None:
+    """Why; None: only because the call names it."""
+    steps = manager.done[name]
+    order = ("start", "stop") if happened is UnitVerb.START else ("stop", "start", "reload")
+    if happened is UnitVerb.STOP and manager.node(name).active in DOWN:
+        return steps["stop"]
+    return next((because for step in order if (because := steps.get(step)) is not None), None)

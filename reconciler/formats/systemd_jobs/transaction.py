@@ -1,0 +1,385 @@
+"""The jobs that systemd makes of one request: a transaction (its rules: systemd.unit(5), and `systemctl start` of 252 to 257).
+
+From the one job that was asked for others follow by the units' relations. Jobs that contradict each other, or would wait for each other
+in a circle, are dropped where the request can do without them; where not, systemd refuses the request as a whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Sequence
+from typing import Protocol
+
+from reconciler.core.host import UnitNode
+from reconciler.formats.systemd_jobs.job import DOWN, UP, Job, JobType, Link, NotApplicable, Order, Reason, Refused, merged
+
+GRACEFUL = 255
+"""The first release in which PropagatesStopTo= is looked at last, and restarts with what restarts."""
+
+
+class Units(Protocol):
+    """The units as they are at the moment."""
+
+    def node(self, name: str) -> UnitNode:
+        """One unit; MISSING when there is none of that name."""
+
+    def known(self, name: str) -> bool:
+        """Whether anything is known of a unit; of another one it is taken that nothing happens to it."""
+
+    def state(self, name: str) -> str:
+        """Its ActiveState."""
+
+    def job(self, name: str) -> JobType | None:
+        """The job that it has already."""
+
+
+_REDUNDANT = {
+    JobType.START: UP,
+    JobType.VERIFY: UP,
+    JobType.STOP: DOWN,
+    JobType.RELOAD: frozenset({"reloading"}),
+    JobType.RESTART: frozenset({"activating"}),
+}
+"""The states in which a job has nothing to do."""
+
+_PERPETUAL = frozenset({"-.slice", "system.slice", "-.mount", "init.scope"})
+_LOAD_WORDS = {
+    "not-found": "Unit {} not found.",
+    "masked": "Unit {} is masked.",
+    "bad-setting": "Unit {} has a bad unit file setting.",
+    "error": "Unit {} failed to load properly, please adjust/correct and reload service manager.",
+}
+
+
+Step = Generator["Step", None, None]
+
+
+class Transaction:
+    """The jobs of one request."""
+
+    def __init__(self, units: Units, release: int, order: Order, *, spare: bool = False) -> None:
+        self.units, self.release, self.order, self.spare = units, release, order, spare
+        self.jobs: dict[str, list[Job]] = {}
+        self.anchor: Job | None = None
+
+    # ------------------------------------------------------------------------------------------------ what follows from the request
+
+    def request(self, type_: JobType, unit: str, reason: Reason | None) -> list[Job]:
+        """The jobs that the request comes to, one for each unit. Raises Refused."""
+        _exhaust(self._add(type_, unit, None, reason))
+        self._mark()
+        if self.spare:
+            self._minimize()
+        self._drop_redundant()
+        self._collect()
+        while (unit_in_circle := self._circle()) is not None:
+            self._delete(self.jobs[unit_in_circle])
+            self._collect()
+        while self._drop_one_contradiction():
+            self._collect()
+        self._merge()
+        self._drop_redundant()
+        jobs = [jobs[0] for jobs in self.jobs.values()]
+        if self.spare and any(self._contradicts_installed(job) for job in jobs):
+            raise Refused(f"Transaction for {unit}/{type_.value} is destructive.")
+        return jobs
+
+    def _add(
+        self,
+        type_: JobType,
+        unit: str,
+        by: Job | None,
+        reason: Reason | None = None,
+        *,
+        matters: bool = True,
+        conflicts: bool = False,
+        last: bool = False,
+    ) -> Step:
+        node = self.units.node(unit)
+        if type_ != JobType.STOP and node.load != "loaded":
+            raise Refused(_LOAD_WORDS.get(node.load, "Unit {} not found.").format(unit))
+        if not _applicable(type_, unit, node):
+            raise NotApplicable(f"Job type {type_.value} is not applicable for unit {unit}.")
+        jobs = self.jobs.setdefault(unit, [])
+        job = next((job for job in jobs if job.type == type_), None)
+        is_new = job is None
+        if job is None:
+            job = Job(unit, type_, reason)
+            jobs.insert(0, job)
+        if by is None:
+            self.anchor = job
+        else:
+            link = Link(by, job, matters=matters, conflicts=conflicts)
+            by.asks[link] = job.asked_by[link] = None
+        if is_new:
+            yield from self._follow(job, node, by is None or last)
+
+    def _follow(self, job: Job, node: UnitNode, graceful: bool) -> Step:
+        try:
+            if job.type in (JobType.START, JobType.RESTART):
+                yield from self._pull_in(job, node)
+        except Refused:
+            if self.release >= GRACEFUL:
+                self._unlink(job)
+            raise
+        if job.type in (JobType.STOP, JobType.RESTART):
+            yield from self._hand_on(job, node)
+            if self.release >= GRACEFUL and graceful:
+                yield from self._hand_on_gracefully(job, node)
+        if job.type == JobType.RELOAD:
+            for relation, other in self._others(node, "PropagatesReloadTo"):
+                if self.units.state(other) in UP:
+                    yield self._asked(job, JobType.RELOAD, relation, other, matters=False)
+
+    def _pull_in(self, job: Job, node: UnitNode) -> Step:
+        for relation, other in self._others(node, "Requires", "BindsTo"):
+            yield self._asked(job, JobType.START, relation, other)
+        for relation, other in self._others(node, "Wants", "Upholds"):
+            yield self._asked(job, JobType.START, relation, other, matters=False)
+        for relation, other in self._others(node, "Requisite"):
+            yield self._asked(job, JobType.VERIFY, relation, other)
+        for relation, other in self._others(node, "Conflicts"):
+            yield self._asked(job, JobType.STOP, relation, other, conflicts=True)
+        for relation, other in self._others(node, "ConflictedBy"):
+            yield self._asked(job, JobType.STOP, relation, other, matters=False)
+
+    def _hand_on(self, job: Job, node: UnitNode) -> Step:
+        relations = ["RequiredBy", "RequisiteOf", "BoundBy", "ConsistsOf"]
+        if job.type == JobType.STOP and self.release < GRACEFUL:
+            relations.append("PropagatesStopTo")
+        for relation, other in self._others(node, *relations):
+            if job.type == JobType.STOP or self.units.state(other) in UP:
+                yield self._asked(job, job.type, relation, other)
+
+    def _hand_on_gracefully(self, job: Job, node: UnitNode) -> Step:
+        for relation, other in self._others(node, "PropagatesStopTo"):
+            types = {prospect.type for prospect in self.jobs.get(other, ())}
+            if not types & {JobType.STOP, JobType.RESTART}:
+                type_ = JobType.RESTART if JobType.START in types else JobType.STOP
+                yield self._asked(job, type_, relation, other, last=True)
+
+    def _asked(self, job: Job, type_: JobType, relation: str, other: str, *, matters: bool = True, **flags: bool) -> Step:
+        """What the job asks of another unit. What does not matter may fail."""
+        if not self.units.known(other):
+            return
+        try:
+            yield self._add(type_, other, job, (relation, job.unit), matters=matters, **flags)
+        except NotApplicable:
+            return
+        except Refused:
+            if matters:
+                raise
+
+    def _others(self, node: UnitNode, *relations: str) -> Iterable[tuple[str, str]]:
+        for relation in relations:
+            for name in self.order(node.relations.get(relation, ())):
+                yield relation, name
+
+    # ------------------------------------------------------------------------------------------------ what can be done without
+
+    def _mark(self) -> None:
+        """Which jobs the request cannot do without."""
+        waiting = [self.anchor] if self.anchor else []
+        while waiting:
+            job = waiting.pop()
+            job.matters = True
+            waiting += [link.object for link in job.asks if link.matters and not link.object.matters]
+
+    def _minimize(self) -> None:
+        """Nothing that runs is stopped, and no job reversed, for what the request can do without."""
+        for jobs in list(self.jobs.values()):
+            for job in list(jobs):
+                stops = job.type == JobType.STOP and self.units.state(job.unit) in (*UP, "activating")
+                if not job.matters and (stops or self._contradicts_installed(job)):
+                    self._delete([job])
+
+    def _contradicts_installed(self, job: Job) -> bool:
+        installed = self.units.job(job.unit)
+        return installed is not None and merged(job.type, installed, self.units.state(job.unit)) is None
+
+    def _drop_redundant(self) -> None:
+        for unit, jobs in list(self.jobs.items()):
+            if not any(self._has_to_do(job) for job in jobs):
+                for job in list(self.jobs.get(unit, ())):
+                    self._unlink(job)
+
+    def _has_to_do(self, job: Job) -> bool:
+        state = self.units.state(job.unit)
+        return job is self.anchor or state not in _REDUNDANT[job.type] or self._contradicts_installed(job)
+
+    def _collect(self) -> None:
+        """Drop what no other job asks for any more.
+
+        Of several jobs for a unit systemd looks only at the one that came last: the others stay until that one goes, and then it hangs on
+        the order of the units which of the contradictions that they are part of is solved first.
+        """
+        waiting = [jobs[0] for jobs in self.jobs.values()]
+        while waiting:
+            job = waiting.pop()
+            if job is self.anchor or job.asked_by or job is not self._last(job.unit):
+                continue
+            asked = {job.unit, *(link.object.unit for link in job.asks)}
+            self._unlink(job)
+            waiting += [last for unit in sorted(asked) if (last := self._last(unit)) is not None]
+
+    def _last(self, unit: str) -> Job | None:
+        """Of the jobs for a unit the one that came last."""
+        jobs = self.jobs.get(unit)
+        return jobs[0] if jobs else None
+
+    def _delete(self, jobs: Iterable[Job]) -> None:
+        """Drop jobs, and those that cannot do without them."""
+        waiting = list(jobs)
+        while waiting:
+            job = waiting.pop()
+            if job in self.jobs.get(job.unit, ()):
+                waiting += [link.subject for link in job.asked_by if link.matters]
+                self._unlink(job)
+
+    def _unlink(self, job: Job) -> None:
+        siblings = self.jobs.get(job.unit, [])
+        if job in siblings:
+            siblings.remove(job)
+        if not siblings:
+            self.jobs.pop(job.unit, None)
+        for link in job.asks:
+            link.object.asked_by.pop(link, None)
+        for link in job.asked_by:
+            link.subject.asks.pop(link, None)
+        job.asks, job.asked_by = {}, {}
+
+    # ------------------------------------------------------------------------------------------------ circles
+
+    def _circle(self) -> str | None:
+        """A unit of a circle of jobs that wait for each other, which the request can do without; None: no circle. Raises Refused."""
+        done: set[str] = set()
+        for first in self.order(self.jobs):
+            path: list[str] = []
+            on_path: dict[str, Iterable[str]] = {}
+            unit: str | None = first
+            while unit is not None:
+                if unit in on_path:
+                    return self._expendable(path[path.index(unit) :])
+                if unit not in done:
+                    path.append(unit)
+                    on_path[unit] = iter(self._later(unit))
+                unit = _next(path, on_path, done)
+        return None
+
+    def _later(self, unit: str) -> list[str]:
+        """The units whose jobs wait for the one of this unit."""
+        node, mine = self.units.node(unit), self._type(unit)
+        later = []
+        for relation in ("Before", "After"):
+            for other in self.order(name for name in node.relations.get(relation, ()) if self._type(name)):
+                first, second = (mine, self._type(other)) if relation == "Before" else (self._type(other), mine)
+                waits = second not in (JobType.STOP, JobType.RESTART)
+                if waits == (relation == "Before") and first:
+                    later.append(other)
+        return later
+
+    def _type(self, unit: str) -> JobType | None:
+        """Of several jobs systemd looks at the one that came last."""
+        jobs = self.jobs.get(unit)
+        return jobs[0].type if jobs else self.units.job(unit)
+
+    def _expendable(self, circle: Sequence[str]) -> str:
+        for unit in reversed(circle):
+            if unit in self.jobs and not any(job.matters for job in self.jobs[unit]):
+                return unit
+        raise Refused("Transaction order is cyclic. See system logs for details.")
+
+    # ------------------------------------------------------------------------------------------------ contradictions
+
+    def _drop_one_contradiction(self) -> bool:
+        """Drop one of two jobs that contradict each other; False: there are none. Raises Refused."""
+        for unit in self.order(self.jobs):
+            jobs = self.jobs[unit]
+            type_: JobType | None = jobs[0].type
+            for job in jobs[1:]:
+                both = merged(type_, job.type, self.units.state(unit)) if type_ else None
+                if both is None:
+                    self._drop_one_of(unit, jobs, type_ or job.type, job.type)
+                    return True
+                type_ = both
+        return False
+
+    def _drop_one_of(self, unit: str, jobs: Sequence[Job], one: JobType, other: JobType) -> None:
+        for place, first in enumerate(jobs):
+            for second in jobs[place + 1 :]:
+                if merged(first.type, second.type, self.units.state(unit)) is None:
+                    dropped = _less(first, second)
+                    if dropped is not None:
+                        self._delete([dropped])
+                        return
+        raise Refused(
+            f"Transaction contains conflicting jobs '{one.value}' and '{other.value}' for {unit}. "
+            "Probably contradicting requirement dependencies configured."
+        )
+
+    def _merge(self) -> None:
+        for unit, jobs in self.jobs.items():
+            first = next((job for job in jobs if job is self.anchor), jobs[0])
+            for job in jobs:
+                type_ = merged(first.type, job.type, self.units.state(unit)) or first.type
+                if type_ != first.type and type_ == job.type and first is not self.anchor:
+                    first.reason = job.reason
+                first.type = type_
+                first.matters |= job.matters
+            self.jobs[unit] = [first]
+
+
+def _less(first: Job, second: Job) -> Job | None:
+    """Which of two jobs that contradict each other can be done without; rather the stop, unless it is for a Conflicts=."""
+    if first.matters and second.matters:
+        return None
+    if first.matters != second.matters:
+        return second if first.matters else first
+    stop, other = (first, second) if first.type == JobType.STOP else (second, first)
+    if stop.type != JobType.STOP:
+        return first
+    return other if stop.conflicted else stop
+
+
+def _applicable(type_: JobType, unit: str, node: UnitNode) -> bool:
+    if type_ == JobType.STOP:
+        return not _perpetual(unit, node)
+    if type_ == JobType.RESTART:
+        return not _perpetual(unit, node) and not unit.endswith((".device", ".scope"))
+    if type_ == JobType.RELOAD:
+        return node.flags.get("CanReload") == "yes"
+    return True
+
+
+def _next(path: list[str], on_path: dict[str, Iterable[str]], done: set[str]) -> str | None:
+    """The unit to go on with; what has nothing more behind it leaves the path."""
+    while path:
+        unit = next(iter(on_path[path[-1]]), None)
+        if unit is not None:
+            return unit
+        done.add(path[-1])
+        del on_path[path.pop()]
+    return None
+
+
+def _exhaust(first: Step) -> None:
+    """Run steps that yield steps, without a call in a call: chains of ten thousand units are not deeper than one."""
+    stack = [first]
+    problem: Refused | None = None
+    while stack:
+        try:
+            step = stack[-1].throw(problem) if problem else next(stack[-1])
+            problem = None
+            stack.append(step)
+        except StopIteration:
+            stack.pop()
+            problem = None
+        except Refused as error:
+            stack.pop()
+            problem = error
+    if problem:
+        raise problem
+
+
+def _perpetual(unit: str, node: UnitNode) -> bool:
+    """Never stopped."""
+    return unit in _PERPETUAL or node.flags.get("Perpetual") == "yes"

@@ -1,0 +1,1 @@
+"""Accounts: shadow-utils on a live system, edits of the files where no system runs, sessions."""

@@ -1,0 +1,77 @@
+"""Groups on a live system: groupadd and groupdel of shadow-utils, which hold the system's own locks.
+
+They are not atomic: killed in between they leave a group without its line in /etc/gshadow. So what is there is looked at before and after,
+and the exit code alone is never believed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from reconciler.core.actions import Account
+from reconciler.core.host import ActionFailed, HostView, Receipt
+from reconciler.formats.accounts.passwd import AccountConflict, Group, parse_group_shadows, parse_groups
+from reconciler.formats.accounts.users import NO_PASSWORD
+from reconciler.host.accounts.offline_edits import AVOID, fields_of, new_gid
+from reconciler.host.accounts.shadow_utils import check, options_of, run_unlocked
+
+_TEXT = ("utf-8", "surrogateescape")
+
+
+def groupadd(view: HostView, prefix: str, action: Account, changed: Callable[[], None]) -> Receipt:
+    """Make the group, or what it lacks. Raises ActionFailed."""
+    gid, system = fields_of(action)
+    there = _group(view, action.name)
+    if there is not None and gid is not None and there.gid != gid:
+        raise ActionFailed("groupadd failed", f"group '{action.name}' already exists with gid {there.gid}")
+    if there is None:
+        gid = _spelled_out(view, action, gid)
+        wanted = [*(["--gid", str(gid)] if gid is not None else []), *(["--system"] if system else [])]
+        result = run_unlocked(["groupadd", *options_of(prefix), *wanted, "--", action.name])
+        changed()
+        check(result, "groupadd", _group(view, action.name) is not None)
+    if not _shadow_is_complete(view, action.name):
+        # A groupadd that was killed between its two files. grpconv would make the line too, with an `x` for the password.
+        result = run_unlocked(["groupmod", *options_of(prefix), "--password", NO_PASSWORD, "--", action.name])
+        changed()
+        check(result, "groupmod", _shadow_is_complete(view, action.name))
+        return Receipt("completed /etc/gshadow")
+    return Receipt("" if there is None else "was there already")
+
+
+def _spelled_out(view: HostView, action: Account, gid: int | None) -> int | None:
+    """The number, where groupadd, which takes the next free one, could take one that must not be given away."""
+    if gid is not None or AVOID not in dict(action.fields):
+        return gid
+    try:
+        return new_gid(view, action)
+    except AccountConflict as error:
+        raise ActionFailed("groupadd failed", str(error)) from error
+
+
+def groupdel(view: HostView, prefix: str, action: Account, changed: Callable[[], None]) -> Receipt:
+    """Remove the group. Raises ActionFailed."""
+    if _group(view, action.name) is None:
+        return Receipt("was gone already")
+    result = run_unlocked(["groupdel", *options_of(prefix), "--", action.name])
+    changed()
+    check(result, "groupdel", _group(view, action.name) is None)
+    return Receipt()
+
+
+def _group(view: HostView, name: str) -> Group | None:
+    found = parse_groups(_text(view, "/etc/group") or "")
+    return next((group for group in found if group.name == name), None)
+
+
+def _shadow_is_complete(view: HostView, name: str) -> bool:
+    """Whether /etc/gshadow, if the system has one, knows the group."""
+    text = _text(view, "/etc/gshadow")
+    return text is None or any(row.name == name for row in parse_group_shadows(text))
+
+
+def _text(view: HostView, path: str) -> str | None:
+    try:
+        return view.read(path).decode(*_TEXT)
+    except FileNotFoundError:
+        return None

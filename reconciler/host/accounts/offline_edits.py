@@ -1,0 +1,233 @@
+"""Account actions where no system runs: the same result as the commands of shadow-utils, as new text of the account files."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
+
+from reconciler.core.actions import Account, AccountOp
+from reconciler.core.host import ActionFailed, FileType, Saved, Unreadable
+from reconciler.formats.accounts.belongings import belongings, give_back, group_belongings
+from reconciler.formats.accounts.passwd import AccountConflict
+from reconciler.formats.accounts.tables import FILES, AccountTables
+from reconciler.formats.accounts.user_edits import Wanted, add_group, add_user, complete, gid_of, modify_user, remove_group, remove_user
+from reconciler.formats.accounts.users import Accounts
+
+_TEXT = ("utf-8", "surrogateescape")
+_YES = frozenset({"", "true", "yes"})
+_MOST_ID = 2**32 - 2
+AVOID = "avoid"
+"""The option of useradd and groupadd for numbers that are free and must not be given away: files on disk still carry them."""
+_OPTIONS = {
+    AccountOp.GROUPADD: {"gid", "system", AVOID},
+    AccountOp.GROUPDEL: set(),
+    AccountOp.USERADD: {"uid", "gid", "comment", "home-dir", "shell", "system", "expiredate", "groups", AVOID},
+    AccountOp.USERMOD: {"gid", "comment", "shell", "expiredate", "append", "remove", "lock", "unlock", "complete"},
+    AccountOp.USERDEL: set(),
+    AccountOp.RESTORE: {"user", "group"},
+}
+_SECONDS_A_DAY = 86_400
+
+
+def fields_of(action: Account) -> tuple[int | None, bool]:
+    """The options of groupadd: `gid` (a number as text) and `system` (a flag: empty, `true` or `yes`). Raises ActionFailed."""
+    said = _said(action)
+    return _number(action, "gid", said.get("gid")), said.get("system", "no") in _YES
+
+
+def wanted_of(action: Account) -> Wanted:
+    """The options of useradd and usermod, by long name; of usermod's `--append` and `--remove` the groups. Raises ActionFailed."""
+    said = _said(action)
+    expires = said.get("expiredate")
+    return Wanted(
+        uid=_number(action, "uid", said.get("uid")),
+        group=said.get("gid", ""),
+        comment=said.get("comment"),
+        home=said.get("home-dir"),
+        shell=said.get("shell"),
+        system=said.get("system", "no") in _YES,
+        expires=-1 if expires == "" else _number(action, "number of days", expires),
+        groups=_names(said.get("groups", "")) + _names(said.get("append", "")),
+        leave=_names(said.get("remove", "")),
+        lock=said.get("lock", "no") in _YES,
+        unlock=said.get("unlock", "no") in _YES,
+        avoid=_numbers(action),
+    )
+
+
+def accounts_of(view: _Reader) -> Accounts:
+    """The account files of a host, as text. Raises HostError."""
+    texts = {name: _text(view, f"/etc/{name}") for name in FILES}
+    optional = {name: texts[name] for name in ("shadow", "gshadow", "subuid", "subgid")}
+    return Accounts(texts["passwd"] or "", texts["group"] or "", **optional, login_defs=_text(view, "/etc/login.defs") or "")
+
+
+def kept_of(action: Account) -> dict[str, list[str]]:
+    """What a RESTORE gives back (`formats.belongings`). Raises ActionFailed."""
+    _said(action)
+    try:
+        said = json.loads(action.content)
+        return {str(file): [str(line) for line in lines] for file, lines in said.items()}
+    except (ValueError, AttributeError, TypeError) as error:
+        raise ActionFailed("not what the undo store holds", f"{action.op.value} {action.name}") from error
+
+
+def captured(view: _Reader, action: Account, *, simulated: bool = False) -> Saved | None:
+    """What goes with an account or a group, passwords among it, for the undo store alone. Raises HostError."""
+    if action.op not in (AccountOp.USERDEL, AccountOp.GROUPDEL):
+        return None
+    accounts = accounts_of(_Lenient(view) if simulated else view)
+    if action.op is AccountOp.USERDEL:
+        return _saved(f"user:{action.name}", belongings(accounts, action.name))
+    return _saved(f"group:{action.name}", group_belongings(accounts, action.name))
+
+
+def _saved(name: str, lines: Mapping[str, Sequence[str]]) -> Saved | None:
+    return Saved(name, FileType.OTHER, content=json.dumps(lines, sort_keys=True).encode("ascii")) if lines else None
+
+
+def today() -> int:
+    """Days since 1970, in UTC as useradd counts them."""
+    return int(time.time()) // _SECONDS_A_DAY
+
+
+def edit_tables(tables: AccountTables, action: Account) -> None:
+    """Do an account action to the files' tables; whole, or not at all. Raises ActionFailed."""
+    try:
+        with tables.all_or_nothing():
+            _edit(tables, action)
+    except AccountConflict as error:
+        raise ActionFailed(f"{action.op.value} failed", str(error)) from error
+
+
+def tables_of(view: _Reader, *, simulated: bool = False) -> AccountTables:
+    """The tables of a host. `simulated`: shadow and gshadow, which an ordinary user's plan cannot read, may be left out."""
+    if not simulated:
+        return AccountTables(lambda name: _text(view, f"/etc/{name}"))
+    reader = _Lenient(view)
+    return AccountTables(lambda name: _text(reader, f"/etc/{name}"), reader.hidden)
+
+
+class AccountEdits:
+    """Account actions on a host that others may change in between: the files are only read anew if they are not as they were left."""
+
+    def __init__(self, view: _Reader) -> None:
+        self._view = view
+        self._texts: dict[str, str | None] = {}
+        self._before: dict[str, str | None] | None = None
+        self._tables: AccountTables | None = None
+
+    def edit(self, action: Account) -> None:
+        """Edit the tables; whole, or not at all. Raises ActionFailed, HostError. `unwritten` has what is to be written then."""
+        if self._before is None:
+            self._before = {name: _text(self._view, f"/etc/{name}") for name in (*FILES, "login.defs")}
+            if self._tables is None or self._before != self._texts:
+                self._tables = AccountTables(self._before.get)
+            self._texts = {}
+        assert self._tables is not None
+        edit_tables(self._tables, action)
+
+    def unwritten(self) -> Iterator[tuple[str, bytes, bytes]]:
+        """Path, old and new content of each file that the edits since the last time change, in the order in which to write them.
+
+        Each has to be written before the next is asked for: killed in between, every account is done again.
+        """
+        before, self._before = self._before, None
+        if before is None or self._tables is None:
+            return
+        after = {**before, **self._tables.texts()}
+        for name in FILES:
+            old, new = before[name], after[name]
+            if new is not None and new != (old or ""):
+                yield f"/etc/{name}", (old or "").encode(*_TEXT), new.encode(*_TEXT)
+        self._texts = {**before, **{name: text for name, text in after.items() if text or before[name] is not None}}
+
+
+def _edit(tables: AccountTables, action: Account) -> None:
+    match action.op:
+        case AccountOp.GROUPADD:
+            gid, system = fields_of(action)
+            add_group(tables, action.name, gid_of(tables, action.name, system=system, avoid=_numbers(action)) if gid is None else gid)
+        case AccountOp.GROUPDEL:
+            remove_group(tables, action.name)
+        case AccountOp.USERDEL:
+            remove_user(tables, action.name)
+        case AccountOp.RESTORE:
+            _give_back(tables, action)
+        case AccountOp.USERADD:
+            add_user(tables, action.name, wanted_of(action), today())
+        case AccountOp.USERMOD:
+            complete(tables, action.name, today())
+            modify_user(tables, action.name, wanted_of(action))
+
+
+def _give_back(tables: AccountTables, action: Account) -> None:
+    accounts = Accounts(**tables.texts())
+    given = give_back(accounts, action.name, kept_of(action))
+    for name in ("shadow", "gshadow", "subuid", "subgid"):
+        table, text = getattr(tables, name), getattr(given, name)
+        if table is not None and text != getattr(accounts, name):
+            table.replace(text)
+    tables.reached.clear()
+
+
+def _said(action: Account) -> dict[str, str]:
+    said = dict(action.fields)
+    unknown = sorted(said.keys() - _OPTIONS[action.op])
+    if unknown:
+        raise ActionFailed("unknown account option", f"{action.op.value} {action.name}: {', '.join(unknown)}")
+    return said
+
+
+def _number(action: Account, what: str, text: str | None) -> int | None:
+    if text is not None and not (text.isascii() and text.isdecimal() and int(text) <= _MOST_ID):
+        raise ActionFailed(f"not a {what}", f"{action.op.value} {action.name}: {text!r}")
+    return None if text is None else int(text)
+
+
+def _numbers(action: Account) -> frozenset[int]:
+    """The numbers of `avoid`."""
+    return frozenset(number for one in _names(_said(action).get(AVOID, "")) if (number := _number(action, "number", one)) is not None)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name for name in text.split(",") if name)
+
+
+def new_gid(view: _Reader, action: Account) -> int:
+    """The number that groupadd gives. Raises AccountConflict, ActionFailed."""
+    asked, system = fields_of(action)
+    return gid_of(tables_of(view), action.name, system=system, avoid=_numbers(action)) if asked is None else asked
+
+
+def _text(view: _Reader, path: str) -> str | None:
+    try:
+        return view.read(path).decode(*_TEXT)
+    except FileNotFoundError:
+        return None
+
+
+class _Reader(Protocol):
+    """As much of a HostView as is needed here."""
+
+    def read(self, path: str) -> bytes:
+        """As HostView.read."""
+
+
+class _Lenient:
+    """A view in which a secret file that may not be read is not there."""
+
+    def __init__(self, view: _Reader) -> None:
+        self._view = view
+        self.hidden: set[str] = set()
+        """The names of the files that were asked for and may not be read."""
+
+    def read(self, path: str) -> bytes:
+        """As HostView.read; of what may not be read, as of what is missing."""
+        try:
+            return self._view.read(path)
+        except Unreadable as hidden:
+            self.hidden.add(path.rpartition("/")[2])
+            raise FileNotFoundError(path) from hidden

@@ -1,0 +1,200 @@
+"""Users on a live system: useradd, usermod and userdel of shadow-utils, which hold the system's own locks.
+
+useradd is not atomic, and a second one does not repair what a killed one left: it says that the user exists. So each file is looked at by
+itself before and after, what is missing is added, and the exit code alone is never believed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+from reconciler.core.actions import Account
+from reconciler.core.host import ActionFailed, HostView, Receipt
+from reconciler.formats.accounts.passwd import AccountConflict
+from reconciler.formats.accounts.tables import AccountTables
+from reconciler.formats.accounts.user_edits import Wanted, free_range, uid_of
+from reconciler.formats.accounts.users import NO_PASSWORD, Accounts
+from reconciler.host.accounts.offline_edits import accounts_of, wanted_of
+from reconciler.host.accounts.shadow_utils import check, options_of, run_unlocked
+
+
+class _Command:
+    """One account action under way: the files as they are now, and a way to change them."""
+
+    def __init__(self, view: HostView, prefix: str, name: str, changed: Callable[[], None]) -> None:
+        self._view = view
+        self._prefix = prefix
+        self._changed = changed
+        self.name = name
+        self.now = accounts_of(view)
+
+    def run(self, program: str, *options: str, done: Callable[[Accounts], bool]) -> None:
+        """Run a program on the name, and look whether it did what it said."""
+        result = run_unlocked([program, *options_of(self._prefix), *options, "--", self.name])
+        self._changed()
+        self.now = accounts_of(self._view)
+        check(result, program, done(self.now))
+
+    def missing(self, file: str) -> bool:
+        """Whether the account lacks its line in a file."""
+        return file in self.now.missing(self.name)
+
+
+def useradd(view: HostView, prefix: str, action: Account, changed: Callable[[], None]) -> Receipt:
+    """Make the account, without a home; or complete one that a killed run left. Raises ActionFailed."""
+    command, wanted = _Command(view, prefix, action.name, changed), wanted_of(action)
+    there = command.now.users.get(action.name)
+    if there is not None:
+        if wanted.uid not in (None, there.uid):
+            raise ActionFailed("useradd failed", f"user '{action.name}' already exists with uid {there.uid}")
+        _complete(command)
+        _modify(command, wanted)
+        return Receipt("was there already")
+    wanted = _numbered(command.now, wanted)
+    group = wanted.group or (action.name if action.name in command.now.groups else "")
+    options = [
+        "--no-create-home",
+        *(["--gid", group] if group else ["--user-group"]),
+        *(["--system"] if wanted.system else []),
+        *(["--uid", str(wanted.uid)] if wanted.uid is not None else []),
+        *(["--comment", wanted.comment] if wanted.comment else []),
+        *(["--home-dir", wanted.home] if wanted.home else []),
+        *(["--shell", wanted.shell] if wanted.shell else []),
+        *(["--groups", ",".join(wanted.groups)] if wanted.groups else []),
+        *(["--expiredate", str(wanted.expires)] if wanted.expires is not None and wanted.expires >= 0 else []),
+    ]
+    command.run("useradd", *options, done=lambda now: action.name in now.users)
+    _complete(command)
+    # useradd takes --expiredate of a system account without a word, and leaves it out.
+    _modify(command, wanted)
+    return Receipt()
+
+
+def _numbered(accounts: Accounts, wanted: Wanted) -> Wanted:
+    """With the number spelled out where useradd, which takes the next free one, could take one that must not be given away."""
+    if wanted.uid is not None or not wanted.avoid:
+        return wanted
+    try:
+        return replace(wanted, uid=uid_of(AccountTables.of(accounts), wanted))
+    except AccountConflict as error:
+        raise ActionFailed("useradd failed", str(error)) from error
+
+
+def usermod(view: HostView, prefix: str, action: Account, changed: Callable[[], None]) -> Receipt:
+    """Change the account, after completing it. Raises ActionFailed."""
+    command, wanted = _Command(view, prefix, action.name, changed), wanted_of(action)
+    if action.name not in command.now.users:
+        raise ActionFailed("usermod failed", f"user '{action.name}' does not exist")
+    if wanted.lock:
+        _not_ourselves(command.now, action.name)
+    _complete(command)
+    _modify(command, wanted)
+    return Receipt()
+
+
+def userdel(view: HostView, prefix: str, action: Account, changed: Callable[[], None]) -> Receipt:
+    """Remove the account; its home stays. Raises ActionFailed."""
+    command = _Command(view, prefix, action.name, changed)
+    if action.name not in command.now.users:
+        return Receipt("was gone already")
+    _not_ourselves(command.now, action.name)
+    command.run("userdel", done=lambda now: action.name not in now.users)
+    return Receipt()
+
+
+def _complete(command: _Command) -> None:
+    name = command.name
+    user = command.now.users[name]
+    if command.missing("group"):
+        command.run("groupadd", "--gid", str(user.gid), done=lambda now: "group" not in now.missing(name))
+    if command.missing("gshadow"):
+        command.run("groupmod", "--password", NO_PASSWORD, done=lambda now: "gshadow" not in now.missing(name))
+    if command.missing("shadow"):
+        # Only --expiredate makes usermod write the line that is missing, and only --password gives it one that locks.
+        options = ("--expiredate", "", "--password", NO_PASSWORD)
+        command.run("usermod", *options, done=lambda now: "shadow" not in now.missing(name))
+    for file in ("subuid", "subgid"):
+        if command.missing(file):
+            first = _first_free(command.now, file)
+            last = first + command.now.numbers.get(f"SUB_{file[3:].upper()}_COUNT", 65_536) - 1
+            command.run("usermod", f"--add-{file}s", f"{first}-{last}", done=partial(_has_ids, file, name))
+
+
+def _has_ids(file: str, name: str, now: Accounts) -> bool:
+    return file not in now.missing(name)
+
+
+def _first_free(accounts: Accounts, file: str) -> int:
+    try:
+        return free_range(AccountTables.of(accounts), file)
+    except AccountConflict as error:
+        raise ActionFailed("usermod failed", str(error)) from error
+
+
+def _modify(command: _Command, wanted: Wanted) -> None:
+    """One usermod for all fields: it is one change of each file. Leaving groups needs its own."""
+    name = command.name
+    user, shadow = command.now.users[name], command.now.shadows.get(name)
+    members = command.now.memberships.get(name, {})
+    join = [group for group in wanted.groups if not members.get(group)]
+    expires = None if shadow is None or shadow.expires is None else shadow.expires
+    asked = None if wanted.expires is None or wanted.expires < 0 else wanted.expires
+    options = [
+        *(["--gid", wanted.group] if wanted.group and wanted.group != command.now.group_of(user) else []),
+        *(["--comment", wanted.comment] if wanted.comment is not None and wanted.comment != user.comment else []),
+        *(["--shell", wanted.shell] if wanted.shell and wanted.shell != user.shell else []),
+        *(["--expiredate", "" if asked is None else str(asked)] if wanted.expires is not None and asked != expires else []),
+        *(["--append", "--groups", ",".join(join)] if join else []),
+        *(["--lock"] if wanted.lock and not (shadow and shadow.locked) else []),
+        *(["--unlock"] if wanted.unlock and shadow and shadow.hidden else []),
+    ]
+    if options:
+        command.run("usermod", *options, done=lambda now: _is_so(now, name, wanted))
+    _leave(command, tuple(group for group in wanted.leave if group in command.now.memberships.get(name, {})))
+
+
+def _leave(command: _Command, groups: tuple[str, ...]) -> None:
+    """usermod has --remove since shadow-utils 4.12 only: all that stay are named."""
+    if not groups:
+        return
+    name = command.name
+    stay = sorted(command.now.memberships[name].keys() - set(groups))
+    numeric = [group for group in stay if group.isdecimal()]
+    if numeric:
+        detail = f"{name} is in group '{numeric[0]}', which usermod cannot tell from a gid; take him out of it first"
+        raise ActionFailed("usermod failed", detail)
+    command.run("usermod", "--groups", ",".join(stay), done=lambda now: not now.memberships.get(name, {}).keys() & set(groups))
+
+
+def _is_so(now: Accounts, name: str, wanted: Wanted) -> bool:
+    user, shadow = now.users.get(name), now.shadows.get(name)
+    if user is None:
+        return False
+    expires = None if wanted.expires is None or wanted.expires < 0 else wanted.expires
+    return (
+        all(now.memberships.get(name, {}).get(group) for group in wanted.groups)
+        and (wanted.comment is None or user.comment == wanted.comment)
+        and (not wanted.shell or user.shell == wanted.shell)
+        and (not wanted.group or now.group_of(user) == wanted.group)
+        and (wanted.expires is None or shadow is None or shadow.expires == expires)
+        and (not wanted.lock or shadow is None or shadow.locked)
+    )
+
+
+def _not_ourselves(accounts: Accounts, name: str) -> None:
+    """Whoever applies does not shut himself out: not the account that became root with sudo, nor the one that logged in."""
+    user = accounts.users[name]
+    callers = {os.environ.get("SUDO_UID", ""), str(os.getuid()), _login_uid()}
+    if str(user.uid) in callers or user.uid == 0:
+        raise ActionFailed("this account is applying", f"{name} (uid {user.uid}) would shut out whoever runs this; apply as somebody else")
+
+
+def _login_uid() -> str:
+    try:
+        with open("/proc/self/loginuid", encoding="ascii") as stream:
+            return stream.read().strip()
+    except OSError:
+        return ""

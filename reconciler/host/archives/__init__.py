@@ -1,0 +1,1 @@
+"""tar, and the directories that archives lie in and are unpacked into."""

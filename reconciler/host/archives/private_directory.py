@@ -1,0 +1,197 @@
+"""A directory that archives lie in: reached without following links, private, and changed by descriptor only."""
+
+from __future__ import annotations
+
+import os
+import stat
+from types import TracebackType
+from typing import Self
+
+from reconciler.core.host import HostError, UnsafePath
+from reconciler.host.archives.tar import TargetError
+from reconciler.host.files.renameat2 import rename_new
+from reconciler.host.files.safe_path import SafeRoot, kind_of
+
+_OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_SMALL = 1 << 22
+
+
+class Refused(HostError):
+    """A condition for beginning is not met; nothing was done."""
+
+
+class Missing(Refused):
+    """The directory, or one above it, is not there."""
+
+
+class Directory:
+    """An open directory that only root, or we ourselves, can change. A context manager. Every name is one in this directory."""
+
+    def __init__(self, path: str, *, make: bool = False) -> None:
+        """Open it; `make` a missing one, 0700, below an existing parent. Raises Refused, UnsafePath, Unreadable."""
+        self.path = path
+        with SafeRoot("/") as root:
+            _ancestors_are_safe(root, path)
+            self.fd = _open(root, path, make)
+        try:
+            _is_safe(os.fstat(self.fd), path, sticky=False)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        os.close(self.fd)
+
+    def names(self) -> list[str]:
+        """All names in it, sorted."""
+        return sorted(os.listdir(self.fd))
+
+    def size(self, name: str) -> int | None:
+        """The size of a regular file of ours; None when nothing of that kind is there."""
+        try:
+            found = os.stat(name, dir_fd=self.fd, follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+        return found.st_size if stat.S_ISREG(found.st_mode) and found.st_uid in (0, os.geteuid()) else None
+
+    def open(self, name: str) -> int:
+        """A descriptor for reading a regular file of ours. Raises Refused."""
+        try:
+            fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=self.fd)
+        except OSError as error:
+            raise Refused("the file cannot be opened", f"{self.path}/{name}: {_words(error)}") from error
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode) or found.st_uid not in (0, os.geteuid()):
+            os.close(fd)
+            raise Refused("not a file of ours", f"{self.path}/{name} is {kind_of(found.st_mode)} of uid {found.st_uid}")
+        return fd
+
+    def read(self, name: str) -> bytes:
+        """A small file of ours. Raises Refused."""
+        fd = self.open(name)
+        try:
+            return os.read(fd, _SMALL)
+        finally:
+            os.close(fd)
+
+    def create(self, name: str) -> int:
+        """A descriptor of a new file, 0600, for writing and reading. Raises TargetError."""
+        try:
+            return os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=self.fd)
+        except OSError as error:
+            raise self._cannot("made", name, error) from error
+
+    def write(self, name: str, content: bytes) -> None:
+        """A new small file, 0600, durable but for its name. Raises TargetError."""
+        fd = self.create(name)
+        try:
+            rest = memoryview(content)
+            while rest:
+                rest = rest[os.write(fd, rest) :]
+            os.fsync(fd)
+        except OSError as error:
+            raise self._cannot("written", name, error) from error
+        finally:
+            os.close(fd)
+
+    def rename(self, old: str, new: str) -> None:
+        """Rename, never over something. Raises TargetError."""
+        try:
+            rename_new(self.fd, old, new)
+        except OSError as error:
+            raise self._cannot("renamed", new, error) from error
+
+    def replace(self, old: str, new: str) -> None:
+        """Rename over what is there. Raises TargetError."""
+        try:
+            os.rename(old, new, src_dir_fd=self.fd, dst_dir_fd=self.fd)
+        except OSError as error:
+            raise self._cannot("replaced", new, error) from error
+
+    def remove(self, name: str) -> None:
+        """Remove a file; fine if it is gone. Raises TargetError."""
+        try:
+            os.unlink(name, dir_fd=self.fd)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise self._cannot("removed", name, error) from error
+
+    def sync(self) -> None:
+        """Make the names durable. Raises TargetError."""
+        try:
+            os.fsync(self.fd)
+        except OSError as error:
+            raise self._cannot("made durable", "", error) from error
+
+    def read_only(self) -> bool:
+        """Whether it lies on a file system that takes nothing."""
+        return bool(os.fstatvfs(self.fd).f_flag & os.ST_RDONLY)
+
+    def free(self) -> int:
+        """Bytes that we can still write."""
+        found = os.fstatvfs(self.fd)
+        return found.f_frsize * (found.f_bfree if os.geteuid() == 0 else found.f_bavail)
+
+    def is_empty(self) -> bool:
+        """Whether nothing is in it (a fresh file system's lost+found is nothing)."""
+        return not [name for name in os.listdir(self.fd) if name != "lost+found"]
+
+    def _cannot(self, what: str, name: str, error: OSError) -> TargetError:
+        return TargetError(f"the file cannot be {what}", f"{self.path}/{name}: {error.strerror}")
+
+
+def _words(error: OSError) -> str:
+    return f"{error.strerror}{'; run as root' if isinstance(error, PermissionError) and os.geteuid() != 0 else ''}"
+
+
+def look(path: str) -> os.stat_result | None:
+    """What is at a path that no link leads to or through; None when nothing is. Raises UnsafePath, Unreadable."""
+    with SafeRoot("/") as root:
+        found = root.stat(path)
+    if found is not None and stat.S_ISLNK(found.st_mode):
+        raise UnsafePath("the path is a symbolic link", f"{path}: name what it leads to")
+    return found
+
+
+def _open(root: SafeRoot, path: str, make: bool) -> int:
+    try:
+        parent, name = root.parent(path)
+    except FileNotFoundError as error:
+        detail = f"{path}: {error.filename} {error.strerror}; make it, or mount what is missing"
+        raise Missing("the directory above does not exist", detail) from error
+    if make:
+        try:
+            os.mkdir(name, 0o700, dir_fd=parent)
+        except FileExistsError:
+            pass
+        except OSError as error:
+            raise Refused("the directory cannot be made", f"{path}: {error.strerror}") from error
+    try:
+        return os.open(name, _OPEN, dir_fd=parent)
+    except FileNotFoundError as error:
+        raise Missing("the directory does not exist", path) from error
+    except OSError as error:
+        raise Refused("not a directory that can be opened", f"{path}: {_words(error)}") from error
+
+
+def _ancestors_are_safe(root: SafeRoot, path: str) -> None:
+    while (path := path.rpartition("/")[0]) not in ("", "/"):
+        found = root.stat(path)
+        if found is not None:
+            _is_safe(found, path, sticky=True)
+
+
+def _is_safe(found: os.stat_result, path: str, *, sticky: bool) -> None:
+    if found.st_uid not in (0, os.geteuid()):
+        detail = f"{path} belongs to uid {found.st_uid}; archives lie in directories of root's only"
+        raise Refused("the directory belongs to somebody else", detail)
+    if found.st_mode & 0o022 and not (sticky and found.st_mode & stat.S_ISVTX):
+        raise Refused("others can write to the directory", f"{path}: chmod go-w {path}")

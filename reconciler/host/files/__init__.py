@@ -1,0 +1,1 @@
+"""Files on disk: reached without following links, written by rename, durable."""

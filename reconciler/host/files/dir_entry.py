@@ -1,0 +1,131 @@
+"""One name in one directory that is about to change, by descriptor: looking, temporary names, making it durable."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+from types import TracebackType
+from typing import Self
+
+from reconciler.core.actions import ABSENT
+from reconciler.core.basics.digest import digest
+from reconciler.core.host import ActionFailed, UnsafePath
+from reconciler.host.files.expects import DIRECTORY, OTHER, mismatch, missing_directory
+from reconciler.host.files.safe_path import SafeRoot, kind_of, read_at
+
+_TEMPORARY = (".reconciler.", ".tmp")
+_READS_DOTFILES = ("/etc/logrotate.d",)
+_TEMPORARY_THERE = ("reconciler.", ".tmp~")
+_MADE = re.compile(r"\.reconciler\.[0-9a-f]{16}\.tmp|reconciler\.[0-9a-f]{16}\.tmp~")
+"""logrotate skips names that end in `~`, but not if they begin with a dot."""
+
+
+class Place:
+    """The directory that contains a path, open for fsync, and the last name. Raises ActionFailed when the directory is missing."""
+
+    def __init__(self, root: SafeRoot, path: str) -> None:
+        self.path = path
+        self._unsynced = root.unsynced
+        try:
+            directory, self.name = root.parent(path)
+        except FileNotFoundError as error:
+            raise missing_directory(path, str(error.filename), str(error.strerror)) from error
+        # Opened before anything is changed: that it cannot be made durable must be known by then.
+        self.fd = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        os.close(self.fd)
+
+    def temporary(self) -> str:
+        """A new name that systemd, sudo, cron and logrotate do not look at."""
+        before, after = _TEMPORARY_THERE if self.path.rpartition("/")[0] in _READS_DOTFILES else _TEMPORARY
+        return f"{before}{os.urandom(8).hex()}{after}"
+
+    @staticmethod
+    def is_temporary(name: str) -> bool:
+        """Whether `temporary` may have made this name. Exactly that: what somebody calls `.reconciler.tmp` is his."""
+        return _MADE.fullmatch(name) is not None
+
+    def stat(self, name: str = "") -> os.stat_result | None:
+        """What `lstat` says of a name in the directory; None when nothing is there."""
+        try:
+            return os.stat(name or self.name, dir_fd=self.fd, follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+
+    def look(self, name: str = "") -> str:
+        """What is there now, in the words of `expects`."""
+        try:
+            return self._look(name or self.name)
+        except FileNotFoundError:
+            return ABSENT
+
+    def expect(self, expects: str) -> None:
+        """Raise ActionFailed unless this is what is there now, UnsafePath when it is nothing that may be touched."""
+        found = self.look()
+        if found == OTHER:
+            raise UnsafePath("not a file, directory or link", f"{self.path} is {self.kind()}; it is left alone")
+        if found != expects:
+            raise self.changed(expects, found)
+
+    def changed(self, expects: str, found: str) -> ActionFailed:
+        """The error for an `expects` that does not hold."""
+        return mismatch(self.path, expects, found)
+
+    def kind(self) -> str:
+        """What is there, for people."""
+        found = self.stat()
+        return kind_of(found.st_mode) if found else "gone"
+
+    def unlink(self, name: str) -> None:
+        """Remove a name of ours; fine if it is gone."""
+        try:
+            os.unlink(name, dir_fd=self.fd)
+        except FileNotFoundError:
+            return
+
+    def sync(self) -> None:
+        """Make the directory durable, at once or with its batch. Raises ActionFailed: what was renamed may not survive a power cut."""
+        try:
+            if self._unsynced is not None:
+                self._unsynced.add(self.fd, self.path)
+            else:
+                os.fsync(self.fd)
+        except OSError as error:
+            raise not_durable(self.path, error.strerror or str(error)) from error
+
+    def _look(self, name: str) -> str:
+        mode = os.stat(name, dir_fd=self.fd, follow_symlinks=False).st_mode
+        if stat.S_ISLNK(mode):
+            return f"link:{os.readlink(name, dir_fd=self.fd)}"
+        if stat.S_ISDIR(mode):
+            return DIRECTORY
+        return digest(read_at(self.fd, name, self.path)) if stat.S_ISREG(mode) else OTHER
+
+
+_ADVICE = {
+    errno.ENOSPC: "no space is left on the file system",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EROFS: "the file system is read-only",
+    errno.EPERM: "not permitted; run as root, or the file is immutable (lsattr)",
+    errno.EACCES: "permission denied; run as root",
+    errno.ENOTEMPTY: "the directory is not empty",
+    errno.ENAMETOOLONG: "the name is too long",
+    errno.EXDEV: "it is a mount point",
+    errno.EBUSY: "it is in use or a mount point",
+}
+
+
+def not_durable(path: str, reason: str) -> ActionFailed:
+    """The error for a name that was changed in a directory that cannot be made durable."""
+    return ActionFailed("done, but it may not survive a power cut", f"{path}: its directory: {reason}")
+
+
+def explain(path: str, error: OSError) -> ActionFailed:
+    """The ActionFailed for what the kernel refused to do at a path."""
+    return ActionFailed("the change could not be made", f"{path}: {_ADVICE.get(error.errno or 0) or error.strerror or error}")

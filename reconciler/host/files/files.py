@@ -1,0 +1,183 @@
+"""Files of a tree on disk: what can be asked, and the path actions. Both hosts that stand on a disk are made of this."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from reconciler.core.actions import (
+    Action,
+    ArchiveTree,
+    Attributes,
+    EditLines,
+    MakeDirectory,
+    MakeLink,
+    RemovePath,
+    RemoveTree,
+    RestoreTree,
+    SetAccess,
+    WriteFile,
+)
+from reconciler.core.host import Entry, FileType, HostError, Saved, UnsafePath
+from reconciler.host.files.dir_entry import Place, explain, not_durable
+from reconciler.host.files.ownership import Ids, Ownership
+from reconciler.host.files.safe_path import SafeRoot, unreadable
+from reconciler.host.files.sync_batch import Unsynced
+from reconciler.host.files.xattrs import read_attributes
+
+if TYPE_CHECKING:
+    from reconciler.host.files.homes import HomeAction
+
+PathAction = WriteFile | EditLines | MakeDirectory | SetAccess | MakeLink | RemovePath | ArchiveTree | RemoveTree | RestoreTree
+
+_TYPES = {stat.S_IFREG: FileType.FILE, stat.S_IFDIR: FileType.DIRECTORY, stat.S_IFLNK: FileType.LINK}
+
+
+class Files:
+    """HostView's and Executor's methods for paths, beneath one root."""
+
+    def __init__(self, root: SafeRoot, ownership: Ownership, ids: Ids, archives: str) -> None:
+        """`archives` is the directory of this machine that archives of homes are kept in."""
+        self._root = root
+        self._archives = archives
+        self._ids = ids
+        self._ownership = ownership
+        self._coming: list[PathAction] = []
+        self._done: dict[HomeAction, HostError | None] = {}
+
+    def entry(self, path: str) -> Entry | None:
+        """As HostView.entry."""
+        found = self._root.stat(path)
+        if found is None:
+            return None
+        kind = _TYPES.get(stat.S_IFMT(found.st_mode), FileType.OTHER)
+        target = self._target(path) if kind is FileType.LINK else ""
+        mode, owner, group = self._ownership.describe(path, found)
+        return Entry(kind, mode, owner, group, found.st_size, found.st_mtime_ns, found.st_nlink, target, found.st_ctime_ns)
+
+    def read(self, path: str) -> bytes:
+        """As HostView.read."""
+        return self._root.read(path)
+
+    def names(self, path: str) -> tuple[str, ...]:
+        """As HostView.names. What a killed run of ours left is not there: it is removed before anything is done."""
+        return tuple(name for name in self._root.names(path) if not Place.is_temporary(name))
+
+    def capture(self, path: str) -> Saved:
+        """What is at a path, bit for bit. Raises Unreadable, UnsafePath."""
+        entry = self.entry(path)
+        if entry is None:
+            return Saved(path, None)
+        if entry.type is FileType.OTHER:
+            raise UnsafePath("not a file, directory or link", f"{path} is a FIFO, socket or device; it is left alone")
+        content = self.read(path) if entry.type is FileType.FILE else None
+        return Saved(path, entry.type, entry.mode, entry.owner, entry.group, entry.target, content, self.attributes(path))
+
+    def attributes(self, path: str) -> Attributes:
+        """As HostView.attributes."""
+        entry = self.entry(path)
+        if entry is None or entry.type not in (FileType.FILE, FileType.DIRECTORY):
+            return ()
+        try:
+            return self._attributes(path)
+        except OSError as error:
+            raise unreadable(path, error) from error
+
+    def prepare(self, actions: Sequence[Action]) -> None:
+        """As Executor.prepare: one process with the users' rights does what comes next to each other in homes.
+
+        With several actions their directories are made durable together, by `finish`.
+        """
+        self._coming = [action for action in actions if isinstance(action, PathAction)]
+        self._done = {}
+        self._root.unsynced = Unsynced() if len(self._coming) > 1 else None
+
+    def sync(self) -> None:
+        """Make durable what was done since `prepare`."""
+        if self._root.unsynced is not None:
+            self._root.unsynced.sync()
+
+    def finish(self) -> dict[str, str]:
+        """As Executor.finish."""
+        batch, self._root.unsynced = self._root.unsynced, None
+        failed = batch.end() if batch else {}
+        return {path: str(not_durable(path, reason)) for path, reason in failed.items()}
+
+    def execute(self, action: PathAction) -> str:
+        """Do a path action; what there is to say of it. Raises ActionFailed, UnsafePath; then what is at the path is as it was."""
+        self._root.forget()
+        if isinstance(action, RemovePath | RemoveTree):
+            self.sync()  # what takes the place of something is there for good before that goes
+        try:
+            return self._execute(action)
+        except OSError as error:
+            raise explain(action.path, error) from error
+        finally:
+            self._root.forget()
+
+    def leftovers(self, directories: tuple[str, ...]) -> tuple[str, ...]:
+        """Our temporary files that a killed run left in these directories. Only under the apply lock: another run's would look the same.
+
+        One of them can hold what was at the target a moment before: save it (`capture`) before it is removed.
+        """
+        return tuple(f"{at.rstrip('/')}/{name}" for at in directories for name in self._root.names(at) if Place.is_temporary(name))
+
+    def _execute(self, action: PathAction) -> str:
+        if isinstance(action, WriteFile | EditLines | MakeDirectory | SetAccess) and action.as_user:
+            self._execute_as_user(action)
+            return ""
+        if isinstance(action, ArchiveTree | RemoveTree | RestoreTree):
+            from reconciler.host.files import whole_trees  # starts programs, and only where a home goes
+
+            return whole_trees.execute(self._root, self._ownership, self._archives, action)
+        from reconciler.host.files import edit_lines, path_actions  # a plan never writes
+
+        match action:
+            case WriteFile():
+                path_actions.write_file(self._root, self._ownership, action)
+            case EditLines():
+                edit_lines.edit_lines(self._root, self._ownership, action)
+            case MakeDirectory():
+                path_actions.make_directory(self._root, self._ownership, action)
+            case SetAccess():
+                path_actions.set_access(self._root, self._ownership, action)
+            case MakeLink():
+                path_actions.make_link(self._root, self._ownership, action)
+            case RemovePath():
+                path_actions.remove_path(self._root, self._ownership, action)
+        return ""
+
+    def _execute_as_user(self, action: HomeAction) -> None:
+        from reconciler.host.files import as_user  # only where there are homes
+
+        if action in self._done:
+            failed = self._done.pop(action)
+            if failed is not None:
+                raise failed
+            return
+        self._done = dict(as_user.execute(self._root, self._ownership, self._ids, action, tuple(self._after(action))))
+
+    def _after(self, action: HomeAction) -> Iterator[HomeAction]:
+        """What comes next, as far as it is done in homes."""
+        at = self._coming.index(action) + 1 if action in self._coming else len(self._coming)
+        for one in self._coming[at:]:
+            if not isinstance(one, WriteFile | EditLines | MakeDirectory | SetAccess) or not one.as_user:
+                return
+            yield one
+
+    def _target(self, path: str) -> str:
+        directory, name = self._root.parent(path)
+        try:
+            return os.readlink(name, dir_fd=directory)
+        except OSError as error:
+            raise UnsafePath("changes while it is read", f"{path}: {error.strerror}") from error
+
+    def _attributes(self, path: str) -> Attributes:
+        directory, name = self._root.parent(path)
+        fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
+        try:
+            return read_attributes(fd)
+        finally:
+            os.close(fd)

@@ -1,0 +1,1 @@
+"""A host in memory: what a plan would leave behind."""

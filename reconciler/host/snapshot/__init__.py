@@ -1,0 +1,1 @@
+"""Snapshots: taking one, and planning from one."""

@@ -1,0 +1,1 @@
+"""Where a spec's bytes come from: files, Git, standard input."""

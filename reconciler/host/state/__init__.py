@@ -1,0 +1,1 @@
+"""Our own state: ledger, journal, undo store, lock, notes."""

@@ -1,0 +1,366 @@
+"""Reading the state without touching it, and telling whether it can be trusted."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import Any, Generic, TypeVar
+
+from reconciler.core.address import Address
+from reconciler.core.basics.frozen import frozen
+from reconciler.core.state import Hold, LedgerRow, Memory, OwedRow
+from reconciler.host.state import schema
+from reconciler.host.state.files import (
+    DATABASE,
+    JOURNAL,
+    KEY,
+    KEY_BYTES,
+    WITNESS,
+    StateDamaged,
+    StateError,
+    file_facts,
+    open_directory,
+    read_small,
+)
+from reconciler.host.state.schema import Meta, Witness
+
+T = TypeVar("T")
+
+BROKEN = (sqlite3.Error, MemoryError, OverflowError, UnicodeDecodeError)
+"""What reading a damaged file raises: a flipped length asks for a gigabyte, and SQLite quotes bad bytes in its message."""
+
+_AT_ONCE = 256
+"""Rows parsed in one go: one call of the JSON parser for many is fast, and fresh memory for all of them is slow."""
+_ATTEMPTS = 5
+_PAUSE = 0.02
+_READER_PATIENCE = 5.0
+"""Seconds that a reader waits while a commit is being written."""
+_LONGEST_ROW = 1 << 28
+_BUSY = {"SQLITE_BUSY", "SQLITE_LOCKED"}
+_ADVICE = {
+    "SQLITE_FULL": "The disk is full: make room, then run again.",
+    "SQLITE_BUSY": "Another process is reading or writing it: try again.",
+    "SQLITE_READONLY": "It cannot be written: run as root, and look whether the file system is mounted read-only.",
+    "SQLITE_CANTOPEN": "It cannot be opened: run as root.",
+    "SQLITE_IOERR": "The disk reports errors: look at the kernel's log.",
+}
+"""By SQLite's result code: troubles of the host, not of the file."""
+_HOT = {"SQLITE_READONLY_ROLLBACK", "SQLITE_READONLY_RECOVERY", "SQLITE_READONLY_CANTLOCK", "SQLITE_CANTOPEN"}
+INTERRUPTED = "an apply was killed in the middle of writing it; the next apply will recover it"
+UNSEALED = "its description (table meta) does not verify"
+NEWER = "it was written by a newer version of this tool; update the tool"
+
+
+@frozen
+class Loaded:
+    """What the database holds: the rows that verify, and in `problem` why that is not all of them."""
+
+    meta: Meta | None = None
+    rows: Mapping[Address, LedgerRow] = field(default_factory=dict)
+    owed: tuple[OwedRow, ...] = ()
+    tombstones: tuple[schema.Row, ...] = ()
+    holds: tuple[Hold, ...] = ()
+    problem: str = ""
+
+
+@frozen
+class Beside:
+    """The small files beside the database. `witness` None: missing or not valid, `witness_there` tells which."""
+
+    key: bytes = b""
+    witness: Witness | None = None
+    witness_there: bool = False
+
+
+def read_memory(directory: str, machine_id: str) -> Memory:
+    """What we remember, read without changing a byte, a time or a name in the directory. Never raises for what it finds there.
+
+    A missing directory is an empty Memory. A run that is still open counts as interrupted unless another process holds the lock.
+    """
+    memory = Memory()
+    for _ in range(_ATTEMPTS):
+        before = _marks(directory)
+        memory = _read_once(directory, machine_id)
+        if not memory.damaged or _marks(directory) == before:
+            break
+        time.sleep(_PAUSE)  # an apply wrote in between: what looked damaged may have been half of the old and half of the new
+    return memory
+
+
+def _marks(directory: str) -> list[tuple[int, int, int] | None]:
+    return [_mark(os.path.join(directory, name)) for name in (DATABASE, JOURNAL, WITNESS, KEY)]
+
+
+def _mark(path: str) -> tuple[int, int, int] | None:
+    try:
+        facts = os.lstat(path)
+    except OSError:
+        return None
+    return facts.st_ino, facts.st_size, facts.st_mtime_ns
+
+
+def _read_once(directory: str, machine_id: str) -> Memory:
+    opened = -1
+    try:
+        opened = open_directory(directory)
+        beside = read_beside(opened)
+        facts = file_facts(opened, DATABASE)
+    except FileNotFoundError:
+        return Memory()
+    except PermissionError as problem:
+        return Memory(unreadable=f"{directory}: {problem.strerror}; run as root to see what was applied before")
+    except OSError as problem:
+        return Memory(damaged=f"{directory}: {problem.strerror}")
+    except StateError as problem:
+        return Memory(damaged=str(problem))
+    finally:
+        if opened >= 0:
+            os.close(opened)
+    if facts is None or facts.st_size == 0:
+        lost = f"{directory}/{DATABASE} is gone, but the witness file beside it says that there was one" if beside.witness_there else ""
+        return Memory(key=beside.key, damaged=lost)
+    return _from_database(os.path.join(os.path.abspath(directory), DATABASE), beside, machine_id)
+
+
+def _from_database(path: str, beside: Beside, machine_id: str) -> Memory:
+    try:
+        loaded, interrupted = reading(path, load)
+    except PermissionError:
+        return Memory(unreadable=f"{path}: permission denied; run as root to see what was applied before")
+    except TimeoutError:
+        return Memory(unreadable=f"{path}: a running apply is writing it; try again")
+    except StateError as problem:
+        return Memory(damaged=INTERRUPTED if problem.detail == INTERRUPTED else f"{path}: {problem.detail}", key=beside.key)
+    memory = to_memory(loaded, beside, machine_id)
+    if memory.damaged and interrupted:
+        return replace(memory, damaged=INTERRUPTED)
+    if memory.interrupted:
+        from reconciler.host.state.lock import is_held_by_other  # rarely needed
+
+        return replace(memory, interrupted=0) if is_held_by_other(os.path.dirname(path)) else memory
+    return memory
+
+
+def read_beside(directory: int) -> Beside:
+    """The key and the witness. Read before the database: the witness may lag behind it, never be ahead. Raises OSError, StateError."""
+    witness = read_small(directory, WITNESS)
+    return Beside(
+        key=read_small(directory, KEY) or b"",
+        witness=Witness.from_bytes(witness) if witness is not None else None,
+        witness_there=witness is not None,
+    )
+
+
+def to_memory(loaded: Loaded, beside: Beside, machine_id: str) -> Memory:
+    """The loaded rows as Memory, with the reason not to trust them if there is one."""
+    meta = loaded.meta
+    memory = Memory(rows=loaded.rows, owed=loaded.owed, key=beside.key, damaged=distrust(loaded, beside, machine_id))
+    if loaded.holds:
+        from reconciler.host.state.hold_clock import clock, sort_out  # rarely needed
+
+        holds, ended = sort_out(loaded.holds, clock())
+        memory = replace(memory, holds=holds, ended=ended)
+    if meta is None:
+        return memory
+    return replace(
+        memory,
+        tombstones={(str(row["kind"]), str(row["name"])): str(row["id"]) for row in loaded.tombstones},
+        lineage=meta.lineage,
+        serial=meta.serial,
+        commit=meta.commit,
+        spec_host=meta.spec_host,
+        interrupted=meta.open_run,
+    )
+
+
+def distrust(loaded: Loaded, beside: Beside, machine_id: str) -> str:
+    """Why this state must not be relied on for removing anything; empty when it can be."""
+    meta = loaded.meta
+    if loaded.problem or meta is None:
+        return loaded.problem or UNSEALED
+    if meta.machine_id != machine_id:
+        return "it belongs to another machine (machine-id differs): was this host cloned, or the directory copied?"
+    if len(beside.key) != KEY_BYTES or schema.key_id(beside.key) != meta.key_id:
+        return "the file `key` is missing or is another one: keyed digests cannot be compared"
+    if beside.witness is None:
+        return _without_witness(meta, beside)
+    return _against_witness(meta, beside.witness)
+
+
+def _without_witness(meta: Meta, beside: Beside) -> str:
+    if beside.witness_there:
+        return "the witness file does not verify"
+    return "the witness file is missing" if meta.serial else ""  # serial 0: killed between making the database and the witness
+
+
+def _against_witness(meta: Meta, witness: Witness) -> str:
+    if witness.lineage != meta.lineage:
+        return "the witness file belongs to another state (lineage differs)"
+    if witness.serial > meta.serial:
+        return f"it is older than its witness file (serial {meta.serial}, witness {witness.serial}): was it put back from a backup?"
+    if witness.serial == meta.serial and witness.digest != meta.digest:
+        return f"it differs from what its witness file saw at serial {meta.serial}"
+    return ""
+
+
+def connect(path: str, mode: str, patience: float = _READER_PATIENCE) -> sqlite3.Connection:
+    """A connection in autocommit mode that returns text as bytes. `mode` is a query of a SQLite URI: `mode=ro`, `mode=rw`.
+
+    Nothing is read yet. Raises sqlite3.Error.
+    """
+    quoted = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    connection = sqlite3.connect(f"file:{quoted}?{mode}", uri=True, timeout=patience, isolation_level=None)
+    connection.text_factory = bytes
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_ROW)
+    return connection
+
+
+def reading(path: str, ask: Callable[[sqlite3.Connection], T]) -> tuple[T, bool]:
+    """Ask a database that may be in use, inside one read transaction. True beside the answer: it comes from a half-written file.
+
+    A journal left by a killed writer cannot be played back without writing: then the file is read as it stands, and must only be
+    believed if all its digests verify. Raises PermissionError, TimeoutError (busy), StateError (no database, damaged).
+    """
+    try:
+        return _ask(path, "mode=ro", ask), False
+    except sqlite3.Error as problem:
+        name = getattr(problem, "sqlite_errorname", "")
+        if name in _BUSY:
+            raise TimeoutError from problem
+        if name in _HOT and not os.access(path, os.R_OK, effective_ids=True):
+            raise PermissionError from problem
+        if name not in _HOT:
+            raise StateError("The state cannot be read", _said(problem)) from problem
+    except BROKEN as problem:
+        raise StateError("The state cannot be read", _said(problem)) from problem
+    try:
+        return _ask(path, "mode=ro&immutable=1", ask), True
+    except BROKEN as problem:
+        raise StateError("The state cannot be read", INTERRUPTED) from problem
+
+
+def _ask(path: str, mode: str, ask: Callable[[sqlite3.Connection], T]) -> T:
+    with closing(connect(path, mode)) as connection:
+        connection.execute("BEGIN")
+        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        if version > schema.SCHEMA:
+            raise StateError("The state cannot be read", NEWER)
+        return ask(connection)
+
+
+def _said(problem: BaseException) -> str:
+    return f"it is damaged or no database of ours ({str(problem) or type(problem).__name__})"
+
+
+def trouble(what: str, problem: BaseException) -> StateError:
+    """What SQLite raised as one of ours: StateError for a trouble of the host, StateDamaged for one of the file."""
+    name = getattr(problem, "sqlite_errorname", "")
+    advice = next((said for code, said in _ADVICE.items() if name.startswith(code)), "")
+    if what == "written" and isinstance(problem, sqlite3.DataError | MemoryError | OverflowError):
+        advice = "Memory is short, or a single item is too large to be kept."
+    if name == "SQLITE_IOERR_SHORT_READ" or not advice:
+        return StateDamaged("The state is damaged", _said(problem))
+    return StateError(f"The state cannot be {what}", f"{problem}. {advice}")
+
+
+def load(connection: sqlite3.Connection) -> Loaded:
+    """Everything of the past that a plan needs, each row verified. Never raises for content."""
+    collecting = gc.isenabled()
+    gc.disable()  # tens of thousands of new containers, none of them garbage: collecting costs a third of the time
+    try:
+        return _load(connection)
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def _load(connection: sqlite3.Connection) -> Loaded:
+    meta, problem = load_meta(connection)
+    ledger = _table(connection, "ledger", schema.ledger_row)
+    owed = _table(connection, "owed", schema.owed_row)
+    tombstones = _table(connection, "tombstones", dict)
+    holds = _table(connection, "holds", schema.hold_row) if _version(connection) >= schema.HOLDS else _Table[Hold]()
+    problem = problem or ledger.problem or owed.problem or tombstones.problem or holds.problem or _other_layout(connection)
+    total = (ledger.total + owed.total + tombstones.total + holds.total) % schema.MODULUS
+    if meta and not problem and f"{total:064x}" != meta.digest:
+        problem = "rows are missing or were changed (the digest over all rows differs)"
+    rows = {row.address: row for row in ledger.rows}
+    return Loaded(meta, rows, tuple(owed.rows), tuple(tombstones.rows), tuple(holds.rows), problem)
+
+
+def _other_layout(connection: sqlite3.Connection) -> str:
+    """What is wrong with the tables themselves. Those that reading does not use are written to: at every apply anew that would fail."""
+    try:
+        found = {(table.decode(), name.decode(), key) for table, name, key in connection.execute(schema.COLUMNS)}
+    except BROKEN as problem:
+        return _said(problem)
+    lost = schema.layout(_version(connection)) - found
+    return f"its table {min(lost)[0]} is not as it was made" if lost else ""
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    try:
+        return int(connection.execute("PRAGMA user_version").fetchone()[0])
+    except BROKEN:
+        return schema.SCHEMA
+
+
+def load_meta(connection: sqlite3.Connection) -> tuple[Meta | None, str]:
+    """The description of the state and what is wrong with it."""
+    try:
+        pairs = connection.execute("SELECT key, value FROM meta").fetchall()
+        meta = Meta.from_rows({key.decode(): value.decode() for key, value in pairs})
+    except BROKEN as problem:
+        return None, _said(problem)
+    except (AttributeError, ValueError):
+        meta = None
+    return meta, "" if meta else UNSEALED
+
+
+@dataclass(slots=True)
+class _Table(Generic[T]):
+    """The rows of a table that verify, the sum of their checksums, and what is wrong with the others."""
+
+    rows: list[T] = field(default_factory=list)
+    total: int = 0
+    problem: str = ""
+
+
+def _table(connection: sqlite3.Connection, table: str, make: Callable[[Any], T]) -> _Table[T]:
+    found: _Table[T] = _Table()
+    try:
+        cursor = connection.execute(schema.SCAN[table])
+    except BROKEN as error:
+        found.problem = _said(error)
+        return found
+    more = True
+    while more and not found.problem:
+        records: list[tuple[Any, Any]] = []
+        try:
+            records.extend(islice(cursor, _AT_ONCE))  # what came before an error stays
+        except BROKEN as error:
+            found.problem = _said(error)
+        _add(found, table, records, make)
+        more = len(records) == _AT_ONCE
+    return found
+
+
+def _add(found: _Table[T], table: str, records: list[tuple[Any, Any]], make: Callable[[Any], T]) -> None:
+    texts = []
+    for text, stored in records:
+        if isinstance(text, bytes) and schema.checksum(table, text) == stored:
+            texts.append(text)
+            found.total += schema.number(stored)
+    if len(texts) < len(records):
+        found.problem = found.problem or f"a row of {table} fails its checksum"
+    try:
+        found.rows.extend(map(make, json.loads(b"[%s]" % b",".join(texts))))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        found.problem = found.problem or f"{table} holds rows of an unknown form ({type(error).__name__})"

@@ -1,0 +1,271 @@
+"""The state of a host: ledger, owed actions, holds, journal of runs and steps, undo store. DESIGN §3; the layout is in `state_schema`.
+
+`read_memory` is for everybody and never writes. `Store` is for the one who holds the lock. What a Store method was asked to
+record is on disk when it returns; when it raises StateError it was not recorded, and the effect must not be carried out.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from itertools import takewhile
+from types import MappingProxyType
+from typing import Any, Self
+
+from reconciler.core.address import Address
+from reconciler.core.host import Saved
+from reconciler.core.state import Hold, LedgerRow, Memory, OwedRow
+from reconciler.host.process.failpoints import hit
+from reconciler.host.state import schema
+from reconciler.host.state.files import StateDamaged, StateError, make_state_directory
+from reconciler.host.state.history import History, open_history
+from reconciler.host.state.open import Opened, commit, open_state, recover
+from reconciler.host.state.read import BROKEN, load, read_beside, read_memory, to_memory, trouble
+from reconciler.host.state.schema import Row
+from reconciler.host.state.write import Transaction, write_witness
+
+__all__ = ["History", "StateDamaged", "StateError", "Store", "make_state_directory", "open_history", "read_memory", "recover"]
+
+_NOTHING: Mapping[Any, Any] = MappingProxyType({})
+
+
+class Store(History):
+    """The state, open for writing. Make it with `Store.open`, under the lock; close it, or use it as a context manager."""
+
+    def __init__(self, opened: Opened, machine_id: str, now: Callable[[], int]) -> None:
+        super().__init__(opened.connection)
+        self._directory = opened.directory
+        self._machine_id = machine_id
+        self._now = now
+        self._interrupted = 0
+        self.moved_aside = opened.moved_aside
+        """The name under which a damaged database was kept, if this open replaced one."""
+
+    @classmethod
+    def open(cls, directory: str, machine_id: str, *, now: Callable[[], int], replace_damaged: bool = False, bury: bool = True) -> Self:
+        """Open, recovering what a killed apply left, or create. Runs of the dead are closed as interrupted.
+
+        `now` gives seconds since the epoch. Raises StateDamaged when the state does not verify and `replace_damaged` is false;
+        otherwise the damaged one is kept under another name and a new one is begun. Without `bury` a run that was killed stays open:
+        for who does not clean up behind it. Raises StateError.
+        """
+        store = cls(open_state(directory, machine_id, replace_damaged=replace_damaged), machine_id, now)
+        try:
+            if bury:
+                store._bury_the_dead()
+        except BaseException:
+            store.close()
+            raise
+        return store
+
+    def _bury_the_dead(self) -> None:
+        """We have the lock, so a run that is open is a dead one's."""
+        with self._transaction("bury") as change:
+            if not change.meta.open_run:
+                return
+            self._interrupted = change.meta.open_run
+            run = change.get("runs", {"run": self._interrupted})
+            if run:
+                change.put("runs", run | {"status": "interrupted", "ended": self._now()})
+            change.meta = replace(change.meta, open_run=0)
+
+    def close(self) -> None:
+        """Close the database. What was not committed is forgotten."""
+        super().close()
+        if self._directory >= 0:
+            os.close(self._directory)
+            self._directory = -1
+
+    def memory(self) -> Memory:
+        """What is remembered now. `interrupted` is the run that `open` found open. Raises StateError."""
+        with self._transaction("memory"):
+            loaded = load(self._connection)
+        try:
+            memory = to_memory(loaded, read_beside(self._directory), self._machine_id)
+        except OSError as problem:
+            raise StateError("The state cannot be read", f"{problem.strerror}") from problem
+        return replace(memory, interrupted=self._interrupted)
+
+    def begin(
+        self,
+        spec_digest: str,
+        commit: str,
+        host: str,
+        tool: str,
+        steps: Sequence[Row],
+        rows: Mapping[Address, LedgerRow | None] = _NOTHING,
+        about: Mapping[str, Any] = _NOTHING,
+    ) -> int:
+        """Open a run with all its steps planned, and return its number. Steps are numbered from 0, as in `steps`.
+
+        `rows` are the ledger's rows of what the run is about, as they are now; `about` says more of the run.
+        """
+        with self._transaction("begin") as change:
+            if change.meta.open_run:
+                raise StateError("A run is open", f"run {change.meta.open_run} must end before another begins")
+            number = change.meta.last_run + 1
+            change.meta = replace(change.meta, last_run=number, open_run=number)
+            run = {"run": number, "status": "running", "spec_digest": spec_digest, "commit": commit, "host": host, "tool": tool}
+            known = [[*schema.address_key(address), row and schema.ledger_data(row)] for address, row in rows.items()]
+            extra = {**about, **({"ledger": known} if known else {})}
+            change.put("runs", extra | run | {"started": self._now(), "ended": 0, "summary": {}})
+            for index, action in enumerate(steps):
+                change.put("steps", {"run": number, "step": index, "action": action, "state": "planned", "detail": ""})
+        return number
+
+    def unfinished(self, run: int) -> list[Row]:
+        """The actions of the steps of the runs before this one, back to one that ended well; of 50 at most.
+
+        A journal that does not verify tells nothing: what it says is only used to tidy up, and must not stop an apply.
+        """
+        try:
+            before = self._rows("runs", "WHERE run < ? ORDER BY run DESC LIMIT 50", (run,))
+            failed = [row["run"] for row in takewhile(lambda row: row["status"] != "applied", before)]
+            return [step["action"] for number in failed for step in self.steps(number)]
+        except StateDamaged:
+            return []
+
+    def intend(
+        self, run: int, steps: Sequence[int], rows: Sequence[LedgerRow], owed: Sequence[OwedRow], saved: Sequence[tuple[int, Saved]]
+    ) -> None:
+        """Before the effects of `steps`: what will be ours, what will be owed, and what is about to be replaced. All of it or nothing."""
+        with self._transaction("intend") as change:
+            for step, content in saved:
+                change.save(run, step, content)
+                hit("state.saved")
+            for row in rows:
+                change.put("ledger", schema.ledger_data(row))
+            for owing in owed:
+                self._owe(change, run, owing)
+            for step in steps:
+                _mark_step(change, run, step, "started")
+
+    def done(self, run: int, results: Mapping[int, str]) -> None:
+        """These steps were done; step number to what was said."""
+        with self._transaction("step") as change:
+            for step, detail in results.items():
+                _mark_step(change, run, step, "done", detail)
+
+    def failed(self, run: int, step: int, detail: str) -> None:
+        """This step failed, and changed nothing."""
+        with self._transaction("step") as change:
+            _mark_step(change, run, step, "failed", detail)
+
+    def skipped(self, run: int, step: int, why: str) -> None:
+        """This step was left out."""
+        with self._transaction("step") as change:
+            _mark_step(change, run, step, "skipped", why)
+
+    def settle(
+        self,
+        run: int,
+        put: Sequence[LedgerRow] = (),
+        drop: Sequence[Address] = (),
+        clear: Sequence[OwedRow] = (),
+        owe: Sequence[OwedRow] = (),
+    ) -> None:
+        """After effects were seen. Writes nothing if all of it is as recorded."""
+        with self._transaction("settle") as change:
+            for address in drop:
+                change.drop("ledger", schema.address_key(address))
+            for row in put:
+                change.put("ledger", schema.ledger_data(row))
+            for owed in clear:
+                change.drop("owed", schema.owed_data(owed))
+            for owed in owe:
+                self._owe(change, run, owed)
+
+    def _owe(self, change: Transaction, run: int, row: OwedRow) -> None:
+        """An effect that is owed already stays owed since then, and under the run that first owed it."""
+        before = change.get("owed", schema.owed_data(row)) or {}
+        since = row.since or before.get("since") or self._now()
+        change.put("owed", schema.owed_data(replace(row, run=row.run or before.get("run") or run, since=since)))
+
+    def arm(self, rows: Sequence[OwedRow]) -> None:
+        """Note for owed rows which process lacks the effect (`invocation`). Rows that are no longer owed are passed over."""
+        with self._transaction("arm") as change:
+            for row in rows:
+                before = change.get("owed", schema.owed_data(row))
+                if before is not None:
+                    change.put("owed", schema.owed_data(replace(schema.owed_row(before), invocation=row.invocation)))
+
+    def end(self, run: int, status: str, summary: Row) -> None:
+        """Close a run: applied, failed or partial. An applied one becomes the last applied commit and spec host."""
+        with self._transaction("end") as change:
+            row = change.get("runs", {"run": run})
+            if row is None:
+                raise StateError("There is no such run", f"run {run}")
+            change.put("runs", row | {"status": status, "ended": self._now(), "summary": summary})
+            change.meta = replace(change.meta, open_run=0 if change.meta.open_run == run else change.meta.open_run)
+            if status == "applied":
+                change.meta = replace(change.meta, commit=row["commit"], spec_host=row["host"])
+
+    def tombstone(self, kind: str, name: str, identity: str) -> None:
+        """Remember that the id (a uid, a gid) of a removed account must not be given to another."""
+        with self._transaction("tombstone") as change:
+            change.put("tombstones", {"kind": kind, "name": name, "id": identity})
+
+    def hold(self, rows: Iterable[Hold]) -> None:
+        """Keep these. One for the same address takes the place of what was there."""
+        with self._transaction("hold") as change:
+            for row in rows:
+                change.put("holds", schema.hold_data(row))
+
+    def release(self, rows: Iterable[Hold]) -> None:
+        """End these. One that was made anew for the same address meanwhile is another, and stays."""
+        with self._transaction("release") as change:
+            for row in rows:
+                known = change.get("holds", schema.hold_data(row))
+                if known is not None and (known["boot"], known["ends"]) == (row.boot, row.ends):
+                    change.drop("holds", schema.hold_data(row))
+
+    def holds(self) -> list[Hold]:
+        """All of them, those too that have ended."""
+        return [schema.hold_row(row) for row in self._rows("holds", "ORDER BY rowid")]
+
+    def prune_undo(self, keep_runs: int = 50) -> None:
+        """Forget what runs before the newest `keep_runs` replaced. The runs themselves stay."""
+        with self._transaction("prune") as change:
+            change.execute("DELETE FROM undo WHERE run <= ?", (change.meta.last_run - keep_runs,))
+            change.execute("DELETE FROM blobs WHERE hash NOT IN (SELECT coalesce(json_extract(row, '$.blob'), '') FROM undo)")
+
+    @contextmanager
+    def _transaction(self, name: str) -> Iterator[Transaction]:
+        """All of it or nothing; then the witness, if the serial moved. A transaction without a difference leaves the file untouched."""
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            hit(f"state.{name}.begun")
+            change = Transaction(self._connection)
+            serial = change.meta.serial
+            yield change
+            meta, wrote = change.finish()
+            hit(f"state.{name}.written")
+            if wrote:
+                commit(self._connection, self._directory)
+            else:
+                self._connection.execute("ROLLBACK")
+        except BROKEN as problem:
+            self._abandon()
+            raise trouble("written", problem) from problem
+        except BaseException:
+            self._abandon()
+            raise
+        hit(f"state.{name}.committed")
+        if meta.serial != serial:
+            write_witness(self._directory, meta)
+        hit(f"state.{name}.done")
+
+    def _abandon(self) -> None:
+        with suppress(sqlite3.Error):
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+
+
+def _mark_step(change: Transaction, run: int, step: int, state: str, detail: str = "") -> None:
+    row = change.get("steps", {"run": run, "step": step})
+    if row is None:
+        raise StateError("There is no such step", f"run {run}, step {step}")
+    change.put("steps", row | {"state": state, "detail": detail})

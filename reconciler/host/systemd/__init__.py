@@ -1,0 +1,1 @@
+"""systemd and its journal, asked and told."""

@@ -1,0 +1,198 @@
+"""backups: a job file in /etc/reconciler/backups, from which `backup run` works, and the schedule that runs it. Never touches archives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from reconciler.core.actions import Cause, MakeDirectory, RemovePath, SetAccess, Step, WriteFile
+from reconciler.core.address import Address
+from reconciler.core.basics.digest import digest
+from reconciler.core.changes import Change, Document, Observed, Part, Verb
+from reconciler.core.diagnostic import Diagnostic
+from reconciler.core.host import HostView
+from reconciler.core.kind import Impossible, Kind, Requirement, RequirementType
+from reconciler.core.spec import Declared, Spec
+from reconciler.core.state import OwedRow
+from reconciler.formats.backups import job
+from reconciler.kinds.backups import ORDER
+from reconciler.kinds.backups.model import Backup, Compress, Name
+from reconciler.kinds.backups.observe import is_scheduled, observe, unit_of
+from reconciler.kinds.shared import ownership, schedule, units
+
+_CONFIG = "config"
+_FILE = {"type": "file", "mode": "0600", "owner": "root", "group": "root"}
+_COMMAND = "/usr/local/bin/reconciler"
+_COMPRESSORS = {Compress.GZIP: "/usr/bin/gzip", Compress.ZSTD: "/usr/bin/zstd"}
+_BUSY = "75"
+"""What `backup run` ends with when the job runs already, or a command of its own said not now: no reason to mark the unit as failed."""
+
+
+def _backup(declared: Declared) -> Backup:
+    assert isinstance(declared.resource, Backup)
+    return declared.resource
+
+
+def _config(declared: Declared) -> Document:
+    """Everything that the job needs to run, and nothing about when."""
+    backup = _backup(declared)
+    return {
+        "format": job.FORMAT,
+        "name": declared.address.name,
+        "sources": list(backup.sources),
+        "exclude": list(backup.exclude),
+        "destinations": list(backup.destinations),
+        "engine": backup.engine,
+        "type": backup.type,
+        "keep": {what: count for what, count in backup.keep or () if count is not None},
+        "verify": str(backup.verify),
+        "require_mount": list(backup.require_mount),
+        "before": [list(argv) for argv in backup.before],
+        "before_timeout": backup.before_timeout,
+        "compress": str(backup.compress),
+        "one_file_system": backup.one_file_system,
+        "clock_jump": backup.clock_jump,
+        **({"max_age": backup.max_age} if backup.max_age else {}),
+    }
+
+
+def _job(declared: Declared) -> schedule.Job:
+    backup, name = _backup(declared), declared.address.name
+    return schedule.Job(
+        declared,
+        unit_of(declared.address),
+        backup.schedule,
+        [str(declared.settings.get("command", _COMMAND)), "backup", "run", name],
+        scheduler=schedule.scheduler_of(declared, backup.scheduler),
+        timezone=schedule.timezone_of(declared, backup.timezone),
+        description=f"Backup {name}",
+        randomized_delay_sec=backup.randomized_delay_sec or "",
+        mounts=backup.require_mount,
+        sections={"Service": {"SuccessExitStatus": _BUSY}},
+    )
+
+
+def expand(declared: Declared, running: bool) -> Iterator[Part]:
+    """The job file, and what runs it, each after what it has no sense without."""
+    address, service = (Address(declared.address.kind, declared.address.name, part) for part in (_CONFIG, "service"))
+    config = _config(declared)
+    yield Part(address, {**_FILE, "job": config}, declared, job.render(config).encode())
+    for part in schedule.expand(_job(declared), running):
+        yield replace(part, needs=(*part.needs, address, service))
+
+
+def actions(change: Change) -> Iterator[Step]:
+    """Write or remove the job file; the rest is the schedule's."""
+    if is_scheduled(change.address):
+        yield from schedule.actions(change, unit_of)
+        return
+    path, cause, expects = job.path_of(change.address.name), (Cause(change.address),), ownership.expected(change.observed)
+    if change.verb is Verb.DELETE:
+        yield Step(RemovePath(path, expects), cause)
+        return
+    assert change.part is not None and change.part.content is not None
+    if change.before is not None and change.before["type"] not in ("file", "link"):
+        raise Impossible(f"{path} is a {change.before['type']}, not a file; move it away by hand, nothing here deletes it")
+    content, where = change.part.content, ownership.access_of(change.part.document)
+    if change.verb is Verb.CREATE or change.touches("job") or change.touches("type"):
+        yield from (
+            Step(MakeDirectory(directory, "0755", "root", "root"), cause) for directory in change.observed.private.get("missing", ())
+        )
+        yield Step(WriteFile(path, content, digest(content), **where, expects=expects), cause)
+    else:
+        yield Step(SetAccess(path, **where), cause)
+
+
+def catch_up(part: Part, observed: Observed, row: OwedRow) -> Iterator[Step]:
+    """What the schedule part still owes."""
+    return schedule.catch_up(part, observed, row) if is_scheduled(part.address) else iter(())
+
+
+def lint(declared: Declared) -> Iterator[Diagnostic]:
+    """What its scheduler cannot do."""
+    return schedule.lint(_job(declared))
+
+
+def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Diagnostic]:
+    """What the host's time zone does to it, what would refuse its runs, and which archives would go because of a change."""
+    from reconciler.kinds.backups.archives import consequences  # not where nothing changes
+    from reconciler.kinds.backups.checks import BackupHost
+    from reconciler.kinds.backups.coverage import uncovered
+
+    yield from schedule.check(view, schedule.jobs(changes, "backups", _job))
+    host = BackupHost(view, spec)
+    jobs = {one.address.name: _config(one) for one in spec.resources if one.address.kind == "backups"}
+    yield from uncovered(view, spec, changes, jobs)
+    for change in changes:
+        part = change.part
+        if part is not None and change.verb is not Verb.NONE and change.address.kind == "backups" and change.address.part == _CONFIG:
+            yield from (trouble.told(part.declared) for trouble in host.troubles(_backup(part.declared)))
+            if change.touches("job") or change.verb is Verb.CREATE:
+                yield from consequences(view, part.declared, (change.before or {}).get("job"), part.document["job"])
+
+
+def others(part: Part, observed: Observed) -> Iterator[Diagnostic]:
+    """A job that does not change and whose disk is not there now; drop-ins of others for its units."""
+    if part.address.part != _CONFIG:
+        yield from units.others(part, observed)
+    elif observed.document is not None and observed.document.get("job") == part.document["job"]:
+        from reconciler.kinds.backups.checks import not_mounted
+
+        required = _backup(part.declared).require_mount
+        for disk in observed.private.get("absent", ()):
+            yield not_mounted(disk, required=disk.place in required).told(part.declared)
+
+
+def overdue(changes: Sequence[Change], now: int) -> Iterator[Diagnostic]:
+    """Schedules that are over."""
+    return schedule.overdue(changes, _job, now)
+
+
+def references(declared: Declared) -> Iterator[Address]:
+    """What the schedule part needs first, the places it reads and writes, and its commands. Which of its parts is first, `expand` says."""
+    backup = _backup(declared)
+    yield from (address for address in schedule.references(_job(declared)) if address.resource != declared.address)
+    for path in (job.path_of(declared.address.name), *backup.sources, *backup.destinations):
+        yield Address("directories", path)
+        yield from ownership.above(path)
+    yield from (Address("files", argv[0]) for argv in backup.before)
+
+
+def requires(declared: Declared) -> Iterable[Requirement]:
+    """A job whose program is missing fails when its time comes, and says so."""
+    backup = _backup(declared)
+    programs = ["/usr/bin/tar", *filter(None, [_COMPRESSORS.get(backup.compress)]), *(argv[0] for argv in backup.before)]
+    return [
+        *schedule.requires(_job(declared)),
+        *(Requirement(RequirementType.PROGRAM, program, fatal=False) for program in dict.fromkeys(programs)),
+    ]
+
+
+def paths(address: Address) -> Iterator[str]:
+    """The job file and those of the schedule."""
+    if address.part in ("", _CONFIG):
+        yield job.path_of(address.name)
+    if address.part != _CONFIG:
+        yield from schedule.paths(address, unit_of)
+
+
+KIND = Kind(
+    name="backups",
+    model=Backup,
+    name_type=Name,
+    expand=expand,
+    observe=observe,
+    actions=actions,
+    carries=(*schedule.CARRIES, "job"),
+    order=ORDER,
+    references=references,
+    requires=requires,
+    catch_up=catch_up,
+    others=others,
+    paths=paths,
+    stands_for=paths,
+    lint=lint,
+    check=check,
+    overdue=overdue,
+    unit=lambda part: schedule.declared_unit(part, unit_of),
+)

@@ -1,0 +1,184 @@
+"""What a spec can say about a backup job."""
+
+# No `from __future__ import annotations`: pydantic would evaluate the text of each annotation at every start.
+
+from enum import StrEnum
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from reconciler.core.basics.scalars import Scheduler
+from reconciler.core.model.fields import AbsolutePath, Duration, Flag, Span, Text, TimeZone
+from reconciler.core.model.places import NamesPath, Use
+from reconciler.core.model.resource import Resource
+from reconciler.formats.backups import job
+from reconciler.formats.systemd import timespan
+from reconciler.kinds.shared.schedule_field import ScheduleText
+
+_DAY = 86_400
+
+
+class Verify(StrEnum):
+    """Whether an archive is read again before it counts."""
+
+    ALWAYS = "always"
+    NEVER = "never"
+
+
+class Compress(StrEnum):
+    """What makes archives smaller."""
+
+    GZIP = "gzip"
+    ZSTD = "zstd"
+    NONE = "none"
+
+
+def _only(known: str, later: tuple[str, ...], what: str) -> BeforeValidator:
+    def check(value: Any) -> Any:
+        if value in later:
+            raise ValueError(f"{value} is not there yet: write `{what}: {known}`, or leave it out")
+        return value
+
+    return BeforeValidator(check)
+
+
+def _local(value: Any) -> Any:
+    if isinstance(value, dict) or (isinstance(value, str) and "://" in value):
+        raise ValueError("destinations on other machines are not there yet: write the absolute path of a directory of this host")
+    return value
+
+
+def _below_root(path: str) -> str:
+    if path == "/":
+        raise ValueError("not the whole file system: name the directories")
+    return path
+
+
+def _distinct(paths: list[str]) -> list[str]:
+    twice = sorted({path for path in paths if paths.count(path) > 1})
+    if twice:
+        raise ValueError(f"{twice[0]} is named twice")
+    return paths
+
+
+def _pattern(text: str) -> str:
+    if text.endswith("/"):
+        raise ValueError("leave out the / at the end: tar would never match it")
+    return text
+
+
+def _program(argv: list[str]) -> list[str]:
+    if not argv[0].startswith("/"):
+        raise ValueError("write the absolute path of the program; no shell looks for it")
+    return argv
+
+
+def _finite(span: str) -> str:
+    if not 0 < timespan.seconds(span) < float("inf"):
+        raise ValueError("write a time span such as 30d")
+    return span
+
+
+def _a_day(span: str) -> str:
+    if timespan.seconds(span) < _DAY:
+        raise ValueError(f"{span} is less than a day (m are minutes, M are months): write 1d at least; `last` keeps a number of archives")
+    return span
+
+
+Count = Annotated[int, Field(ge=1, le=100_000, strict=True)]
+Finite = Annotated[Span, AfterValidator(_finite)]
+Place = Annotated[AbsolutePath, AfterValidator(_below_root)]
+Source = Annotated[Place, NamesPath(Use.READS)]
+Destination = Annotated[Place, BeforeValidator(_local), NamesPath(Use.WRITES_INTO)]
+Mount = Annotated[AbsolutePath, NamesPath(Use.READS)]
+Pattern = Annotated[Text, Field(min_length=1, max_length=4096), AfterValidator(_pattern)]
+Hook = Annotated[list[Text], Field(min_length=1), AfterValidator(_program)]
+Name = Annotated[
+    str,
+    Field(pattern=job.NAME, description="The name of the job: its units are backup-NAME.service and backup-NAME.timer."),
+]
+
+
+class Keep(BaseModel):
+    """Which archives stay when a new one is in place. The rules add up; the newest good archive stays in any case."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+    last: Count | None = None
+    """The newest ones."""
+    daily: Count | None = None
+    """The newest one of each of the last days that have one; days, weeks, months and years are those of UTC."""
+    weekly: Count | None = None
+    """The newest one of each of the last weeks."""
+    monthly: Count | None = None
+    """The newest one of each of the last months."""
+    yearly: Count | None = None
+    """The newest one of each of the last years."""
+    within: Annotated[Finite, AfterValidator(_a_day)] | None = None
+    """All that are not older than this (30d), counted back from the newest good one: a job that stopped loses nothing."""
+
+    @model_validator(mode="after")
+    def _some(self) -> Self:
+        if all(count is None for _, count in self):
+            raise ValueError("write at least one of last, daily, weekly, monthly, yearly and within; to keep everything, leave `keep` out")
+        return self
+
+
+class Backup(Resource):
+    """A backup job. When its block is removed, it runs no more; its archives stay where they are."""
+
+    sources: Annotated[list[Source], Field(min_length=1), AfterValidator(_distinct)]
+    """What is backed up. A source that is missing, or a link, stops the run: half a backup is not taken for a whole one."""
+    exclude: list[Pattern] = []
+    """What is left out, as are the destinations. With a `/` in front it is a place, else a name at any depth; `*` does not cross a `/`."""
+    destinations: Annotated[list[Destination], Field(min_length=1), AfterValidator(_distinct)]
+    """Where archives go: directories of root's. A missing one is made, 0700, if the directory above it is there."""
+    engine: Annotated[Literal["tar"], _only("tar", ("restic", "borg"), "engine")] = "tar"
+    """What makes them."""
+    type: Annotated[Literal["full"], _only("full", ("incremental", "differential"), "type")] = "full"
+    """Whether each archive has everything."""
+    schedule: ScheduleText
+    """When: a cron expression ("0 2 * * *", "@daily") or a systemd calendar ("Mon..Fri 02:00", "daily")."""
+    scheduler: Scheduler | None = None
+    """What runs it, timer or cron; that of `settings` when left out."""
+    timezone: TimeZone | None = None
+    """The time zone of the schedule; that of `settings` when left out. cron: only `host`."""
+    randomized_delay_sec: Duration | None = None
+    """Start up to this much later, always by the same delay on the same host. Not with cron."""
+    keep: Keep | None = None
+    """Which archives stay; all of them when left out."""
+    verify: Verify = Verify.ALWAYS
+    """Read each archive again, from end to end, before it counts. With never, `keep` deletes nothing until a `backup verify`."""
+    max_age: Finite | None = None
+    """A newest good archive that is older than this is unhealthy: `backup list`, `service health`, `status` and `doctor` say so."""
+    require_mount: list[Mount] = []
+    """Mount points that must be mounted, or the run is refused; so must those that fstab, units or autofs name for its places."""
+    before: list[Hook] = []
+    """Commands that root runs first, each as exact argv. One that fails stops the run; exit status 75 means not now, and is no failure."""
+    before_timeout: Finite = "1h"
+    """How long each of them may take."""
+    compress: Compress = Compress.GZIP
+    """What archives are compressed with."""
+    one_file_system: Flag = True
+    """Leave out other file systems and subvolumes below a source. The run names them, and a plan does unless this is written."""
+    clock_jump: Span = "60d"
+    """After a gap of more than this the clock may have jumped: what is older stays until there are three newer ones. infinity: never."""
+
+    @model_validator(mode="after")
+    def _apart(self) -> Self:
+        both = sorted({*self.sources} & {*self.destinations})
+        if both:
+            raise ValueError(f"{both[0]} is both a source and a destination")
+        for source in self.sources:
+            around = next((place for place in self.destinations if source.startswith(f"{place}/")), None)
+            if around is not None:
+                raise ValueError(f"the source {source} is inside the destination {around}, which is left out: write another destination")
+        return self
+
+    @model_validator(mode="after")
+    def _something_left(self) -> Self:
+        for source in self.sources:
+            for pattern in self.exclude:
+                if job.leaves_out(pattern, source):
+                    raise ValueError(f"the pattern {pattern} leaves out the whole of {source}: write the place it means, {source}/...")
+        return self

@@ -1,0 +1,65 @@
+"""What a host says about backups: the job files and what runs them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from reconciler.core.address import Address
+from reconciler.core.basics.digest import digest
+from reconciler.core.changes import Document, Observed
+from reconciler.core.host import FileType, HostView, Unreadable, UnsafePath
+from reconciler.formats.backups import job
+from reconciler.formats.disks import Disks
+from reconciler.kinds.shared import ownership, schedule_observe
+from reconciler.kinds.shared.named_disks import absent
+
+_DIRECTORIES = (job.DIRECTORY.rpartition("/")[0], job.DIRECTORY)
+
+
+def unit_of(address: Address) -> str:
+    """The name of a job's units."""
+    return f"backup-{address.name}"
+
+
+def is_scheduled(address: Address) -> bool:
+    """Whether the part is about when, not what."""
+    return address.part in schedule_observe.PARTS
+
+
+def observe(view: HostView, addresses: Sequence[Address]) -> Mapping[Address, Observed]:
+    """Units and cron files at once; one read of each job file."""
+    found = schedule_observe.observe(view, [address for address in addresses if is_scheduled(address)], unit_of)
+    configs = [address for address in addresses if not is_scheduled(address)]
+    if not configs:
+        return found
+    missing, disks = _missing(view), Disks(view)
+    return found | {address: _observe(view, job.path_of(address.name), missing, disks) for address in configs}
+
+
+def _missing(view: HostView) -> list[str]:
+    """Which of the directories above have to be made."""
+    try:
+        return [path for path in _DIRECTORIES if view.entry(path) is None]
+    except (Unreadable, UnsafePath):
+        return []
+
+
+def _observe(view: HostView, path: str, missing: Sequence[str], disks: Disks) -> Observed:
+    try:
+        entry, content = ownership.read_entry(view, path)
+    except (Unreadable, UnsafePath) as problem:
+        return ownership.unreadable(problem)
+    if entry is None:
+        return Observed(None, {"missing": missing})
+    document = ownership.path_document(entry)
+    if entry.type is FileType.FILE:
+        document["job"] = _parsed(content)
+    gone = absent(disks, document.get("job", {}))
+    return Observed(document, {"expects": ownership.expects_of(entry, content), "absent": gone}, others=tuple(disk.place for disk in gone))
+
+
+def _parsed(content: bytes) -> Document:
+    try:
+        return job.parse(content.decode("utf-8"))
+    except (job.NotAJob, UnicodeDecodeError):
+        return {"content": digest(content)}

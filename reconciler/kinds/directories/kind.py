@@ -1,0 +1,111 @@
+"""directories: one directory with its mode and owner. What is inside it is not ours and is never deleted."""
+
+# No `from __future__ import annotations`: pydantic would evaluate the text of each annotation at every start.
+
+from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from typing import Annotated
+
+from pydantic import Field
+
+from reconciler.core.actions import Cause, MakeDirectory, RemovePath, SetAccess, Step
+from reconciler.core.address import Address
+from reconciler.core.changes import Change, Part, Verb
+from reconciler.core.diagnostic import Diagnostic
+from reconciler.core.host import FileType, HostView, Unreadable
+from reconciler.core.kind import Impossible, Kind, Requirement
+from reconciler.core.model.fields import AbsolutePath, KnownName, Mode
+from reconciler.core.model.resource import RefersTo, Resource
+from reconciler.core.spec import Declared, Spec
+from reconciler.kinds.directories import ORDER
+from reconciler.kinds.directories.observe import observe
+from reconciler.kinds.shared import ownership
+
+
+class Directory(Resource):
+    """A directory. When its block is removed, the directory goes only if we made it and it is empty."""
+
+    mode: Mode
+    """Permissions, as four octal digits in quotes. Required: there is no mode that is right for everything."""
+    owner: Annotated[KnownName, RefersTo("users")] = "root"
+    """The user who owns it."""
+    group: Annotated[KnownName, RefersTo("groups")] = "root"
+    """The group that owns it."""
+
+
+def expand(declared: Declared, running: bool) -> Iterator[Part]:
+    """One part: the directory."""
+    directory = declared.resource
+    assert isinstance(directory, Directory)
+    document = {"type": "directory", "mode": directory.mode, "owner": directory.owner, "group": directory.group}
+    yield Part(declared.address, document, declared)
+
+
+def keep(view: HostView, address: Address, vanishing: AbstractSet[str]) -> str:
+    """Why a directory that left the spec stays: something is in it that does not leave with it."""
+    try:
+        left = [name for name in view.names(address.name) if f"{address.name}/{name}" not in vanishing]
+    except Unreadable as error:
+        return str(error)
+    return f"not empty ({len(left)} {'entry' if len(left) == 1 else 'entries'}, such as {left[0]!r})" if left else ""
+
+
+def actions(change: Change) -> Iterator[Step]:
+    """Make it, set its access, or remove it when empty."""
+    path, cause = change.address.name, (Cause(change.address),)
+    if change.verb is Verb.DELETE:
+        yield Step(RemovePath(path, expects=str(FileType.DIRECTORY)), cause)
+        return
+    assert change.after is not None
+    if change.verb is Verb.CREATE:
+        yield Step(MakeDirectory(path, **ownership.access_of(change.after)), cause)
+    elif change.touches("type"):
+        raise Impossible(f"{path} is a {(change.before or {}).get('type')}, not a directory; move it away by hand, nothing here deletes it")
+    else:
+        yield Step(SetAccess(path, **ownership.access_of(change.after)), cause)
+
+
+def references(declared: Declared) -> Iterable[Address]:
+    """Its owners and the directories above it."""
+    directory = declared.resource
+    assert isinstance(directory, Directory)
+    return (*ownership.owners(directory.owner, directory.group), *ownership.above(declared.address.name))
+
+
+def requires(declared: Declared) -> Iterable[Requirement]:
+    """Its owners and the directory above it."""
+    directory = declared.resource
+    assert isinstance(directory, Directory)
+    return (*ownership.owner_requirements(directory.owner, directory.group), *ownership.parent_requirement(declared.address.name))
+
+
+def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Diagnostic]:
+    """A mode or an owner with which no backup would run any more, and with which others could take its archives away."""
+    jobs = [one for one in spec.resources if one.address.kind == "backups"]
+    changing = [change for change in changes if change.address.kind == "directories" and change.part is not None]
+    if not jobs or not changing:
+        return
+    from reconciler.kinds.backups.checks import BackupHost  # few plans ask
+
+    host = BackupHost(view, spec)
+    for change in changing:
+        for job in jobs if change.verb is not Verb.NONE else ():
+            yield from host.opened(change, job)
+
+
+KIND = Kind(
+    name="directories",
+    model=Directory,
+    name_type=Annotated[AbsolutePath, Field(description="Where the directory is.")],
+    expand=expand,
+    observe=observe,
+    actions=actions,
+    order=ORDER,
+    carries=("type",),
+    prunes_adopted=False,
+    keep=keep,
+    references=references,
+    requires=requires,
+    paths=lambda address: (address.name,),
+    check=check,
+)

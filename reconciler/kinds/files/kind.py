@@ -1,0 +1,158 @@
+"""files: one regular file with its content, mode and owner. Written by rename, so that a reader sees the old or the new one."""
+
+# No `from __future__ import annotations`: pydantic would evaluate the text of each annotation at every start.
+
+from collections.abc import Iterable, Iterator
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from reconciler.core.actions import Cause, RemovePath, SetAccess, Step, UnitVerb, WriteFile
+from reconciler.core.address import Address
+from reconciler.core.basics.digest import digest
+from reconciler.core.changes import Change, Part, Verb
+from reconciler.core.diagnostic import Diagnostic, error, warning
+from reconciler.core.kind import Impossible, Kind, Requirement, RequirementType
+from reconciler.core.model.fields import AbsolutePath, Flag, KnownName, Mode, TextBlock
+from reconciler.core.model.resource import Policy, RefersTo, Resource, SourcePath
+from reconciler.core.spec import Declared
+from reconciler.kinds.files import ORDER
+from reconciler.kinds.files.observe import observe
+from reconciler.kinds.shared import ownership, strict_readers, units
+
+
+class File(Resource):
+    """A regular file. When its block is removed, the file is removed too, unless somebody changed it by hand."""
+
+    content: TextBlock | None = None
+    """The text of the file, byte for byte."""
+    source: Annotated[str | None, Field(min_length=1, max_length=4096), SourcePath()] = None
+    """A file in the spec's own tree, relative to the file this is written in; any bytes."""
+    mode: Mode
+    """Permissions, as four octal digits in quotes. Required: there is no mode that is right for everything."""
+    owner: Annotated[KnownName, RefersTo("users")] = "root"
+    """The user who owns it."""
+    group: Annotated[KnownName, RefersTo("groups")] = "root"
+    """The group that owns it."""
+    sensitive: Annotated[Flag, Policy()] = False
+    """Never show the content: plans and the ledger hold only a keyed digest."""
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        if (self.content is None) == (self.source is None):
+            raise ValueError("say either `content: TEXT` or `source: PATH`, exactly one of them")
+        return self
+
+
+_UNITS = "/etc/systemd/system/"
+_JOBS = "/etc/cron.d/"
+_OTHERS_READ = 0o004
+
+
+def _file(declared: Declared) -> File:
+    assert isinstance(declared.resource, File)
+    return declared.resource
+
+
+def _content(declared: Declared) -> bytes:
+    file = _file(declared)
+    return file.content.encode() if file.source is None and file.content is not None else declared.sources[file.source or ""]
+
+
+def expand(declared: Declared, running: bool) -> Iterator[Part]:
+    """One part: the file."""
+    file = _file(declared)
+    content = _content(declared)
+    document = {"type": "file", "content": digest(content), "mode": file.mode, "owner": file.owner, "group": file.group}
+    yield Part(declared.address, document, declared, content, file.sensitive)
+
+
+def actions(change: Change) -> Iterator[Step]:
+    """Write it, set its access, or remove it. What systemd reads is followed by its reload, and a timer by a restart: it has its times."""
+    yield from _on_the_file(change)
+    if change.address.name.startswith(_UNITS) and _in_force(change):
+        yield units.daemon_reload(change.address, f"{change.address.name} changes")
+        if timer := change.observed.private.get("timer"):
+            yield units.step(change.address, UnitVerb.RESTART, timer, "its drop-in changes")
+
+
+def _in_force(change: Change) -> bool:
+    """Whether something else is in force afterwards, not only another mode or owner."""
+    return change.verb is not Verb.UPDATE or change.touches("content") or change.touches("type")
+
+
+def _on_the_file(change: Change) -> Iterator[Step]:
+    path, cause, expects = change.address.name, (Cause(change.address),), ownership.expected(change.observed)
+    if change.verb is Verb.DELETE:
+        yield Step(RemovePath(path, expects, sensitive=change.sensitive), cause)
+        return
+    assert change.part is not None
+    if change.before is not None and change.before["type"] not in ("file", "link"):
+        raise Impossible(f"{path} is a {change.before['type']}, not a file; move it away by hand, nothing here deletes it")
+    if change.verb is Verb.CREATE or change.touches("content") or change.touches("type"):
+        assert change.part.content is not None
+        where = ownership.access_of(change.part.document)
+        content, sensitive = change.part.content, change.part.sensitive
+        check = strict_readers.check_of(path)
+        yield Step(WriteFile(path, content, digest(content), **where, expects=expects, sensitive=sensitive, check=check), cause)
+    else:
+        yield Step(SetAccess(path, **ownership.access_of(change.part.document)), cause)
+
+
+def references(declared: Declared) -> Iterable[Address]:
+    """Its owners, the accounts that jobs in it run as, and the directories above it."""
+    file = _file(declared)
+    jobs = (Address("users", user) for user in _cron_users(declared))
+    return (*ownership.owners(file.owner, file.group), *jobs, *ownership.above(declared.address.name))
+
+
+def requires(declared: Declared) -> Iterable[Requirement]:
+    """Its owners, the accounts that jobs in it run as, and its directory."""
+    file = _file(declared)
+    jobs = (Requirement(RequirementType.USER, user) for user in _cron_users(declared))
+    return (*ownership.owner_requirements(file.owner, file.group), *jobs, *ownership.parent_requirement(declared.address.name))
+
+
+def _cron_users(declared: Declared) -> tuple[str, ...]:
+    """cron passes over a file in which one account is unknown, until the file changes."""
+    if not declared.address.name.startswith(_JOBS):
+        return ()
+    from reconciler.formats.schedule.cron_lines import users  # most files have nothing to do with it
+
+    return users(_content(declared).decode("utf-8", "replace"))
+
+
+def lint(declared: Declared) -> Iterator[Diagnostic]:
+    """What the reader of a directory such as /etc/sudoers.d would refuse or pass over."""
+    path = declared.address.name
+    if _file(declared).sensitive and int(_file(declared).mode, 8) & _OTHERS_READ:
+        why = f"{path} is marked sensitive, and its mode {_file(declared).mode} lets everybody on the host read it. Write 0640 or 0600."
+        yield warning("everybody can read a secret", why, address=declared.address, source=declared.source, rule="open-secret")
+    reader = strict_readers.reader_of(path) if path.startswith("/etc/") else None
+    if reader is None:
+        if why := strict_readers.hidden_from(path):
+            yield warning(
+                "its reader passes over the file", f"{path}: {why}", address=declared.address, source=declared.source, rule="reader"
+            )
+        return
+    file, content, say = _file(declared), _content(declared), error if reader.sure else warning
+    access_of = {"mode": file.mode, "owner": file.owner, "group": file.group}
+    for why in strict_readers.complaints(path, content, **access_of, sensitive=file.sensitive):
+        yield say("its reader would not take the file", f"{path}: {why}", address=declared.address, source=declared.source, rule="reader")
+
+
+KIND = Kind(
+    name="files",
+    model=File,
+    name_type=Annotated[AbsolutePath, Field(description="Where the file is.")],
+    expand=expand,
+    observe=observe,
+    actions=actions,
+    order=ORDER,
+    carries=("type", "content"),
+    references=references,
+    requires=requires,
+    lint=lint,
+    paths=lambda address: (address.name,),
+    stands_for=lambda address: (address.name,),
+)

@@ -1,0 +1,42 @@
+"""What a host says about groups."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from reconciler.core.address import Address
+from reconciler.core.changes import Observed
+from reconciler.core.host import HostView, Unreadable, UnsafePath
+from reconciler.formats.accounts import passwd
+from reconciler.kinds.shared import ownership
+
+HALF_MADE = "group without its line in /etc/gshadow"
+"""What a groupadd leaves that is killed between its two files."""
+
+
+def observe(view: HostView, addresses: Sequence[Address]) -> Mapping[Address, Observed]:
+    """One read of /etc/group and of /etc/gshadow for all."""
+    try:
+        text = view.read("/etc/group").decode("utf-8", "replace")
+    except FileNotFoundError:
+        text = ""
+    except (Unreadable, UnsafePath) as error:
+        return {address: ownership.unreadable(error) for address in addresses}
+    found = {group.name: group for group in passwd.parse_groups(text)}
+    whole = _shadowed(view) if any(address.name in found for address in addresses) else None
+    return {address: _observed(found.get(address.name), whole) for address in addresses}
+
+
+def _shadowed(view: HostView) -> frozenset[str] | None:
+    """The groups that have a line in /etc/gshadow; None where there is no such file, or none that we may read."""
+    try:
+        text = view.read("/etc/gshadow").decode("utf-8", "replace")
+    except (FileNotFoundError, Unreadable, UnsafePath):
+        return None
+    return frozenset(row.name for row in passwd.parse_group_shadows(text))
+
+
+def _observed(group: passwd.Group | None, whole: frozenset[str] | None) -> Observed:
+    if group is None:
+        return Observed(None)
+    return Observed({"type": "group" if whole is None or group.name in whole else HALF_MADE, "gid": group.gid})

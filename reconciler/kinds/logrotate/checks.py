@@ -1,0 +1,291 @@
+"""What must not be done with logs: two files for one log, root's hands in a directory of somebody else, policies that never take effect."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from reconciler.core.basics import globs
+from reconciler.core.basics.frozen import frozen
+from reconciler.core.changes import Change, Observed, Part, Verb
+from reconciler.core.diagnostic import Diagnostic, Severity, error, warning
+from reconciler.core.host import FileType, HostView, Unreadable, UnsafePath
+from reconciler.core.spec import Declared, Spec
+from reconciler.kinds.logrotate.config_files import MAIN, LogrotateHost
+from reconciler.kinds.logrotate.loss import old_logs
+from reconciler.kinds.logrotate.model import Frequency, Policy
+from reconciler.kinds.logrotate.observe import DIRECTORY
+from reconciler.kinds.shared.ownership import ACCESS, Access, access_of, parents
+
+_PROGRAM = "/usr/sbin/logrotate"
+
+
+def _policies(spec: Spec) -> list[tuple[Declared, Policy]]:
+    return [(declared, declared.resource) for declared in spec.resources if isinstance(declared.resource, Policy)]
+
+
+# ------------------------------------------------------------------------------------------------ without a host
+
+
+def lint(spec: Spec) -> Iterator[Diagnostic]:
+    """Two policies of one log; reloads that cannot work."""
+    policies = _policies(spec)
+    yield from _twice(policies)
+    services = {declared.address.name: declared for declared in spec.resources if declared.address.kind == "services"}
+    for declared, policy in policies:
+        for script in (policy.firstaction, policy.prerotate, policy.postrotate, policy.lastaction):
+            service = services.get(script.reload or "") if script else None
+            if service is not None and not _can_reload(service):
+                detail = f"{declared.address} reloads {service.address}, which has no `exec_reload`: every rotation would fail."
+                yield warning("service cannot be reloaded", detail, address=declared.address, source=declared.source, rule="reload")
+        for path in policy.paths:
+            if path.endswith("/*") and policy.olddir is None:
+                detail = (
+                    f"{path} also stands for the old logs, which are rotated again: {path[:-1]}a.log.1.1, and `rotate` holds for none of "
+                    "them. Write the end of the names (`*.log`), or `olddir`."
+                )
+                yield warning("old logs are rotated again", detail, address=declared.address, source=declared.source, rule="old-logs")
+        if _names_collide(policy):
+            detail = (
+                f"{declared.address} names old logs by date, and may rotate more than once a day: the second time fails, because the name "
+                "is taken. Write `dateformat: -%Y%m%d-%s`."
+            )
+            yield warning("old logs get the same name", detail, address=declared.address, source=declared.source, rule="dateformat")
+
+
+def _twice(policies: Sequence[tuple[Declared, Policy]]) -> Iterator[Diagnostic]:
+    """Two paths that stand for one log, in two policies or in one. Plain ones, the many, are looked up."""
+    plain: dict[str, Declared] = {}
+    patterns: list[tuple[str, Declared]] = []
+    for declared, path in ((declared, path) for declared, policy in policies for path in policy.paths):
+        if globs.is_pattern(path):
+            patterns.append((path, declared))
+        elif plain.setdefault(path, declared) is not declared:
+            yield _both(plain[path], declared, path)
+    for number, (pattern, declared) in enumerate(patterns):
+        for path, other in (*patterns[:number], *plain.items()):
+            log = globs.common(pattern, path)
+            if log and other is declared:
+                yield _overlapping(declared, pattern, path, log)
+            elif log:
+                yield _both(other, declared, log)
+
+
+def _overlapping(declared: Declared, one: str, other: str, log: str) -> Diagnostic:
+    detail = (
+        f"{one} and {other} both stand for {log}. As soon as there is such a log, logrotate refuses the file, and rotates none of these "
+        "logs any more. Take one of the two out."
+    )
+    return error("a log is named twice", detail, address=declared.address, source=declared.source, rule="one-policy")
+
+
+def _both(first: Declared, second: Declared, log: str) -> Diagnostic:
+    detail = f"{first.address} and {second.address} both rotate {log}. logrotate then ignores one of the two files. Remove one."
+    return error("a log has two policies", detail, address=second.address, source=second.source, rule="one-policy")
+
+
+def _can_reload(service: Declared) -> bool:
+    model = service.resource
+    more = getattr(model, "directives", {}).get("Service", {})
+    types = (getattr(model, "type", ""), more.get("Type"))
+    return bool(getattr(model, "exec_reload", None)) or "ExecReload" in more or "notify-reload" in types
+
+
+def _names_collide(policy: Policy) -> bool:
+    if not policy.dateext or "%s" in (policy.dateformat or ""):
+        return False
+    # By itself, hourly makes names with the hour.
+    hours = "%H" in (policy.dateformat or ("%H" if policy.frequency is Frequency.HOURLY else ""))
+    return not hours and (policy.frequency is Frequency.HOURLY or policy.size is not None or policy.maxsize is not None)
+
+
+# ------------------------------------------------------------------------------------------------ with a host
+
+
+@frozen
+class _Case:
+    """One policy that is about to be written. `declared` is how directories of the spec will be."""
+
+    view: HostView
+    host: LogrotateHost
+    declared: Mapping[str, Access]
+    part: Part
+    policy: Policy
+
+    def say(self, severity: Severity, rule: str, summary: str, detail: str) -> Diagnostic:
+        return Diagnostic(severity, summary, detail, self.part.address, self.part.declared.source, rule=rule)
+
+
+def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Diagnostic]:
+    """What the host's own facts say against policies that change."""
+    going = {f"{DIRECTORY}/{change.address.name}" for change in changes if change.address.kind == "logrotate"}
+    going |= {change.address.name for change in changes if change.address.kind == "files" and change.verb is Verb.DELETE}
+    staying = {f"{DIRECTORY}/{declared.address.name}" for declared, _ in _policies(spec)}
+    host = LogrotateHost(view, frozenset(going | staying))
+    declared = [one for one in spec.resources if one.address.kind == "directories"]
+    directories = {one.address.name: _declared_access(one) for one in declared}
+    for change in changes:
+        part = change.part
+        if part is not None and change.verb is not Verb.NONE and isinstance(part.declared.resource, Policy):
+            case = _Case(view, host, directories, part, part.declared.resource)
+            yield from old_logs(host, change)
+            for rule in RULES:
+                yield from rule(case)
+
+
+def others(part: Part, observed: Observed) -> Iterator[Diagnostic]:
+    """What another file does with the logs of a policy that stays as it is; of one that changes `check` says it."""
+    if any((observed.document or {}).get(key) != value for key, value in part.document.items()):
+        return
+    for clash in observed.others:
+        detail = f"{clash}: logrotate ignores one of the two files, whichever it reads later. Take the log out of one of them."
+        where = {"address": part.address, "source": part.declared.source, "rule": "one-policy"}
+        yield warning("the log has another policy on the host", detail, **where)
+
+
+def _programs(case: _Case) -> Iterator[Diagnostic]:
+    if not case.host.is_program(_PROGRAM):
+        severity = Severity.ERROR if case.view.running else Severity.WARNING
+        detail = f"{_PROGRAM} does not exist: nothing would rotate these logs. Install it: apt-get install logrotate."
+        yield case.say(severity, "missing-program", "logrotate is not installed", detail)
+    elif not case.host.includes_directory and case.view.running:
+        detail = f"{MAIN} does not have `include {DIRECTORY}`: the policy would have no effect. Add the line, or reinstall logrotate."
+        yield case.say(Severity.ERROR, "include", "policies are not read", detail)
+
+
+def _duplicates(case: _Case) -> Iterator[Diagnostic]:
+    own = f"{DIRECTORY}/{case.part.address.name}"
+    for path, config in case.host.files.items():
+        theirs = [pattern for stanza in config.stanzas for pattern in stanza.patterns]
+        pairs = [(mine, other, log) for mine in case.policy.paths for other in theirs if (log := globs.common(mine, other))]
+        there = next((log for mine, other, _ in pairs if (log := case.host.overlap(mine, other))), "")
+        if there:
+            detail = (
+                f"{there} is rotated by {path} already, and would be by {own}. logrotate then ignores one of the two files, whichever it "
+                f"reads later. Take it out of the paths here, or remove {path}."
+            )
+            yield case.say(Severity.ERROR, "one-policy", "the log has another policy on the host", detail)
+        elif pairs:
+            mine, other, log = pairs[0]
+            detail = (
+                f"{mine} and {other} of {path} both stand for {log}. There is no such log yet; as soon as there is, logrotate ignores "
+                "one of the two files, whichever it reads later. Name the logs more closely."
+            )
+            yield case.say(Severity.WARNING, "one-policy", "a log would have two policies", detail)
+
+
+def _directories(case: _Case) -> Iterator[Diagnostic]:
+    missing: dict[str, None] = {}
+    for pattern, directory in [(path, place) for path in case.policy.paths for place in _places(case, path)]:
+        if globs.is_pattern(directory):
+            if not _has_su(case):
+                yield case.say(Severity.ERROR, "su", "`su` is required", _NOTHING_YET.format(pattern=pattern, directory=directory))
+            continue
+        try:
+            insecure = _insecure(case, directory)
+            there = _access(case, directory) is not None
+        except Unreadable as problem:
+            yield case.say(Severity.WARNING, "su", "cannot be checked", f"Who owns the directory of {pattern} is not known: {problem}.")
+            return
+        except UnsafePath as problem:
+            yield case.say(Severity.ERROR, "su", "the way to the log is a link", f"{problem}. Write the path without links.")
+            return
+        if insecure:
+            yield case.say(Severity.ERROR, "su", "`su` is required", f"{pattern}: {insecure}")
+            return
+        if not there:
+            missing[directory] = None
+        elif above := _movable(case, directory):
+            yield case.say(Severity.WARNING, "su", "others can replace the directory of the log", above)
+    for directory in missing:
+        detail = f"{directory} does not exist and is not under `directories:`; until it does, nothing is rotated there."
+        yield case.say(Severity.WARNING, "missing-directory", "the directory of the log does not exist", detail)
+
+
+_NOTHING_YET = (
+    "{pattern}: nothing matches {directory} yet. Who makes such a directory could make root rotate any file of the host by putting a "
+    "link there. Write `su: {{user: ..., group: ...}}` with the account whose logs these are, or name the directories."
+)
+
+
+def _places(case: _Case, pattern: str) -> list[str]:
+    """The directories in which logs of a pattern are, or will be; the pattern of them where there is none yet."""
+    directory = pattern.rpartition("/")[0] or "/"
+    return sorted(case.host.expand(directory)) or [directory]
+
+
+def _has_su(case: _Case) -> bool:
+    """Whether logs are rotated with rights that are said, here or for the whole host."""
+    return case.policy.su is not None or bool(case.host.su)
+
+
+def _insecure(case: _Case, directory: str) -> str:
+    """Why root must not rotate here with its own rights; empty if it may, or if it is said with whose rights instead."""
+    su = case.policy.su
+    user = su.user if su is not None else (case.host.su.split() or [""])[0]
+    for place in (directory, *parents(directory)):
+        access = _access(case, place)
+        if access is not None and access["owner"] != "root" and user in ("", "root"):
+            return (
+                f"{place} belongs to {access['owner']}, who could make root rotate any file of the host by putting a link there. "
+                f"Write `su: {{user: {access['owner']}, group: {access['group']}}}`."
+            )
+    access = _access(case, directory)
+    if access is None or _has_su(case) or not (shared := _shared_with(access)):
+        return ""
+    advice = f"Write `su: {{user: ..., group: {access['group']}}}`."
+    return f"{directory} can be written by {shared} (mode {access['mode']}), so logrotate skips the log. {advice}"
+
+
+def _movable(case: _Case, directory: str) -> str:
+    """Who else can put another directory in the place of this one, which logrotate does not look at; empty: nobody, or it does no harm."""
+    for place in () if _has_su(case) else parents(directory):
+        access = _access(case, place)
+        # Where others may write but only remove what is theirs, what is deeper down is safe.
+        if access is not None and (shared := _shared_with(access)) and not int(access["mode"], 8) & 0o1000:
+            return (
+                f"{place} can be written by {shared} (mode {access['mode']}), who could put another directory, or a link, in the place of "
+                f"{directory}: root would then rotate what is there. Write `su:`, or take the right away."
+            )
+    return ""
+
+
+def _shared_with(access: Access) -> str:
+    """Who besides the owner may write in a directory."""
+    mode = int(access["mode"], 8)
+    return "everybody" if mode & 0o002 else f"group {access['group']}" if mode & 0o020 and access["group"] != "root" else ""
+
+
+def _access(case: _Case, path: str) -> Access | None:
+    """Mode, owner and group that a directory will have, or has."""
+    if path in case.declared:
+        return case.declared[path]
+    entry = case.view.entry(path)
+    if entry is not None and entry.type is FileType.LINK:
+        raise UnsafePath("the path leads through a symbolic link", f"{path} is a link to {entry.target}")
+    return None if entry is None else Access(mode=entry.mode, owner=entry.owner, group=entry.group)
+
+
+def _declared_access(declared: Declared) -> Access:
+    return access_of({name: getattr(declared.resource, name) for name in ACCESS})
+
+
+def _links(case: _Case) -> Iterator[Diagnostic]:
+    for log in (log for pattern in case.policy.paths for log in sorted(case.host.expand(pattern))):
+        entry = case.host.entry(log)
+        if entry is not None and (entry.type is FileType.LINK or entry.nlink > 1) and entry.type is not FileType.DIRECTORY:
+            what = "a link" if entry.type is FileType.LINK else "a file with several names"
+            detail = f"{log} is {what}; logrotate passes over it without a word. Name the file itself."
+            yield case.say(Severity.WARNING, "link", "the log is never rotated", detail)
+
+
+def _hourly(case: _Case) -> Iterator[Diagnostic]:
+    if case.policy.frequency is Frequency.HOURLY and case.view.running and not case.host.is_hourly:
+        detail = (
+            "logrotate runs once a day here, so `hourly` means daily. Give logrotate.timer a drop-in: under `directories` "
+            '/etc/systemd/system/logrotate.timer.d with mode "0755", and under `files` hourly.conf in it with mode "0644" and '
+            "the lines `[Timer]`, `OnCalendar=`, `OnCalendar=hourly`, `AccuracySec=1min`."
+        )
+        yield case.say(Severity.WARNING, "hourly", "logrotate does not run every hour", detail)
+
+
+RULES: tuple[Callable[[_Case], Iterator[Diagnostic]], ...] = (_programs, _duplicates, _directories, _links, _hourly)

@@ -1,0 +1,1 @@
+"""Our own units: what `install` declares."""

@@ -1,0 +1,269 @@
+"""Our own units: what applies from the clock, what looks for drift in a sandbox, and what tells somebody.
+
+Not a kind that a spec can declare: `install` makes the declarations, and their ledger is another one, so that no apply of a spec, not even
+one of an empty spec, can take away what applies.
+"""
+
+# No `from __future__ import annotations`: pydantic would evaluate the text of each annotation at every start.
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from reconciler.core.actions import Cause, MakeDirectory, RemovePath, SetAccess, Step, WriteFile
+from reconciler.core.address import Address
+from reconciler.core.basics.digest import digest
+from reconciler.core.basics.scalars import Scheduler
+from reconciler.core.changes import Change, Document, Observed, Part, Verb
+from reconciler.core.diagnostic import Diagnostic
+from reconciler.core.host import FileType, HostView, Unreadable, UnsafePath
+from reconciler.core.kind import Impossible, Kind, Requirement
+from reconciler.core.model.resource import Resource
+from reconciler.core.spec import Declared, Spec
+from reconciler.core.state import OwedRow
+from reconciler.formats import reconcile
+from reconciler.kinds.shared import ownership, schedule, schedule_observe, units
+from reconciler.kinds.shared.schedule_field import ScheduleText
+
+NAME = "reconcile"
+_CONFIG = "config"
+_FILE = {"type": "file", "mode": "0600", "owner": "root", "group": "root"}
+_DIRECTORY = reconcile.PATH.rpartition("/")[0]
+
+Directives = Mapping[str, Mapping[str, str | Sequence[str]]]
+
+_FAILURE = f"{reconcile.FAILURE}.service"
+_APPLY: Directives = {
+    "Unit": {"OnFailure": _FAILURE},
+    # 75: another apply is at it, which is no failure. An apply that hangs is ended, and told of; the next one takes up what it left.
+    "Service": {"TimeoutStartSec": "1h", "SuccessExitStatus": "75", "Nice": "10"},
+}
+_DRIFT: Directives = {
+    # After: while an apply runs, what it has half done would look like drift.
+    "Unit": {"After": f"{reconcile.APPLY}.service", "OnFailure": _FAILURE, "OnSuccess": f"{reconcile.NOTIFY}.service"},
+    "Service": {
+        "TimeoutStartSec": "15min",
+        "SuccessExitStatus": "2",  # there is drift
+        "Nice": "10",
+        # Opened by systemd: the process itself can write nowhere.
+        "StandardOutput": f"truncate:{reconcile.DRIFT_RECORD}",
+        "StandardError": "journal",
+        "UMask": "0077",
+        # Of root's rights the one to read. As root it could ask systemd for anything over the bus, in whatever sandbox.
+        "AmbientCapabilities": "CAP_DAC_READ_SEARCH",
+        "CapabilityBoundingSet": "CAP_DAC_READ_SEARCH",
+        "NoNewPrivileges": "yes",
+        "ProtectSystem": "strict",
+        "ReadOnlyPaths": "/",
+        "ProtectHome": "read-only",
+        "PrivateTmp": "yes",
+        "PrivateDevices": "yes",
+        "DevicePolicy": "closed",
+        "PrivateNetwork": "yes",
+        "IPAddressDeny": "any",
+        "RestrictAddressFamilies": "AF_UNIX",
+        "PrivateIPC": "yes",
+        "ProtectClock": "yes",
+        "ProtectControlGroups": "yes",
+        "ProtectHostname": "yes",
+        "ProtectKernelLogs": "yes",
+        "ProtectKernelModules": "yes",
+        "ProtectKernelTunables": "yes",
+        "ProtectProc": "invisible",
+        "ProcSubset": "pid",
+        "KeyringMode": "private",
+        "LockPersonality": "yes",
+        "MemoryDenyWriteExecute": "yes",
+        "RemoveIPC": "yes",
+        "RestrictNamespaces": "yes",
+        "RestrictRealtime": "yes",
+        "RestrictSUIDSGID": "yes",
+        "SystemCallArchitectures": "native",
+        "SystemCallFilter": ["@system-service", "~@privileged @resources @mount @swap @reboot"],
+        "SystemCallErrorNumber": "EPERM",
+    },
+}
+_REPORT: Directives = {"Service": {"TimeoutStartSec": "5min", "Nice": "10"}}
+_ROLES: Mapping[str, tuple[str, Directives]] = {
+    "apply": ("Make this host what its spec says", _APPLY),
+    "drift": ("Look for changes made on this host outside of its spec", _DRIFT),
+    "failure": ("Tell that Reconciler could not finish", _REPORT),
+    "notify": ("Tell what Reconciler found", _REPORT),
+}
+
+
+class Own(Resource):
+    """One of our own units, or (`settings`) the file they go by."""
+
+    command: tuple[str, ...] = ()
+    """The exact argv."""
+    user: str = ""
+    """Whose rights it has; root's when empty."""
+    when: ScheduleText = "daily"
+    """When; without meaning for what another unit starts."""
+    scheduler: Scheduler = Scheduler.TIMER
+    """Timer or cron."""
+    randomized_delay_sec: str = ""
+    """Start up to this much later, always as much on the same host."""
+    settings: dict[str, Any] = {}
+    """What is in the file."""
+
+
+def _own(declared: Declared) -> Own:
+    assert isinstance(declared.resource, Own)
+    return declared.resource
+
+
+def _unit(address: Address) -> str:
+    return f"reconciler-{address.name}"
+
+
+def _scheduled(declared: Declared) -> bool:
+    return declared.address.name in ("apply", "drift")
+
+
+def _job(declared: Declared) -> schedule.Job:
+    own = _own(declared)
+    about, sections = _ROLES[declared.address.name]
+    return schedule.Job(
+        declared,
+        _unit(declared.address),
+        own.when,
+        own.command,
+        scheduler=own.scheduler,
+        timezone=schedule.timezone_of(declared, None),
+        description=about,
+        user=own.user,
+        randomized_delay_sec=own.randomized_delay_sec,
+        sections=sections,
+    )
+
+
+def expand(declared: Declared, running: bool) -> Iterator[Part]:
+    """What runs by the clock has a timer or a file of cron's; the others have only a service."""
+    if declared.address.name == "settings":
+        own = _own(declared)
+        yield Part(
+            Address(NAME, "settings", _CONFIG),
+            {**_FILE, "settings": own.settings},
+            declared,
+            reconcile.render(own.settings).encode(),
+        )
+    elif _scheduled(declared):
+        yield from schedule.expand(_job(declared), running)
+    else:
+        yield schedule.service(_job(declared))
+
+
+def observe(view: HostView, addresses: Sequence[Address]) -> Mapping[Address, Observed]:
+    """Units and cron files at once, and the file of settings."""
+    found = schedule_observe.observe(view, [address for address in addresses if address.part != _CONFIG], _unit)
+    return found | {address: _observe(view) for address in addresses if address.part == _CONFIG}
+
+
+def _observe(view: HostView) -> Observed:
+    try:
+        entry, content = ownership.read_entry(view, reconcile.PATH)
+        missing = view.entry(_DIRECTORY) is None
+    except (Unreadable, UnsafePath) as problem:
+        return ownership.unreadable(problem)
+    if entry is None:
+        return Observed(None, {"missing": missing})
+    found = ownership.path_document(entry)
+    if entry.type is FileType.FILE:
+        found["settings"] = _parsed(content)
+    return Observed(found, {"expects": ownership.expects_of(entry, content)})
+
+
+def _parsed(content: bytes) -> Document:
+    try:
+        return reconcile.document(reconcile.parse(content.decode("utf-8")))
+    except (reconcile.NotSettings, UnicodeDecodeError):
+        return {"content": digest(content)}
+
+
+def actions(change: Change) -> Iterator[Step]:
+    """Write or remove the file of settings; the rest is the schedule's."""
+    if change.address.part != _CONFIG:
+        yield from schedule.actions(change, _unit)
+        return
+    cause, expects = (Cause(change.address),), ownership.expected(change.observed)
+    if change.verb is Verb.DELETE:
+        yield Step(RemovePath(reconcile.PATH, expects), cause)
+        return
+    assert change.part is not None and change.part.content is not None
+    if change.before is not None and change.before["type"] not in ("file", "link"):
+        raise Impossible(f"{reconcile.PATH} is a {change.before['type']}, not a file; move it away by hand, nothing here deletes it")
+    content, where = change.part.content, ownership.access_of(change.part.document)
+    if change.verb is Verb.CREATE or change.touches("settings") or change.touches("type"):
+        if change.observed.private.get("missing"):
+            yield Step(MakeDirectory(_DIRECTORY, "0755", "root", "root"), cause)
+        yield Step(WriteFile(reconcile.PATH, content, digest(content), **where, expects=expects), cause)
+    else:
+        yield Step(SetAccess(reconcile.PATH, **where), cause)
+
+
+def catch_up(part: Part, observed: Observed, row: OwedRow) -> Iterator[Step]:
+    """What the schedule part still owes."""
+    return schedule.catch_up(part, observed, row) if part.address.part in schedule_observe.PARTS else iter(())
+
+
+def lint(declared: Declared) -> Iterator[Diagnostic]:
+    """What its scheduler cannot do."""
+    return schedule.lint(_job(declared)) if _scheduled(declared) else iter(())
+
+
+def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Diagnostic]:
+    """What the host's time zone does to it."""
+    return schedule.check(view, schedule.jobs(changes, NAME, _job))
+
+
+def overdue(changes: Sequence[Change], now: int) -> Iterator[Diagnostic]:
+    """Schedules that are over."""
+    return schedule.overdue(changes, _job, now)
+
+
+def references(declared: Declared) -> Iterator[Address]:
+    """Its user and the settings first, and what tells before what may have to be told of."""
+    if _own(declared).user:
+        yield Address("users", _own(declared).user)
+    if declared.address.name != "settings":
+        yield Address(NAME, "settings")
+    if _scheduled(declared):
+        yield Address(NAME, "failure")
+        yield Address(NAME, "notify")
+
+
+def requires(declared: Declared) -> Iterator[Requirement]:
+    """Our program, and cron where that is to run it."""
+    yield from schedule.requires(_job(declared)) if declared.address.name == "apply" else ()  # told once, not for each
+
+
+def paths(address: Address) -> Iterator[str]:
+    """The files of an address."""
+    if address.name == "settings":
+        yield reconcile.PATH
+    else:
+        yield from schedule.paths(address, _unit)
+
+
+# Under another name than a spec's kinds have: those are found by theirs.
+OWN = Kind(
+    name=NAME,
+    model=Own,
+    name_type=Annotated[str, Field()],
+    expand=expand,
+    observe=observe,
+    actions=actions,
+    carries=(*schedule.CARRIES, "settings"),
+    references=references,
+    requires=requires,
+    catch_up=catch_up,
+    others=units.others,
+    paths=paths,
+    lint=lint,
+    check=check,
+    overdue=overdue,
+    unit=lambda part: schedule.declared_unit(part, _unit),
+)

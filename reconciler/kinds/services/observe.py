@@ -1,0 +1,26 @@
+"""What a host says about services."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from reconciler.core.address import Address
+from reconciler.core.changes import Observed
+from reconciler.core.host import HostView
+from reconciler.kinds.shared import units
+
+
+def unit_of(address: Address) -> str:
+    """The unit of an address."""
+    return f"{address.name}.service"
+
+
+def observe(view: HostView, addresses: Sequence[Address]) -> Mapping[Address, Observed]:
+    """All unit files, links and states at once; parts with names are those of packages' units."""
+    found = units.observe(view, {address: unit_of(address) for address in addresses if not address.part})
+    others = [address for address in addresses if address.part]
+    if others:
+        from reconciler.kinds.services.vendor import observe as vendor_host
+
+        found |= vendor_host.observe(view, others)
+    return found

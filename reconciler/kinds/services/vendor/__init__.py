@@ -1,0 +1,1 @@
+"""Services whose unit file is a package's."""

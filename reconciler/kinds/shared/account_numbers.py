@@ -1,0 +1,87 @@
+"""Groups that go, and numbers: who is in a group, whose primary one it is, a number that an account would take over from another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+
+from reconciler.core.changes import Change, Verb
+from reconciler.core.diagnostic import Diagnostic, Severity, warning
+from reconciler.core.host import HostView, Unreadable, UnsafePath
+from reconciler.formats.accounts import passwd as accounts
+
+_ADVICE = {
+    "users": "usermod --login {new} --home {home} --move-home {old}",
+    "groups": "groupmod --new-name {new} {old}",
+}
+
+
+def _text(view: HostView, path: str) -> str:
+    try:
+        return view.read(path).decode("utf-8", "surrogateescape")
+    except (FileNotFoundError, Unreadable, UnsafePath):
+        return ""
+
+
+def members(view: HostView, group: str) -> list[str]:
+    """The accounts whose primary group it is."""
+    return _primary(_text(view, "/etc/passwd"), _text(view, "/etc/group")).get(group, [])
+
+
+@lru_cache(maxsize=2)
+def _primary(passwd: str, group: str) -> Mapping[str, list[str]]:
+    """By group the accounts whose primary one it is. Kept, for it is asked for each group that goes."""
+    names = {one.gid: one.name for one in reversed(accounts.parse_groups(group))}
+    found: dict[str, list[str]] = {}
+    for user in sorted(accounts.parse_users(passwd), key=lambda user: user.name):
+        if user.gid in names:
+            found.setdefault(names[user.gid], []).append(user.name)
+    return found
+
+
+def losing(view: HostView, changes: Sequence[Change]) -> Iterator[Diagnostic]:
+    """Who is in a group that goes: whoever put them there, they lose what it let them do."""
+    going = [change.address for change in changes if change.address.kind == "groups" and change.verb is Verb.DELETE]
+    listed = {one.name: one.members for one in accounts.parse_groups(_text(view, "/etc/group"))} if going else {}
+    for address in going:
+        if names := listed.get(address.name):
+            detail = f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} in {address.name}, and no longer after the apply."
+            yield warning("a group with members goes", detail, address=address, rule="group-members")
+
+
+def taken_over(view: HostView, kind: str, field: str, changes: Sequence[Change]) -> Iterator[Diagnostic]:
+    """A new account with the number of one that leaves in the same plan: most likely it is a new name for it.
+
+    The old one would be disabled or deleted, and the new one could not be made: its number is taken. Nothing is done of either.
+    """
+    going = {_number(change, field): change for change in changes if change.address.kind == kind and _leaves(change)}
+    for change in changes if going else ():
+        wanted = change.part.document.get(field) if change.part and change.verb is Verb.CREATE and change.address.kind == kind else None
+        leaver = None if wanted is None else going.get(wanted)
+        if leaver is None or change.part is None:
+            continue
+        old, new = leaver.address.name, change.address.name
+        advice = _rename(kind, old, new, change, leaver)
+        detail = (
+            f"{change.address} takes {field} {wanted}, which {leaver.address} has, and {leaver.address} goes in the same plan. "
+            f"If {old} is called {new} from now on, rename it by hand and apply again with --adopt: {advice}. "
+            f"If they are two, write another {field}."
+        )
+        where = change.part.declared.source
+        yield Diagnostic(Severity.ERROR, "one number for two accounts", detail, change.address, where, rule="taken-over", refusal=True)
+
+
+def _number(change: Change, field: str) -> object:
+    return (change.before or {}).get(field)
+
+
+def _leaves(change: Change) -> bool:
+    retired = change.part is not None and bool(change.part.retired)
+    return not change.address.part and change.before is not None and (change.verb is Verb.DELETE or retired)
+
+
+def _rename(kind: str, old: str, new: str, change: Change, leaver: Change) -> str:
+    home = change.part.document.get("home", f"/home/{new}") if change.part else ""
+    command = _ADVICE[kind].format(old=old, new=new, home=home)
+    own_group = kind == "users" and (leaver.before or {}).get("group") == old
+    return f"{_ADVICE['groups'].format(old=old, new=new)}; {command}" if own_group else command

@@ -1,0 +1,306 @@
+"""Keys in a user's ~/.ssh/authorized_keys, one part per key: what is granted or withdrawn is one line of a plan.
+
+For ssh_keys, and for the short form inside a user. `prefix` is empty for the first, `ssh_keys` for the second; an address is ours if
+`is_ours(address, prefix)`. The main part (`prefix` itself) is the file with its directory and, with `exactly`, that nothing else is in it.
+
+    parts(declared, user, keys, exactly=..., prefix=...) -> Iterator[Part]
+    observe(view, {address: user}) -> {address: Observed}        all addresses of the kind at once: what is asked for is not foreign
+    actions(change, user, home="") -> Iterator[Step]             `home`: where the account will be made, should it not be there yet
+    keep(address) -> str                                         for Kind.keep: the file stays
+    references(user, home=""), requires(user), paths(user, home)  as Kind has them
+
+Kind: `whole=False`, `carries` none of ours (a key whose options were changed by hand is withdrawn all the same).
+The home of an account that exists is that of /etc/passwd; of one that does not, what `actions` is told, or /home/NAME. Nothing is ever
+written through a link, and nothing is read that the user could not have read himself: a plan would show it to him.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from reconciler.core.actions import ABSENT, Cause, EditLines, MakeDirectory, SetAccess, Step
+from reconciler.core.address import Address
+from reconciler.core.basics.digest import digest
+from reconciler.core.basics.frozen import frozen
+from reconciler.core.changes import Change, Document, Observed, Part, Verb
+from reconciler.core.host import Entry, FileType, HostView, Unreadable, UnsafePath
+from reconciler.core.kind import Requirement, RequirementType
+from reconciler.core.spec import Declared
+from reconciler.formats.accounts import passwd
+from reconciler.formats.ssh.authorized_keys import Key, canonical, is_idle, read, render_option
+from reconciler.kinds.shared import ownership
+
+_FINGERPRINT = "SHA256:"
+_FILES = ("authorized_keys", "authorized_keys2")
+"""What Debian's sshd reads. Declared keys belong in the first; with `exactly` neither has others."""
+_LARGEST = 1 << 20
+"""Bytes. The user can make his file as large as the disk."""
+_LONGEST = 2048
+"""Characters of a line that is shown and named as text."""
+
+
+def paths(user: str, home: str = "") -> Iterator[str]:
+    """What is written, for a user with this home; /home/NAME when it is empty."""
+    place = f"{home or f'/home/{user}'}/.ssh"
+    yield place
+    for name in _FILES:
+        yield f"{place}/{name}"
+
+
+def shared(user: str) -> str:
+    """The word in `Place.shared` of these paths: `users` and `ssh_keys` may both speak of them."""
+    return f"keys of {user}"
+
+
+def stands_for(address: Address) -> Iterator[str]:
+    """The key of the user, wherever in the spec it is declared."""
+    if fingerprint_of(address):
+        yield f"{address.name} {fingerprint_of(address)}"
+
+
+def is_ours(address: Address, prefix: str = "") -> bool:
+    """Whether the address is that of a part made here."""
+    return address.part == prefix or fingerprint_of(address) != ""
+
+
+def fingerprint_of(address: Address) -> str:
+    """The fingerprint of the key that a part stands for; empty for the main part."""
+    at = address.part.find(_FINGERPRINT)
+    return address.part[at:] if at >= 0 else ""
+
+
+def parts(declared: Declared, user: str, keys: Iterable[Key], *, exactly: bool, prefix: str = "") -> Iterator[Part]:
+    """The file and its directory, then each key."""
+    kind, name = declared.address.kind, declared.address.name
+    document: Document = {"file": {"mode": "0600", "owner": user}, "directory": {"mode": "0700", "owner": user}}
+    if exactly:
+        document["others"] = []
+    main = Address(kind, name, prefix)
+    yield Part(main, document, declared)
+    for key in keys:
+        address = Address(kind, name, f"{prefix}/{key.fingerprint}" if prefix else key.fingerprint)
+        document = {"type": key.type, "options": _options(key)}
+        yield Part(address, document, declared, key.render().encode(), needs=(main,), note=key.comment)
+
+
+def _options(key: Key) -> list[str]:
+    return [render_option(option) for option in canonical(key.options)]
+
+
+def references(user: str, home: str = "") -> Iterable[Address]:
+    """The user and the home, should they be declared."""
+    return (Address("users", user), Address("users", user, "home"), *ownership.above(f"{home or f'/home/{user}'}/.ssh"))
+
+
+def requires(user: str) -> Iterator[Requirement]:
+    """The account."""
+    yield Requirement(RequirementType.USER, user)
+
+
+def keep(address: Address) -> str:
+    """Why the main part stays when it leaves the spec; empty for a key."""
+    return "" if fingerprint_of(address) else "the file stays with the user; only keys of ours are taken out"
+
+
+# ---------------------------------------------------------------------------------------------------- observe
+
+
+@frozen
+class _Line:
+    """One line that may let somebody in. `text` is how an action names it: a digest if it is no key."""
+
+    file: str
+    text: str
+    key: Key | None
+
+    @property
+    def shown(self) -> str:
+        """The line in a document: never its own text, which can be anything."""
+        where = "" if self.file == _FILES[0] else f"{self.file}: "
+        if self.key is None:
+            return f"{where}a line that is no key"
+        return f"{where}{self.key.type} {self.key.fingerprint} {_clean(self.key.comment)}".rstrip()
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What was found for one user. `expects` by file name, `lines` in the order of sshd."""
+
+    home: str
+    account: bool = False
+    directory: Entry | None = None
+    file: Entry | None = None
+    expects: dict[str, str] = field(default_factory=dict)
+    lines: list[_Line] = field(default_factory=list)
+    unreadable: Unreadable | UnsafePath | None = None
+
+
+def is_roots_directory(view: HostView, path: str) -> bool:
+    """Whether a directory of root's is at a path. What cannot be looked at is none."""
+    try:
+        entry = view.entry(path)
+    except (Unreadable, UnsafePath):
+        return False
+    return entry is not None and entry.type is FileType.DIRECTORY and entry.owner == "root"
+
+
+def observe(view: HostView, users: Mapping[Address, str], new: Mapping[str, str] = MappingProxyType({})) -> Mapping[Address, Observed]:
+    """One read of /etc/passwd, and one of each file of each user. `new` has the homes that accounts will have that are not there yet."""
+    try:
+        homes = {user.name: user.home for user in passwd.parse_users(view.read("/etc/passwd").decode("utf-8", "replace"))}
+    except FileNotFoundError:
+        homes = {}
+    except (Unreadable, UnsafePath) as error:
+        return {address: ownership.unreadable(error) for address in users}
+    seen = {user: _look(view, user, homes.get(user), new.get(user, "")) for user in dict.fromkeys(users.values())}
+    asked: dict[str, set[str]] = {}
+    for address, user in users.items():
+        asked.setdefault(user, set()).add(fingerprint_of(address))
+    return {address: _observed(address, seen[user], asked[user]) for address, user in users.items()}
+
+
+def _look(view: HostView, user: str, home: str | None, instead: str) -> _Seen:
+    seen = _Seen((home or instead).rstrip("/"), home is not None)
+    if not seen.home:
+        return seen
+    try:
+        if _his(view, seen.home, user, FileType.DIRECTORY):
+            seen.directory = _his(view, f"{seen.home}/.ssh", user, FileType.DIRECTORY)
+        for name in _FILES if seen.directory else ():
+            _read(view, user, seen, name)
+    except (Unreadable, UnsafePath) as error:
+        seen.unreadable = error
+    return seen
+
+
+def _read(view: HostView, user: str, seen: _Seen, name: str) -> None:
+    path = f"{seen.home}/.ssh/{name}"
+    entry = _his(view, path, user, FileType.FILE)
+    if name == _FILES[0]:
+        seen.file = entry
+    if entry is None:
+        return
+    if entry.owner != user and not int(entry.mode, 8) & 0o004:
+        detail = f"{path} is root's, with mode {entry.mode}; if it is meant to be {user}'s, chown it"
+        raise UnsafePath("root's own file is in the way", detail)
+    if entry.size > _LARGEST:
+        raise UnsafePath("the file is too large", f"{path} has {entry.size} bytes, {_LARGEST} are the most; look what is in it")
+    content, seen.expects[name] = view.excerpt(path)
+    for raw in content.split(b"\n"):
+        line = raw.removesuffix(b"\r")
+        text = line.decode("utf-8", "replace")
+        if not is_idle(text):
+            seen.lines.append(_Line(name, _named(line), read(text)))
+
+
+def _his(view: HostView, path: str, user: str, wanted: FileType) -> Entry | None:
+    """What is at a path; None when nothing is. Raises UnsafePath for what may not be in that place of a home."""
+    entry = view.entry(path)
+    if entry is None:
+        return None
+    if entry.type is FileType.LINK:
+        raise UnsafePath("a symbolic link is in the way", f"{path} is a link; it is not followed and not replaced")
+    if entry.type is not wanted:
+        what = "a FIFO, socket or device" if entry.type is FileType.OTHER else f"a {entry.type}"
+        raise UnsafePath(f"not a {'regular file' if wanted is FileType.FILE else wanted}", f"{path} is {what}; move it away by hand")
+    if entry.owner not in (user, "root"):
+        raise UnsafePath("somebody else's file is in the way", f"{path} belongs to {entry.owner}, not to {user}; chown or remove it")
+    if wanted is FileType.FILE and entry.nlink > 1:
+        raise UnsafePath("the file has other names", f"{path} is one of {entry.nlink} hard links; remove it, it could be another file")
+    return entry
+
+
+def _named(line: bytes) -> str:
+    """A line as an action names it: its text if that can be shown everywhere, else its digest."""
+    try:
+        text = line.decode()
+    except UnicodeDecodeError:
+        return digest(line)
+    shows = len(text) <= _LONGEST and text.replace("\t", " ").isprintable() and read(text) is not None
+    return text if shows else digest(line)
+
+
+def _clean(comment: str) -> str:
+    return "".join(char if char.isprintable() else "?" for char in comment[:80])
+
+
+def _observed(address: Address, seen: _Seen, asked: set[str]) -> Observed:
+    if seen.unreadable is not None:
+        return ownership.unreadable(seen.unreadable)
+    wanted = fingerprint_of(address)
+    if wanted:
+        mine = [line for line in seen.lines if line.key is not None and line.key.fingerprint == wanted]
+        return Observed(_key_document(mine), _private(seen, mine))
+    others = [line for line in seen.lines if line.key is None or line.key.fingerprint not in asked]
+    if seen.file is None or seen.directory is None:
+        return Observed(None, _private(seen, others))
+    document: Document = {"file": _access(seen.file), "directory": _access(seen.directory), "others": sorted(line.shown for line in others)}
+    return Observed(document, _private(seen, others))
+
+
+def _access(entry: Entry) -> Document:
+    return {"mode": entry.mode, "owner": entry.owner}
+
+
+def _key_document(lines: Sequence[_Line]) -> Document | None:
+    """One line in the first file is how it should be. Anything else shows every line, and where it is."""
+    keys = [(line.file, line.key) for line in lines if line.key is not None]
+    if not keys:
+        return None
+    if len(keys) == 1 and keys[0][0] == _FILES[0]:
+        return {"type": keys[0][1].type, "options": _shown_options(keys[0][1])}
+    return {"type": keys[0][1].type, "options": [f"{file}: {','.join(_shown_options(key))}" for file, key in keys]}
+
+
+def _shown_options(key: Key) -> list[str]:
+    return [_clean_option(option) for option in _options(key)]
+
+
+def _clean_option(text: str) -> str:
+    return "".join(char if char.isprintable() else "?" for char in text)
+
+
+def _private(seen: _Seen, lines: Sequence[_Line]) -> Mapping[str, Any]:
+    by_file = {name: tuple(dict.fromkeys(line.text for line in lines if line.file == name)) for name in _FILES}
+    directory = None if seen.directory is None else _access(seen.directory)
+    return {"home": seen.home if seen.account else None, "directory": directory, "expects": seen.expects, "lines": by_file}
+
+
+# ---------------------------------------------------------------------------------------------------- actions
+
+
+def actions(change: Change, user: str, home: str = "") -> Iterator[Step]:
+    """Make the directory, edit the files. Edits of one file become one (`engine.ordering`)."""
+    private, cause = change.observed.private, (Cause(change.address),)
+    known = private.get("home")
+    place = f"{home or f'/home/{user}' if known is None else known}/.ssh"
+    lines: Mapping[str, tuple[str, ...]] = private.get("lines", {})
+    expects: Mapping[str, str] = private.get("expects", {})
+    mine: dict[str, Any] = {"owner": user, "group": "", "as_user": user}
+
+    def edit(name: str, add: tuple[str, ...] = ()) -> Step:
+        action = EditLines(f"{place}/{name}", add, lines.get(name, ()), "0600", expects=expects.get(name, ABSENT), **mine)
+        return Step(action, cause)
+
+    if change.verb is Verb.DELETE:
+        yield from (edit(name) for name in _FILES if lines.get(name))
+        return
+    assert change.part is not None
+    if fingerprint_of(change.address):
+        assert change.part.content is not None
+        yield edit(_FILES[0], (change.part.content.decode(),))
+        yield from (edit(name) for name in _FILES[1:] if lines.get(name))
+        return
+    if private.get("directory") is None:
+        yield Step(MakeDirectory(place, "0700", **mine), cause)
+    elif private["directory"] != change.part.document["directory"]:
+        yield Step(SetAccess(place, "0700", **mine), cause)
+    exactly = "others" in change.part.document
+    if exactly:
+        yield from (edit(name) for name in _FILES[1:] if lines.get(name))
+    if change.before is None or change.touches("file") or (exactly and lines.get(_FILES[0])):
+        removed = lines.get(_FILES[0], ()) if exactly else ()
+        yield Step(EditLines(f"{place}/{_FILES[0]}", (), removed, "0600", expects=expects.get(_FILES[0], ABSENT), **mine), cause)

@@ -1,0 +1,101 @@
+"""What files, directories and unit files have in common: paths, owners, modes, and how to read and refer to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, TypedDict
+
+from reconciler.core.actions import ABSENT
+from reconciler.core.address import Address
+from reconciler.core.basics.digest import digest
+from reconciler.core.changes import Document, Observed
+from reconciler.core.host import Entry, FileType, HostView, Unreadable, UnsafePath
+from reconciler.core.kind import Requirement, RequirementType
+
+ACCESS = ("mode", "owner", "group")
+
+
+class Access(TypedDict):
+    """What a path's access consists of."""
+
+    mode: str
+    owner: str
+    group: str
+
+
+def parents(path: str) -> Iterator[str]:
+    """Every directory above `path`, the nearest first, without `/`."""
+    while (path := path.rpartition("/")[0]) not in ("", "/"):
+        yield path
+
+
+def above(*paths: str) -> Iterator[Address]:
+    """The declared directories that must be there before anything is put at these paths."""
+    for path in paths:
+        for parent in parents(path):
+            yield Address("directories", parent)
+
+
+def owners(owner: str, group: str) -> Iterator[Address]:
+    """The accounts that an owner and a group refer to, should they be declared."""
+    yield Address("users", owner)
+    yield Address("groups", group)
+    # A user comes with a group of the same name.
+    yield Address("users", group)
+
+
+def owner_requirements(owner: str, group: str) -> Iterator[Requirement]:
+    """chown needs both accounts."""
+    yield Requirement(RequirementType.USER, owner)
+    yield Requirement(RequirementType.GROUP, group)
+
+
+def parent_requirement(path: str) -> Iterator[Requirement]:
+    """The containing directory; `/` is always there."""
+    parent = path.rpartition("/")[0]
+    if parent:
+        yield Requirement(RequirementType.DIRECTORY, parent)
+
+
+def expected(observed: Observed) -> str:
+    """The `expects` of an action on what was observed: a digest, `link:TARGET`, the type, or ABSENT."""
+    return str(observed.private.get("expects", ABSENT)) if observed.document is not None else ABSENT
+
+
+def read_entry(view: HostView, path: str) -> tuple[Entry | None, bytes]:
+    """What is at a path, with the content of a regular file. Raises Unreadable, UnsafePath."""
+    entry = view.entry(path)
+    return entry, view.read(path) if entry is not None and entry.type is FileType.FILE else b""
+
+
+def digest_entry(view: HostView, path: str) -> tuple[Entry | None, str]:
+    """What is at a path, with the digest of a regular file's content. Raises Unreadable, UnsafePath."""
+    entry = view.entry(path)
+    return entry, view.digest(path) if entry is not None and entry.type is FileType.FILE else ""
+
+
+def path_document(entry: Entry) -> Document:
+    """The facts about a path that do not depend on its content."""
+    if entry.type is FileType.LINK:
+        return {"type": "link", "target": entry.target}
+    return {"type": str(entry.type), "mode": entry.mode, "owner": entry.owner, "group": entry.group}
+
+
+def expects_of(entry: Entry, content: bytes) -> str:
+    """What a later action must still find there."""
+    return expects_with(entry, (entry.digest or digest(content)) if entry.type is FileType.FILE else "")
+
+
+def expects_with(entry: Entry, content: str) -> str:
+    """As expects_of, of the content's digest."""
+    return {FileType.FILE: content, FileType.LINK: f"link:{entry.target}"}.get(entry.type, str(entry.type))
+
+
+def unreadable(error: Unreadable | UnsafePath) -> Observed:
+    """An observation that could not be made, with the reason."""
+    return Observed(None, unreadable=str(error), hidden=isinstance(error, Unreadable))
+
+
+def access_of(document: Mapping[str, Any]) -> Access:
+    """Mode, owner and group of a document, as the arguments of an action."""
+    return {"mode": document["mode"], "owner": document["owner"], "group": document["group"]}

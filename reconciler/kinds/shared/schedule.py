@@ -1,0 +1,382 @@
+"""The schedule part: whatever runs by the clock, as a systemd service and timer, or as one file in /etc/cron.d.
+
+A kind that schedules something (timers, backups) makes a Job of its declaration and passes its parts on. `unit_of` names the unit of an
+address without a suffix, from the address alone (a removed part has nothing else): `lambda address: f"backup-{address.name}"`.
+
+    PARTS                                           {"service", "timer", "cron"}: an address with such a part is ours
+    CARRIES                                         for Kind.carries
+    schedule_text.ScheduleText                      the type of a field `schedule`
+    scheduler_of(declared, own), timezone_of(declared, own)     the resource's own word (None: that of `settings`)
+    Job(declared, unit, schedule, command, ...)     what runs, when, as whom
+    lint(job) -> Iterator[Diagnostic]               for Kind.lint: what cannot be scheduled so
+    check(view, jobs(changes, kind, job_of)) -> Iterator[Diagnostic]    for Kind.check: what summer time does in the host's own zone
+    overdue(changes, job_of, now) -> Iterator[Diagnostic]   for Kind.overdue: schedules that are over
+    expand(job, running) -> Iterator[Part]          `/service` and `/timer`, or `/cron`
+    schedule_observed.observe(view, addresses, unit_of) -> {address: Observed}
+    actions(change, unit_of) -> Iterator[Step]
+    catch_up(part, observed, row) -> Iterator[Step] for Kind.catch_up
+    declared_unit(part, unit_of) -> DeclaredUnit    for Kind.unit
+    references(job) -> Iterator[Address]            accounts, program, directories
+    requires(job) -> Iterator[Requirement]
+    paths(address, unit_of) -> Iterator[str]        for Kind.paths: of a part, or of all three
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import field, replace
+from datetime import UTC, datetime, timedelta
+
+from reconciler.core.actions import Cause, RemovePath, SetAccess, Step, Unit, UnitVerb, WriteFile
+from reconciler.core.address import Address
+from reconciler.core.basics.digest import digest
+from reconciler.core.basics.frozen import frozen
+from reconciler.core.basics.scalars import Scheduler
+from reconciler.core.changes import Change, Document, Observed, Part, Verb
+from reconciler.core.diagnostic import Diagnostic, error, warning
+from reconciler.core.host import HostView
+from reconciler.core.kind import DeclaredUnit, Impossible, Requirement, RequirementType
+from reconciler.core.spec import Declared, nothing
+from reconciler.core.state import OwedRow
+from reconciler.formats.schedule import calendar, cron, dst, next_runs
+from reconciler.formats.systemd import unit
+from reconciler.kinds.shared import ownership, units
+from reconciler.kinds.shared.schedule_observe import CRON_D, PARTS, UnitOf, cron_file
+from reconciler.kinds.shared.timezone import host_zone
+
+CARRIES = ("type", "unit", "cron")
+
+_WANTED_BY = "timers.target"
+_OFTEN = 2
+_LONG = timedelta(days=400)
+"""Until a first run: more than yearly jobs wait."""
+"""Seconds between two runs from which on systemd's default limit, five starts in ten seconds, would refuse some."""
+_YEARS = range(2027, 2037)
+"""In which days without some hour are looked for: a day of the week does not meet one every year."""
+
+
+@frozen
+class Job:
+    """What runs by the clock.
+
+    `unit` is the unit's name without a suffix, `schedule` a ScheduleText. `command` is an exact argv, or a line in systemd's own syntax,
+    which cron cannot run. Empty `user`: root. `persistent`: make up for a run that was missed (None: with a timer, which can). `mounts`
+    are paths whose file systems must be mounted. `sections` are more directives for the service, by section; cron has none of them, nor
+    `mounts`: there the command itself must see to it. `enabled`: starts with the host; `started`: runs now; cron knows only both or none.
+    """
+
+    declared: Declared
+    unit: str
+    schedule: str
+    command: Sequence[str] | str
+    scheduler: str = Scheduler.TIMER
+    timezone: str = "host"
+    user: str = ""
+    group: str = ""
+    description: str = ""
+    working_directory: str = ""
+    environment: Mapping[str, str] = field(default_factory=nothing)
+    persistent: bool | None = None
+    randomized_delay_sec: str = ""
+    mounts: Sequence[str] = ()
+    sections: Mapping[str, Mapping[str, str | Sequence[str]]] = field(default_factory=nothing)
+    enabled: bool = True
+    started: bool = True
+
+
+def scheduler_of(declared: Declared, own: str | None) -> str:
+    """`timer` or `cron`: what the resource says, else the settings."""
+    return str(own or declared.settings.get("scheduler", Scheduler.TIMER))
+
+
+def timezone_of(declared: Declared, own: str | None) -> str:
+    """`host` or the name of a zone: what the resource says, else the settings."""
+    return str(own or declared.settings.get("timezone", "host"))
+
+
+# ---------------------------------------------------------------------------------------------------- what cannot be
+
+
+def lint(job: Job) -> Iterator[Diagnostic]:
+    """Errors for what its scheduler cannot do; a warning for runs that summer time leaves out in the zone that is named."""
+    where = {"address": job.declared.address, "source": job.declared.source}
+    found = calendar.parse(job.schedule)
+    if job.scheduler == Scheduler.CRON:
+        for problem in _not_for_cron(job, found):
+            yield error("cron cannot do this", problem, rule="cron", **where)
+        return
+    yield from units.lint(job.declared, lambda: expand(job, running=False))
+    named = found.timezone or job.timezone
+    if named != "host" and dst.unknown(named):
+        detail = f"{named!r} is no time zone, and the timer would never run: write a name such as Europe/Berlin, UTC or host"
+        yield error("no such time zone", detail, rule="time-zone", **where)
+    yield from _summer_time(job, job.timezone)
+
+
+def check(view: HostView, jobs: Iterable[Job]) -> Iterator[Diagnostic]:
+    """A warning for runs that summer time leaves out, or brings twice, in the host's own time zone."""
+    name = host_zone(view)
+    for job in {job.declared.address: job for job in jobs}.values():
+        if job.timezone == "host" and not calendar.parse(job.schedule).timezone:
+            yield from _summer_time(job, name)
+
+
+def jobs(changes: Iterable[Change], kind: str, job_of: Callable[[Declared], Job]) -> Iterator[Job]:
+    """The jobs of this kind whose timer or file of cron's changes."""
+    return (job_of(change.part.declared) for change in changes if change.address.kind == kind and change.part and _schedules(change))
+
+
+def _schedules(change: Change) -> bool:
+    return change.address.part in ("timer", "cron") and change.verb in (Verb.CREATE, Verb.UPDATE)
+
+
+def _summer_time(job: Job, timezone: str) -> Iterator[Diagnostic]:
+    found, cron_runs_it = calendar.parse(job.schedule), job.scheduler == Scheduler.CRON
+    told = (dst.gap_warning(found, timezone, year, cron=cron_runs_it) for year in _YEARS) if timezone else ()
+    gap = next(filter(None, told), "")
+    if gap:
+        where = {"address": job.declared.address, "source": job.declared.source}
+        yield warning("summer time moves a run", gap, rule="summer-time", **where)
+
+
+def overdue(changes: Iterable[Change], job_of: Callable[[Declared], Job], now: int) -> Iterator[Diagnostic]:
+    """An error for a schedule that is new and has no run left. `now` is in seconds since the epoch."""
+    for change in changes:
+        if change.part is None or not _schedules(change):
+            continue
+        if change.verb is Verb.UPDATE and not change.touches("unit", "Timer") and not change.touches("cron"):
+            continue
+        job = job_of(change.part.declared)
+        found = calendar.parse(job.schedule)
+        zone = dst.zone(found.timezone or job.timezone) or UTC
+        moment = datetime.fromtimestamp(now, zone)
+        if next_runs.ends([found], moment):
+            detail = f"{job.schedule!r} is over, it has no run left: write a time that is still to come, or remove the block"
+            yield error("the schedule never comes", detail, address=change.address, source=job.declared.source, rule="never")
+        elif first := next((run for run in next_runs.next_runs([found], moment, 1) if run - moment > _LONG), None):
+            detail = f"{job.schedule!r} runs for the first time on {first:%Y-%m-%d}, and nothing is done until then. Is it meant?"
+            yield warning("the schedule comes rarely", detail, address=change.address, source=job.declared.source, rule="rarely")
+
+
+def _not_for_cron(job: Job, found: calendar.Schedule) -> Iterator[str]:
+    otherwise = "leave it out, or write `scheduler: timer`"
+    for wrong, what in (
+        (job.timezone != "host", f"cron runs in the host's time zone, not in {job.timezone}: write `timezone: host`, or use a timer"),
+        (job.persistent, f"cron does not make up for a missed run (`persistent`): {otherwise}"),
+        (job.randomized_delay_sec, f"cron has no random delay (`randomized_delay_sec`): {otherwise}"),
+        (job.group, f"cron runs a job with its user's own group, not with {job.group}: {otherwise}"),
+        (job.enabled != job.started, "cron cannot keep a job from running only now, or only after the next boot: say the same of both"),
+    ):
+        if wrong:
+            yield what
+    if isinstance(job.command, str):
+        yield "a command in systemd's own syntax means nothing to cron: write it as a list of words"
+        return
+    try:
+        cron.check_name(job.unit)
+        calendar.to_cron(found)
+        cron.render(_crontab(job, "@reboot"))
+    except ValueError as problem:
+        yield str(problem)
+
+
+# ---------------------------------------------------------------------------------------------------- parts
+
+
+def expand(job: Job, running: bool) -> Iterator[Part]:
+    """A service and its timer, or one file of cron's. What cron shall not run has no file."""
+    if job.scheduler != Scheduler.CRON:
+        first = service(job)
+        yield first
+        yield replace(_timer(job, running), needs=(first.address,))
+    elif job.enabled:
+        yield _cron(job)
+
+
+def _address(job: Job, part: str) -> Address:
+    return Address(job.declared.address.kind, job.declared.address.name, part)
+
+
+def _unit_part(job: Job, part: str, sections: unit.Sections, enabled: list[str]) -> Part:
+    address = _address(job, part)
+    document: Document = {**units.FILE, "unit": unit.normalise(sections), "enabled": enabled}
+    return Part(address, document, job.declared)
+
+
+def service(job: Job) -> Part:
+    """The service alone: what runs, whoever starts it."""
+    escape = unit.escape_specifiers
+    run: dict[str, str | list[str]] = {
+        "Type": "oneshot",
+        "ExecStart": job.command if isinstance(job.command, str) else unit.exec_line(job.command),
+        "User": job.user,
+        "Group": job.group,
+        "WorkingDirectory": escape(job.working_directory),
+        "Environment": [unit.environment_value(name, value) for name, value in job.environment.items()],
+    }
+    about: dict[str, str | list[str]] = {
+        "Description": escape(job.description),
+        "RequiresMountsFor": " ".join(unit.exec_line([path]) for path in job.mounts),
+    }
+    if _shortest_gap(calendar.parse(job.schedule)) <= _OFTEN:
+        about["StartLimitIntervalSec"] = "0"
+    sections = {"Unit": about, "Service": run}
+    for section, directives in job.sections.items():
+        more = {name: value if isinstance(value, str) else list(value) for name, value in directives.items()}
+        sections[section] = {**sections.get(section, {}), **more}
+    return _unit_part(job, "service", {name: {key: value for key, value in found.items() if value} for name, found in sections.items()}, [])
+
+
+def _timer(job: Job, running: bool) -> Part:
+    """Enabled alone it schedules nothing before it is started. `@reboot` comes with the next boot, as in cron: it is not started now."""
+    found = calendar.parse(job.schedule)
+    timer: dict[str, str | list[str]]
+    if found.reboot:
+        timer = {"OnBootSec": calendar.AFTER_BOOT}
+    else:
+        times = calendar.to_oncalendar(found, job.timezone)
+        timer = {"OnCalendar": times, "Persistent": "no" if job.persistent is False else "yes"}
+    timer["AccuracySec"] = _accuracy(found)
+    if job.randomized_delay_sec:
+        # Without FixedRandomDelay every daemon-reload rolls the dice again, and can skip a day (systemd issue 18678).
+        timer |= {"RandomizedDelaySec": job.randomized_delay_sec, "FixedRandomDelay": "yes"}
+    about: dict[str, str | list[str]] = {"Description": f"When to run {job.unit}.service"}
+    sections: unit.Sections = {"Unit": about, "Timer": timer, "Install": {"WantedBy": _WANTED_BY}}
+    part = _unit_part(job, "timer", sections, units.links(f"{job.unit}.timer", [_WANTED_BY]) if job.enabled else [])
+    if running and not found.reboot:
+        part.document["state"] = "running" if job.started else "stopped"
+    return part
+
+
+def _accuracy(schedule: calendar.Schedule) -> str:
+    """How late systemd may be (systemd.timer(5)). It leaves out what has come by then, so it must be less than the shortest gap."""
+    gap = _shortest_gap(schedule)
+    return "1min" if gap >= 60 else "1us" if gap == 1 else "1s"
+
+
+def _shortest_gap(schedule: calendar.Schedule) -> int:
+    """Seconds between two runs, where it is less than a minute."""
+    if schedule.reboot:
+        return 60
+    later = (*schedule.seconds[1:], schedule.seconds[0] + 60)
+    return min(after - before for before, after in zip(schedule.seconds, later, strict=True))
+
+
+def _crontab(job: Job, when: str) -> cron.Crontab:
+    assert not isinstance(job.command, str)
+    command = cron.shell_line(job.command, job.working_directory)
+    environment = {**cron.ENVIRONMENT, **job.environment}
+    return {"environment": environment, "schedule": when, "user": job.user or "root", "command": command}
+
+
+def _cron(job: Job) -> Part:
+    address = _address(job, "cron")
+    crontab = _crontab(job, calendar.to_cron(calendar.parse(job.schedule)))
+    header = units.header(address)
+    described = [job.description] if job.description.isprintable() and job.description else []
+    return Part(address, {**units.FILE, "cron": crontab}, job.declared, cron.render(crontab, (*header, *described)).encode())
+
+
+# ---------------------------------------------------------------------------------------------------- steps
+
+
+def actions(change: Change, unit_of: UnitOf) -> Iterator[Step]:
+    """A changed timer is restarted, and nothing else: the service runs when its time comes."""
+    if change.address.part == "cron":
+        yield from _write_cron(change, cron_file(change.address, unit_of))
+        return
+    name = f"{unit_of(change.address)}.{change.address.part}"
+    if change.verb is Verb.DELETE:
+        yield from units.remove(change, name)
+        yield from _forget_last_run(change.address, change.observed)
+    else:
+        yield from units.put(change, name)
+        if change.address.part == "timer":
+            yield from _run_timer(change, name)
+
+
+def _run_timer(change: Change, name: str) -> Iterator[Step]:
+    before, after = change.before or {}, change.after or {}
+    state, wanted, other = before.get("state"), after.get("state"), change.touches("unit", "Timer")
+    if other or change.verb is Verb.CREATE:
+        yield from _forget_last_run(change.address, change.observed)
+    if wanted == "stopped" and state not in (None, "stopped"):
+        verb = UnitVerb.RESET_FAILED if state == "failed" else UnitVerb.STOP
+        yield units.step(change.address, verb, name, "state: stopped")
+    elif wanted == "running" and state != "running":
+        yield units.step(change.address, UnitVerb.START, name, "it is new" if change.verb is Verb.CREATE else f"it is {state}")
+    elif wanted == "running" and other:
+        yield units.step(change.address, UnitVerb.RESTART, name, "its schedule changed")
+
+
+def _forget_last_run(address: Address, observed: Observed) -> Iterator[Step]:
+    """A timer that is new, or has another schedule, must not make up for runs that it would have had before: it would run at once."""
+    stamp = observed.private.get("stamp")
+    if stamp:
+        yield Step(RemovePath(stamp, digest(b"")), (Cause(address),))
+
+
+def catch_up(part: Part, observed: Observed, row: OwedRow) -> Iterator[Step]:
+    """A timer that a killed apply left with its old schedule."""
+    if row.unit.endswith(".timer") and part.document.get("state") == "running" == (observed.document or {}).get("state"):
+        yield from _forget_last_run(part.address, observed)
+        yield Step(Unit(UnitVerb.RESTART, (row.unit,)), (Cause(part.address, row.why, row.unit),))
+
+
+def declared_unit(part: Part, unit_of: UnitOf) -> DeclaredUnit | None:
+    """The unit of a part; a timer is to run, what it starts is not."""
+    if part.address.part not in ("service", "timer"):
+        return None
+    state = part.document.get("state")
+    return DeclaredUnit(f"{unit_of(part.address)}.{part.address.part}", None if state is None else state == "running")
+
+
+def _write_cron(change: Change, path: str) -> Iterator[Step]:
+    cause, expects = (Cause(change.address),), ownership.expected(change.observed)
+    if change.verb is Verb.DELETE:
+        yield Step(RemovePath(path, expects), cause)
+        return
+    assert change.part is not None and change.part.content is not None
+    if change.before is not None and change.before["type"] not in ("file", "link"):
+        raise Impossible(f"{path} is a {change.before['type']}, not a file; move it away by hand, nothing here deletes it")
+    content, where = change.part.content, ownership.access_of(change.part.document)
+    if change.verb is Verb.CREATE or change.touches("cron") or change.touches("type"):
+        yield Step(WriteFile(path, content, digest(content), **where, expects=expects), cause)
+    else:
+        yield Step(SetAccess(path, **where), cause)
+
+
+# ---------------------------------------------------------------------------------------------------- what it needs
+
+
+def paths(address: Address, unit_of: UnitOf) -> Iterator[str]:
+    """The files of a part, or of all parts that a resource may have."""
+    for part in [address.part] if address.part else sorted(PARTS):
+        yield cron_file(address, unit_of) if part == "cron" else units.path(f"{unit_of(address)}.{part}")
+
+
+def _program(job: Job) -> str:
+    words = job.command.lstrip("-@:+!|").split() if isinstance(job.command, str) else job.command
+    return words[0] if words else ""
+
+
+def references(job: Job) -> Iterator[Address]:
+    """Its accounts, its program, the directories it needs."""
+    yield from ownership.owners(job.user or "root", job.group or "root")
+    directory = job.working_directory.removeprefix("-")
+    yield Address("files", _program(job))
+    yield from ownership.above(_program(job))
+    for path in filter(lambda found: found.startswith("/"), (directory, *job.mounts)):
+        yield Address("directories", path)
+        yield from ownership.above(path)
+
+
+def requires(job: Job) -> Iterable[Requirement]:
+    """A job whose user is missing fails when its time comes; cron passes over the whole file without a word."""
+    fatal = job.scheduler == Scheduler.CRON
+    found = [Requirement(RequirementType.USER, job.user, fatal), Requirement(RequirementType.GROUP, job.group, fatal)]
+    found.append(Requirement(RequirementType.PROGRAM, _program(job), fatal=False))
+    if fatal:
+        found.append(Requirement(RequirementType.DIRECTORY, CRON_D))
+        found.append(Requirement(RequirementType.PROGRAM, "/usr/sbin/cron", fatal=False))
+    return [need for need in found if need.name]

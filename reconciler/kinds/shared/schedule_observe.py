@@ -1,0 +1,76 @@
+"""What a host says about what runs by the clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from reconciler.core.address import Address
+from reconciler.core.changes import Observed
+from reconciler.core.host import FileType, HostView, Unreadable, UnsafePath
+from reconciler.formats.accounts import passwd
+from reconciler.formats.schedule import cron
+from reconciler.kinds.shared import ownership, units
+
+PARTS = frozenset({"service", "timer", "cron"})
+UnitOf = Callable[[Address], str]
+
+CRON_D = "/etc/cron.d"
+_STAMPS = "/var/lib/systemd/timers"
+
+
+def observe(view: HostView, addresses: Sequence[Address], unit_of: UnitOf) -> dict[Address, Observed]:
+    """All unit files, links and states in one go; each file of cron's with one look."""
+    names = {address: f"{unit_of(address)}.{address.part}" for address in addresses if address.part != "cron"}
+    observed = units.observe(view, names)
+    stamps = _stamps(view) if names else frozenset()
+    for address, name in names.items():
+        stamp = f"{_STAMPS}/stamp-{name}"
+        if stamp in stamps:
+            seen = observed[address]
+            observed[address] = replace(seen, private={**seen.private, "stamp": stamp})
+    files = {address: cron_file(address, unit_of) for address in addresses if address.part == "cron"}
+    users = _users(view) if files else None
+    return observed | {address: _observe_cron(view, path, users) for address, path in files.items()}
+
+
+def _users(view: HostView) -> frozenset[str] | None:
+    """The host's accounts; None where they cannot be read."""
+    try:
+        return frozenset(user.name for user in passwd.parse_users(view.read("/etc/passwd").decode("utf-8", "replace")))
+    except (FileNotFoundError, Unreadable, UnsafePath):
+        return None
+
+
+def _stamps(view: HostView) -> frozenset[str]:
+    """When each persistent timer ran last: empty files, whose time counts (systemd.timer(5))."""
+    try:
+        return frozenset(f"{_STAMPS}/{name}" for name in view.names(_STAMPS))
+    except (Unreadable, UnsafePath):
+        return frozenset()
+
+
+def cron_file(address: Address, unit_of: UnitOf) -> str:
+    """The file of cron's."""
+    return f"{CRON_D}/{unit_of(address)}"
+
+
+def _observe_cron(view: HostView, path: str, users: frozenset[str] | None) -> Observed:
+    try:
+        entry, content = ownership.read_entry(view, path)
+    except (Unreadable, UnsafePath) as problem:
+        return ownership.unreadable(problem)
+    if entry is None:
+        return Observed(None)
+    document = ownership.path_document(entry)
+    if entry.type is FileType.FILE:
+        document["cron"] = _as_cron_reads(cron.parse(content.decode("utf-8", "surrogateescape")), users)
+    return Observed(document, {"expects": ownership.expects_of(entry, content)})
+
+
+def _as_cron_reads(crontab: cron.Crontab, users: frozenset[str] | None) -> cron.Crontab:
+    """With what is wrong about a job of an account that is gone: cron passes over its whole file without a word."""
+    user = crontab.get("user", "root")
+    if users is None or user == "root" or user in users:
+        return crontab
+    return {**crontab, cron.STRAY: [*crontab.get(cron.STRAY, ()), f"no account {user}: cron passes over the whole file"]}

@@ -1,0 +1,344 @@
+"""Units with a unit file of our own in /etc/systemd/system: what services, timers and all that is scheduled have in common.
+
+Enablement is the links that [Install] asks for (systemd.unit(5)), made and removed one by one: `systemctl enable` reloads systemd at
+every call, and a link is something a plan can show. A unit is meant by its whole name, `ml-api.service`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from reconciler.core.actions import ABSENT, Cause, Check, MakeLink, RemovePath, SetAccess, Step, Unit, UnitVerb, WriteFile
+from reconciler.core.address import Address
+from reconciler.core.basics.digest import digest
+from reconciler.core.changes import LOAD, Change, Document, Observed, Part
+from reconciler.core.diagnostic import Diagnostic, error, warning
+from reconciler.core.host import FileType, HostView, UnitState, Unreadable, UnsafePath
+from reconciler.core.kind import Impossible
+from reconciler.core.spec import Declared
+from reconciler.formats.systemd import unit
+from reconciler.formats.systemd.unit_refusals import refusals
+from reconciler.kinds.shared import drop_ins, ownership
+
+PLACE = "/etc/systemd/system"
+_DROP_IN = "drop-in"
+"""The part that is not the whole of a unit."""
+_RUNTIME = "/run/systemd/system"
+DEPENDENCIES = (".wants", ".requires", ".upholds")
+_NAMED = (".service", ".timer", ".socket", ".path")
+"""Suffixes of units that can have other names: an alias has the suffix of what it stands for."""
+FILE: Document = {"type": "file", "mode": "0644", "owner": "root", "group": "root"}
+INSTALLED = "Written by `reconciler install`."
+"""How that of the tool's own units begins."""
+MARK = "Managed by Reconciler as "
+"""How the first comment of every unit file of ours begins."""
+_OURS = (f"# {MARK}".encode(), f"# {INSTALLED}".encode())
+MASK: Document = {"type": "link", "target": "/dev/null"}
+# systemd's ActiveState in our words; activating is looked at more closely in state_of.
+ALIVE = ("running", "starting")
+"""What has read a configuration already. What is starting may yet fail: a start waits for systemd's job, and says what became of it."""
+_STATES = {"active": "running", "reloading": "running", "inactive": "stopped", "deactivating": "stopping", "failed": "failed"}
+
+
+def path(name: str) -> str:
+    """Where a unit's file is."""
+    return f"{PLACE}/{name}"
+
+
+def drop_in(name: str) -> str:
+    """Where our drop-in is for a unit that a package brought."""
+    return f"{PLACE}/{name}.d/50-reconciler.conf"
+
+
+def links(
+    name: str,
+    wanted_by: Iterable[str],
+    required_by: Iterable[str] = (),
+    upheld_by: Iterable[str] = (),
+    aliases: Iterable[str] = (),
+) -> list[str]:
+    """The links that enable a unit."""
+    by_directory = {"wants": wanted_by, "requires": required_by, "upholds": upheld_by}
+    dependencies = {f"{PLACE}/{by}.{suffix}/{name}" for suffix, units in by_directory.items() for by in units}
+    return sorted(dependencies | {path(alias) for alias in aliases if alias != name})
+
+
+def text(address: Address, sections: unit.Sections) -> bytes:
+    """The unit file of a declared part."""
+    return unit.render(sections, header(address)).encode()
+
+
+def header(address: Address) -> tuple[str, str]:
+    """The comment on top of a file of ours: whose it is, and where to change it. Our own units come from no spec."""
+    if address.kind == "reconcile":
+        return INSTALLED, "Run that again instead of changing anything here."
+    return f"{MARK}{address}.", "Change the spec instead: what is changed here is put back."
+
+
+def would_refuse(part: Part, sections: unit.Sections) -> Iterator[Diagnostic]:
+    """An error for each reason for which systemd would not load a service of these sections. It is the same on every host."""
+    for reason in refusals(sections):
+        yield error("systemd would not load it", f"{reason}.", address=part.address, source=part.declared.source, rule="unit-refused")
+
+
+def would_refuse_together(part: Part, texts: Iterable[str], others: Sequence[str]) -> Iterator[Diagnostic]:
+    """An error for each reason for which systemd would not load the unit that a file and its drop-ins, in this order, make together."""
+    for reason in refusals(unit.merge(texts)):
+        beside = f" (with {', '.join(others)})" if others else ""
+        detail = f"{reason}{beside}."
+        yield error("systemd would not load it", detail, address=part.address, source=part.declared.source, rule="unit-refused")
+
+
+def check_together(changes: Iterable[Change]) -> Iterator[Diagnostic]:
+    """Units of ours that systemd would load, were there not a drop-in of somebody's."""
+    for change in changes:
+        others: tuple[drop_ins.DropIn, ...] = change.observed.private.get("drop_ins", ())
+        if others and change.part is not None and "unit" in change.part.document:
+            texts = [text(change.address, change.part.document["unit"]).decode(), *(one.text for one in others)]
+            yield from would_refuse_together(change.part, texts, [one.path for one in others])
+
+
+def lint(declared: Declared, parts: Callable[[], Iterable[Part]]) -> Iterator[Diagnostic]:
+    """What no unit file can hold (a description that ends with a backslash, for one), and units that systemd would not load."""
+    try:
+        for part in parts():
+            if "unit" in part.document:
+                text(part.address, part.document["unit"])
+                if "Service" in part.document["unit"] and part.address.part != _DROP_IN:
+                    yield from would_refuse(part, part.document["unit"])
+    except ValueError as problem:
+        yield error("systemd cannot do this", str(problem), address=declared.address, source=declared.source, rule="unit")
+
+
+# ---------------------------------------------------------------------------------------------------- observe
+
+
+def observe(view: HostView, names: Mapping[Address, str]) -> dict[Address, Observed]:
+    """One directory scan for all links, one question to systemd for all states, one read per unit file."""
+    found = _enablement(view, set(names.values()))
+    states = view.units(list(names.values())) if view.running and names else {}
+    where = _drop_in_directories(view) if names else {}
+    return {
+        address: _beside(view, name, _observe(view, name, found.get(name, []), states.get(name, UnitState())), where)
+        for address, name in names.items()
+    }
+
+
+def _drop_in_directories(view: HostView) -> drop_ins.Listed:
+    try:
+        return drop_ins.listed(view)
+    except (Unreadable, UnsafePath):
+        return {}
+
+
+def _beside(view: HostView, name: str, seen: Observed, where: drop_ins.Listed) -> Observed:
+    """With the drop-ins of others: those for this very unit, and of those for more units the ones that contradict it or came by hand."""
+    found = drop_ins.of_others(view, name, drop_in(name), where)
+    if not found or seen.unreadable:
+        return seen
+    said = (seen.document or {}).get("unit", {})
+    own = f"/{name}.d/"
+    telling = tuple(one for one in found if own in one.path or not one.path.startswith("/usr/") or drop_ins.both_say(said, one.sections))
+    return replace(seen, private={**seen.private, "drop_ins": telling}, others=tuple(one.path for one in telling))
+
+
+def _enablement(view: HostView, names: Collection[str]) -> dict[str, list[str]]:
+    """Links in the dependency directories of other units, and other names in the directories themselves."""
+    found: dict[str, list[str]] = {}
+    for base in (PLACE, _RUNTIME):
+        for entry in view.names(base):
+            if entry.endswith(DEPENDENCIES):
+                for name in view.names(f"{base}/{entry}"):
+                    if name in names:
+                        found.setdefault(name, []).append(f"{base}/{entry}/{name}")
+            elif entry.endswith(_NAMED) and entry not in names:
+                name = _alias_of(view, f"{base}/{entry}")
+                if name in names:
+                    found.setdefault(name, []).append(f"{base}/{entry}")
+    return found
+
+
+def _alias_of(view: HostView, place: str) -> str:
+    """The name of the unit that a link there leads to; empty if it is none."""
+    try:
+        entry = view.entry(place)
+    except (Unreadable, UnsafePath):
+        return ""
+    return entry.target.rpartition("/")[2] if entry is not None and entry.type is FileType.LINK else ""
+
+
+def enabled_by(view: HostView, name: str) -> list[str]:
+    """The links that enable one unit."""
+    return sorted(_enablement(view, {name}).get(name, []))
+
+
+def _observe(view: HostView, name: str, enabled: list[str], systemd: UnitState) -> Observed:
+    try:
+        entry, content = ownership.read_entry(view, path(name))
+    except (Unreadable, UnsafePath) as error:
+        return ownership.unreadable(error)
+    state = state_of(systemd) if view.running else "stopped"
+    if entry is None and not enabled and state == "stopped":
+        return Observed(None)
+    document: Document = {} if entry is None else ownership.path_document(entry)
+    if entry is not None and entry.type is FileType.FILE:
+        document["unit"] = _sections(content)
+    document["enabled"] = sorted(enabled)
+    private: dict[str, object] = {"name": name, "expects": ABSENT if entry is None else ownership.expects_of(entry, content)}
+    private["targets"] = {link: _target(view, link) for link in document["enabled"]}
+    if view.running:
+        document["state"] = state
+    seen = excused(view, Observed(document, private), document.get("unit", {}))
+    return with_refusal(seen, systemd, there=entry is not None)
+
+
+def excused(view: HostView, seen: Observed, sections: unit.Sections) -> Observed:
+    """With the condition that keeps a stopped unit from running, if its sections have any that does not hold."""
+    asked = any(name.startswith("Condition") for name in sections.get("Unit", {}))
+    if not asked or (seen.document or {}).get("state") != "stopped":
+        return seen
+    from reconciler.kinds.shared.unit_conditions import unmet  # only where something is stopped
+
+    try:
+        return replace(seen, excused=unmet(view, sections, ask=True))
+    except (Unreadable, UnsafePath):
+        return seen
+
+
+def _sections(content: bytes) -> unit.Sections:
+    """What a unit file says; one that is not ours may spell it otherwise than we do."""
+    sections = unit.parse(content.decode("utf-8", "replace"))
+    if content.startswith(_OURS):
+        return sections
+    from reconciler.formats.systemd import unit_spelling
+
+    return unit_spelling.canonical(sections)
+
+
+def with_refusal(seen: Observed, systemd: UnitState, *, there: bool) -> Observed:
+    """With what systemd says of a unit file that is `there` and that it has not loaded."""
+    vanished = there and systemd.load == "not-found" and systemd.active not in ("inactive", "failed")
+    if not (systemd.refused or vanished) or seen.document is None:
+        return seen
+    return replace(seen, document={**seen.document, LOAD: systemd.load}, refusal=systemd.refusal or systemd.load)
+
+
+def _target(view: HostView, link: str) -> str:
+    entry = view.entry(link)
+    return ownership.expects_of(entry, b"") if entry is not None and entry.type is FileType.LINK else "something else"
+
+
+def state_of(state: UnitState) -> str:
+    """systemd's ActiveState in our words; one that is not there yet, and one that is started again and again, have their own."""
+    if state.active == "activating":
+        return "restarting" if state.sub.startswith("auto-restart") else "starting"
+    return _STATES.get(state.active, state.active)
+
+
+def why_start(state: str | None) -> str:
+    """Why a unit in this state is started."""
+    return "it is still starting" if state == "starting" else f"it is {state or 'not running'}"
+
+
+def refused(part: Part, observed: Observed, name: str) -> Iterator[Diagnostic]:
+    """A unit that systemd has not loaded: what runs of it runs on, and nothing starts it, not even the next boot."""
+    if observed.refusal:
+        detail = f"{observed.refusal} Until it is mended nothing can start it, and after the next boot it does not run."
+        where = {"address": part.address, "source": part.declared.source, "rule": "refused-unit"}
+        yield warning(f"systemd does not load {name}", detail, **where)
+
+
+def others(part: Part, observed: Observed) -> Iterator[Diagnostic]:
+    """Drop-ins of others for a unit whose file is ours: they stay, and what they say counts more than the file."""
+    yield from refused(part, observed, observed.private.get("name", str(part.address)))
+    for one in observed.private.get("drop_ins", ()):
+        same = drop_ins.both_say(part.document.get("unit", {}), one.sections)
+        said = sorted(f"{section}.{name}" for section, names in one.sections.items() for name in names)
+        detail = f"{one.path} is not ours and stays. "
+        detail += f"It says {', '.join(same)} as well, and wins over the spec." if same else f"It says {', '.join(said) or 'nothing'}."
+        yield warning(
+            f"another drop-in for {part.address}", detail, address=part.address, source=part.declared.source, rule="other-drop-in"
+        )
+
+
+# ---------------------------------------------------------------------------------------------------- steps
+
+
+def step(address: Address, verb: UnitVerb, name: str, why: str, *, once: bool = False) -> Step:
+    """One verb for one unit, and why."""
+    return Step(Unit(verb, (name,)), (Cause(address, why, name, once),))
+
+
+def daemon_reload(address: Address, why: str) -> Step:
+    """systemd reads its unit files again; equal steps merge."""
+    return Step(Unit(UnitVerb.DAEMON_RELOAD), (Cause(address, why),))
+
+
+def put(change: Change, name: str) -> Iterator[Step]:
+    """Write the unit file or the mask, make and remove links, and tell systemd if anything of that was to be done."""
+    if (change.before or {}).get("type") == "directory":
+        raise Impossible(f"{path(name)} is a directory; move it away by hand, nothing here deletes it")
+    written = list(_write(change, name))
+    yield from written
+    yield from _enable(change, name, reloads=any(isinstance(step.action, Unit) for step in written))
+    yield from load_again(change)
+
+
+def _write(change: Change, name: str) -> Iterator[Step]:
+    assert change.part is not None and change.after is not None
+    cause, expects = (Cause(change.address),), ownership.expected(change.observed)
+    absent = "type" not in (change.before or {})
+    if change.after["type"] == "link":
+        if absent or change.touches("target"):
+            yield Step(MakeLink(path(name), change.after["target"], expects), cause)
+            yield daemon_reload(change.address, "it is masked")
+    elif absent or change.touches("unit") or change.touches("type"):
+        content = text(change.address, change.after["unit"])
+        yield Step(
+            WriteFile(path(name), content, digest(content), **ownership.access_of(change.after), expects=expects, check=Check.SYSTEMD),
+            cause,
+        )
+        yield daemon_reload(change.address, "its unit file is new" if absent else "its unit file changed")
+    elif any(change.touches(key) for key in ownership.ACCESS):
+        yield Step(SetAccess(path(name), **ownership.access_of(change.after)), cause)
+
+
+def _enable(change: Change, name: str, *, reloads: bool) -> Iterator[Step]:
+    """Make and remove links. `reloads`: systemd is told anyway, one reason is enough."""
+    if not change.touches("enabled"):
+        return
+    assert change.after is not None
+    cause, before, after = (Cause(change.address),), set((change.before or {}).get("enabled", [])), set(change.after["enabled"])
+    for link in sorted(after - before):
+        yield Step(MakeLink(link, path(name)), cause)
+    for link in sorted(before - after):
+        yield _unlink(change, link)
+    if not reloads:
+        yield daemon_reload(change.address, "its enablement changed")
+
+
+def load_again(change: Change) -> Iterator[Step]:
+    """Have systemd read a unit file once more that it has not loaded."""
+    if change.touches(LOAD):
+        yield daemon_reload(change.address, f"systemd has not loaded its unit file ({(change.before or {})[LOAD]})")
+
+
+def _unlink(change: Change, link: str) -> Step:
+    """Remove one link, and the dependency directory with its last one."""
+    in_directory = link.rpartition("/")[0].endswith(DEPENDENCIES)
+    return Step(RemovePath(link, change.observed.private["targets"][link], prune_parent=in_directory), (Cause(change.address),))
+
+
+def remove(change: Change, name: str) -> Iterator[Step]:
+    """Stop it, remove its links and its file, and let systemd forget it."""
+    before, cause = change.before or {}, (Cause(change.address),)
+    if before.get("state") not in (None, "stopped"):
+        yield step(change.address, UnitVerb.STOP, name, "it is no longer in the spec")
+    for link in before.get("enabled", []):
+        yield _unlink(change, link)
+    if "type" in before:
+        yield Step(RemovePath(path(name), ownership.expected(change.observed)), cause)
+    yield daemon_reload(change.address, "its unit file is removed")
+    if before.get("state") == "failed":
+        yield step(change.address, UnitVerb.RESET_FAILED, name, "its unit file is removed")

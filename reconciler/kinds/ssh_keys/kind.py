@@ -1,0 +1,150 @@
+"""ssh_keys: the keys with which a user can log in, in ~/.ssh/authorized_keys. Written with the user's own rights."""
+
+# No `from __future__ import annotations`: pydantic would evaluate the text of each annotation at every start.
+
+from collections.abc import Iterable, Iterator
+from typing import Any, ClassVar, Self
+
+from pydantic import GetJsonSchemaHandler, model_validator
+
+from reconciler.core.actions import Step
+from reconciler.core.address import Address
+from reconciler.core.changes import Change, Part
+from reconciler.core.diagnostic import Diagnostic, error, warning
+from reconciler.core.kind import Kind, Requirement
+from reconciler.core.model.fields import KnownName
+from reconciler.core.model.places import Place, Use
+from reconciler.core.model.resource import Resource
+from reconciler.core.spec import Declared, Spec
+from reconciler.formats.ssh.authorized_keys import RSA_GOOD, Key
+from reconciler.kinds.shared import key_parts as keys
+from reconciler.kinds.shared.key_model import KeyList, keys_of
+from reconciler.kinds.ssh_keys import ORDER
+from reconciler.kinds.ssh_keys.observe import observe
+
+
+class SshKeys(Resource):
+    """The keys of one user, who may be declared under `users` or exist already. Only a list: the user has at least these keys.
+
+    A key that is taken out of the list can no longer log in. The file itself stays, with what the user put there.
+    """
+
+    LIST_FORM: ClassVar[str] = "keys"
+    """The field that a list stands for."""
+
+    keys: KeyList | None = None
+    """At least these keys: what else is in the file is left alone. The same as only a list."""
+    exactly: KeyList | None = None
+    """These keys and no others: every other line that lets somebody in is removed, from authorized_keys2 too. Comments stay."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, value: Any) -> Any:
+        return {cls.LIST_FORM: value} if isinstance(value, list) else value
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Self:
+        if (self.keys is None) == (self.exactly is None):
+            raise ValueError("say either `keys` (at least these) or `exactly` (no others), exactly one of them")
+        return self
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: Any, handler: GetJsonSchemaHandler) -> Any:
+        """Either form."""
+        schema = handler.resolve_ref_schema(handler(core))
+        listed = next(form for form in schema["properties"]["keys"]["anyOf"] if form.get("type") == "array")
+        description = schema.pop("description", "")
+        return {"description": description, "anyOf": [listed, schema]}
+
+    def declared_keys(self) -> tuple[Key, ...]:
+        """The keys in the order of the spec."""
+        return keys_of(self.exactly if self.exactly is not None else self.keys)
+
+
+def _resource(declared: Declared) -> SshKeys:
+    assert isinstance(declared.resource, SshKeys)
+    return declared.resource
+
+
+def expand(declared: Declared, running: bool) -> Iterator[Part]:
+    """The file, then each key."""
+    resource = _resource(declared)
+    return keys.parts(declared, declared.address.name, resource.declared_keys(), exactly=resource.exactly is not None)
+
+
+def actions(change: Change) -> Iterator[Step]:
+    """As `keys` does. An account that is not there yet will have the home that is declared for it."""
+    return keys.actions(change, change.address.name, _home(change.part.declared) if change.part else "")
+
+
+def _home(declared: Declared) -> str:
+    """Where the home of the user will be, if the spec says so; empty: the usual place."""
+    home = getattr(declared.beside.get("users"), "home", None)
+    said = str(getattr(home, "path", home) or "")  # one that is not managed is a block
+    return said if said.startswith("/") else ""
+
+
+def places(declared: Declared) -> Iterator[Place]:
+    """The files in the home that is declared, or in the usual one."""
+    name = declared.address.name
+    yield from (Place(path, Use.MANAGES, name, name, shared=keys.shared(name)) for path in keys.paths(name, _home(declared)))
+
+
+def references(declared: Declared) -> Iterable[Address]:
+    """The user and the home."""
+    return keys.references(declared.address.name, _home(declared))
+
+
+def requires(declared: Declared) -> Iterator[Requirement]:
+    """The account."""
+    return keys.requires(declared.address.name)
+
+
+def lint(declared: Declared) -> Iterator[Diagnostic]:
+    """Keys that are accepted, but short."""
+    for key in _resource(declared).declared_keys():
+        if key.type == "ssh-rsa" and key.bits < RSA_GOOD:
+            detail = f"{key.fingerprint} ({key.comment or 'no comment'}) has {key.bits} bits; {RSA_GOOD} are recommended, or ed25519."
+            yield warning("short RSA key", detail, address=declared.address, source=declared.source, rule="rsa-bits")
+
+
+def lint_together(spec: Spec) -> Iterator[Diagnostic]:
+    """Keys that are declared in two places."""
+    users = {found.address.name: found for found in spec.resources if found.address.kind == "users"}
+    owners: dict[bytes, str] = {}
+    for declared in spec.resources:
+        short = getattr(declared.resource, "ssh_keys", None) if declared.address.kind == "users" else None
+        if declared.address.kind != "ssh_keys" and not short:
+            continue
+        name = declared.address.name
+        if declared.address.kind == "ssh_keys" and name in users and getattr(users[name].resource, "ssh_keys", None) is not None:
+            detail = f"users.{name} has `ssh_keys` too; two lists for one file would undo each other. Keep one of them."
+            yield error("keys declared twice", detail, address=declared.address, source=declared.source, rule="keys-twice")
+        listed = _resource(declared).declared_keys() if declared.address.kind == "ssh_keys" else keys_of(getattr(short, "exactly", short))
+        for key in listed:
+            other = owners.setdefault(key.blob, name)
+            if other != name:
+                detail = f"{key.fingerprint} ({key.comment or 'no comment'}) lets its owner in as {other} and as {name}."
+                yield warning("one key for two users", detail, address=declared.address, source=declared.source, rule="shared-key")
+
+
+KIND = Kind(
+    name="ssh_keys",
+    model=SshKeys,
+    name_type=KnownName,
+    expand=expand,
+    observe=observe,
+    actions=actions,
+    carries=(),
+    order=ORDER,
+    whole=False,
+    keep=lambda _view, address, _vanishing: keys.keep(address),
+    paths=lambda address: keys.paths(address.name),
+    places=places,
+    stands_for=keys.stands_for,
+    references=references,
+    requires=requires,
+    lint=lint,
+    lint_together=lint_together,
+    beside=("users",),
+)

@@ -1,0 +1,15 @@
+"""What a host says about the keys of its users."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from reconciler.core.address import Address
+from reconciler.core.changes import Observed
+from reconciler.core.host import HostView
+from reconciler.kinds.shared import key_parts
+
+
+def observe(view: HostView, addresses: Sequence[Address]) -> Mapping[Address, Observed]:
+    """As `keys` does."""
+    return key_parts.observe(view, {address: address.name for address in addresses})

@@ -1,0 +1,191 @@
+"""timers: a job that runs by the clock, as a systemd timer with its service, or as a file of cron's."""
+
+# No `from __future__ import annotations`: pydantic would evaluate the text of each annotation at every start.
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from reconciler.core.actions import Step
+from reconciler.core.address import Address
+from reconciler.core.basics.scalars import Scheduler
+from reconciler.core.changes import Change, Part
+from reconciler.core.diagnostic import Diagnostic, error, warning
+from reconciler.core.host import HostView
+from reconciler.core.kind import Kind, Requirement
+from reconciler.core.model.fields import Duration, Flag, KnownName, Text, TimeZone
+from reconciler.core.model.resource import RefersTo, Resource
+from reconciler.core.spec import Declared, Spec
+from reconciler.kinds.shared import schedule, unit_lint, units
+from reconciler.kinds.shared.schedule_field import ScheduleText
+from reconciler.kinds.shared.unit_fields import Command, DirectiveName, EnvironmentName, State, WorkingDirectory
+from reconciler.kinds.timers import ORDER
+from reconciler.kinds.timers.observe import observe, unit_of
+
+
+def _without_suffix(name: str) -> str:
+    for suffix in (".timer", ".service"):
+        if name.endswith(suffix):
+            raise ValueError(f"leave `{suffix}` out: write `{name.removesuffix(suffix)}`")
+    return name
+
+
+TimerName = Annotated[
+    str,
+    Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9:_.-]{0,200}\z", description="The name of the job: its units are NAME.timer and NAME.service."),
+    AfterValidator(_without_suffix),
+]
+
+
+class Timer(Resource):
+    """A job that runs by the clock. When its block is removed, it runs no more, and its files go."""
+
+    schedule: ScheduleText
+    """When: a cron expression ("0 2 * * *", "@daily") or a systemd calendar ("Mon..Fri 02:00", "daily")."""
+    exec_start: Command
+    """What runs. A list is the exact argv; a string is systemd's own syntax."""
+    description: Text | None = None
+    """What it is, for people."""
+    user: Annotated[KnownName | None, RefersTo("users")] = None
+    """The user it runs as; root when left out."""
+    group: Annotated[KnownName | None, RefersTo("groups")] = None
+    """The group it runs as; the user's own when left out."""
+    working_directory: WorkingDirectory | None = None
+    """Where it runs; `-` in front: may be missing; `~`: the user's home."""
+    environment: dict[EnvironmentName, Text] = {}
+    """Variables; any user of the host can read them, so no secrets here."""
+    persistent: Flag | None = None
+    """Make up for a run that was missed while the host was off. A timer does unless told not to; cron cannot."""
+    randomized_delay_sec: Duration | None = None
+    """Start up to this much later, always by the same delay on the same host. Not with cron."""
+    timezone: TimeZone | None = None
+    """The time zone of the schedule: `host`, UTC, or a name such as Europe/Berlin; that of `settings` when left out. cron: only `host`."""
+    scheduler: Scheduler | None = None
+    """Ours: what runs it, timer or cron; that of `settings` when left out."""
+    directives: dict[DirectiveName, dict[DirectiveName, Text | list[Text]]] = {}
+    """Any other directive of its service, by section and name, in systemd's own syntax. Linted. Not with cron."""
+    state: State = State.RUNNING
+    """Ours: running or stopped: whether its time comes at all now. The job itself is never started or stopped by a change."""
+    enabled: Flag = True
+    """Whether the timer starts with the host."""
+
+    @model_validator(mode="after")
+    def _known_directives(self) -> Self:
+        from reconciler.formats.systemd import directives
+
+        typed = {"Description", "User", "Group", "WorkingDirectory", "Environment", "ExecStart", "Type"}
+        problems: list[str] = []
+        for section, names in self.directives.items():
+            for name, value in names.items():
+                if section not in ("Unit", "Service") and not section.startswith("X-"):
+                    problems.append(f"[{section}] has no place in the service of a timer: write Unit or Service")
+                elif name in typed:
+                    problems.append(f"{name} has a field of its own here, or is ours to say")
+                else:
+                    found = (directives.lint(section, name, one) for one in (value if isinstance(value, list) else [value]))
+                    problems += filter(None, found)
+        if problems:
+            raise ValueError("; ".join(dict.fromkeys(problems)))
+        return self
+
+
+def _timer(declared: Declared) -> Timer:
+    assert isinstance(declared.resource, Timer)
+    return declared.resource
+
+
+def _job(declared: Declared) -> schedule.Job:
+    timer = _timer(declared)
+    return schedule.Job(
+        declared,
+        unit_of(declared.address),
+        timer.schedule,
+        timer.exec_start,
+        scheduler=schedule.scheduler_of(declared, timer.scheduler),
+        timezone=schedule.timezone_of(declared, timer.timezone),
+        user=timer.user or "",
+        group=timer.group or "",
+        description=timer.description or "",
+        working_directory=timer.working_directory or "",
+        environment=timer.environment,
+        persistent=timer.persistent,
+        randomized_delay_sec=timer.randomized_delay_sec or "",
+        sections=timer.directives,
+        enabled=timer.enabled,
+        started=timer.state is State.RUNNING,
+    )
+
+
+def expand(declared: Declared, running: bool) -> Iterator[Part]:
+    """A service and its timer, or a file of cron's."""
+    return schedule.expand(_job(declared), running)
+
+
+def actions(change: Change) -> Iterator[Step]:
+    """What the schedule part does."""
+    return schedule.actions(change, unit_of)
+
+
+def lint(declared: Declared) -> Iterator[Diagnostic]:
+    """What its scheduler cannot do."""
+    job, timer = _job(declared), _timer(declared)
+    yield from schedule.lint(job)
+    yield from unit_lint.lint(declared, timer.directives, [timer.exec_start], timer.user)
+    if job.scheduler == Scheduler.CRON and timer.directives:
+        detail = "cron has no directives: leave them out, or write `scheduler: timer`"
+        yield error("cron cannot do this", detail, address=declared.address, source=declared.source, rule="cron")
+
+
+def lint_together(spec: Spec) -> Iterator[Diagnostic]:
+    """Jobs of cron's for accounts that it runs nothing for."""
+    states = {one.address.name: str(getattr(one.resource, "state", "")) for one in spec.resources if one.address.kind == "users"}
+    for declared in spec.resources:
+        if declared.address.kind == "timers" and schedule.scheduler_of(declared, _timer(declared).scheduler) == Scheduler.CRON:
+            user = _timer(declared).user or "root"
+            if states.get(user) == "disabled":
+                detail = f"{user} is disabled, and cron runs nothing for an account that has expired: name another user"
+                yield warning("cron will not run this", detail, address=declared.address, source=declared.source, rule="cron-user")
+
+
+def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Diagnostic]:
+    """What the host's time zone does to it."""
+    return schedule.check(view, schedule.jobs(changes, "timers", _job))
+
+
+def overdue(changes: Sequence[Change], now: int) -> Iterator[Diagnostic]:
+    """Schedules that are over."""
+    return schedule.overdue(changes, _job, now)
+
+
+def references(declared: Declared) -> Iterator[Address]:
+    """What the schedule part needs first."""
+    return schedule.references(_job(declared))
+
+
+def requires(declared: Declared) -> Iterable[Requirement]:
+    """What the schedule part needs."""
+    return schedule.requires(_job(declared))
+
+
+KIND = Kind(
+    name="timers",
+    model=Timer,
+    name_type=TimerName,
+    expand=expand,
+    observe=observe,
+    actions=actions,
+    carries=schedule.CARRIES,
+    order=ORDER,
+    references=references,
+    requires=requires,
+    catch_up=schedule.catch_up,
+    others=units.others,
+    paths=lambda address: schedule.paths(address, unit_of),
+    stands_for=lambda address: schedule.paths(address, unit_of),
+    lint=lint,
+    check=check,
+    overdue=overdue,
+    unit=lambda part: schedule.declared_unit(part, unit_of),
+    lint_together=lint_together,
+)

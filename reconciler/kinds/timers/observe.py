@@ -1,0 +1,20 @@
+"""What a host says about timers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from reconciler.core.address import Address
+from reconciler.core.changes import Observed
+from reconciler.core.host import HostView
+from reconciler.kinds.shared import schedule_observe
+
+
+def unit_of(address: Address) -> str:
+    """The name of a job's units."""
+    return address.name
+
+
+def observe(view: HostView, addresses: Sequence[Address]) -> Mapping[Address, Observed]:
+    """All units and files at once."""
+    return schedule_observe.observe(view, addresses, unit_of)

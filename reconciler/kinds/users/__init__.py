@@ -1,0 +1,4 @@
+"""users: an account with its home, environment, aliases and sudo rules."""
+
+ORDER = 20
+"""Its place in specs, plans and reference pages: kinds that others build on come first."""

@@ -1,0 +1,207 @@
+"""What a host says about users: each line of an account, each home and file by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+from reconciler.core.actions import remnant
+from reconciler.core.address import Address
+from reconciler.core.changes import Document, Observed
+from reconciler.core.host import FileType, HostView, Unreadable, UnsafePath
+from reconciler.formats.accounts.nsswitch import TRANSIENT
+from reconciler.formats.accounts.passwd import User
+from reconciler.formats.accounts.users import DISABLED, Accounts
+from reconciler.kinds.shared import key_parts, ownership
+from reconciler.kinds.users import root_files
+from reconciler.kinds.users import traces as user_traces
+from reconciler.kinds.users.constants import SYSTEM_BELOW, day
+from reconciler.kinds.users.home_removal import Homes
+
+DIRECTORIES = "directories:"
+"""How the part of a directory below a home begins."""
+KEYS = "ssh_keys"
+SKELETON = "/etc/skel"
+ELSEWHERE = "directory_service"
+"""The part that stands for an account which shall be absent, and which is not of this host."""
+KEPT = "kept:"
+"""How the part of a home begins that was kept when its account went; its path follows."""
+_LOGGED_IN = "/run/systemd/users"
+"""One file for each account that logind knows as logged in or lingering, named by its uid."""
+
+
+def observe(view: HostView, addresses: Sequence[Address]) -> Mapping[Address, Observed]:
+    """One read of each account file for all; one look at each home and file."""
+    try:
+        accounts = _accounts(view)
+    except (Unreadable, UnsafePath) as failed:
+        return {address: ownership.unreadable(failed) for address in addresses}
+    leaving = frozenset(address.name for address in addresses if address.part == user_traces.LINGER)
+    observer = _Observer(view, accounts, leaving)
+    of_keys = {address: address.name for address in addresses if key_parts.is_ours(address, KEYS)}
+    found = {address: observer.observe(address) for address in addresses if address not in of_keys}
+    return {**found, **(key_parts.observe(view, of_keys) if of_keys else {})}
+
+
+def _accounts(view: HostView) -> Accounts:
+    optional = {name: _text(view, name) for name in ("subuid", "subgid")}
+    return Accounts(_text(view, "passwd") or "", _text(view, "group") or "", **optional, login_defs=_text(view, "login.defs") or "")
+
+
+def _text(view: HostView, name: str) -> str | None:
+    try:
+        return view.read(f"/etc/{name}").decode("utf-8", "surrogateescape")
+    except FileNotFoundError:
+        return None
+
+
+class _Observer:
+    """Looks at the parts of users. The shadow files, which an ordinary user cannot read, are read for accounts only."""
+
+    def __init__(self, view: HostView, accounts: Accounts, leaving: frozenset[str]) -> None:
+        self._view = view
+        self._accounts = accounts
+        self._whole: Accounts | Unreadable | UnsafePath | None = None
+        self._listed: dict[str, frozenset[str]] = {}
+        self._leaving = leaving
+        traces = dict.fromkeys((*user_traces.TRACES, user_traces.MAIL), self._trace)
+        self._parts = {"": self._account, "home": self._home, ELSEWHERE: self._elsewhere, **traces}
+
+    @cached_property
+    def _homes(self) -> Homes:
+        return Homes(self._accounts.users)
+
+    def observe(self, address: Address) -> Observed:
+        """One part."""
+        try:
+            if address.part in self._parts:
+                return self._parts[address.part](address)
+            if address.part.startswith(KEPT):
+                return self._kept(address.name, address.part.removeprefix(KEPT))
+            if address.part.startswith(DIRECTORIES):
+                path = f"{self._home_path(address.name)}/{address.part.removeprefix(DIRECTORIES)}"
+                return self._directory(path)
+            return root_files.observe(self._view, address)
+        except (Unreadable, UnsafePath) as failed:
+            return ownership.unreadable(failed)
+
+    def _account(self, address: Address) -> Observed:
+        name = address.name
+        user = self._accounts.users.get(name)
+        if user is None:
+            return Observed(None)
+        accounts = self._with_shadow()
+        shadow, groups = accounts.shadows.get(name), accounts.memberships.get(name, {})
+        groups = {group: whole for group, whole in groups.items() if group != accounts.group_of(user)}
+        expired = shadow is not None and shadow.expires == DISABLED
+        document: Document = {
+            "state": "present" if shadow is None or not expired else "disabled" if shadow.locked else "expired, but not locked",
+            "missing": list(accounts.missing(name)),
+            "uid": user.uid,
+            "group": accounts.group_of(user),
+            "comment": user.comment,
+            "home": user.home,
+            "shell": user.shell,
+            "system": user.uid < SYSTEM_BELOW,
+            "expires": day(shadow.expires if shadow else None),
+            "lingers": name in self._names(user_traces.LINGERING),
+            "sessions": self._has_sessions(user.uid),
+            "groups": dict(sorted(groups.items())),
+            "exact_groups": sorted(group if whole else f"{group} (incomplete)" for group, whole in groups.items()),
+        }
+        private = {"hidden": shadow is not None and shadow.hidden, "own_group": name in accounts.groups}
+        return Observed(document, {**private, **self._about_home(user)})
+
+    def _with_shadow(self) -> Accounts:
+        if self._whole is None:
+            try:
+                self._whole = replace(self._accounts, shadow=_text(self._view, "shadow"), gshadow=_text(self._view, "gshadow"))
+            except (Unreadable, UnsafePath) as failed:
+                self._whole = failed
+        if not isinstance(self._whole, Accounts):
+            raise self._whole
+        return self._whole
+
+    def _elsewhere(self, address: Address) -> Observed:
+        number = None if address.name in self._accounts.users else self._view.named(address.name)
+        return Observed(None if number is None or number in TRANSIENT else {"uid": number})
+
+    def _trace(self, address: Address) -> Observed:
+        return self._traces.observe(address)
+
+    @cached_property
+    def _traces(self) -> user_traces.Traces:
+        return user_traces.Traces(self._view, self._accounts.users)
+
+    def _names(self, directory: str) -> frozenset[str]:
+        """What is in a directory of the system, listed once for all accounts; nothing where it may not be looked at."""
+        if directory not in self._listed:
+            try:
+                self._listed[directory] = frozenset(self._view.names(directory))
+            except (Unreadable, UnsafePath):
+                self._listed[directory] = frozenset()
+        return self._listed[directory]
+
+    def _has_sessions(self, uid: int) -> bool:
+        """Whether logind knows somebody as logged in. Its record stays for some seconds after the last session, as `closing`."""
+        if str(uid) not in self._names(_LOGGED_IN):
+            return False
+        try:
+            lines = self._view.excerpt(f"{_LOGGED_IN}/{uid}")[0].decode("utf-8", "replace").splitlines()
+        except (FileNotFoundError, Unreadable, UnsafePath):
+            return False
+        return not any(line in ("STATE=closing", "STATE=offline") for line in lines)
+
+    def _about_home(self, user: User) -> dict[str, Any]:
+        """What has to be known before the account goes: who owns its home, if it is a directory, and who else lives there.
+
+        `remnant`: a home that was being removed is still there in part. `not_a_home`: why what the account names is none.
+        """
+        path = user.home
+        if not path.startswith("/"):
+            return {"home": "", "not_a_home": f"{path!r} is no absolute path"}
+        try:
+            entry, rest = self._view.entry(path), self._view.entry(remnant(path))
+        except (Unreadable, UnsafePath) as problem:
+            return {"home": "", "not_a_home": str(problem)}
+        mail = self._traces.mail_of(user.name) if user.name in self._leaving else ("", "")
+        found = {"remnant": rest is not None, "others": self._homes.shared_with(path, user.name), "mail": mail}
+        if entry is None or entry.type is not FileType.DIRECTORY:
+            return {**found, "home": "", "not_a_home": "" if entry is None else f"{path} is a {entry.type}"}
+        return {**found, "home": entry.owner, "home_mode": entry.mode}
+
+    def _home_path(self, name: str) -> str:
+        user = self._accounts.users.get(name)
+        return user.home if user is not None else f"/home/{name}"
+
+    def _home(self, address: Address) -> Observed:
+        return home_at(self._view, self._home_path(address.name))
+
+    def _kept(self, name: str, path: str) -> Observed:
+        """A home without an account: it is as it shall be as long as anything is there."""
+        entry = self._view.entry(path)
+        if entry is None:
+            return Observed(None)
+        about = {"home": entry.owner, "home_mode": entry.mode, "others": self._homes.shared_with(path, name)}
+        return Observed({"kept": True}, about)
+
+    def _directory(self, path: str) -> Observed:
+        return directory_at(self._view, path)
+
+
+def home_at(view: HostView, path: str) -> Observed:
+    """A home by its path. `unfinished`: it is one that a killed run was making. Raises Unreadable, UnsafePath."""
+    found = directory_at(view, path)
+    unfinished = False
+    if found.document is not None and found.document["type"] == "directory" and found.document["owner"] == "root":
+        closed = int(found.document["mode"], 8) & 0o077 == 0
+        unfinished = closed and set(view.names(path)) <= set(view.names(SKELETON))
+    return replace(found, private={"unfinished": unfinished, "at": path})
+
+
+def directory_at(view: HostView, path: str) -> Observed:
+    """A directory by its path. Raises Unreadable, UnsafePath."""
+    entry = view.entry(path)
+    return Observed(None) if entry is None else Observed(ownership.path_document(entry))

@@ -1,0 +1,137 @@
+"""The files of a user that are root's: the profile file with environment and aliases, and the sudo rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from reconciler.core.actions import ABSENT, Cause, Check, EditLines, MakeDirectory, RemovePath, SetAccess, Step, WriteFile
+from reconciler.core.address import Address
+from reconciler.core.basics.digest import digest
+from reconciler.core.changes import Change, Observed, Part, Verb
+from reconciler.core.host import Entry, FileType, HostView
+from reconciler.core.kind import Impossible
+from reconciler.core.spec import Declared
+from reconciler.formats.accounts import profile
+from reconciler.formats.sudo import user_rules
+from reconciler.kinds.shared import ownership
+from reconciler.kinds.users.constants import State
+
+if TYPE_CHECKING:
+    from reconciler.kinds.users.model import User
+
+SUDO = "sudo"
+PROFILE = "profile"
+SUDOERS = "/etc/sudoers.d"
+_OURS = "/etc/reconciler"
+_ROOT = {"owner": "root", "group": "root"}
+_MODES = {SUDO: "0440", PROFILE: "0644"}
+_HOOKS = {profile.HOOK: profile.HOOK_TEXT, profile.LOGIN_HOOK: profile.LOGIN_HOOK_TEXT}
+
+
+def path_of(address: Address) -> str:
+    """Where a part's file is. sudo ignores names with a dot; names of accounts have none."""
+    return f"{SUDOERS}/{address.name}" if address.part == SUDO else f"{profile.DIRECTORY}/{address.name}.sh"
+
+
+def paths(address: Address) -> Iterator[str]:
+    """The path of a part that is a file of its own."""
+    if address.part in (SUDO, PROFILE):
+        yield path_of(address)
+
+
+def wanted(user: User) -> Iterator[str]:
+    """The parts that are files. A disabled account has no sudo rules."""
+    if user.environment.set or user.environment.prepend or user.aliases:
+        yield PROFILE
+    if user.sudo and user.state is State.PRESENT:
+        yield SUDO
+
+
+def parts(declared: Declared, user: User) -> Iterator[Part]:
+    """The files that are wanted."""
+    name, environment, files = declared.address.name, user.environment, tuple(wanted(user))
+    if PROFILE in files:
+        text = profile.render(environment.set, environment.prepend, user.aliases, str(declared.address))
+        yield _part(declared, PROFILE, text, sourced=True)
+    if SUDO in files:
+        rules = [user_rules.Rule(None if rule.run == user_rules.ALL else tuple(rule.run), rule.as_, rule.password) for rule in user.sudo]
+        yield _part(declared, SUDO, user_rules.render(name, rules, str(declared.address)))
+
+
+def _part(declared: Declared, part: str, text: str, **more: bool) -> Part:
+    content = text.encode()
+    document = {"type": "file", "content": digest(content), "mode": _MODES[part], **_ROOT, **more}
+    return Part(Address("users", declared.address.name, part), document, declared, content)
+
+
+def observe(view: HostView, address: Address) -> Observed:
+    """One look at the file. Raises Unreadable, UnsafePath."""
+    entry, content = ownership.digest_entry(view, path_of(address))
+    if entry is None:
+        return Observed(None, _hooks(view) if address.part == PROFILE else {})
+    document = ownership.path_document(entry)
+    if entry.type is FileType.FILE:
+        document["content"] = content
+    private: dict[str, object] = {"expects": ownership.expects_with(entry, content)}
+    if address.part == PROFILE:
+        private |= _hooks(view)
+        document["sourced"] = not private["unhooked"] and not private["bashrc"]
+    return Observed(document, private)
+
+
+def _hooks(view: HostView) -> dict[str, object]:
+    """What is missing for shells to read profile files: directories, hooks with the `expects` of what is there, the line in bash.bashrc."""
+    directories = [path for path in (_OURS, profile.DIRECTORY) if view.entry(path) is None]
+    unhooked: dict[str, str] = {}
+    for path, text in _HOOKS.items():
+        entry, content, whole = _shared(view, path)
+        right = entry is not None and content == text.encode() and (entry.mode, entry.owner, entry.group) == ("0644", "root", "root")
+        if not right:
+            unhooked[path] = ABSENT if entry is None else ownership.expects_with(entry, whole)
+    return {"directories": directories, "unhooked": unhooked, "bashrc": _bashrc(view)}
+
+
+def _shared(view: HostView, path: str) -> tuple[Entry | None, bytes, str]:
+    """What is at the path of a file that we share, and of a regular file the content and its digest."""
+    entry = view.entry(path)
+    return (entry, *view.excerpt(path)) if entry is not None and entry.type is FileType.FILE else (entry, b"", "")
+
+
+def _bashrc(view: HostView) -> dict[str, str]:
+    """How bash.bashrc is there, if it lacks the line. Where it is not there, no bash reads it."""
+    entry, content, whole = _shared(view, profile.BASHRC)
+    if entry is None or profile.BASHRC_LINE.encode() in content.splitlines():
+        return {}
+    return {"mode": entry.mode, "owner": entry.owner, "group": entry.group, "expects": ownership.expects_with(entry, whole)}
+
+
+def actions(change: Change) -> Iterator[Step]:
+    """Write it, set its access, or remove it. The hooks stay when the last file goes: they do nothing without one."""
+    path, cause, expects = path_of(change.address), (Cause(change.address),), ownership.expected(change.observed)
+    if change.verb is Verb.DELETE:
+        yield Step(RemovePath(path, expects), cause)
+        return
+    assert change.part is not None
+    document, before = change.part.document, change.before
+    if before is not None and before["type"] not in ("file", "link"):
+        raise Impossible(f"{path} is a {before['type']}, not a file; move it away by hand, nothing here deletes it")
+    if change.address.part == PROFILE:
+        yield from _hook_steps(change, cause)
+    if before is None or change.touches("content") or change.touches("type"):
+        assert change.part.content is not None
+        content, mode, check = change.part.content, document["mode"], Check.VISUDO if change.address.part == SUDO else Check.NONE
+        yield Step(WriteFile(path, content, digest(content), mode, "root", "root", expects, check=check), cause)
+    elif any(change.touches(name) for name in ownership.ACCESS):
+        yield Step(SetAccess(path, **ownership.access_of(document)), cause)
+
+
+def _hook_steps(change: Change, cause: tuple[Cause, ...]) -> Iterator[Step]:
+    private = change.observed.private
+    for path in private["directories"]:
+        yield Step(MakeDirectory(path, "0755", "root", "root"), cause)
+    for path, expects in private["unhooked"].items():
+        content = _HOOKS[path].encode()
+        yield Step(WriteFile(path, content, digest(content), "0644", "root", "root", expects), cause)
+    if private["bashrc"]:
+        yield Step(EditLines(profile.BASHRC, (profile.BASHRC_LINE,), (), **private["bashrc"]), cause)

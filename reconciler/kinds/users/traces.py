@@ -1,0 +1,130 @@
+"""What an account leaves behind outside of its home: crontab, at jobs, lingering manager, mail, keys at other places, tickets of sudo.
+
+userdel removes none of it (Debian), and whoever gets the name next would have it. Looked for only where the spec says that an account
+shall be absent. Sources: crontab(1), at(1), loginctl(1), sshd_config(5).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from posixpath import normpath
+
+from reconciler.core.actions import Cause, RemovePath, RemoveTree, Step
+from reconciler.core.address import Address
+from reconciler.core.basics.digest import digest
+from reconciler.core.changes import Change, Observed
+from reconciler.core.host import FileType, HostView, Unreadable, UnsafePath
+from reconciler.formats.accounts.passwd import User
+from reconciler.kinds.shared import ownership
+
+CRONTAB, AT_JOBS, KEY_FILES, LINGER, MAIL, TICKETS = "crontab", "at_jobs", "key_files", "linger", "mail", "sudo_tickets"
+TRACES = (CRONTAB, AT_JOBS, KEY_FILES, LINGER, TICKETS)
+"""What goes in any case; mail is data, and goes with the home."""
+LINGERING = "/var/lib/systemd/linger"
+MAILBOXES = "/var/mail"
+EMPTY = digest(b"")
+"""The `expects` of the file that says that an account lingers."""
+_TICKETS = "/run/sudo/ts"
+"""One file for each account that sudo has asked for its password, named by it, or by its uid (sudo 1.9.15)."""
+_PLACES = {CRONTAB: "/var/spool/cron/crontabs", LINGER: LINGERING, MAIL: MAILBOXES}
+_AT_SPOOLS = ("/var/spool/cron/atjobs", "/var/spool/at")
+_MOST_LINKS = 8
+_SSHD = ("/etc/ssh/sshd_config", "/etc/ssh/sshd_config.d")
+_KEYS = re.compile(r"[ \t]*authorizedkeysfile[ \t=]+(.+)", re.IGNORECASE)
+
+
+def path_of(part: str, name: str) -> str:
+    """Where the one file of a part is."""
+    return f"{_PLACES[part]}/{name}"
+
+
+class Traces:
+    """What is there of accounts that go; each directory of the system is read at most once for all of them."""
+
+    def __init__(self, view: HostView, users: Mapping[str, User]) -> None:
+        self._view = view
+        self._users = users
+
+    def observe(self, address: Address) -> Observed:
+        """One part. Raises Unreadable, UnsafePath."""
+        seen = {path: expects for path in self._paths(address.part, address.name) if (expects := self._expects(path, address.part))}
+        return Observed({"paths": sorted(seen)} if seen else None, {"expects": seen})
+
+    def mail_of(self, name: str) -> tuple[str, str]:
+        """The mailbox of an account that goes, a file or a directory (Maildir), and which, where it is not closed yet."""
+        path = path_of(MAIL, name)
+        try:
+            kind = self._expects(path, MAIL)
+        except (Unreadable, UnsafePath):
+            kind = ""
+        return (path, kind) if kind in (FileType.FILE, FileType.DIRECTORY) else ("", "")
+
+    def _paths(self, part: str, name: str) -> Sequence[str]:
+        if part == AT_JOBS:
+            return self._jobs.get(name, ())
+        if part == TICKETS:
+            user = self._users.get(name)
+            return (f"{_TICKETS}/{name}", *([f"{_TICKETS}/{user.uid}"] if user else ()))
+        return self._key_files(name) if part == KEY_FILES else (path_of(part, name),)
+
+    def _expects(self, path: str, part: str) -> str:
+        """The `expects` of what goes; empty where nothing is to go. A mailbox can be large, and is not read."""
+        if part != MAIL:
+            entry, content = ownership.digest_entry(self._view, path)
+            return "" if entry is None else ownership.expects_with(entry, content)
+        entry = self._view.entry(path)
+        closed = entry is None or (entry.owner == "root" and entry.type in (FileType.FILE, FileType.DIRECTORY))
+        return "" if closed or entry is None else str(entry.type)
+
+    @cached_property
+    def _jobs(self) -> Mapping[str, list[str]]:
+        """The jobs of at by their owner, who is the one in whose name they run."""
+        jobs: dict[str, list[str]] = {}
+        for spool in _AT_SPOOLS:
+            for name in self._view.names(spool):
+                entry = None if name.startswith(".") else self._view.entry(f"{spool}/{name}")
+                if entry is not None and entry.type is FileType.FILE:
+                    jobs.setdefault(entry.owner, []).append(f"{spool}/{name}")
+        return jobs
+
+    def _key_files(self, name: str) -> list[str]:
+        """Where sshd looks for the keys of this account and of no other, outside of its home."""
+        user = self._users.get(name)
+        tokens = {"%%": "%", "%u": name, **({"%U": str(user.uid)} if user else {})}
+        found = []
+        for pattern in self._patterns:
+            path = re.sub("%.", lambda token: tokens.get(token[0], token[0]), pattern)
+            if path != pattern and "%" not in path and "/.." not in path:
+                found.append(path)
+        return found
+
+    @cached_property
+    def _patterns(self) -> list[str]:
+        """All absolute paths that any line of sshd's configuration names for keys, whomever it is about."""
+        main, directory = _SSHD
+        files = [main, *(f"{directory}/{name}" for name in self._view.names(directory) if name.endswith(".conf"))]
+        lines = [line for path in files for line in self._text(path).splitlines()]
+        words = [word.strip('"') for line in lines if (match := _KEYS.match(line)) for word in match[1].split()]
+        return list(dict.fromkeys(word for word in words if word.startswith("/")))
+
+    def _text(self, path: str) -> str:
+        """A file of sshd's, which may be a link, as systemd-userdbd brings one: sshd follows it."""
+        for _ in range(_MOST_LINKS):
+            entry = self._view.entry(path)
+            if entry is None or entry.type is not FileType.LINK:
+                break
+            path = normpath(f"{path.rpartition('/')[0]}/{entry.target}" if not entry.target.startswith("/") else entry.target)
+        try:
+            return self._view.excerpt(path)[0].decode("utf-8", "replace")
+        except FileNotFoundError:
+            return ""
+
+
+def actions(change: Change) -> Iterator[Step]:
+    """Each file goes. A mailbox goes as a tree does: nothing keeps it, and nothing brings it back."""
+    cause = (Cause(change.address),)
+    expects: Mapping[str, str] = change.observed.private.get("expects", {})
+    for path, seen in sorted(expects.items()):
+        yield Step(RemoveTree(path) if change.address.part == MAIL else RemovePath(path, seen), cause)

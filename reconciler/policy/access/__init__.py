@@ -1,0 +1,1 @@
+"""Who can log in and who becomes root, before and after a plan."""

@@ -1,0 +1,297 @@
+"""By what an account of one host becomes root: its number, sudo, its groups, an empty password, another account that it can be.
+
+Effective state only: of all rules of sudo the last one about a program decides, a password that nobody has is none, and an account that
+PAM refuses becomes nothing. What root reads or runs is asked in `policy.root_reach.reach`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from functools import cached_property
+from typing import TypeVar
+
+from reconciler.core.basics.frozen import frozen
+from reconciler.core.host import HostError
+from reconciler.formats.accounts.passwd import User
+from reconciler.formats.sudo import programs as sudo_programs
+from reconciler.formats.sudo.policy import Who
+from reconciler.formats.sudo.programs import ALL, Overruled, Program
+from reconciler.policy.access.group_powers import LIKELY_GROUPS, ROOT_GROUPS
+from reconciler.policy.access.login_accounts import People
+from reconciler.policy.access.sudo_root import SudoRoot
+from reconciler.policy.access.sudo_settings import ways_by_settings
+from reconciler.policy.access.ways import EVERYBODY, Rank, Way
+from reconciler.policy.access.writers import Writers
+from reconciler.policy.root_reach.arguments import Asker, Reason, by_program, people_by
+from reconciler.policy.root_reach.programs import WITH_ANY, is_known, is_pattern, shell_from
+
+_ROOT = Who("root", 0, frozenset({"root"}), frozenset({0}), "")
+_SECONDS_A_DAY = 86_400
+_Answer = TypeVar("_Answer")
+_MASKED = ("?",)
+"""Arguments that a snapshot does not tell."""
+_UNKNOWN = ("...", "...")
+"""Stands for them: words that mean nothing to any program."""
+
+
+@frozen
+class _Step:
+    """An account that somebody can be, and how he comes to be it."""
+
+    account: str
+    how: str
+    rank: int
+    likely: bool = False
+    knows: bool = False
+    """Whether the password of the account is known by then."""
+
+
+class BecomingRoot:
+    """All ways to root on one host, as far as they can be read. `now` is in seconds since the epoch."""
+
+    def __init__(self, people: People, sudo: SudoRoot, writers: Writers, now: int) -> None:
+        self._people = people
+        self._writers = writers
+        self._sudo = sudo
+        self._today = now // _SECONDS_A_DAY
+        self._allowed: dict[tuple[str, str], list[Program]] = {}
+        self.masked: dict[tuple[str, str], None] = {}
+        """Accounts with the programs of which a snapshot does not tell the arguments that sudo allows, and that could be root with some."""
+        self.unread: dict[str, str] = {}
+        """What could not be read, by the account whose ways hang on it; of EVERYBODY too."""
+        self._behind: dict[str, tuple[tuple[Way, bool], ...]] = {}
+        self._own: dict[str, tuple[tuple[Way, bool], ...]] = {}
+        self._known: dict[tuple[str, bool], tuple[Way, ...]] = {}
+
+    def of(self, user: User) -> tuple[Way, ...]:
+        """The ways of an account, the most dangerous first; none of root himself."""
+        return self._found(user, asking=True)
+
+    def free(self, user: User) -> tuple[Way, ...]:
+        """Those for which nobody has to know a password: they are open to whoever can be the account in any way."""
+        return self._found(user, asking=False)
+
+    def _found(self, user: User, *, asking: bool) -> tuple[Way, ...]:
+        if (user.name, asking) not in self._known:
+            ways = [way for way, asks in self._direct(user) if asking or not asks]
+            others = self._readable(user.name, lambda: self._by_others(user, asking=asking))
+            self._known[user.name, asking] = _sorted((*ways, *others))
+        return self._known[user.name, asking]
+
+    def _readable(self, account: str, ask: Callable[[], Iterable[_Answer]]) -> Iterator[_Answer]:
+        """As much of an answer as can be read; what cannot is noted, and silences no other answer."""
+        try:
+            yield from ask()
+        except HostError as problem:
+            self.unread.setdefault(account, str(problem))
+
+    def _by_others(self, user: User, *, asking: bool) -> Iterator[Way]:
+        """Through accounts that somebody can be, one after the other; a password is only known of the first."""
+        seen, todo = {user.name}, [(step, "", Rank.UID) for step, asks in self._steps(user) if asking or not asks]
+        for step, before, rank in todo:
+            other = self._people.users.get(step.account)
+            if other is None or other.name in seen:
+                continue
+            seen.add(other.name)
+            how = f"{before}{step.how}: "
+            ways = (*self._inside(other), *self._with_password(other)) if step.knows else self._inside(other)
+            best = next((way for way, asks in sorted(ways, key=lambda item: item[0].rank) if not asks), None)
+            if best is not None or other.uid == 0:
+                by, worst = (best.by, best.rank) if best is not None else ("its number is 0", Rank.UID)
+                likely = step.likely or (best is not None and best.likely)
+                yield Way(user.name, f"{how}{by}", rank=max(worst, rank, step.rank), likely=likely)
+            todo += [
+                (replace(further, likely=further.likely or step.likely), how, max(rank, step.rank))
+                for further, asks in self._further(other)
+                if not asks
+            ]
+
+    def _with_password(self, user: User) -> Iterator[tuple[Way, bool]]:
+        """The ways by sudo of who has set the password of the account."""
+        for program in self._programs(user, _ROOT) if not self._sudo.why_broken(user) and not self.is_closed(user) else ():
+            reason = self._root_by(user, program, None)
+            if program.password == user.name and reason is not None:
+                rank = Rank.LIKELY if reason.likely else Rank.SUDO_PROGRAM
+                yield Way(user.name, f"sudo: {program.path} with that password", rank=rank, likely=reason.likely), False
+
+    def latent(self, user: User) -> tuple[Way, ...]:
+        """What sudo allows and nobody can use, since the password that it asks for is none: one to come makes the account root."""
+        if user.uid == 0 or self.is_closed(user) or self._sudo.why_broken(user):
+            return ()
+        found: list[Way] = []
+        for program in self._programs(user, _ROOT):
+            asked = program.password
+            if asked and not self._people.password_is_empty(asked) and not self._people.password_works(asked):
+                reason = self._root_by(user, program, None)
+                if reason is not None:
+                    path = "" if program.run == ALL else program.path
+                    words = f"as soon as {asked} has a password, by sudo: {program.path}{reason.why and f', {reason.why}'}"
+                    found.append(Way(user.name, words, path=path, likely=True))
+        return _sorted(found)[:1]
+
+    def is_closed(self, user: User) -> bool:
+        """Whether PAM lets nobody be this account: then it does nothing with what it owns."""
+        return bool(self._people.why_closed(user, today=self._today))
+
+    @cached_property
+    def everybody(self) -> tuple[Way, ...]:
+        """What is open to every account: one with an empty password that becomes root, a directory where sudo looks for programs."""
+        searched = self._readable(EVERYBODY, lambda: self._by_search.get(EVERYBODY, ()))
+        return (*searched, *self._readable(EVERYBODY, self._opened))
+
+    def _opened(self) -> Iterator[Way]:
+        for user in self._people.users.values():
+            if self.is_open(user):
+                best = Way(user.name, "root") if user.uid == 0 else next(iter(self.free(user)), None)
+                if best is not None:
+                    words = f"su {user.name}, whose password is empty: {best.by}"
+                    yield Way(EVERYBODY, words, rank=Rank.UID, likely=best.likely)
+
+    def is_open(self, user: User) -> bool:
+        """Whether su(1) makes anybody this account without asking for a password."""
+        return self._people.password_is_empty(user.name) and not self._people.why_not(user, pam=True, today=self._today)
+
+    def programs(self, user: User) -> list[Program]:
+        """All that sudo lets an account run as root, whether or not it has the password that is asked for."""
+        return self._programs(user, _ROOT)
+
+    def overruled(self, user: User) -> list[Overruled]:
+        """The rules about an account that a later rule takes back, or asks a password for."""
+        policy = self._sudo.policy
+        return [] if policy is None else list(sudo_programs.overruled(policy, self._sudo.who(user), _ROOT))
+
+    def _programs(self, user: User, target: Who) -> list[Program]:
+        key = user.name, target.name
+        if key not in self._allowed:
+            policy = self._sudo.policy
+            self._allowed[key] = [] if policy is None else sudo_programs.programs(policy, self._sudo.who(user), target)
+        return self._allowed[key]
+
+    # ------------------------------------------------------------------------------------------------ ways
+
+    @cached_property
+    def _by_search(self) -> Mapping[str, list[Way]]:
+        """Who can put something where sudo itself looks, for programs, variables, plug-ins or rules, by account."""
+        found: dict[str, list[Way]] = {}
+        for way in ways_by_settings(self._sudo.policy, self._writers) if self._sudo.policy is not None else ():
+            found.setdefault(way.account, []).append(way)
+        return found
+
+    def _direct(self, user: User) -> tuple[tuple[Way, bool], ...]:
+        """The ways of the account itself, and whether its password has to be known for them."""
+        if user.name not in self._own:
+            self._own[user.name] = tuple(self._readable(user.name, lambda: () if self.is_closed(user) else self._ways(user)))
+        return self._own[user.name]
+
+    def _inside(self, user: User) -> tuple[tuple[Way, bool], ...]:
+        """The ways of who is the account by sudo already, which asks PAM about the one who types it only.
+
+        Then an account that has expired has its number and its groups left, and one with a password that is too old what needs none.
+        """
+        if not self.is_closed(user):
+            return self._direct(user)
+        if user.name not in self._behind:
+            self._behind[user.name] = tuple(self._ways(user, sudo=not self._people.why_expired(user.name, today=self._today)))
+        return self._behind[user.name]
+
+    def _further(self, user: User) -> Iterator[tuple[_Step, bool]]:
+        """The accounts that who is this one by sudo already can be in turn."""
+        return iter(()) if self._people.why_expired(user.name, today=self._today) else self._steps(user, inside=True)
+
+    def _ways(self, user: User, *, sudo: bool = True) -> Iterator[tuple[Way, bool]]:
+        if user.uid == 0:
+            if user.name != "root":
+                yield Way(user.name, "its number is 0", rank=Rank.UID), False
+            return
+        if sudo:
+            yield from self._readable(user.name, lambda: self._by_sudo(user, _ROOT))
+            yield from self._readable(user.name, lambda: self._by_sudo_group(user))
+        yield from ((way, False) for way in self._readable(user.name, lambda: self._by_search.get(user.name, ())))
+        groups = self._people.groups_of(user)
+        yield from ((Way(user.name, words, rank=Rank.GROUP), False) for group, words in ROOT_GROUPS.items() if group in groups)
+        likely = (words for group, words in LIKELY_GROUPS.items() if group in groups)
+        yield from ((Way(user.name, words, rank=Rank.LIKELY, likely=True), False) for words in likely)
+
+    def _by_sudo(self, user: User, target: Who) -> Iterator[tuple[Way, bool]]:
+        """The ways by sudo, and whether a password has to be known for them."""
+        other = self._people.users.get(target.name) if target.uid else None
+        for program, asked, knows in self._usable(user, target):
+            reason = self._root_by(user, program, other)
+            if reason is None and program.arguments == _MASKED and shell_from(program.path):
+                self.masked[user.name, program.path] = None
+            if reason is not None:
+                rank = Rank.LIKELY if reason.likely else Rank.SUDO_PROGRAM if reason.why else Rank.SUDO_ALL
+                # Of the arguments paths and accounts at most: the rule may stand in a file whose content is a secret.
+                path = "" if program.run == ALL else program.path
+                words = f"sudo: {program.path} {asked}{f', {reason.why}' if reason.why else ''}"
+                yield Way(user.name, words, path=path, rank=rank, likely=reason.likely), knows
+
+    def _by_sudo_group(self, user: User) -> Iterator[tuple[Way, bool]]:
+        """The ways by a group that sudo lends, and by a root that sudo changes to and that is the account's own."""
+        policy, who = self._sudo.policy, self._sudo.who(user)
+        if policy is None:
+            return
+        for group, program in sudo_programs.by_group(policy, who):
+            named = "disk" if group == ALL else group
+            words = ROOT_GROUPS.get(named) or LIKELY_GROUPS.get(named, "")
+            reason = self._root_by(user, program, None) if words else None
+            for _, asked, knows in self._asked([program], user) if reason is not None else ():
+                by = f"sudo -g {group}: {program.path} {asked}, {words}"
+                likely = named not in ROOT_GROUPS or (reason is not None and reason.likely)
+                yield Way(user.name, by, rank=Rank.LIKELY if likely else Rank.GROUP, likely=likely), knows
+        for root, program in sudo_programs.below(policy, who, _ROOT):
+            how = "any directory may be its root" if root == "*" else self._writers.why(user.name, f"{root.rstrip('/')}/x")
+            for _, asked, knows in self._asked([program], user) if how else ():
+                yield Way(user.name, f"sudo: {program.path} {asked}, below {root}; {how}", path=root, rank=Rank.SUDO_PROGRAM), knows
+
+    def _root_by(self, user: User, program: Program, target: User | None) -> Reason | None:
+        if program.run == ALL:
+            return Reason("")
+        home = target.home if target is not None else ""
+        directory = program.cwd if program.cwd.startswith("/") else ""
+        asker = Asker(user.name, self._people.groups_of(user), home, self._writers, directory)
+        path = program.path
+        if path.startswith("/") and not is_pattern(path) and not is_known(path):
+            path = self._writers.real(path)
+        masked = program.arguments == _MASKED
+        reason = by_program(path, _UNKNOWN if masked else program.arguments, asker, fixed=program.digest)
+        if (reason is not None and not reason.likely) or not path.startswith("/"):
+            return reason
+        by_environment = self._sudo.shell_by(user, program)
+        if by_environment or reason is None:
+            return Reason(by_environment) if by_environment else None
+        return None if reason.why == WITH_ANY and self._sudo.ignores_arguments(path) else reason
+
+    def _steps(self, user: User, *, inside: bool = False) -> Iterator[tuple[_Step, bool]]:
+        """The accounts that sudo lets somebody be, and whether only with a password. `inside`: PAM is asked no more."""
+        policy = self._sudo.policy
+        if policy is None or (not inside and self.is_closed(user)):
+            return
+        for name in dict.fromkeys(sudo_programs.targets(policy, self._sudo.who(user))):
+            other = self._people.users.get(name)
+            ways = list(self._by_sudo(user, self._sudo.who(other))) if other is not None else []
+            if ways:
+                likely = all(way.likely for way, _ in ways)
+                yield _Step(name, f"sudo as {name}", Rank.SUDO_PROGRAM, likely), all(asks for way, asks in ways if likely or not way.likely)
+        for program, _, knows in self._usable(user, _ROOT):
+            words = program.arguments if program.run != ALL and program.arguments != _MASKED else None
+            for name, how, known in people_by((program.path, *words)) if words else ():
+                yield _Step(name, f"sudo: {program.path} {how}", Rank.SUDO_PROGRAM, knows=known), knows
+
+    def _usable(self, user: User, target: Who) -> Iterator[tuple[Program, str, bool]]:
+        """What sudo lets an account run, as far as the password that it asks for is one that can be given: in words, and whether one is."""
+        return self._asked(self._programs(user, target) if not self._sudo.why_broken(user) else (), user)
+
+    def _asked(self, programs: Iterable[Program], user: User) -> Iterator[tuple[Program, str, bool]]:
+        for program in programs:
+            if not program.password:
+                yield program, "without a password", False
+            elif self._people.password_is_empty(program.password):
+                yield program, "with a password that is empty", False
+            elif self._people.password_works(program.password):
+                yield program, f"with {'a password' if program.password == user.name else f'the password of {program.password}'}", True
+
+
+def _sorted(ways: Iterable[Way]) -> tuple[Way, ...]:
+    return tuple(sorted({way.by: way for way in ways}.values(), key=lambda way: (way.rank, way.by)))

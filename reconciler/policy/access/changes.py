@@ -1,0 +1,366 @@
+"""Who gains or loses access by a plan: accounts, keys, groups that amount to root, sudo rules. What a reviewer must not overlook.
+
+Two answers in one list. First what the whole host says before and after, of everybody whom the plan concerns: who becomes root, who can
+log in (`policy.access.host_access`). Then what the plan does, change by change.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from reconciler.core.address import Address
+from reconciler.core.basics.frozen import frozen
+from reconciler.core.changes import Change, Document, Origin, Verb
+from reconciler.core.plan import Plan
+from reconciler.formats.ssh.authorized_keys import read
+from reconciler.kinds.users.home_removal import fate_of
+from reconciler.policy.access.group_powers import group_words
+from reconciler.policy.access.host_access import HostAccess
+from reconciler.policy.access.ways import EVERYBODY
+from reconciler.policy.root_reach.places import place_of
+
+_NO_LOGIN = ("/usr/sbin/nologin", "/sbin/nologin", "/bin/false", "/usr/bin/false")
+_FINGERPRINT = "SHA256:"
+KEY = "ssh key"
+_KEY_FILES = ("/.ssh/authorized_keys", "/.ssh/authorized_keys2")
+
+Texts = Mapping[Address, tuple[str | None, str | None]]
+
+
+@frozen
+class Access:
+    """One thing that somebody can do after the plan and could not before, or the other way round.
+
+    `account` is empty where it is everybody, or where a file decides for anybody. `effect` is gains, loses or changes. `what` is `root`
+    (with the way to it), `login` (by what, or why no longer), `way to root` (one of several that is lost), or what the plan does: account,
+    group, shell, ssh key, sudo rule, file, home. `drift`: it is put back as it was approved before. `likely`: as of a Way. `holder`: it is
+    not the account itself, but whoever holds this key of it.
+    """
+
+    account: str
+    effect: str
+    what: str
+    detail: str
+    address: Address | None
+    drift: bool = False
+    likely: bool = False
+    holder: str = ""
+
+
+ROOT, LOGIN, WAY = "root", "login", "way to root"
+_DANGER = (("gains", ROOT), ("gains", LOGIN), ("loses", ROOT), ("loses", WAY), ("loses", LOGIN))
+"""The most dangerous first; everything else follows in the order of the plan."""
+
+Found = Iterator[tuple[str, str, str]]
+"""(effect, what, detail)"""
+
+
+_Ranked = tuple[int, str, Access]
+"""A way to root, with its rank and the account."""
+_FEW = 3
+"""Fewer accounts are named."""
+
+
+@frozen
+class Sides:
+    """The host before and after a plan, and the accounts that the plan concerns."""
+
+    before: HostAccess
+    after: HostAccess
+    names: tuple[str, ...]
+
+
+def access_diff(plan: Plan, texts: Texts, sides: Sides | None = None) -> list[Access]:
+    """Everything that the plan changes about access, the most dangerous first; what is blocked or held does not happen.
+
+    `texts` as in the document of the plan. Without `sides` only what the plan does is told. Raises HostError for what cannot be read.
+    """
+    changes = [change for change in plan.changes if _happens(change, plan)]
+    known = list(_answers(sides, _Causes(changes))) if sides is not None else []
+    return [*sorted(known, key=lambda one: _DANGER.index((one.effect, one.what))), *_done(changes, texts, sides)]
+
+
+def _happens(change: Change, plan: Plan) -> bool:
+    return change.verb not in (Verb.NONE, Verb.FORGET) and change.address not in plan.blocked and change.address not in plan.held
+
+
+def _done(changes: Iterable[Change], texts: Texts, sides: Sides | None) -> Iterator[Access]:
+    for change in changes:
+        tell = _TELLERS.get(change.address.kind)
+        if tell is None:
+            continue
+        account = "" if change.address.kind in ("files", "directories") else change.address.name
+        drift = change.origin is Origin.DRIFT
+        for effect, what, detail in tell(change, texts.get(change.address, (None, None))):
+            told = _as_taken(sides, change, effect, detail) if what == KEY else (effect, detail)
+            yield Access("" if what == "open" else account, told[0], what, told[1], change.address, drift)
+
+
+# ---------------------------------------------------------------------------------------------------- before and after
+
+
+class _Causes:
+    """Which change of a plan stands behind what becomes of an account."""
+
+    def __init__(self, changes: Iterable[Change]) -> None:
+        self._of: dict[str, Change] = {}
+        self._other: Change | None = None
+        for change in changes:
+            if change.address.kind in ("users", "ssh_keys"):
+                self._of.setdefault(change.address.name, change)
+            elif change.address.kind != "groups":
+                self._other = self._other or change
+
+    def row(self, account: str, effect: str, what: str, detail: str, address: Address | None = None, *, likely: bool = False) -> Access:
+        """With the address of its change, and whether that is a repair."""
+        cause = self._of.get(account) or self._other
+        drift = cause is not None and cause.origin is Origin.DRIFT and address is None
+        return Access(account, effect, what, detail, address or (cause.address if cause is not None else None), drift, likely)
+
+
+def _answers(sides: Sides, causes: _Causes) -> Iterator[Access]:
+    ways: list[_Ranked] = []
+    for name in (EVERYBODY, *sides.names):
+        was, will = sides.before.of(name), sides.after.of(name)
+        known, later = {way.by for way in was.root}, {way.by for way in will.root}
+        new = [way for way in will.root if way.by not in known]
+        ways += [(way.rank, name, causes.row(name, "gains", ROOT, way.by, way.address, likely=way.likely)) for way in new]
+        latent = _latent(sides.before, name), _latent(sides.after, name)
+        if latent[1] and not latent[0] and not was.root and not will.root:
+            yield causes.row(name, "gains", ROOT, latent[1], likely=True)
+        lost = WAY if will.root else ROOT
+        yield from (causes.row(name, "loses", lost, way.by) for way in was.root if way.by not in later and not will.root_unread)
+        if was.login_unread or will.login_unread:
+            continue
+        if will.login.can and not was.login.can:
+            yield causes.row(name, "gains", LOGIN, will.login.how)
+        if was.login.can and not will.login.can:
+            yield causes.row(name, "loses", LOGIN, will.login.why)
+    yield from (row for _, _, row in sorted(_summed_up(ways, sides), key=lambda item: item[:2]))
+
+
+def _latent(host: HostAccess, name: str) -> str:
+    """By what an account would be root if it had a password; empty where nothing is missing but that."""
+    user = host.people.users.get(name)
+    return next((way.by for way in host.becoming.latent(user)), "") if user is not None else ""
+
+
+def _summed_up(ways: Sequence[_Ranked], sides: Sides) -> Iterator[_Ranked]:
+    """A way that every account has is everybody's: nobody reads the names of all accounts of the system."""
+    having = Counter(row.detail for _, name, row in ways if name)
+    common = {by for by, number in having.items() if number >= _FEW and _is_common(by, sides.after)}
+    told: set[str] = set()
+    for rank, name, row in ways:
+        if row.detail not in common:
+            yield rank, name, row
+        elif row.detail not in told:
+            told.add(row.detail)
+            yield rank, EVERYBODY, replace(row, account=EVERYBODY)
+
+
+def _is_common(by: str, host: HostAccess) -> bool:
+    others = (user.name for user in host.people.users.values() if user.uid)
+    return all(any(way.by == by for way in host.of(name).root) for name in others)
+
+
+def _as_taken(sides: Sides | None, change: Change, effect: str, detail: str) -> tuple[str, str]:
+    """A key that comes is gained where sshd will take it; else it only comes into a file."""
+    why = refused_key(sides, change) if effect == "gains" else ""
+    return ("changes", f"{detail} is written, and sshd does not take it: {why}") if why else (effect, detail)
+
+
+def refused_key(sides: Sides | None, change: Change) -> str:
+    """Why sshd will not take the key that a change brings; empty if it will."""
+    user = sides.after.people.users.get(change.address.name) if sides is not None else None
+    at = change.address.part.find(_FINGERPRINT)
+    if sides is None or user is None or at < 0:
+        return ""
+    fingerprint = change.address.part[at:]
+    # The key that is found first has been judged already.
+    is_known = sides.after.of(user.name).login.how.startswith(f"key {fingerprint} ")
+    return "" if is_known else sides.after.why_no_key(user, fingerprint)
+
+
+# ---------------------------------------------------------------------------------------------------- users
+
+
+def _user(change: Change, texts: tuple[str | None, str | None]) -> Found:
+    part = change.address.part
+    if not part:
+        yield from _account(change)
+    elif part == "home":
+        yield from _directory(change, texts)
+    elif part == "sudo":
+        yield from _rules(change, texts)
+    elif part == "ssh_keys" or _FINGERPRINT in part:
+        yield from _keys(change, texts)
+
+
+def _account(change: Change) -> Found:
+    before, after = change.before, change.after
+    if after is None:
+        yield "loses", "account", "deleted"
+        yield from _home(change)
+        return
+    if before is None:
+        yield ("gains", "account", "created") if after.get("state") == "present" else ("changes", "account", "created, disabled")
+    elif change.touches("state"):
+        gone = after.get("state") != "present"
+        yield ("loses", "account", "disabled") if gone else ("gains", "account", "enabled")
+    was, will = (before or {}).get("expires", "never"), after.get("expires", "never")
+    if before is not None and change.touches("state"):
+        was = "never"  # what disables an account is an expiry, too
+    if was != will and change.touches("expires") and after.get("state") == "present":
+        yield "changes", "account", f"expires {will}" if was == "never" else f"expires {will}, not {was}"
+    yield from _shell(before, after)
+    own = {"", change.address.name}
+    old, new = _groups(before), _groups(after)
+    yield from (("gains", "group", group_words(name)) for name in sorted(new - old - own))
+    if before is not None:
+        yield from (("loses", "group", name) for name in sorted(_left(change, old, new) - own))
+
+
+def _home(change: Change) -> Found:
+    """What is lost for good is said where nobody overlooks it."""
+    fate, home = fate_of(change.declared), (before := change.before or {}).get("home", "")
+    if fate != "keep" and before and change.observed.private.get("home"):
+        yield "loses", "home", f"{home}, {'irreversible' if fate == 'delete' else 'archived'}"
+
+
+def _shell(before: Document | None, after: Document) -> Found:
+    if before is None or "shell" not in after or before["shell"] == after["shell"]:
+        return
+    was, will = (shell not in _NO_LOGIN for shell in (before["shell"], after["shell"]))
+    if was != will:
+        yield "gains" if will else "loses", "shell", after["shell"]
+
+
+def _groups(document: Document | None) -> set[str]:
+    """The groups that somebody is in, or shall at least be in, the primary one among them."""
+    said = document or {}
+    whole = {name for name, member in said.get("groups", {}).items() if member}
+    return whole | set(said.get("exact_groups", ())) | {said.get("group", "")}
+
+
+def _left(change: Change, old: set[str], new: set[str]) -> set[str]:
+    """Without an exact list only what is taken away is left; other groups are left alone."""
+    if "exact_groups" in (change.after or {}):
+        return old - new
+    named = {item.path[1] for item in change.fields if item.path[0] == "groups" and item.after is None and len(item.path) > 1}
+    return named | ({str((change.before or {}).get("group"))} - new if change.touches("group") else set())
+
+
+# ---------------------------------------------------------------------------------------------------- keys
+
+
+def _keys(change: Change, texts: tuple[str | None, str | None]) -> Found:
+    at = change.address.part.find(_FINGERPRINT)
+    if at < 0:
+        gone = next((item for item in change.fields if item.path == ("others",)), None)
+        yield from (("loses", KEY, str(line)) for line in (gone.before if gone else None) or ())
+        return
+    name = " ".join(filter(None, (change.address.part[at:], quoted(_comment(change)))))
+    if change.verb is Verb.DELETE:
+        yield "loses", KEY, name
+    elif change.before is None:
+        options = (change.after or {}).get("options") or []
+        yield "gains", KEY, name + (f" ({', '.join(options)})" if options else "")
+    else:
+        old, new = ((document or {}).get("options") or [] for document in (change.before, change.after))
+        yield "changes", KEY, f"{name} (options: {', '.join(old) or 'none'} -> {', '.join(new) or 'none'})"
+
+
+def quoted(text: str) -> str:
+    """Words that somebody else has chosen, with an end that they cannot write themselves; nothing of none."""
+    return '"{}"'.format(text.replace("\\", r"\\").replace('"', r"\"")) if text else ""
+
+
+def _comment(change: Change) -> str:
+    """The comment of a key: from the spec, else from the line that goes."""
+    lines = [change.part.content.decode()] if change.part and change.part.content else []
+    lines += [line for found in change.observed.private.get("lines", {}).values() for line in found]
+    keys = (read(line) for line in lines)
+    return next((key.comment for key in keys if key is not None and key.comment), "")
+
+
+# ---------------------------------------------------------------------------------------------------- sudo rules and files
+
+
+def _rules(change: Change, texts: tuple[str | None, str | None]) -> Found:
+    """Rules line by line; where the old ones may not be shown, that they are replaced."""
+    if change.verb is Verb.DELETE and texts[0] is None:
+        yield "loses", "sudo rule", "all"
+        return
+    if change.verb is Verb.UPDATE and not (change.touches("content") or change.touches("type")):
+        return
+    content = change.part.content if change.part else None
+    old, new = _rule_lines(texts[0]), _rule_lines(content.decode("utf-8", "replace") if content is not None else None)
+    yield from (("gains", "sudo rule", line) for line in new if line not in old)
+    yield from (("loses", "sudo rule", line) for line in old if line not in new)
+    if change.before is not None and texts[0] is None:
+        yield "changes", "sudo rule", "replaces what is there and is not shown"
+
+
+def _rule_lines(text: str | None) -> list[str]:
+    return [line for line in (text or "").split("\n") if line.strip() and not line.startswith("#")]
+
+
+def _file(change: Change, texts: tuple[str | None, str | None]) -> Found:
+    """A file that decides who comes in, or that root reads or runs; where only remarks differ, nothing is told."""
+    path = change.address.name
+    place = place_of(path)
+    verb = "is created" if change.before is None else "is removed" if change.after is None else "changes"
+    if _only_remarks(change, texts):
+        return
+    if place is not None:
+        yield "changes", "file", f"root {place.use} {path}, which {verb}"
+    elif path.endswith(_KEY_FILES):
+        yield "changes", "file", f"{path}, by whose keys somebody logs in, {verb}"
+    yield from _opened(change, {"read": (_OTHERS_READ, _OTHERS_READ), "write": (_OTHERS_WRITE, _OTHERS_WRITE)})
+
+
+def _directory(change: Change, texts: tuple[str | None, str | None]) -> Found:
+    yield from _opened(change, {"look into": (_OTHERS_LIST, _OTHERS_LIST), "write in": (_OTHERS_MAKE, _OTHERS_MAKE)})
+
+
+def _opened(change: Change, powers: Mapping[str, tuple[int, int]]) -> Found:
+    """What everybody can do with a path from now on, and whose it is: told of paths that were there."""
+    before, after = change.before or {}, change.after or {}
+    was, will = str(before.get("mode", "")), str(after.get("mode", ""))
+    path = f"the home of {change.address.name}" if change.address.kind == "users" else change.address.name
+    if was and will:
+        for power, (bits, wanted) in powers.items():
+            if int(was, 8) & bits != wanted and int(will, 8) & bits == wanted:
+                yield "gains", "open", f"everybody can {power} {path} (mode {was} -> {will})"
+    owner = str(after.get("owner", ""))
+    if before.get("owner") and owner not in ("", "root", before["owner"]):
+        yield "gains", "open", f"{owner} owns {path}, which was {before['owner']}'s"
+
+
+_OTHERS_READ, _OTHERS_WRITE, _OTHERS_LIST, _OTHERS_MAKE = 0o004, 0o002, 0o005, 0o003
+
+
+def _only_remarks(change: Change, texts: tuple[str | None, str | None]) -> bool:
+    """Whether nothing but remarks and blank lines differ. A script may write what looks like a remark (<<)."""
+    if change.verb is not Verb.UPDATE or {item.path[0] for item in change.fields} != {"content"}:
+        return False
+    content = change.part.content if change.part is not None else None
+    if texts[0] is None or content is None:
+        return False
+    old, new = texts[0], content.decode("utf-8", "replace")
+    return "<<" not in old + new and _said(old) == _said(new)
+
+
+def _said(text: str) -> list[str]:
+    lines = (line.strip() for line in text.split("\n"))
+    return [line for line in lines if line and (not line.startswith("#") or line.startswith(("#!", "#include")))]
+
+
+_TELLERS: Mapping[str, Callable[[Change, tuple[str | None, str | None]], Found]] = {
+    "users": _user,
+    "ssh_keys": _keys,
+    "files": _file,
+    "directories": _directory,
+}

@@ -1,0 +1,391 @@
+"""Who can log in with a key, and why somebody cannot: what sshd does with its configuration, an account, and files of keys.
+
+Sources: sshd(8), auth.c, auth2-pubkey.c and misc.c of OpenSSH 9.2 with Debian's patch for group-writable files, tried with a live sshd.
+Not seen: keys that a program gives (AuthorizedKeysCommand), whether somebody holds a certificate for a key of an authority, and PAM
+modules other than pam_unix, pam_nologin, pam_shells, pam_limits and pam_access.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from functools import cached_property
+
+from reconciler.core.basics.frozen import frozen
+from reconciler.core.basics.lazy_regex import Late
+from reconciler.core.host import Entry, FileType
+from reconciler.formats.accounts.passwd import User
+from reconciler.formats.ssh import authorized_keys, sshd_config
+from reconciler.formats.ssh.authorized_keys import BadKey, Key
+from reconciler.formats.ssh.services_file import tcp_services
+from reconciler.formats.ssh.sshd_config import Line, Login, Origin, Settings
+from reconciler.formats.ssh.sshd_keywords import accepted
+from reconciler.policy.access.login_accounts import People
+from reconciler.policy.symlinks import Followed
+
+CONFIG = "/etc/ssh/sshd_config"
+SERVICES = "/etc/services"
+_KEY_FILES = (".ssh/authorized_keys", ".ssh/authorized_keys2")
+_LARGEST_KEYS = 1 << 20
+"""Bytes. A user can make his file as large as the disk."""
+_RSA = ("rsa-sha2-512", "rsa-sha2-256", "ssh-rsa")
+_LEAST_RSA = 1024
+_DEBIAN = "/etc/debian_version"
+_WRITABLE_BY_OTHERS, _WRITABLE_BY_GROUP = 0o002, 0o020
+_STARTS = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
+_SECONDS_A_DAY = 86_400
+_EPOCH = 1970
+_ADDRESS = Late(r"[0-9A-Fa-f.:*?/]+(?:%.*)?")
+"""A pattern that an address may match."""
+_MISSING = " is not there"
+_LEAST_GRACE = 5
+"""Seconds in which a slow host has somebody logged in."""
+ONE_COMMAND = "it only runs one command"
+
+
+@frozen
+class Verdict:
+    """Whether somebody can do it: `why` not, or empty. `how` says by what, in words, of who can."""
+
+    why: str = ""
+    how: str = ""
+
+    @property
+    def can(self) -> bool:
+        """Whether he can."""
+        return not self.why
+
+
+class _Included:
+    """As `sshd_config.Include`."""
+
+    def __init__(self, files: Followed) -> None:
+        self._files = files
+
+    def __call__(self, pattern: str) -> Sequence[tuple[str, str]]:
+        if not pattern.startswith("/"):
+            return ()
+        found = [(path, self._files.text(path)) for path in self._files.matching(pattern)]
+        return [(path, text) for path, text in found if text is not None]
+
+
+def configuration(files: Followed) -> dict[str, tuple[bytes, dict[int, tuple[str, ...]]]]:
+    """The files that sshd reads, the main one first: content, and for Include lines by number the paths of what they find."""
+    found: dict[str, tuple[bytes, dict[int, tuple[str, ...]]]] = {}
+    include, todo = _Included(files), [CONFIG]
+    for path in todo:
+        content = files.read(path)
+        if content is None or path in found:
+            continue
+        lines = sshd_config.parse(path, content.decode("utf-8", "surrogateescape"), lambda _: ())
+        included = {
+            line.number: tuple(name for pattern in sshd_config.patterns(line) for name, _ in include(pattern))
+            for line in lines
+            if line.keyword == "include"
+        }
+        found[path] = (content, included)
+        todo += [name for names in included.values() for name in names]
+    return found
+
+
+class SshLogin:
+    """sshd of one host. `now` is in seconds since the epoch. Raises HostError for what cannot be read."""
+
+    def __init__(self, files: Followed, people: People, now: int) -> None:
+        self._files = files
+        self._people = people
+        self._now = now
+        self._same: Settings | None = None
+
+    @cached_property
+    def config(self) -> tuple[Line, ...] | None:
+        """What sshd reads; None where it has nothing to read, and does not run."""
+        text = self._files.text(CONFIG)
+        return None if text is None else sshd_config.parse(CONFIG, text, _Included(self._files))
+
+    def verdict(self, user: User, origin: Origin | None = None) -> Verdict:
+        """Whether the account can log in with a key, from an origin or from anywhere."""
+        if self.config is None:
+            return Verdict("sshd has no configuration")
+        why = self.closed(user)
+        if why:
+            return Verdict(why)
+        found = [self._from(user, one) for one in (sshd_config.origins(self.config) if origin is None else [origin])]
+        return next((one for one in found if one.can), found[0])
+
+    # ------------------------------------------------------------------------------------------------ configuration
+
+    def settings(self, user: User, origin: Origin) -> Settings:
+        """What is in force for a login; there must be a configuration."""
+        assert self.config is not None
+        if self._same is not None:
+            return self._same
+        found = sshd_config.in_force(self.config, Login(user.name, self._people.groups_of(user), origin))
+        if not sshd_config.has_blocks(self.config):
+            self._same = found
+        return found
+
+    # ------------------------------------------------------------------------------------------------ one login
+
+    def _from(self, user: User, origin: Origin) -> Verdict:
+        settings = self.settings(user, origin)
+        login = Login(user.name, self._people.groups_of(user), origin)
+        why = not_listed(settings, login) or not_root(settings, user) or self.no_method(settings, user) or no_shell(settings)
+        return Verdict(why) if why else self._keys(settings, user, origin)
+
+    def no_method(self, settings: Settings, user: User) -> str:
+        """Why a key is not enough; empty if it is."""
+        if settings.choice("pubkeyauthentication", "yes") == "no":
+            return settings.said("pubkeyauthentication")
+        ways = settings.words("authenticationmethods", ("any",))
+        if any(self._enough(way, settings, user) for way in ways):
+            return ""
+        return f"{settings.said('authenticationmethods')} asks for more than a key"
+
+    def _enough(self, way: str, settings: Settings, user: User) -> bool:
+        """Whether a list of methods can be gone through with a key, and a password where there is one."""
+        if way.lower() == "any":
+            return True
+        methods = [method.partition(":")[0].lower() for method in way.split(",")]
+        asked = {"password": "passwordauthentication", "keyboard-interactive": "kbdinteractiveauthentication"}
+        rest = [method for method in methods if method != "publickey"]
+        allowed = all(method in asked and settings.choice(asked[method], "yes") == "yes" for method in rest)
+        return methods.count("publickey") == 1 and allowed and (not rest or self._people.password_works(user.name))
+
+    def _keys(self, settings: Settings, user: User, origin: Origin) -> Verdict:
+        """The first key that lets somebody in, else what is wrong with the files and the keys in them."""
+        reasons: list[str] = []
+        if settings.choice("trustedusercakeys", "none") != "none" and self._authority(settings.word("trustedusercakeys", "none")):
+            return Verdict(how=settings.said("trustedusercakeys"))
+        revoked = settings.word("revokedkeys", "none")
+        if revoked.lower() != "none" and not self._files.is_file(revoked):
+            return Verdict(f"{settings.said('revokedkeys')} is not there: sshd then refuses every key")
+        judge = self.judge(settings, origin)
+        for path in self.paths(settings, user):
+            why, lines = self.lines(path, settings, user)
+            reasons += [why] if why else []
+            for key in filter(None, map(authorized_keys.read, lines)):
+                flaw = judge.flaw(key)
+                if not flaw:
+                    return Verdict(how=f"key {key.fingerprint} in {path}")
+                reasons.append(f"key {key.fingerprint} in {path}: {flaw}")
+        told = [reason for reason in reasons if not reason.endswith(_MISSING)] or reasons
+        return Verdict("; ".join(told) or settings.said("authorizedkeysfile"))
+
+    def judge(self, settings: Settings, origin: Origin) -> KeyJudge:
+        """Who says of one key whether sshd takes it."""
+        revoked = settings.word("revokedkeys", "none")
+        withdrawn = self._files.read(revoked) or b"" if revoked.lower() != "none" else b""
+        return KeyJudge(settings, origin, self._now, _blobs(withdrawn), self._files)
+
+    def closed(self, user: User) -> str:
+        """Why nobody logs in to this account by any way; empty if somebody does."""
+        pam = self.settings(user, Origin()).choice("usepam", "no") == "yes"
+        return self._people.why_not(user, pam=pam, today=self._now // _SECONDS_A_DAY)
+
+    def aged(self, user: User) -> str:
+        """Why a login with a password only lets the account change it; without PAM sshd looks at the age itself (auth-passwd.c)."""
+        return self._people.why_aged(user.name, today=self._now // _SECONDS_A_DAY)
+
+    def _authority(self, path: str) -> bool:
+        entry = self._files.entry(path) if path.startswith("/") else None
+        return entry is not None and entry.type is FileType.FILE and entry.size > 0
+
+    def paths(self, settings: Settings, user: User) -> Iterator[str]:
+        """Every file of keys that sshd reads for an account."""
+        tokens = {"%%": "%", "%h": user.home, "%u": user.name, "%U": str(user.uid)}
+        for word in settings.words("authorizedkeysfile", _KEY_FILES):
+            path = re.sub("%.", lambda found: tokens.get(found[0], found[0]), word)
+            if word.lower() != "none":
+                yield path if path.startswith("/") else f"{user.home.rstrip('/')}/{path}"
+
+    def lines(self, path: str, settings: Settings, user: User) -> tuple[str, Sequence[str]]:
+        """Why sshd would not take keys from a file, or else its lines."""
+        real = self._files.real(path)
+        entry = None if real is None else self._files.entry(real)
+        if real is None or entry is None:
+            return f"{path}{_MISSING}", ()
+        if entry.type is not FileType.FILE:
+            return f"{path} is no regular file", ()
+        why = self._unreachable(real, user) or (self._insecure(real, user) if settings.choice("strictmodes", "yes") == "yes" else "")
+        if why or entry.size > _LARGEST_KEYS:
+            return why or f"{path} is too large", ()
+        lines = (self._files.text(path) or "").split("\n")
+        keys = any(authorized_keys.read(line) is not None for line in lines)
+        return ("", lines) if keys else (f"no key is in {path}", ())
+
+    def _unreachable(self, real: str, user: User) -> str:
+        """sshd reads keys with the rights of the user."""
+        for at in _above(real):
+            entry = self._files.entry(at)
+            if entry is not None and not self._may(entry, user, 1):
+                return f"{at} is closed to {user.name} (mode {entry.mode}, owner {entry.owner})"
+        entry = self._files.entry(real)
+        if entry is not None and not self._may(entry, user, 4):
+            return f"{user.name} cannot read {real} (mode {entry.mode}, owner {entry.owner})"
+        return ""
+
+    def _may(self, entry: Entry, user: User, bit: int) -> bool:
+        mode = int(entry.mode, 8)
+        if user.uid == 0:
+            return True
+        if self._people.uid(entry.owner) == user.uid:
+            return bool(mode >> 6 & bit)
+        return bool((mode >> 3 if entry.group in self._people.groups_of(user) else mode) & bit)
+
+    def _insecure(self, real: str, user: User) -> str:
+        """StrictModes: the file and every directory up to the home, or to the top, belong to him or to root, and nobody else may write."""
+        home = self._files.real(user.home)
+        for at in (real, *_above(real)):
+            entry = self._files.entry(at)
+            if entry is not None and not self._is_secure(entry, user):
+                return f"{at} has mode {entry.mode} and owner {entry.owner}, which sshd does not trust (StrictModes)"
+            if at == home:
+                break
+        return ""
+
+    def _is_secure(self, entry: Entry, user: User) -> bool:
+        mode = int(entry.mode, 8)
+        if self._people.uid(entry.owner) not in (0, user.uid) or mode & _WRITABLE_BY_OTHERS:
+            return False
+        if not mode & _WRITABLE_BY_GROUP:
+            return True
+        return self._files.entry(_DEBIAN) is not None and self._people.is_private(entry.group, user)
+
+
+def _above(path: str) -> Iterator[str]:
+    """Every directory above a path, the nearest first."""
+    while path != "/":
+        path = path.rpartition("/")[0] or "/"
+        yield path
+
+
+# ---------------------------------------------------------------------------------------------------- settings
+
+
+def not_listed(settings: Settings, login: Login) -> str:
+    """Why the lists of users and groups keep a login out; empty if they do not."""
+    denied = next((word for word in settings.words("denyusers") if sshd_config.user_pattern(login, word, allows=False)), "")
+    if denied:
+        return settings.said("denyusers")
+    if settings.words("allowusers") and not any(
+        sshd_config.user_pattern(login, word, allows=True) for word in settings.words("allowusers")
+    ):
+        return f"not in {settings.said('allowusers')}"
+    if any(_in_group(login, word) for word in settings.words("denygroups")):
+        return settings.said("denygroups")
+    if settings.words("allowgroups") and not any(_in_group(login, word) for word in settings.words("allowgroups")):
+        return f"in no group of {settings.said('allowgroups')}"
+    return settings.said("refuseconnection") if settings.choice("refuseconnection", "no") == "yes" else ""
+
+
+def _in_group(login: Login, pattern: str) -> bool:
+    return any(sshd_config.matches(group, pattern) for group in login.groups)
+
+
+def not_root(settings: Settings, user: User) -> str:
+    """Why root may not log in with a key; empty if he may, and for everybody else."""
+    allowed = settings.choice("permitrootlogin", "prohibit-password")
+    if user.uid or allowed in ("yes", "prohibit-password", "without-password"):
+        return ""
+    return settings.said("permitrootlogin")
+
+
+def no_shell(settings: Settings) -> str:
+    """What takes the place of a shell, or of the file system that it would work in."""
+    for keyword in ("forcecommand", "chrootdirectory"):
+        if settings.choice(keyword, "none") != "none":
+            return settings.said(keyword)
+    return _no_session(settings)
+
+
+def _no_session(settings: Settings) -> str:
+    """The limits of sshd with which nobody gets as far as a session."""
+    none = next(
+        (keyword for keyword in ("maxsessions", "maxauthtries", "persourcemaxstartups") if settings.choice(keyword, "1") == "0"), ""
+    )
+    grace = settings.choice("logingracetime", "120")
+    if not none and grace.rstrip("s").isdecimal() and 0 < int(grace.rstrip("s")) < _LEAST_GRACE:
+        none = "logingracetime"
+    return settings.said(none) if none else ""
+
+
+# ---------------------------------------------------------------------------------------------------- keys
+
+
+@frozen
+class KeyJudge:
+    """What sshd accepts of a key for one login."""
+
+    settings: Settings
+    origin: Origin
+    now: int
+    revoked: frozenset[bytes]
+    files: Followed
+
+    def flaw(self, key: Key) -> str:
+        """Why nobody gets a shell with it; empty if somebody does."""
+        return self._broken(key) or self._type(key) or self._options(key) or ("it is revoked" if key.blob in self.revoked else "")
+
+    def refusal(self, key: Key) -> str:
+        """Why sshd does not take it at all: one that only runs a command is taken."""
+        flaw = self.flaw(key)
+        return "" if flaw == ONE_COMMAND else flaw
+
+    def _broken(self, key: Key) -> str:
+        try:
+            authorized_keys.check_options(key.options)
+            if key.type != "ssh-rsa":
+                authorized_keys.check_blob(key.type, key.blob)
+        except BadKey as bad:
+            return str(bad)
+        return self._unknown_port(key)
+
+    def _unknown_port(self, key: Key) -> str:
+        """The first port by a name that the host does not know: sshd skips the key. Most have none, and then nothing is read."""
+        named = list(authorized_keys.named_ports(key.options))
+        known = tcp_services(self.files.text(SERVICES) or "") if named else frozenset()
+        option, port = next(((option, port) for option, port in named if port not in known), ("", ""))
+        return f"`{option}` has the port {port}, and {SERVICES} names no such TCP service" if port else ""
+
+    def _type(self, key: Key) -> str:
+        algorithms = accepted(",".join(self.settings.words("pubkeyacceptedalgorithms")))
+        if ("cert-authority", None) in key.options:
+            return "" if any("-cert-" in name for name in algorithms) else self.settings.said("pubkeyacceptedalgorithms")
+        if not algorithms.intersection(_RSA if key.type == "ssh-rsa" else (key.type,)):
+            return f"{key.type} is not in {self.settings.said('pubkeyacceptedalgorithms')}"
+        least = self.settings.word("requiredrsasize", str(_LEAST_RSA))
+        short = key.type == "ssh-rsa" and least.isdecimal() and key.bits < int(least)
+        return f"{key.bits} bits are too short (RequiredRSASize {least})" if short else ""
+
+    def _options(self, key: Key) -> str:
+        for name, value in key.options:
+            if name == "command":
+                return ONE_COMMAND
+            if name == "expiry-time" and self._is_over(value or ""):
+                return f"it expired ({value})"
+            if name == "from" and self.origin.address and not sshd_config.origin_listed(self.origin.address, value or ""):
+                return f"it is not accepted from {self.origin.address}"
+            if name == "from" and self.settings.choice("usedns", "no") == "no" and _only_by_name(value or ""):
+                return "it is only accepted from hosts by name, and sshd looks no names up (UseDNS no)"
+        return ""
+
+    def _is_over(self, value: str) -> bool:
+        plain = value.removesuffix("Z")
+        end = datetime.strptime(plain, _STARTS[len(plain)])  # noqa: DTZ007  # without a Z it is the host's time, as sshd reads it
+        try:
+            return self.now >= (end.replace(tzinfo=UTC) if value.endswith("Z") else end.astimezone()).timestamp()
+        except (OverflowError, OSError):  # at the ends of the calendar
+            return end.year < _EPOCH
+
+
+def _only_by_name(patterns: str) -> bool:
+    """Whether no address can match a list of `from`."""
+    return not any(_ADDRESS.fullmatch(pattern) for pattern in patterns.split(",") if not pattern.startswith("!"))
+
+
+def _blobs(content: bytes) -> frozenset[bytes]:
+    """The keys in a list of revoked ones. A binary one (KRL) is not read."""
+    lines = content.decode("utf-8", "replace").split("\n") if not content.startswith(b"SSHKRL") else []
+    return frozenset(key.blob for key in map(authorized_keys.read, lines) if key is not None)

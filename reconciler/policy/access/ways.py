@@ -1,0 +1,53 @@
+"""How an account of a host becomes root: the values in which every rule about that answers."""
+
+from __future__ import annotations
+
+from reconciler.core.address import Address
+from reconciler.core.basics.frozen import frozen
+
+EVERYBODY = ""
+"""The account of a way that is open to every account of the host."""
+
+
+@frozen
+class Way:
+    """One way in which an account becomes root.
+
+    `account` is the name of an account, or EVERYBODY. `by` are the words for "alice becomes root (BY)". `path` is the file or directory
+    that it hangs on, empty where there is none. `rank` orders ways by danger: the lower, the more dangerous. `address` is what the spec
+    says of it, as far as it says anything. `likely`: it hangs on a text that no rule can read to its end (a script that names the account),
+    or on a program of which nothing is known; then the account "may become root", with these words.
+    """
+
+    account: str
+    by: str
+    path: str = ""
+    rank: int = 0
+    address: Address | None = None
+    likely: bool = False
+
+    @property
+    def who(self) -> str:
+        """The account, in words."""
+        return self.account or "everybody"
+
+
+class Rank:
+    """The ranks: what needs nobody else first, then what root must do first, then what a text only makes likely."""
+
+    UID = 0
+    """The account is root by its number, or has no password and a rule."""
+    SUDO_ALL = 10
+    """sudo lets it run anything."""
+    SETUID = 15
+    """A program runs as root for whoever starts it."""
+    SUDO_PROGRAM = 20
+    """sudo lets it run a program from which a shell is one step."""
+    GROUP = 30
+    """A group of the account amounts to root."""
+    CAPABILITY = 40
+    """A unit of the account has capabilities that amount to root."""
+    WRITES = 50
+    """Root runs or reads what the account can write or replace."""
+    LIKELY = 90
+    """A file that root runs or reads names the account."""

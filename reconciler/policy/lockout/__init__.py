@@ -1,0 +1,1 @@
+"""Whether anybody is left who can log in and become root."""

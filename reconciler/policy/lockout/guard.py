@@ -1,0 +1,253 @@
+"""The lock-out guard: whether anybody is left who can log in with a key and become root, and whether who applies still can.
+
+Two hosts are compared, the one that is and the one that the plan leaves behind in memory; both are asked in the same way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from reconciler.core.actions import Step, path_of
+from reconciler.core.basics.frozen import frozen
+from reconciler.core.diagnostic import Diagnostic, Severity, errors
+from reconciler.core.host import FileType, HostView
+from reconciler.formats.accounts.passwd import User
+from reconciler.formats.ssh.sshd_config import Origin, all_said, problems
+from reconciler.policy.access.login_accounts import People
+from reconciler.policy.access.ssh_login import SshLogin, Verdict
+from reconciler.policy.access.sudo_root import SudoRoot
+from reconciler.policy.guards import LOCK_OUT
+from reconciler.policy.lockout.relevance import SSHD, changes_what_runs_sshd
+from reconciler.policy.lockout.session_files import closed_by, perhaps_closed_by
+from reconciler.policy.symlinks import Followed
+
+if TYPE_CHECKING:
+    from reconciler.policy.lockout.session_limits import SessionLimits
+
+_SUMMARY = "would lock out"
+_UNITS = "/etc/systemd/system"
+_SECURITY = "/etc/security"
+_NAMED = 10
+"""Accounts that are named in one sentence; of more, the rest is counted."""
+
+
+@frozen
+class Applicant:
+    """The account behind this process, by number, and where it has logged in from, as far as that is known."""
+
+    uid: int
+    origin: Origin | None = None
+
+
+@frozen
+class Question:
+    """What is asked of two hosts. `now` is in seconds since the epoch, `host` the host's name; `allowed` are accounts that may lose it.
+
+    `steps` are what the plan does: what it does not touch need not be looked at.
+    """
+
+    host: str
+    now: int
+    allowed: Collection[str] = ()
+    applicant: Applicant | None = None
+    steps: Sequence[Step] = ()
+
+    @property
+    def touched(self) -> Collection[str]:
+        """The paths that the plan writes, changes or removes."""
+        paths = (path_of(step.action) for step in self.steps if not step.held)
+        return tuple(dict.fromkeys(path for path in paths if path is not None))
+
+
+class Doors:
+    """Who gets into one host, and who of them becomes root. Raises HostError for what cannot be read."""
+
+    def __init__(self, view: HostView, question: Question) -> None:
+        self.files = files = Followed(view)
+        self.people = People(files)
+        self.ssh = SshLogin(files, self.people, question.now)
+        self.sudo = SudoRoot(files, self.people, question.host)
+        limits = any(path.startswith(_SECURITY) for path in question.touched)
+        self._limits = _limits(files, self.people) if limits else None
+        self._known: dict[str, tuple[Verdict, Verdict]] = {}
+
+    def of(self, name: str) -> tuple[Verdict, Verdict]:
+        """Whether an account can log in with a key, and become root; the second only of who can log in."""
+        if name not in self._known:
+            user = self.people.users.get(name)
+            login = Verdict("the account is gone") if user is None else self.ssh.verdict(user)
+            limited = self.limited(user) if user is not None and login.can else ""
+            login = Verdict(limited) if limited else login
+            self._known[name] = (login, login if user is None or not login.can else self.sudo.verdict(user))
+        return self._known[name]
+
+    def limited(self, user: User) -> str:
+        """Why the account gets no session, though it is let in; empty if it does, and where the plan changes nothing about that."""
+        return self._limits.why_not(user) if self._limits is not None else ""
+
+    def everybody(self) -> Iterator[str]:
+        """All who can do both, in the order of their names. Who cannot become root is not asked for his keys."""
+        for name, user in sorted(self.people.users.items()):
+            if self.sudo.verdict(user).can and self.of(name)[0].can:
+                yield name
+
+
+def lockout(
+    before: HostView, after: HostView, question: Question, complaint: str | None = None, doors: tuple[Doors, Doors] | None = None
+) -> list[Diagnostic]:
+    """Refusals. `complaint` is what sshd itself says about its configuration after the plan, empty if it would start with it.
+
+    `doors` are those of the two hosts, where somebody else asks them too. Raises HostError for what cannot be read: then nothing is known.
+    """
+    now, then = doors or (Doors(before, question), Doors(after, question))
+    if now.ssh.config is None:
+        return []
+    found = [*_listens_elsewhere(now, then), *_ends_shells(now, then, question)]
+    broken = _broken(now, then) if complaint is None else complaint
+    broken = f"sshd would not start again with its configuration: {broken}" if broken else ""
+    broken = broken or _changed_service(before, after, question.steps) or _no_longer_served(before, after)
+    broken = broken or closed_by(now.files, then.files, question.touched)
+    in_now = list(now.everybody()) if broken or not any(then.everybody()) else []
+    if in_now and broken:
+        return found + _refuse(question, in_now, f"{_now(in_now)}, and after this plan perhaps nobody: {broken}.", {})
+    if broken and (name := _came_by_ssh(now, question)):
+        what = f"{name} is the account that applies this, over SSH, and it may lose its access: {broken}."
+        return found + _refuse(question, [name], what, {})
+    if in_now:
+        reasons = {name: _reason(then.of(name)) for name in in_now}
+        found += _refuse(question, in_now, f"{_now(in_now)}, nobody could after this plan.", reasons)
+    lost = _lost(now, then, question)
+    if lost is not None and not (errors(found) and lost[0] in in_now):
+        what = f"{lost[0]} is the account that applies this, and it would lose its access: {lost[1]}."
+        found += _refuse(question, [lost[0]], what, {})
+    return found
+
+
+def _changed_service(before: HostView, after: HostView, steps: Sequence[Step]) -> str:
+    if not changes_what_runs_sshd(steps):
+        return ""
+    from reconciler.policy.lockout.sshd_units import changed_service  # few plans have to do with it
+
+    return changed_service(before, after, steps)
+
+
+def _limits(files: Followed, people: People) -> SessionLimits:
+    from reconciler.policy.lockout.session_limits import SessionLimits  # likewise
+
+    return SessionLimits(files, people)
+
+
+def _came_by_ssh(now: Doors, question: Question) -> str:
+    """The account that applies and becomes root, if it has logged in over SSH: with a password, where nobody has a key."""
+    applicant = question.applicant
+    if applicant is None or applicant.origin is None:
+        return ""
+    users = (user for user in now.people.users.values() if user.uid == applicant.uid)
+    return next((user.name for user in users if now.sudo.verdict(user).can), "")
+
+
+def _listens_elsewhere(now: Doors, then: Doors) -> Iterator[Diagnostic]:
+    """A warning where sshd would listen elsewhere than now: whether anybody reaches it there, only the network knows."""
+    for keyword in ("port", "listenaddress") if then.ssh.config is not None else ():
+        was, will = (all_said(doors.ssh.config or (), keyword) for doors in (now, then))
+        if was != will:
+            detail = f"{keyword} is {' '.join(was) or 'the default'} now and would be {' '.join(will) or 'the default'}. "
+            detail += "Keep a session open, and see with a second one that clients and firewalls let you in there."
+            yield Diagnostic(Severity.WARNING, "sshd would listen elsewhere", detail, rule="sshd-listens")
+
+
+def _ends_shells(now: Doors, then: Doors, question: Question) -> Iterator[Diagnostic]:
+    """A warning where a file that every login shell reads ends it under a condition."""
+    for sentence in perhaps_closed_by(now.files, then.files, question.touched):
+        detail = f"{sentence} Keep a session open, and log in with a second one afterwards."
+        yield Diagnostic(Severity.WARNING, "login shells may end", detail, rule="login-shells")
+
+
+def _refuse(question: Question, names: Collection[str], what: str, reasons: Mapping[str, str]) -> list[Diagnostic]:
+    """A refusal, unless all these accounts are allowed to lose it."""
+    if names and all(name in question.allowed for name in names):
+        return []
+    told = [f"{name}: {why}." for name, why in list(reasons.items())[:_NAMED]]
+    flags = " ".join(f"--allow {LOCK_OUT}:{name}" for name in names) or f"--allow {LOCK_OUT}:ACCOUNT"
+    detail = "\n".join((what, *told, f"If it is meant: {flags}."))
+    return [Diagnostic(Severity.ERROR, _SUMMARY, detail, rule=LOCK_OUT, refusal=True)]
+
+
+def _reason(verdicts: tuple[Verdict, Verdict]) -> str:
+    login, root = verdicts
+    return f"cannot log in: {login.why}" if not login.can else f"cannot become root: {root.why}"
+
+
+def _broken(now: Doors, then: Doors) -> str:
+    """What sshd would not start with, and does not have to bear already."""
+    if then.ssh.config is None:
+        return "there is none"
+    known = {problem for _, problem in problems(now.ssh.config or ())}
+    return next((f"{place}: {problem}" for place, problem in problems(then.ssh.config) if problem not in known), "")
+
+
+def _lost(now: Doors, then: Doors, question: Question) -> tuple[str, str] | None:
+    """The account that applies, and what it loses."""
+    applicant = question.applicant
+    user = next((user for user in now.people.users.values() if applicant and user.uid == applicant.uid), None)
+    if applicant is None or user is None:
+        return None
+    later = next((one for one in then.people.users.values() if one.uid == user.uid and one.name == user.name), None)
+    if later is None:
+        return (user.name, "the account is gone") if now.of(user.name)[0].can or now.sudo.verdict(user).can else None
+    for origin in dict.fromkeys((applicant.origin, None)):
+        login = then.ssh.verdict(later, origin)
+        if now.ssh.verdict(user, origin).can and not login.can:
+            return user.name, f"it could no longer log in by SSH key{_from(origin)}: {login.why}"
+    if not now.limited(user) and (limited := then.limited(later)):
+        return user.name, f"it would get no session: {limited}"
+    root = then.sudo.verdict(later)
+    return (user.name, f"it could no longer become root: {root.why}") if now.sudo.verdict(user).can and not root.can else None
+
+
+def _from(origin: Origin | None) -> str:
+    return f" from {origin.address}" if origin is not None else ""
+
+
+def _no_longer_served(before: HostView, after: HostView) -> str:
+    """Whether sshd would stop, or not come back after the next boot."""
+    if before.running and _runs(before) and not _runs(after):
+        return "sshd would be stopped"
+    return "sshd would no longer be started at boot" if _starts(before) and not _starts(after) else ""
+
+
+def _runs(view: HostView) -> bool:
+    return any(state.active in ("active", "activating", "reloading") for state in view.units(SSHD).values())
+
+
+def _starts(view: HostView) -> bool:
+    """Whether a unit of it is enabled and not masked."""
+    return any(
+        _is_link(view, f"{_UNITS}/{target}.target.wants/{unit}") and not _is_link(view, f"{_UNITS}/{unit}", "/dev/null")
+        for unit in SSHD
+        for target in ("multi-user", "sockets", "ssh")
+    )
+
+
+def _is_link(view: HostView, path: str, target: str = "") -> bool:
+    entry = view.entry(path)
+    return entry is not None and entry.type is FileType.LINK and (not target or entry.target == target)
+
+
+def _now(names: Collection[str]) -> str:
+    return f"{_count(names)} can log in by SSH key and become root now ({_named(names)})"
+
+
+def _count(names: Collection[str]) -> str:
+    return "1 account" if len(names) == 1 else f"{len(names)} accounts"
+
+
+def _named(names: Collection[str]) -> str:
+    found = list(names)
+    return ", ".join(found[:_NAMED]) + (f" and {len(found) - _NAMED} more" if len(found) > _NAMED else "")
+
+
+def allowed_accounts(allow: Collection[str]) -> frozenset[str]:
+    """The accounts that --allow names."""
+    return frozenset(name for rule, _, name in (text.partition(":") for text in allow) if rule == LOCK_OUT and name)

@@ -1,0 +1,214 @@
+"""Files beside sshd's and sudo's own that decide whether there is a session, and root in it: who is known, from where, with which limits.
+
+Each is judged only where the plan touches it, and only what is new is refused: what a host bears already it may keep.
+Sources: nsswitch.conf(5), sudo.conf(5), hosts_access(5), limits.conf(5), access.conf(5), bash(1); tried with live logins
+on Debian 12 and 13.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from reconciler.core.basics.lazy_regex import Late
+from reconciler.core.host import FileType
+from reconciler.policy.symlinks import Followed
+
+if TYPE_CHECKING:
+    from reconciler.formats.shell_endings import Ending
+
+_DATABASES = ("passwd", "group", "shadow", "initgroups", "sudoers")
+_LOCAL = ("files", "compat")
+_RETURNS = Late(r"\[[^\]]*\b(?:NOTFOUND|UNAVAIL|TRYAGAIN)\s*=\s*return[^\]]*\]|\[[^\]]*!\s*SUCCESS\s*=\s*return[^\]]*\]", re.IGNORECASE)
+_GOES_ON = Late(r"\[[^\]]*\bSUCCESS\s*=\s*continue[^\]]*\]", re.IGNORECASE)
+_OPTIONS = Late(r"-4|-6|-e|-u\d*|-oLogLevel=\w+")
+"""Options with which sshd lets in whom it lets in without."""
+_PROGRAMS = Late(
+    r"/usr/(?:local/)?s?bin/(?:sshd|sudo)|/usr/lib(?:exec)?/(?:openssh|sudo)/[^/]+"
+    r"|/(?:usr/)?lib(?:64|/[^/]+-linux-gnu)?/(?:security/pam_|libnss_|libpam)[^/]+"
+)
+_LIBRARY = Late(r".*/(?:security/(?P<module>[^/]+)|libnss_(?P<source>[^/.]+)\.[^/]+)")
+_SHELL_FILES = Late(r"/etc/(?:profile|bash\.bashrc|profile\.d/[^/.][^/]*\.sh)")
+"""Every login shell reads them, and Debian's bash the second one for commands over SSH, too."""
+_EXECUTABLE, _SETUID = 0o111, 0o4000
+
+
+def closed_by(now: Followed, then: Followed, touched: Collection[str]) -> str:
+    """Why nobody may get in, or become root, once the files are as the plan leaves them; empty where nothing says so."""
+    for path in touched:
+        judge = _JUDGES.get(path) or (_program if _PROGRAMS.fullmatch(path) else _shell if _SHELL_FILES.fullmatch(path) else None)
+        why = judge(now, then, path) if judge is not None else ""
+        if why:
+            return f"{path}: {why}"
+    return ""
+
+
+def perhaps_closed_by(now: Followed, then: Followed, touched: Collection[str]) -> Iterator[str]:
+    """Commands that end a login shell under a condition, in sentences: when that holds is not known."""
+    for path in filter(_SHELL_FILES.fullmatch, touched):
+        for ending in [ending for ending in _new_endings(now, then, path) if not ending.certain][:1]:
+            yield f"{path}: `{ending.command}` ends every shell that reads it where its condition holds."
+
+
+def _lines(files: Followed, path: str) -> list[str]:
+    """Lines without comments and blanks, with those that they are continued on."""
+    text = re.sub(r"\\\n", " ", files.text(path) or "")
+    return [line for raw in text.split("\n") if (line := raw.partition("#")[0].strip())]
+
+
+def _new(now: Followed, then: Followed, path: str) -> list[str]:
+    known = _lines(now, path)
+    return [line for line in _lines(then, path) if line not in known]
+
+
+# ---------------------------------------------------------------------------------------------------- who is known
+
+
+def _nsswitch(now: Followed, then: Followed, path: str) -> str:
+    for line in _new(now, then, path):
+        database, _, sources = line.partition(":")
+        if database.strip().lower() in _DATABASES and (why := _hides_files(sources)):
+            return f"`{line}`, and {why}"
+    return ""
+
+
+def _hides_files(sources: str) -> str:
+    """Why local accounts and groups are not found through a list of sources; empty if they are."""
+    found = re.search(rf"(?<![\w-])(?:{'|'.join(_LOCAL)})(?![\w-])", sources)
+    if found is None:
+        return "local accounts and rules are only found where it names `files`"
+    if _RETURNS.search(sources[: found.start()]):
+        return "it ends the search before `files`"
+    return "it goes on after `files`, and what it finds last counts" if _GOES_ON.match(sources[found.end() :].lstrip()) else ""
+
+
+# ---------------------------------------------------------------------------------------------------- sudo
+
+
+def _sudo_conf(now: Followed, then: Followed, path: str) -> str:
+    """A plug-in or path that is not sudo's own, or another that is missing: then sudo does nothing at all."""
+    entry = then.entry(path)
+    if entry is None or entry.owner != "root" or int(entry.mode, 8) & 0o022:
+        return ""  # sudo passes over it
+    known = _lines(now, path)
+    for line in _lines(then, path):
+        word = line.split()[0].lower()
+        if line not in known and word not in ("debug", "set"):
+            return f"`{line}`: whether sudo works with that is not known"
+    gone = [line for line in known if line.lower().startswith("plugin") and line not in _lines(then, path)]
+    plugins = [line for line in _lines(then, path) if line.lower().startswith("plugin")]
+    return f"`{gone[0]}` goes, and another plug-in stays" if gone and plugins else ""
+
+
+def _program(now: Followed, then: Followed, path: str) -> str:
+    """What runs sessions and makes root: another content is another program, another mode may make it useless."""
+    old, new = now.entry(path), then.entry(path)
+    if old is None or old.type is not FileType.FILE or not _is_asked_for(now, then, path):
+        return ""
+    if new is None or new.type is not FileType.FILE:
+        return "the program would be gone"
+    mode, was = int(new.mode, 8), int(old.mode, 8)
+    if was & _SETUID and (not mode & _SETUID or new.owner != "root"):
+        return f"with mode {new.mode} and owner {new.owner} it cannot make anybody root: it must be setuid and root's"
+    if was & _EXECUTABLE and not mode & _EXECUTABLE:
+        return f"with mode {new.mode} nobody can run it"
+    if now.digest(path) != then.digest(path):
+        return "it would be another program; install it with the package manager"
+    return ""
+
+
+def _is_asked_for(now: Followed, then: Followed, path: str) -> bool:
+    """Whether any file of PAM's, or nsswitch.conf, names a library; of any other program that is known."""
+    library = _LIBRARY.fullmatch(path)
+    if library is None:
+        return True
+    if library["source"]:
+        lines = [line for files in (now, then) for line in _lines(files, "/etc/nsswitch.conf")]
+        return any(re.search(rf"\b{re.escape(library['source'])}\b", line) for line in lines)
+    rules = (line for files in (now, then) for name in files.names("/etc/pam.d") for line in _lines(files, f"/etc/pam.d/{name}"))
+    return any(library["module"] in line for line in rules)
+
+
+# ---------------------------------------------------------------------------------------------------- shells
+
+
+def _shell(now: Followed, then: Followed, path: str) -> str:
+    """A command that ends the shell which reads the file: `return`, a mistake, and a command that fails do not."""
+    ending = next((ending for ending in _new_endings(now, then, path) if ending.certain), None)
+    return f"`{ending.command}` ends every shell that reads it" if ending is not None else ""
+
+
+def _new_endings(now: Followed, then: Followed, path: str) -> list[Ending]:
+    from reconciler.formats.shell_endings import endings  # few plans have to do with it
+
+    known = frozenset(endings(now.text(path) or ""))
+    return [ending for ending in endings(then.text(path) or "") if ending not in known]
+
+
+# ---------------------------------------------------------------------------------------------------- sshd's surroundings
+
+
+def _default_ssh(now: Followed, then: Followed, path: str) -> str:
+    """`SSHD_OPTS` is the end of sshd's command line, and what else stands there is its environment."""
+    known = _lines(now, path)
+    for line in _lines(then, path):
+        name, _, value = line.partition("=")
+        words = value.strip().strip("\"'").split()
+        if line in known or re.fullmatch(r"LANG|LANGUAGE|LC_[A-Z]+|TZ", name):
+            continue
+        if name != "SSHD_OPTS" or not all(_OPTIONS.fullmatch(word) for word in words):
+            return f"`{line}`: whether sshd lets anybody in with that is not known"
+    return ""
+
+
+def _hosts(now: Followed, then: Followed, path: str) -> str:
+    """sshd of Debian asks libwrap: the first line of hosts.allow, then of hosts.deny, that is about it decides."""
+    refused = list(_about_sshd(then, _DENY))
+    allowed = [line for line in _about_sshd(then, _ALLOW) if not re.search(r":\s*deny\b", line, re.IGNORECASE)]
+    refused += [line for line in _about_sshd(then, _ALLOW) if line not in allowed]
+    before = [*_about_sshd(now, _DENY), *_about_sshd(now, _ALLOW)]
+    changed = [line for line in refused if line not in before]
+    lost = [line for line in _about_sshd(now, _ALLOW) if line not in allowed]
+    if any(_is_for_all(line) for line in allowed[:1]) or not refused or not (changed or lost):
+        return ""
+    return f"`{(changed or refused)[0]}` keeps sshd's clients out{' that `' + lost[0] + '` let in' if lost and not changed else ''}"
+
+
+def _about_sshd(files: Followed, path: str) -> Iterator[str]:
+    for line in _lines(files, path):
+        daemons = re.split(r"[\s,]+", line.partition(":")[0].strip().lower())
+        if any(daemon.partition("@")[0] in ("all", "sshd") for daemon in daemons):
+            yield line
+
+
+def _is_for_all(line: str) -> bool:
+    clients = line.split(":")[1].split() if ":" in line else []
+    return [client.upper() for client in clients] == ["ALL"]
+
+
+_ALLOW, _DENY = "/etc/hosts.allow", "/etc/hosts.deny"
+
+
+def _pam(now: Followed, then: Followed, path: str) -> str:
+    """/etc/pam.conf counts where there is no /etc/pam.d, and for sshd there is one."""
+    if then.entry("/etc/pam.d") is not None or not _new(now, then, path):
+        return ""
+    return "a mistake in it locks everybody out, and there is no /etc/pam.d in its place"
+
+
+def _not_to_be_run(now: Followed, then: Followed, path: str) -> str:
+    """Debian's unit has `ConditionPathExists=!` of it."""
+    return "while it is there sshd does not start" if now.entry(path) is None and then.entry(path) is not None else ""
+
+
+_JUDGES: Mapping[str, Callable[[Followed, Followed, str], str]] = {
+    "/etc/nsswitch.conf": _nsswitch,
+    "/etc/sudo.conf": _sudo_conf,
+    "/etc/default/ssh": _default_ssh,
+    "/etc/default/sshd": _default_ssh,
+    _ALLOW: _hosts,
+    _DENY: _hosts,
+    "/etc/pam.conf": _pam,
+    "/etc/ssh/sshd_not_to_be_run": _not_to_be_run,
+}

@@ -1,0 +1,1 @@
+"""What root reads or runs that somebody else can write."""

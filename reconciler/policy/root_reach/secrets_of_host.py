@@ -1,0 +1,32 @@
+"""Files with which whoever reads them becomes somebody else: passwords, private keys, our own state. No service is handed one of them."""
+
+from __future__ import annotations
+
+import re
+
+from reconciler.core.basics import globs
+from reconciler.policy.system_trees import STATE
+
+_PASSWORDS = tuple(f"/etc/{name}{backup}" for name in ("shadow", "gshadow") for backup in ("", "-"))
+_HOST_KEYS = tuple(f"/etc/ssh/ssh_host_{kind}_key" for kind in ("rsa", "ecdsa", "ed25519", "dsa"))
+_REASONS = {
+    **dict.fromkeys(_PASSWORDS, "it has the passwords of all accounts"),
+    **dict.fromkeys(_HOST_KEYS, "it is the host's own identity"),
+    STATE: "it is Reconciler's own state",
+}
+_OPEN = re.compile(r"(?:.*\.pub|authorized_keys2?|known_hosts2?|config|rc|environment)")
+"""What in a `.ssh` is no secret."""
+
+
+def secret(path: str, account: str) -> str:
+    """Why what is at a path must not get to an account; empty if it may. A directory counts with all in it, a pattern with its matches."""
+    plain = path.rstrip("/") or "/"
+    for known, why in _REASONS.items():
+        if plain == known or plain.startswith(f"{known}/") or globs.common(plain, known):
+            return why
+        if known.startswith(f"{plain.rstrip('/')}/"):
+            return f"{known} is in it, and {why}"
+    home, found, name = plain.partition("/.ssh")
+    if not found or (name and not name.startswith("/")) or home == f"/home/{account}":
+        return ""
+    return "" if name and _OPEN.fullmatch(name.rpartition("/")[2]) else "it can be somebody's private key"

@@ -1,0 +1,197 @@
+"""The public JSON form of a plan: the only thing that the views for people see.
+
+Names are OpenTofu's where it has one. Consumers ignore keys they do not know; additions raise the minor number of `format_version`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from reconciler.core import revision
+from reconciler.core.actions import Gate, Step, Unit, as_data, told
+from reconciler.core.address import Address
+from reconciler.core.approval import SEAL, seal
+from reconciler.core.changes import Origin, Verb
+from reconciler.core.diagnostic import errors
+from reconciler.core.plan import Plan
+from reconciler.core.state import Hold, OwedRow
+from reconciler.render.diagnostics import diagnostic_data
+from reconciler.render.masking import mask
+from reconciler.render.plan.entries import Sight, Texts, drift_entry, drifted, entries_of, failed, idle
+
+FORMAT_VERSION = "1.1"
+
+
+_COUNTED = {Verb.CREATE: "add", Verb.UPDATE: "change", Verb.DELETE: "destroy", Verb.FORGET: "forget"}
+
+
+def plan_to_json(  # noqa: PLR0913  # all by keyword
+    plan: Plan,
+    *,
+    basis: Mapping[str, Any],
+    now: str,
+    tool: str,
+    texts: Texts | None = None,
+    sensitive: frozenset[Address] = frozenset(),
+    source_root: str = "",
+    access: Sequence[Mapping[str, Any]] = (),
+    exposure: Sequence[Mapping[str, Any]] = (),
+    schedule: Sequence[Mapping[str, Any]] = (),
+) -> dict[str, Any]:
+    """The plan document.
+
+    `basis` says what was looked at (`kind`: live or offline). `now` is a UTC time stamp as RFC 3339 has it, `tool` our version. For
+    addresses in `texts` a unified diff is made. Of those in `sensitive`, and those that say so themselves, only that they change is told.
+    `source_root` is cut from file names. `access` says who gains or loses what, `exposure`
+    how open services are before and after, `schedule` when jobs come next.
+    """
+    reported = frozenset(change.address for change in plan.changes if change.verb is Verb.NONE)
+    sight = Sight(texts or {}, sensitive | _known_secrets(plan), source_root, reported)
+    entries = entries_of(plan, sight)
+    counts = _summary(plan)
+    wrong = errors(plan.diagnostics)
+    refused = any(item.refusal for item in wrong)
+    pending = any(change.verb is not Verb.NONE and not idle(plan, change.address) for change in plan.changes)
+    data = {
+        "format_version": FORMAT_VERSION,
+        "tool_version": tool,
+        "timestamp": now,
+        "host": {"name": plan.host},
+        "spec": {**revision.as_data(plan.spec_commit), "digest": plan.spec_digest},
+        "basis": {"state_serial": plan.memory.serial, "state_lineage": plan.memory.lineage} | dict(basis) | _past(plan),
+        "applyable": not refused and (pending or any(not step.held for step in plan.steps)),
+        "complete": plan.complete,
+        "partial": {"targets": list(plan.targets), "excludes": list(plan.excludes)} if plan.partial else None,
+        "errored": bool(wrong),
+        "resource_changes": entries,
+        "resource_drift": [drift_entry(change, sight) for change in plan.changes if drifted(change) or failed(change)],
+        "access": [mask(dict(row)) for row in access],
+        "exposure": [dict(row) for row in exposure],
+        "schedule": [dict(row) for row in schedule],
+        "owed": [_owed(row, plan) for row in plan.owed],
+        "holds": [hold_data(row) for row in plan.memory.holds],
+        "unreadable": _unreadable(plan),
+        "unknown": list(plan.unknown),
+        "diagnostics": [diagnostic_data(item) for item in plan.diagnostics],
+        "recorded": [str(part.address) for part in plan.converged],
+        "steps": [step_data(step, sight.sensitive) for step in plan.steps],
+        "summary": counts,
+        "approval_digest": plan.fingerprint,
+    }
+    if plan.approval is not None:
+        data["approval"] = plan.approval.as_data()
+    data = _shareable(data, plan, basis, sight)
+    return data | {SEAL: seal(data)} if plan.approval is not None else data
+
+
+def _shareable(data: dict[str, Any], plan: Plan, basis: Mapping[str, Any], sight: Sight) -> dict[str, Any]:
+    """The document without the digests that mean nothing elsewhere."""
+    if not sight.sensitive:
+        return data  # no digest was made with a key
+    # Without a ledger the host has no key of its own yet, and what a throw-away key makes means nothing to anybody.
+    if not plan.memory.lineage:
+        return dict(_without_digests(data))
+    return dict(_without_digests(data, _ours(plan))) if basis.get("kind") == "snapshot" else data
+
+
+def dump(data: Mapping[str, Any]) -> str:
+    """The document as indented JSON with a line end. Only ASCII, so that no terminal acts on what the host says."""
+    return json.dumps(data, indent=2) + "\n"
+
+
+def hold_data(row: Hold) -> dict[str, Any]:
+    """A hold as JSON; the times are seconds since the epoch."""
+    said: dict[str, Any] = mask({"why": row.why})
+    return {"address": str(row.address), "by": row.by, "why": said["why"], "since": row.since, "until": row.until}
+
+
+def step_data(step: Step, sensitive: frozenset[Address] = frozenset()) -> dict[str, Any]:
+    """One step as JSON. Of sensitive content is not even told that something is expected there."""
+    data: dict[str, Any] = mask(told(as_data(step.action)))
+    if any(cause.address in sensitive or cause.address.resource in sensitive for cause in step.causes):
+        data.pop("expects", None)
+    causes = [{"address": str(cause.address), "why": cause.reason, "unit": cause.unit} for cause in step.causes]
+    return data | {"phase": step.phase.name.lower(), "held": step.held, "causes": causes}
+
+
+def _known_secrets(plan: Plan) -> frozenset[Address]:
+    remembered = {row.address for row in plan.memory.rows.values() if row.sensitive}
+    changed = {change.address for change in plan.changes if change.sensitive or (change.part and change.part.sensitive)}
+    same = {part.address for part in plan.converged if part.sensitive}
+    return frozenset(remembered | changed | same)
+
+
+def _past(plan: Plan) -> dict[str, Any]:
+    """What a plan has to say about the state it was made from."""
+    return {"interrupted_run": plan.memory.interrupted or None, "state_damaged": plan.memory.damaged or None}
+
+
+def _summary(plan: Plan) -> dict[str, int]:
+    """What apply would do: blocked and held changes are counted apart."""
+    counts = dict.fromkeys(("import", "add", "change", "destroy", "forget", "drifted", "blocked", "held"), 0)
+    counts["taken_along"] = len({effect.taken.unit for effect in plan.effects if effect.disruptive})
+    for change in plan.changes:
+        counts["drifted"] += drifted(change)
+        if change.address in plan.held:
+            counts["held"] += 1
+            continue
+        if change.address in plan.blocked:
+            counts["blocked"] += 1
+            continue
+        counts["import"] += change.origin is Origin.ADOPTION and change.verb is not Verb.DELETE
+        if change.verb in _COUNTED:
+            counts[_COUNTED[change.verb]] += 1
+    return counts
+
+
+def _ours(plan: Plan) -> frozenset[str]:
+    """The digests of what is declared: a snapshot has the host's own, but not the key for these."""
+    documents = (change.after for change in plan.changes if change.sensitive and change.after)
+    return frozenset(value for document in documents for value in document.values() if isinstance(value, str))
+
+
+def _without_digests(node: Any, which: frozenset[str] | None = None) -> Any:
+    """The data without keyed digests: all, or these."""
+    if isinstance(node, list):
+        return [_without_digests(item, which) for item in node]
+    if not isinstance(node, dict):
+        return node
+    found = str(node["digest"]) if node.keys() == {"digest"} else ""
+    if found.startswith("hmac:") and (which is None or found in which):
+        return {}
+    return {key: _without_digests(value, which) for key, value in node.items()}
+
+
+def _owed(row: OwedRow, plan: Plan) -> dict[str, Any]:
+    now, kept = any(_carries_out(step, row) for step in plan.steps), plan.keeps(row)
+    return (
+        {
+            "kind": row.verb,
+            "unit": row.unit,
+            "address": str(row.address),
+            "why": "; ".join(filter(None, (row.why, kept))),
+            "held": (row.held and not now) or row.address in plan.held,
+            "derived": row.derived,
+            "now": now,
+            "run": row.run,
+            "since": row.since,
+        }
+        | ({"kept": kept} if kept else {})
+        | ({"on_hold": True} if row.address in plan.held else {})
+    )
+
+
+def _carries_out(step: Step, row: OwedRow) -> bool:
+    """Whether this step is what the row waits for."""
+    if isinstance(step.action, Gate):
+        return (row.verb, row.unit) == ("gate", step.action.unit)
+    if step.held or not isinstance(step.action, Unit) or step.action.verb.value != row.verb:
+        return False
+    return not row.unit or row.unit in step.action.units
+
+
+def _unreadable(plan: Plan) -> list[dict[str, Any]]:
+    state = [{"address": None, "reason": plan.memory.unreadable}] if plan.memory.unreadable else []
+    return state + [{"address": str(address), "reason": why} for address, why in plan.unreadable.items()]

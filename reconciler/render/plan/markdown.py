@@ -1,0 +1,358 @@
+"""A plan as a comment on a pull request, from its public JSON form: deletions first, who gains access, what restarts; the diff folded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from reconciler.core.revision import short_of
+from reconciler.core.secrets.secrecy import SECRET_CONTENT
+from reconciler.render.access import markdown_root, markdown_rows
+from reconciler.render.diagnostics import diagnostic_blocks
+from reconciler.render.markdown_text import capped, code, cut, fenced, folded, host_name, link, marker, size
+from reconciler.render.plan.blocks import action_of, block, is_drift, removals
+from reconciler.render.plan.lost import markdown_lost
+from reconciler.render.plan.phrases import exposure_words, hold_words, policy_words, timetable_words, unreadable_words, zone_words
+from reconciler.render.plan.text import final_line, partial_words
+from reconciler.render.terminal import SYMBOL_COLOURS, Look, count, painter
+
+Data = Mapping[str, Any]
+
+LIMIT = 60_000
+"""Bytes of a comment. GitHub takes 65,536 characters."""
+
+_LIST = 5_000
+"""Bytes of one list; what does not fit is counted."""
+_TROUBLE = 5_000
+_DIAGNOSTIC = 1_500
+"""Characters of one complaint."""
+_RESERVE = 1_500
+"""Bytes for fences, headings and the sentence on what was left out."""
+_LINE = 500
+"""Characters of one line of a diff."""
+_MORE = "* … and {} more"
+
+_SIGN = "\x01"
+"""Before a symbol that goes to column 0. Text from outside cannot hold it: it is spelled out."""
+_MOVED = frozenset("+-~!. ")
+_FENCE_SIGNS = {"~": "!"}
+
+_PASS = {True: "**Policy** pass", False: "**Policy** nothing is refused by what could be looked at"}
+
+_LISTED = (("create", "Create"), ("update", "Update"), ("forget", "Forget"))
+_NAMES = 8
+"""Names of what cannot be read for one reason."""
+_NOTES = {
+    "adopt": "takes over what exists",
+    "unknown": "whose it is is not known",
+    "tool_upgrade": "by a new version of reconciler",
+    "conflict": "also changed on the host",
+}
+
+
+def plan_markdown(data: Data, *, ci: str = "") -> str:
+    """The comment, of at most LIMIT bytes. `ci` is the address of the run that made it.
+
+    What is cut is cut between resources, and said; the counts, and that something is deleted, always stand.
+    """
+    entries = data["resource_changes"]
+    meant = [entry for entry in entries if not _only_repairs(entry)]
+    repaired = [entry for entry in entries if _only_repairs(entry)]
+    top = "\n\n".join("\n".join(section) for section in _summary(data, meant, ci) if section)
+    end = "\n\n".join("\n".join(section) for section in _end(data) if section)
+    left = LIMIT - size(top) - size(end) - _RESERVE
+    gone = removals(data["steps"])
+    drift, drift_left_out = _blocks(repaired, gone, min(left, max(left // 4, left - _likely(meant))))
+    left -= size("\n".join(drift))
+    changes, left_out = _blocks(sorted((entry for entry in meant if _has_block(entry)), key=_deletions_first), gone, left)
+    sections = [
+        [top],
+        folded("Change Result (Click me)", fenced(changes, "diff")) if changes else [],
+        _left_out(left_out, "change"),
+        folded(f":information_source: {_objects(len(repaired))} changed outside of Git", fenced(drift, "diff")) if drift else [],
+        _left_out(drift_left_out, "repair"),
+        [end] if end else [],
+    ]
+    return "\n\n".join("\n".join(section) for section in sections if section) + "\n"
+
+
+def failure_markdown(host: str, diagnostics: Sequence[Data], *, ci: str = "") -> str:
+    """The comment where there is no plan, with the reasons."""
+    where = f" ({host_name(host)})" if host else ""
+    sections = [[marker("plan", host, "")], [f"## :x: Plan Failed{where}"], [link("CI run", ci)] if ci else [], *_diagnostics(diagnostics)]
+    return "\n\n".join("\n".join(section) for section in sections if section) + "\n"
+
+
+# ---------------------------------------------------------------------------------------------------- the summary
+
+
+def _summary(data: Data, meant: Sequence[Data], ci: str) -> list[list[str]]:
+    deleted = [entry for entry in meant if action_of(entry) == "delete" and not _idle(entry)]
+    heading = f"### :warning: Resource Deletion will happen ({_objects(len(deleted))})"
+    title = ":x: Plan Failed" if data["errored"] else "Plan Result"
+    return [
+        [marker("plan", data["host"]["name"], data["approval_digest"])],
+        markdown_root(data.get("access", ())),
+        [f"## {title} ({host_name(data['host']['name'])})"],
+        [" · ".join(_basis(data, ci))],
+        [f"### :warning: Partial plan: {code(partial_words(data))}; it is no approval"] if data.get("partial") else [],
+        [heading, "", *_rows(deleted)] if deleted else [],
+        markdown_lost(data["diagnostics"]),
+        [f"<pre><code>{final_line(data)}</code></pre>"],
+        _policy(meant),
+        _lists(meant),
+        _access(data),
+        _exposure(data.get("exposure", ())),
+        _schedule(data.get("schedule", ())),
+        _restarts(data),
+        [_verdict(data)],
+        _holds(data),
+        _held(data),
+        _blocked(data["resource_changes"]),
+        _secrets(data["unreadable"]),
+        _unreadable(
+            [
+                *(row for row in data["unreadable"] if row["reason"] != SECRET_CONTENT),
+                *({"address": _lacking(data), "reason": what} for what in data.get("unknown", ())),
+            ]
+        ),
+    ]
+
+
+def _lacking(data: Data) -> str:
+    return "the snapshot does not have" if data["basis"]["kind"] == "snapshot" else "not known"
+
+
+def _basis(data: Data, ci: str) -> list[str]:
+    basis, spec = data["basis"], data["spec"]
+    kind = {"live": "live host", "offline": "offline tree", "snapshot": "snapshot"}.get(basis["kind"]) or code(str(basis["kind"]))
+    taken = f" of {code(str(basis['taken']))}" if basis.get("taken") else ""
+    taken += f", {int(basis['age_seconds']) // 60} min old" if "age_seconds" in basis else ""
+    name = short_of(spec)
+    commit = f"commit {code(name)}" if name else "no commit"
+    return [*([link("CI run", ci)] if ci else []), f"basis: {kind}{taken}", commit]
+
+
+def _rows(entries: Iterable[Data], notes: Callable[[Data], str] = lambda _: "") -> list[str]:
+    """A list of resources, each with its place in the spec."""
+    return capped([f"* {code(entry['address'])}{_place(entry)}{notes(entry)}" for entry in entries], _LIST, _MORE)
+
+
+def _place(entry: Data) -> str:
+    place = entry["source"]
+    return "" if place is None else " · " + code(f"{place['file']}:{place['line']}", 120)
+
+
+def _policy(meant: Sequence[Data]) -> list[str]:
+    """What later applies do otherwise from now on: nothing of it is seen on the host."""
+    told = [
+        f"* {code(entry['address'])}{_place(entry)}: {policy_words(path)}"
+        for entry in meant
+        if not _idle(entry)
+        for path in entry["paths"]
+        if path.get("policy")
+    ]
+    return ["### :warning: Protection changes", "", *capped(told, _LIST, _MORE)] if told else []
+
+
+def _lists(meant: Sequence[Data]) -> list[str]:
+    lines: list[str] = []
+    for action, title in _LISTED:
+        found = [entry for entry in meant if action_of(entry) == action and not _idle(entry)]
+        if found:
+            lines += [f"**{title}** ({len(found):,})", "", *_rows(found, _notes), ""]
+    return lines[:-1]
+
+
+def _idle(entry: Data) -> bool:
+    return bool(entry["blocked"] or entry.get("held"))
+
+
+def _notes(entry: Data) -> str:
+    words = [_NOTES[entry["action_reason"]]] if entry["action_reason"] in _NOTES else []
+    kinds = dict.fromkeys(effect["kind"] for effect in entry["effects"] if effect["disruptive"])
+    return f" ({', '.join(words + [code(kind, 20) for kind in kinds])})" if words or kinds else ""
+
+
+def _access(data: Data) -> list[str]:
+    """One row for each account: what it gains, what it loses, what else changes. Who becomes root and who logs in is never cut."""
+    rows = data.get("access", ())
+    if not rows:
+        seen = "no account gains or loses root, login, a key, a group or a sudo rule, as far as is seen"
+        return [f"**Access** {seen if data['complete'] else 'no change in what could be looked at'}"]
+    danger, rest = markdown_rows(rows)
+    return ["**Access**", "", *danger, *capped(rest, _LIST, _MORE)]
+
+
+def _exposure(rows: Sequence[Data]) -> list[str]:
+    """How open services are, before and after, as systemd-analyze security has it."""
+    told = [f"* {code(address)} {words}" for address, words in exposure_words(rows).items()]
+    return ["**Exposure** (systemd-analyze security, 0 is best)", "", *capped(told, _LIST, _MORE)] if told else []
+
+
+def _schedule(rows: Sequence[Data]) -> list[str]:
+    """When jobs come next, now and then."""
+    told = [f"* {code(row['address'])} {_sides(row)}" for row in rows]
+    return [f"**Next runs** ({code(zone_words(rows[0]))})", "", *capped(told, _LIST, _MORE)] if told else []
+
+
+def _sides(row: Data) -> str:
+    return " → ".join(code(": ".join(timetable_words(side)), 300) for side in (row["before"], row["after"]) if side is not None)
+
+
+def _restarts(data: Data) -> list[str]:
+    effects = (effect for entry in data["resource_changes"] for effect in entry["effects"])
+    told = dict.fromkeys(_effect(effect) for effect in effects if effect["disruptive"])
+    return ["**Restarts**", "", *capped(list(told), _LIST, _MORE)] if told else ["**Restarts** none"]
+
+
+def _effect(effect: Data) -> str:
+    why = f" because {code(effect['why'])}" if effect["why"] else ""
+    return f"* {code(effect['kind'], 20)} {code(effect['unit'])}{_along(effect)}{why}"
+
+
+def _along(effect: Data) -> str:
+    """That systemd does it along with another unit; nobody asked for it."""
+    if not effect.get("along_with"):
+        return ""
+    notes = ["along with " + code(effect["along_with"])]
+    notes += [] if effect["declared"] else ["not in the spec"]
+    notes += ["**stays down**"] if effect["stays_down"] else []
+    return f" ({', '.join(notes)})"
+
+
+def _verdict(data: Data) -> str:
+    refusals = [item for item in data["diagnostics"] if item["refusal"]]
+    rules = dict.fromkeys(item["rule"] or "unnamed" for item in refusals)
+    return f"**Policy** :x: refused by {', '.join(code(rule, 40) for rule in rules)}" if rules else _PASS[data["complete"]]
+
+
+def _holds(data: Data) -> list[str]:
+    """What nobody touches until it ends, and what is therefore not done."""
+    told = [f"* {code(row['address'])}: {code(hold_words(row))}" for row in data.get("holds", ())]
+    if not told:
+        return []
+    waiting = [entry for entry in data["resource_changes"] if entry.get("held")]
+    rows = _rows(waiting, lambda entry: f": {code(entry['held'])}")
+    left = ["", f"Not done because of that ({len(waiting):,})", "", *rows] if waiting else []
+    return ["**On hold**, left alone until it ends", "", *capped(told, _LIST // 2, _MORE), *left]
+
+
+def _held(data: Data) -> list[str]:
+    effects = [effect for entry in data["resource_changes"] for effect in entry["effects"] if effect["held"]]
+    told = dict.fromkeys(_effect(row) for row in (*effects, *(row for row in data["owed"] if row["held"])))
+    if not told:
+        return [] if data.get("holds") else ["**Holds** none"]
+    return ["**Holds**: only a person does this, until then it runs with older configuration", "", *capped(list(told), _LIST // 2, _MORE)]
+
+
+def _blocked(entries: Iterable[Data]) -> list[str]:
+    found = [entry for entry in entries if entry["blocked"]]
+    rows = _rows(found, lambda entry: f": {code(entry['blocked'])}")
+    return [f"**Blocked**, will not be done ({len(found):,})", "", *rows] if found else []
+
+
+def _secrets(rows: Sequence[Data]) -> list[str]:
+    """Said in one calm line: it is so in each comment of a spec with a secret."""
+    names = [str(row["address"]) for row in rows if row["reason"] == SECRET_CONTENT]
+    return [f"**Secrets** whose content only the host can compare: {_names(names)}"] if names else []
+
+
+def _unreadable(rows: Sequence[Data]) -> list[str]:
+    told = [f"* {_names(names)}: {code(reason)}" for reason, names in unreadable_words(rows).items()]
+    heading = "### :warning: Incomplete: this is not known, and may differ"
+    return [heading, "", *capped(told, _LIST // 2, _MORE)] if told else []
+
+
+def _names(names: Sequence[str]) -> str:
+    """The first names, and how many more there are."""
+    more = f" and {len(names) - _NAMES:,} more" if len(names) > _NAMES else ""
+    return ", ".join(map(code, names[:_NAMES])) + more
+
+
+# ---------------------------------------------------------------------------------------------------- the diff
+
+
+def _only_repairs(entry: Data) -> bool:
+    """Whether nothing but what somebody changed by hand is put back."""
+    return str(entry["action_reason"]) == "drift"
+
+
+def _has_block(entry: Data) -> bool:
+    return action_of(entry) != "no-op" or _idle(entry) or bool(entry["effects"]) or is_drift(entry)
+
+
+def _deletions_first(entry: Data) -> bool:
+    return action_of(entry) != "delete"
+
+
+def _likely(entries: Sequence[Data]) -> int:
+    """A guess at how much room these take."""
+    return 600 * len(entries)
+
+
+def _blocks(entries: Sequence[Data], gone: Mapping[str, list[Data]], room: int) -> tuple[list[str], int]:
+    """The lines of as many resources as there is room for, and how many are left out."""
+    lines: list[str] = []
+    shown = 0
+    look = Look(_marked)
+    for entry in entries:
+        if room < _LINE:
+            break
+        own = [_to_column_0(line) for text in block(entry, gone.get(entry["address"], []), look) for line in text.split("\n")]
+        needed = size("\n".join(own)) + 2
+        if needed <= room:
+            lines += ([""] if lines else []) + own
+            room -= needed
+            shown += 1
+    return lines, len(entries) - shown
+
+
+def _marked(text: str, colour: str) -> str:
+    """A Paint that marks symbols, and the space before a line of a file that stays, instead of colouring them."""
+    sign = text[:1]
+    moves = sign in _MOVED and SYMBOL_COLOURS.get(sign, "") == colour
+    return _SIGN + text if moves else text
+
+
+def _to_column_0(line: str) -> str:
+    """The line as a ```diff block colours it: the symbol first, `!` for what is changed."""
+    indent, found, rest = line.partition(_SIGN)
+    plain = cut(line if not found else indent + rest[1:].replace(_SIGN, ""), _LINE).rstrip()
+    return f"{_FENCE_SIGNS.get(rest[0], rest[0])}{plain}" if found else f" {plain}".rstrip()
+
+
+def _left_out(number: int, what: str) -> list[str]:
+    if not number:
+        return []
+    left = f"{number:,} {what} is" if number == 1 else f"{number:,} {what}s are"
+    where = "The plan's text, or `reconciler show PLANFILE`, has all of them."
+    return [f"**{left} left out above**: a comment can only be so long. {where}"]
+
+
+# ---------------------------------------------------------------------------------------------------- what is wrong
+
+
+def _end(data: Data) -> list[list[str]]:
+    basis = data["basis"]
+    notes = []
+    if basis.get("interrupted_run"):
+        notes.append(f"* Run {int(basis['interrupted_run'])} was interrupted; apply will recover it.")
+    if basis.get("state_damaged"):
+        notes.append(f"* The state is damaged, so nothing is removed: {code(basis['state_damaged'])}")
+    return [*_diagnostics(data["diagnostics"]), ["## :warning: State", "", *notes] if notes else []]
+
+
+def _diagnostics(rows: Sequence[Data]) -> list[list[str]]:
+    """Errors, then warnings, as the text has them."""
+    found = []
+    for severity, title in (("error", "## :x: Errors"), ("warning", "## :warning: Warnings")):
+        texts = diagnostic_blocks([row for row in rows if row["severity"] == severity], painter(colour=False))
+        if texts:
+            shown = capped([cut(text, _DIAGNOSTIC) for text in texts], _TROUBLE, "… and {} more")
+            found.append([title, "", *fenced("\n\n".join(shown).split("\n"))])
+    return found
+
+
+def _objects(number: int) -> str:
+    return count(number, "object", "objects") if number < 1_000 else f"{number:,} objects"

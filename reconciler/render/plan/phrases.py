@@ -1,0 +1,246 @@
+"""Actions in words. Fed by their public form (`core.actions.as_data`), as a saved plan holds it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from reconciler.core.secrets.secrecy import SECRET_CONTENT
+from reconciler.render.terminal import count, visible
+
+_NAMED = 4
+"""Units named in one line; of more, the rest is counted."""
+_AS_ANY = 9.0
+"""A service about which nothing is said is as exposed as this, or more."""
+
+_PATH_VERBS = {
+    "WriteFile": "write",
+    "EditLines": "edit",
+    "MakeDirectory": "create directory",
+    "SetAccess": "set mode and owner of",
+    "MakeLink": "link",
+    "RemovePath": "remove",
+}
+_PROBES = {"http": "{} answers", "tcp": "{} accepts connections", "command": "{} succeeds"}
+_OTHERWISE = {"rollback": "back to what was before", "fail": "it has failed", "warn": "only a warning"}
+_ACCOUNT_VERBS = {
+    "groupadd": "create group",
+    "groupdel": "delete group",
+    "useradd": "create user",
+    "usermod": "change user",
+    "userdel": "delete user",
+}
+_ATTRIBUTES = {"system.posix_acl_access": "ACL", "system.posix_acl_default": "default ACL", "security.capability": "file capability"}
+_KEPT = {
+    "shadow": "password and aging",
+    "gshadow": "group password",
+    "subuid": "subuid",
+    "subgid": "subgid",
+    "administers": "groups to administer",
+}
+
+
+def action_words(action: Mapping[str, Any], *, all_units: bool = False) -> str:
+    """`write /etc/x`, `restart a.service, b.service`. A type of action that this version does not know is named as it is."""
+    kind = action["action"]
+    if kind in _PATH_VERBS:
+        target = f" -> {visible(action['target'])}" if kind == "MakeLink" else ""
+        return f"{_PATH_VERBS[kind]} {visible(action['path'])}{target}{attribute_words(action.get('attributes') or ())}"
+    if kind in _OTHER_WORDS:
+        return _OTHER_WORDS[kind](action)
+    if kind == "Gate":
+        return f"gate {visible(action['unit'])}: {gate_words(action)}"
+    if kind == "Unit":
+        return f"{visible(action['verb'])} {units_words(action['units'], all_units=all_units)}".rstrip()
+    return visible(str(kind))
+
+
+def gate_words(gate: Mapping[str, Any]) -> str:
+    """`wait until http://127.0.0.1:8000/healthz answers, at most 60s; otherwise back to what was before`."""
+    what, *rest = gate["probe"] or ("",)
+    asked = visible(" ".join(rest))
+    window = f"{gate['window']:g}s"
+    waits = f"wait until {_PROBES[what].format(asked)}, at most {window}" if what in _PROBES else f"watch for {window} whether it stays up"
+    return f"{waits}; otherwise {_OTHERWISE.get(gate['then'], visible(gate['then']))}"
+
+
+def attribute_words(names: Sequence[str]) -> str:
+    """Which attributes something has, by name; what they hold is not told."""
+    words = [_ATTRIBUTES.get(name, name) for name in names]
+    return f" with {visible(', '.join(words))}" if words else ""
+
+
+def _tree_words(action: Mapping[str, Any]) -> str:
+    path, archive = visible(action["path"]), visible(action.get("archive") or "")
+    match action["action"]:
+        case "ArchiveTree":
+            return f"archive {path} as {archive}"
+        case "RestoreTree":
+            return f"restore {path} from the archive {archive}{attribute_words(action.get('attributes') or ())}"
+        case _:
+            return f"remove {path} and everything in it" + (f", kept as {archive}" if archive else ": irreversible")
+
+
+def _restore_words(action: Mapping[str, Any]) -> str:
+    """What an account that came back is given; never what that is."""
+    fields: Mapping[str, str] = action.get("fields") or {}
+    what = next(iter(fields), "user")
+    names = [_KEPT.get(name, name) for name in fields.get(what, "").split(",") if name]
+    return f"give {what} {visible(action['name'])} back: {visible(', '.join(names))}"
+
+
+def _account_words(action: Mapping[str, Any]) -> str:
+    if action["op"] == "restore":
+        return _restore_words(action)
+    return f"{_ACCOUNT_VERBS.get(action['op'], visible(action['op']))} {visible(action['name'])}{_account_fields(action)}"
+
+
+def _session_words(action: Mapping[str, Any]) -> str:
+    return f"end the sessions of {visible(action['user'])}"
+
+
+_OTHER_WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "Account": _account_words,
+    "ArchiveTree": _tree_words,
+    "RemoveTree": _tree_words,
+    "RestoreTree": _tree_words,
+    "EndSessions": _session_words,
+}
+
+
+def _account_fields(action: Mapping[str, Any]) -> str:
+    """What a usermod changes; a useradd says it in the fields of its resource."""
+    fields: Mapping[str, str] = action.get("fields") or {}
+    if action["op"] != "usermod" or not fields:
+        return ""
+    words = {name: f"{name} {value}" if name in ("append", "remove", "complete") else name for name, value in fields.items()}
+    if "lock" in words:
+        words = {"lock": "disable", **{name: word for name, word in words.items() if name not in ("lock", "expiredate")}}
+    return f" ({visible(', '.join(words.values()))})"
+
+
+def units_words(units: list[str], *, all_units: bool = False) -> str:
+    """Names of units, the first few of many."""
+    named = [visible(unit) for unit in (units if all_units else units[:_NAMED])]
+    rest = len(units) - len(named)
+    return ", ".join(named) + (f" and {count(rest, 'more', 'more')}" if rest else "")
+
+
+def timetable_words(side: Mapping[str, Any]) -> tuple[str, str]:
+    """One side of a schedule: `*-*-* 02:00:00, up to 10min later`, and `Sun 2026-11-29 02:00, Mon 2026-11-30 02:00`."""
+    what = " and ".join(visible(line) for line in side["schedule"])
+    if side["stopped"]:
+        return what, "none, it is not started"
+    what += f", up to {visible(side['delay'])} later" if side["delay"] else ""
+    if side["runs"] is None:
+        return what, "not known here"
+    boot = any(line == "@reboot" or line.startswith("OnBootSec=") for line in side["schedule"])
+    return what, ", ".join([*(["at each boot"] if boot else []), *map(run_words, side["runs"])]) or "none is left"
+
+
+def run_words(text: str) -> str:
+    """`Sun 2026-11-29 02:00` of a time as RFC 3339 has it; its seconds where it has any."""
+    try:
+        run = datetime.fromisoformat(text)
+    except ValueError:
+        return visible(text)
+    return f"{_WEEK[run.weekday()]} {run:%Y-%m-%d %H:%M}" + (f":{run:%S}" if run.second else "")
+
+
+def zone_words(row: Mapping[str, Any]) -> str:
+    """`Europe/Berlin`, or that UTC is taken for what is not known."""
+    return "UTC, for the host's time zone is not known" if row["assumed"] else visible(row["timezone"])
+
+
+def hold_words(row: Mapping[str, Any]) -> str:
+    """`held by alice until 2026-11-28 12:00 UTC: why`."""
+    by = f" by {visible(row['by'])}" if row["by"] else ""
+    return f"held{by} until {moment(row['until'])}: {visible(row['why'])}"
+
+
+def moment(seconds: int) -> str:
+    """Seconds since the epoch as date and time; what no calendar has, as it is."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    except (ValueError, OverflowError, OSError):
+        return f"{seconds} seconds after 1970"
+
+
+_WEEK = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
+
+
+def ago(seconds: int) -> str:
+    """How long ago, in the largest unit that fits; a moment that is still to come is told as such."""
+    if seconds < 0:
+        return f"{ago(-seconds).removesuffix(' ago')} in the future"
+    size, name = next(((size, name) for size, name in _UNITS if seconds >= size), (1, "second"))
+    number = seconds // size
+    return f"{number} {name}{'' if number == 1 else 's'} ago"
+
+
+def exposure_words(rows: Iterable[Mapping[str, Any]], *, every: bool = False) -> dict[str, str]:
+    """`9.6 UNSAFE -> 5.1 MEDIUM` by address. Left out unless `every`: what stays as it is, and new services that are as open as any."""
+    told = {}
+    for row in rows:
+        before, after = row["before"], row["after"]
+        if not every and (before == after or (before is None and after is not None and after["score"] >= _AS_ANY)):
+            continue
+        told[visible(row["address"])] = " -> ".join(
+            f"{one['score']:.1f} {visible(one['level'])}" for one in (before, after) if one is not None
+        )
+    return told
+
+
+_LIFTED = {
+    "protect": "no longer protected",
+    "health": "no longer asked after a start whether it is healthy",
+    "watch": "no longer restarted when a file changes that it watched",
+    "on_change": "may now be restarted by configuration changes",
+    "sensitive": "its content may be shown by plans from now on",
+}
+"""What it means that a field of policy is gone."""
+_SET = {
+    ("drift", "report"): "changes by hand are told from now on and no longer put back",
+    ("drift", "ignore"): "changes by hand are neither told nor put back from now on",
+    ("drift", None): "changes by hand are put back again",
+    ("on_change", "restart"): "may now be restarted by configuration changes",
+    ("on_change", "reload"): "may now be reloaded by configuration changes",
+    ("on_change", "none"): "no longer restarted by configuration changes",
+    ("protect", True): "protected from now on",
+    ("sensitive", True): "its content is a secret from now on",
+}
+"""What a value of a field of policy means; None: that of the default."""
+
+
+def policy_words(path: Mapping[str, Any]) -> str:
+    """A difference in what is declared about later applies: the meaning, then the field with its values."""
+    name, before, after = path["path"][-1], path["before"], path["after"]
+    meaning = _SET.get((name, after)) if isinstance(after, str | bool | None) else None
+    meaning = meaning or (_LIFTED.get(name, "") if after in (None, False) else "")
+    sides = " → ".join("(unset)" if value is None else json.dumps(value) for value in (before, after))
+    value = sides if len(sides) <= _POLICY else f"{sides[:_POLICY]}…"
+    told = f"`{name}`: `{value.replace('`', chr(39))}`"
+    return f"**{meaning}** ({told})" if meaning else told
+
+
+_POLICY = 200
+"""Characters of two values of a field of policy."""
+
+
+LEDGER = "the ledger"
+
+
+def only_secrets(data: Mapping[str, Any]) -> bool:
+    """Whether nothing is missing but the content of secrets, which no snapshot has."""
+    return not data.get("unknown") and all(row["reason"] == SECRET_CONTENT for row in data["unreadable"])
+
+
+def unreadable_words(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """The addresses that could not be read, by the reason: what hides many of them is told once."""
+    grouped: dict[str, list[str]] = {}
+    for row in rows:
+        grouped.setdefault(row["reason"], []).append(LEDGER if row["address"] is None else row["address"])
+    return grouped

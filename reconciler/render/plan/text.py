@@ -1,0 +1,320 @@
+"""A plan for people, from its public JSON form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from reconciler.core.revision import short_of
+from reconciler.render.access import access_words, root_words
+from reconciler.render.diagnostics import diagnostics_from_data
+from reconciler.render.plan.blocks import action_of, block, effect_lines, heading_symbol, is_drift, is_failure, removals
+from reconciler.render.plan.fields import OUTSIDE
+from reconciler.render.plan.lost import lost_words
+from reconciler.render.plan.phrases import (
+    action_words,
+    ago,
+    exposure_words,
+    hold_words,
+    only_secrets,
+    timetable_words,
+    unreadable_words,
+    zone_words,
+)
+from reconciler.render.plan.values import is_digest
+from reconciler.render.terminal import Look, Paint, columns, count, pad, painter, paragraphs, symbol, visible
+
+Data = Mapping[str, Any]
+
+_LEGEND = {
+    "+": "create",
+    "~": "update in-place",
+    "-": "destroy",
+    ".": "forget, but leave on the host",
+    "!": "changed outside of the spec",
+    ">": "effect on running services",
+    "x": "blocked, will not be done",
+    "=": "held, will not be done until the hold ends",
+}
+_CONVERGED = "No changes. Your host matches the configuration."
+_OLD = 86_400
+_CLOCKS = 120
+"""Seconds: from which age on it is said in colour, and how far two clocks may be apart."""
+_PARTLY_CONVERGED = "No changes to what was chosen."
+_BLIND = "  Without the ledger drift and removals are not known, nor whether what exists is ours."
+_BUT_SECRETS = "Nothing to do, as far as a snapshot can tell: the content of secrets only the host can compare."
+_INCOMPLETE = "Nothing to do in what could be read; the plan is incomplete."
+
+
+def plan_text(data: Data, *, colour: bool = False, verbose: bool = False) -> str:
+    """What `plan` and `show PLANFILE` print. `verbose`: all lines of files, whole digests, what removals hold, and the steps in order."""
+    paint = painter(colour=colour)
+    entries, gone = _told(data), removals(data["steps"])
+    sections = [
+        _root(data.get("access", ()), paint),
+        [paint(line, "red") for words in lost_words(data["diagnostics"]) for line in paragraphs(words, "", "  ")],
+        _age(data, paint),
+        _introduction(data, entries, paint),
+        *(block(entry, gone.get(entry["address"], []), Look(paint, verbose)) for entry in entries),
+        _owed(data["owed"], paint),
+        _holds(data, paint),
+        _steps(data["steps"], paint) if verbose else [],
+        _unreadable(data, paint),
+        *_trouble(data, paint),
+        _access(data.get("access", ()), paint),
+        _exposure(data.get("exposure", ()), verbose=verbose),
+        _schedule(data.get("schedule", ()), paint),
+        _notes(data, paint),
+        _partial(data, paint),
+        [paint(final_line(data), "bold")],
+    ]
+    return _joined(sections)
+
+
+def drift_text(data: Data, *, colour: bool = False, verbose: bool = False) -> str:
+    """What `drift` prints: the same, only what was changed outside of the spec."""
+    paint = painter(colour=colour)
+    entries = [_outside(entry) for entry in data["resource_changes"] if is_drift(entry) or is_failure(entry)]
+    changed = sum(is_drift(entry) for entry in data["resource_changes"])
+    broken = sum(is_failure(entry) for entry in data["resource_changes"])
+    host = paint(visible(data["host"]["name"]), "bold")
+    introduction = [f"Changed on {host} outside of the spec. Shown as: on the host -> in the spec."] if changed else []
+    return _joined(
+        [
+            _age(data, paint),
+            introduction,
+            *(block(entry, [], Look(paint, verbose), sign="!" if is_drift(entry) else "") for entry in entries),
+            _holds(data, paint),
+            _unreadable(data, paint),
+            *_trouble(data, paint),
+            _partial(data, paint),
+            [paint(_drift_line(data, changed), "bold")] if changed or not broken else [],
+            [paint(f"{count(broken, 'service has', 'services have')} failed, which is nobody's change.", "bold")] if broken else [],
+        ]
+    )
+
+
+def final_line(data: Data) -> str:
+    """The last line of a plan: the counts, or that there is nothing to do."""
+    if not any(_counts(entry) for entry in data["resource_changes"]) and not data["applyable"] and not data["errored"]:
+        return (
+            (_BUT_SECRETS if only_secrets(data) else _INCOMPLETE)
+            if not data["complete"]
+            else _PARTLY_CONVERGED
+            if data.get("partial")
+            else _CONVERGED
+        )
+    told = data["summary"]
+    line = f"Plan: {told['add']} to add, {told['change']} to change, {told['destroy']} to destroy"
+    if told["import"]:
+        line = line.replace("Plan: ", f"Plan: {told['import']} to import, ")
+    line += f", {told['forget']} to forget" if told["forget"] else ""
+    return line + (f", {told['held']} held." if told.get("held") else ".")
+
+
+def _outside(entry: Data) -> Data:
+    """Only what is not as we left it: no effects, no intended differences, and of what is gone only that it is."""
+    change, paths = dict(entry["change"]), [path for path in entry["paths"] if path["origin"] in (*OUTSIDE, "failed")]
+    if not any(is_digest(path["after"]) for path in paths):
+        change.pop("diff", None)
+    if action_of(entry) == "create":
+        change["after"] = None
+    return dict(entry, change=change, paths=paths, effects=[])
+
+
+def _drift_line(data: Data, number: int) -> str:
+    if number:
+        return f"{count(number, 'object has', 'objects have')} changed outside of the spec."
+    return "No drift." if data["complete"] else "No drift in what could be read; not everything could."
+
+
+def _joined(sections: Sequence[Sequence[str]]) -> str:
+    """Sections with a blank line between; ends with a line end."""
+    return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
+
+
+def _told(data: Data) -> list[Data]:
+    """The entries that get a block: those that the section on owed effects does not tell already are left out."""
+    due = {(row["kind"], row["unit"]) for row in data["owed"]}
+
+    def known(entry: Data) -> bool:
+        return all((effect["kind"], effect["unit"]) in due for effect in entry["effects"] if effect["kind"] != "gate")
+
+    return [entry for entry in data["resource_changes"] if _counts(entry) or not known(entry)]
+
+
+def _counts(entry: Data) -> bool:
+    """Whether the object itself is not as it should be; otherwise it is only affected by others."""
+    return action_of(entry) != "no-op" or bool(entry["blocked"] or entry.get("held")) or is_drift(entry) or is_failure(entry)
+
+
+def _introduction(data: Data, entries: Sequence[Data], paint: Paint) -> list[str]:
+    """Whose plan it is, that nothing was done yet, and the symbols that occur."""
+    if not entries and not any(row["now"] for row in data["owed"]):
+        return []
+    commit = short_of(data["spec"])
+    where = [f"commit {visible(commit)}"] if commit else []
+    where += ["offline tree"] if data["basis"].get("kind") == "offline" else []
+    about = f" ({', '.join(where)})" if where else ""
+    used = {heading_symbol(entry) for entry in entries}
+    used |= {"!"} if any(is_drift(entry) for entry in entries) else set()
+    used |= {">"} if data["owed"] or any(entry["effects"] for entry in entries) else set()
+    used |= {"x"} if any(entry["blocked"] for entry in entries) else set()
+    used |= {"="} if any(entry.get("held") for entry in entries) else set()
+    legend = [f"  {symbol(sign, paint)} {words}" for sign, words in _LEGEND.items() if sign in used]
+    then = "Nothing is done yet; apply will do this:" if data["applyable"] else "Apply would do nothing about this:"
+    return [f"Plan for {paint(visible(data['host']['name']), 'bold')}{about}. {then}", *legend]
+
+
+def _root(rows: Sequence[Data], paint: Paint) -> list[str]:
+    """Who becomes root: nothing else stands before it."""
+    return [paint(line, "red") for words in root_words(rows) for line in paragraphs(words, "", "  ")]
+
+
+def _access(rows: Sequence[Data], paint: Paint) -> list[str]:
+    """Who gains or loses what, in one paragraph."""
+    told = [f"{who} {'; '.join(words)}".rstrip() for who, words in access_words(rows).items()]
+    return [paint(line, "yellow") for line in paragraphs("Access: " + ". ".join(told) + ".", "", "  ")] if told else []
+
+
+def _exposure(rows: Sequence[Data], *, verbose: bool) -> list[str]:
+    """How open services are, before and after."""
+    told = exposure_words(rows, every=verbose)
+    width = max(map(columns, told), default=0)
+    lines = [f"  {pad(address, width)}  {words}" for address, words in told.items()]
+    return ["Exposure as systemd-analyze security has it, from 0 (best) to 10:", *lines] if told else []
+
+
+def _schedule(rows: Sequence[Data], paint: Paint) -> list[str]:
+    """When jobs come next, by the schedule that goes and by the one that comes."""
+    if not rows:
+        return []
+    lines = [f"Next runs ({zone_words(rows[0])}):"]
+    for row in rows:
+        lines.append(f"  {visible(row['address'])}")
+        for sign, side in (("-", row["before"]), ("+", row["after"])):
+            if side is not None:
+                what, when = timetable_words(side)
+                lines += [f"    {symbol(sign, paint)} {what}", f"        {when}"]
+    return lines
+
+
+def _owed(rows: Sequence[Data], paint: Paint) -> list[str]:
+    """Effects that earlier runs left due, and what is due because somebody changed a file since a process was started."""
+    derived = [row for row in rows if row.get("derived")]
+    recorded = [row for row in rows if not row.get("derived")]
+    told = [_due(recorded, "Owed from earlier runs:", paint), _due(derived, "Running with older configuration:", paint)]
+    return "\n\n".join("\n".join(lines) for lines in told if lines).splitlines()
+
+
+def _due(rows: Sequence[Data], title: str, paint: Paint) -> list[str]:
+    if not rows:
+        return []
+    lines = effect_lines([dict(row, why=_since(row)) for row in rows], paint, indent="  ")
+    undone = [paint("  (not in this plan)", "yellow") if not row["held"] and not row["now"] else "" for row in rows]
+    return [title, *(line + note for line, note in zip(lines, undone, strict=True))]
+
+
+def _holds(data: Data, paint: Paint) -> list[str]:
+    """What is left alone, whether anything would be done there or not: nobody has to find out why nothing happens."""
+    rows = data.get("holds", ())
+    lines = [line for row in rows for line in paragraphs(f"{row['address']}  {hold_words(row)}", f"  {symbol('=', paint)} ", "    ")]
+    return ["On hold:", *lines] if lines else []
+
+
+def _since(row: Data) -> str:
+    if not row["run"]:
+        return str(row["why"])
+    return f"{row['why'] or 'it was left undone'} (since run {row['run']})"
+
+
+def _steps(steps: Sequence[Data], paint: Paint) -> list[str]:
+    """Every step in the order of execution."""
+    if not steps:
+        return []
+    width = len(str(len(steps)))
+    lines = [f"{number:>{width + 4}}. {action_words(step, all_units=True)}" for number, step in enumerate(steps, 1)]
+    return ["Steps, in this order:"] + [
+        line + (paint("  (owed, not done)", "dim") if step["held"] else "") for line, step in zip(lines, steps, strict=True)
+    ]
+
+
+def _unreadable(data: Data, paint: Paint) -> list[str]:
+    told = {visible(why): names for why, names in unreadable_words(data["unreadable"]).items()}
+    lacks = "the snapshot does not have " if _from_snapshot(data) else ""
+    also = [f"  {symbol('?', paint)} {lacks}{visible(what)}" for what in data.get("unknown", [])]
+    if not told and not also:
+        return []
+    why = "Not known from the snapshot" if _from_snapshot(data) else "Could not be read"
+    width = max((columns(visible(names[0])) for names in told.values() if len(names) == 1), default=0)
+    lead = f"  {symbol('?', paint)} "
+    lines = [f"{why}, so the plan is incomplete:"]
+    for reason, names in told.items():
+        if len(names) == 1:
+            lines.append(f"{lead}{pad(visible(names[0]), width)}  {reason}")
+        else:
+            first, *more = paragraphs(", ".join(map(visible, names)), "    ", "    ")
+            lines += [lead + first.removeprefix("    "), *more, f"      {reason}"]
+    blind = any(row["address"] is None for row in data["unreadable"])
+    return [*lines, *also, *([_BLIND] if blind else [])]
+
+
+def _partial(data: Data, paint: Paint) -> list[str]:
+    if not data.get("partial"):
+        return []
+    words = f"Partial: {partial_words(data)}. The rest of the spec was not looked at; this is no approval."
+    return [paint(line, "yellow") for line in paragraphs(words, "", "  ")]
+
+
+def partial_words(data: Data) -> str:
+    """The options that chose a part of the spec: `only --target services.x, without --exclude files`."""
+    chosen = [("only", "--target", data["partial"]["targets"]), ("without", "--exclude", data["partial"]["excludes"])]
+    return ", ".join(f"{how} {' '.join(f'{option} {visible(name)}' for name in names)}" for how, option, names in chosen if names)
+
+
+def _from_snapshot(data: Data) -> bool:
+    return bool(data["basis"].get("kind") == "snapshot")
+
+
+def _age(data: Data, paint: Paint) -> list[str]:
+    """From when the facts are, if they are not the host's own of this moment."""
+    if not _from_snapshot(data):
+        return []
+    taken, seconds = visible(data["basis"].get("taken", "")), data["basis"].get("age_seconds")
+    if seconds is None:
+        return [f"From a snapshot of {taken}; the host itself was not asked."]
+    old = seconds < -_CLOCKS or seconds > _OLD
+    words = f"From a snapshot taken {ago(seconds)} ({taken}); the host itself was not asked."
+    return [paint(words, "yellow") if old else words]
+
+
+def _trouble(data: Data, paint: Paint) -> list[list[str]]:
+    """Diagnostics, then what is the matter with the state."""
+    found = diagnostics_from_data(data["diagnostics"], paint).rstrip("\n")
+    basis, lines = data["basis"], []
+    if basis.get("interrupted_run"):
+        lines += paragraphs(f"Run {basis['interrupted_run']} was interrupted; apply will recover it.", "", "")
+    if basis.get("state_damaged"):
+        lines += paragraphs(f"The state is damaged, so nothing is removed: {basis['state_damaged']}", "", "  ")
+    return [[found] if found else [], [paint(line, "yellow") for line in lines]]
+
+
+def _notes(data: Data, paint: Paint) -> list[str]:
+    """What the counts of the final line do not tell."""
+    told = data["summary"]
+    wrong = [item for item in data["diagnostics"] if item["severity"] == "error"]
+    refused = sum(item["refusal"] for item in wrong)
+    failed = len(wrong) - refused
+    along = told.get("taken_along", 0)
+    now, held = sum(row["now"] for row in data["owed"] if not row.get("derived")), told.get("held", 0)
+    notes = [
+        (refused, "Refused: apply does nothing until this is resolved.", "red"),
+        (failed, count(failed, "error") + ": what is blocked is left out" + ("." if refused else ", the rest is done."), "red"),
+        (told["drifted"], count(told["drifted"], "object has", "objects have") + " changed outside of the spec, marked !.", "magenta"),
+        (len(data["recorded"]), count(len(data["recorded"]), "object is", "objects are") + " as declared already; apply records this.", ""),
+        (along, count(along, "running unit is", "running units are") + " taken along by systemd.", "yellow"),
+        (now, count(now, "owed effect") + " of earlier runs will be made good.", ""),
+        (held, count(held, "change is", "changes are") + " held and will not be made until the hold ends.", "yellow"),
+        (told["blocked"], count(told["blocked"], "change is", "changes are") + " blocked and will not be made.", "red"),
+    ]
+    return [paint(text, colour) for number, text, colour in notes if number]

@@ -1,0 +1,98 @@
+"""What every text view needs: making strings from outside harmless to a terminal, colours, columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from reconciler.core.basics.frozen import frozen
+
+WIDTH = 100
+"""Columns that text is wrapped and folded to. A constant: the same plan reads the same everywhere."""
+
+_SHORT = {"\t": "\\t", "\n": "\\n", "\r": "\\r"}
+_INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | {chr(code) for code in range(0xFE00, 0xFE10)}
+"""Printable by their Unicode category, yet nothing is seen."""
+
+_ANSI = {"green": "32", "red": "31", "yellow": "33", "magenta": "35", "cyan": "36", "bold": "1", "dim": "2"}
+
+SYMBOL_COLOURS = {
+    "+": "green",
+    "-": "red",
+    "~": "yellow",
+    ".": "red",
+    "!": "magenta",
+    ">": "cyan",
+    "x": "red",
+    "?": "yellow",
+    "=": "yellow",
+}
+
+Paint = Callable[[str, str], str]
+"""(text, colour name) -> text with or without colour."""
+
+
+def painter(*, colour: bool) -> Paint:
+    """A Paint; an unknown or empty colour name leaves the text as it is."""
+    if not colour:
+        return lambda text, _name: text
+    return lambda text, name: f"\x1b[{_ANSI[name]}m{text}\x1b[0m" if name in _ANSI and text else text
+
+
+@frozen
+class Look:
+    """How a plan is to be shown: with colours or without, in full or with what is long folded."""
+
+    paint: Paint
+    verbose: bool = False
+
+
+def symbol(sign: str, paint: Paint) -> str:
+    """A symbol in its colour."""
+    return paint(sign, SYMBOL_COLOURS.get(sign, ""))
+
+
+def visible(text: str) -> str:
+    """The text on one line, with control characters, terminal escapes, bidirectional controls and other unseen characters spelled out."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(char if char.isprintable() and char not in _INVISIBLE else _spelled(char) for char in text)
+
+
+def _spelled(char: str) -> str:
+    code = ord(char)
+    if char in _SHORT:
+        return _SHORT[char]
+    digits = len(f"{code:x}")
+    return f"\\x{code:02x}" if digits <= 2 else f"\\u{code:04x}" if digits <= 4 else f"\\U{code:08x}"  # hex digits
+
+
+def columns(text: str) -> int:
+    """How many terminal columns a visible text takes."""
+    if text.isascii():
+        return len(text)
+    import unicodedata  # rarely needed
+
+    return sum(0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
+
+
+def pad(text: str, width: int) -> str:
+    """The text filled up with spaces to so many columns."""
+    return text + " " * max(0, width - columns(text))
+
+
+def paragraphs(text: str, first: str, rest: str) -> list[str]:
+    """Wrapped lines of a text of sentences; its line ends are kept, everything else unseen is spelled out."""
+    import textwrap  # only when there is something to explain
+
+    lines: list[str] = []
+    for line in text.split("\n"):
+        lead = rest if lines else first
+        lines += textwrap.wrap(
+            visible(line), WIDTH, initial_indent=lead, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False
+        ) or [lead.rstrip()]
+    return lines
+
+
+def count(number: int, one: str, many: str = "") -> str:
+    """`1 object`, `2 objects`."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
