@@ -16,7 +16,7 @@ from reconciler.core.plan import Plan
 from reconciler.engine.inputs import Request
 
 if TYPE_CHECKING:
-    from reconciler.app.plan.lockout import Tried
+    from reconciler.app.plan.lockout import TrialHost
     from reconciler.app.plan.plan import Planned, Texts
     from reconciler.policy.access.changes import Access, Sides
     from reconciler.policy.access.host_access import HostAccess
@@ -27,7 +27,7 @@ _KINDS = frozenset(("users", "ssh_keys", "files", "directories"))
 """Kinds of which a change is told though it changes nobody's answer."""
 
 
-def sides_of(plan: Plan, request: Request, tried: Tried, name: str) -> Sides | None:
+def sides_of(plan: Plan, request: Request, tried: TrialHost, name: str) -> Sides | None:
     """The host before and after a plan; None where it concerns nobody's access. `name` is the host's. Raises HostError.
 
     The guard against lock-outs has looked at both hosts already, unless it had no reason to.
@@ -66,7 +66,7 @@ def _is_in_reach(looks: Sequence[Look], *hosts: HostView) -> bool:
     return False
 
 
-def _doors(steps: Sequence[Step], view: HostView, tried: Tried, name: str) -> tuple[Doors, Doors]:
+def _doors(steps: Sequence[Step], view: HostView, tried: TrialHost, name: str) -> tuple[Doors, Doors]:
     from reconciler.host.process.environment import now
     from reconciler.policy.lockout.guard import Doors, Question
 

@@ -185,22 +185,22 @@ def _apply_locked(task: _Task, tell: Callable[[Progress], None], directory: str,
 def _put_back(
     result: ApplyResult, planned: Planned, host: Host, store: Store, tell: Callable[[Progress], None], allow: Collection[str]
 ) -> ApplyResult:
-    from reconciler.app.plan.lockout import Tried, lockout  # not where everything started
+    from reconciler.app.plan.lockout import TrialHost, lockout  # not where everything started
     from reconciler.app.plan.strict_readers import refused_when_back
-    from reconciler.engine.undo.auto_rollback import Means, put_back
+    from reconciler.engine.undo.auto_rollback import UndoTools, put_back
     from reconciler.host.files.lines import edited
 
     assert planned.situation is not None and planned.request is not None
     host.forget()
     about = {"by": started_by(), "put_back": True}
-    tried = Tried()
+    tried = TrialHost()
 
     def judge(undo: Rollback) -> Iterator[Diagnostic]:
         name = static_hostname(host) or undo.plan.host
         yield from lockout(undo.plan.steps, host, name, tried, allow)[0]
         yield from refused_when_back(undo.plan.steps, host)
 
-    means = Means(host, store, tried.simulator, edited, tell, host.settle, about, judge)
+    means = UndoTools(host, store, tried.simulator, edited, tell, host.settle, about, judge)
     return put_back(result, planned.situation, planned.request, means)
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from reconciler._version import __version__
-from reconciler.app.plan.lockout import Tried, lockout
+from reconciler.app.plan.lockout import TrialHost, lockout
 from reconciler.app.plan.plan import inside_of
 from reconciler.app.plan.strict_readers import refused_when_back
 from reconciler.core.actions import Step, WriteFile, as_data, told
@@ -20,7 +20,7 @@ from reconciler.core.result import ApplyResult, Progress
 from reconciler.core.secrets.masking import holds_private_key
 from reconciler.core.state import Memory, PastRun
 from reconciler.engine.undo.rollback import Rollback, carry_out, plan_rollback
-from reconciler.engine.undo.undo_steps import Wish
+from reconciler.engine.undo.undo_steps import UndoRequest
 from reconciler.host.files.lines import edited
 from reconciler.host.hosts import machine_id, open_host, state_directory, static_hostname
 from reconciler.host.process.environment import is_root, monotonic, now, started_by
@@ -127,8 +127,8 @@ def _half_done(planned: Rollback) -> bool:
 
 
 def _planned(options: RollbackOptions, past: PastRun, memory: Memory, host: HostView) -> Rollback:
-    wish = Wish(past, memory, edited, options.overwrite, options.targets, options.excludes, options.unprotect)
-    tried = Tried()
+    wish = UndoRequest(past, memory, edited, options.overwrite, options.targets, options.excludes, options.unprotect)
+    tried = TrialHost()
     parts = _declared(options.root) if host.running else ()
     planned = plan_rollback(wish, host, discover(), __version__, tried.simulator, inside_of(host), parts)
     name = static_hostname(host) or planned.plan.host

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from reconciler.core.actions import Unit, told
-from reconciler.core.host import FileType, HostError, Saved
+from reconciler.core.host import FileType, HostError, PreImage
 from reconciler.core.revision import as_data, commit_of, is_marked
 from reconciler.host.documents import read_document
 from reconciler.host.hosts import state_directory
@@ -76,7 +76,7 @@ def _with_replaced(history: History, step: dict[str, Any]) -> dict[str, Any]:
     return {**step, "action": mask(told(step["action"])), "detail": mask(step["detail"]), "replaced": replaced}
 
 
-def _replaced(saved: Saved) -> dict[str, Any]:
+def _replaced(saved: PreImage) -> dict[str, Any]:
     known = {"path": saved.path, "type": str(saved.type) if saved.type else None}
     if saved.type is None or saved.type is FileType.OTHER:
         return known

@@ -38,7 +38,7 @@ def settings_key(address: Address) -> str:
 
 def settings_mark(kind: Kind, document: Document | None, key: bytes) -> str:
     """Stands for what of a unit file only a start puts into force."""
-    return keyed_digest(canonical(kind.settings(document or {})), key)
+    return keyed_digest(canonical(kind.start_settings(document or {})), key)
 
 
 def mark(view: HostView, path: str, key: bytes) -> str | None:

@@ -13,7 +13,7 @@ ACCOUNT_FILES = "account files"
 """In place of a path of what `Executor.finish` names: the accounts that a batch of steps makes, changes or takes away."""
 
 
-class Bond(Enum):
+class UnitRelation(Enum):
     """What a unit of systemd's is to this run.
 
     PART: the run ends when it is stopped. TIED: its stop is handed on to a unit of which that is so.
@@ -134,7 +134,7 @@ class UnitNode:
 
 
 @frozen
-class Saved:
+class PreImage:
     """What was at a path before an action, bit for bit: a row of the undo store. `type` None: nothing was there.
 
     Of an account that goes, `path` is `user:NAME` or `group:NAME`, `type` is OTHER and `content` are its lines (`formats.belongings`).
@@ -252,7 +252,7 @@ class HostView(Protocol):
 class Executor(HostView, Protocol):
     """A host that can be changed."""
 
-    def capture(self, action: Action) -> Saved | None:
+    def capture(self, action: Action) -> PreImage | None:
         """What the action is about to replace or remove, for the undo store; None for actions that take nothing away. Raises HostError."""
 
     def prepare(self, actions: Sequence[Action]) -> None:

@@ -1,4 +1,7 @@
-"""What a kind of resource is: a model and pure functions. A kind never diffs, never reads a file and never runs anything."""
+"""What a kind of resource is: a model and pure functions.
+
+A kind never diffs, never reads a file and never runs anything.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +47,8 @@ class Requirement:
 
 @frozen
 class Runs:
-    """A process that a part is to keep running: its unit, the files that are its configuration, and the paths that define the unit.
+    """A process that a part is to keep running: its unit, the files that are its configuration, and the paths
+    that define the unit.
 
     Of a directory among `defined` everything that is in it counts.
     """
@@ -67,7 +71,10 @@ class DeclaredUnit:
 
 
 class Impossible(Exception):
-    """A difference that no action may remove (another thing is at the path, a number that must not change). The text says what to do."""
+    """A difference that no action may remove (another thing is at the path, a number that must not change).
+
+    The text says what to do.
+    """
 
 
 def _none(*_: Any) -> tuple[()]:
@@ -88,70 +95,104 @@ def _no_part(*_: Any) -> None:
 
 @frozen
 class Kind:
-    """One kind of resource.
+    """One kind of resource: a model, and functions from values to values."""
 
-    `name_type` is the annotated type of the keys under the kind's section. `expand` turns a declaration into parts (`running`: a systemd
-    answers for the host). `observe` is asked once for all addresses, `locate` then for what is
-    to be observed elsewhere: where only the declaration tells the place. `actions` turns one Change into steps and may not look at anything
-    else. `references` lists addresses that come first if they are declared. `watches` lists paths whose content is this resource's
-    configuration, `watched` says what a change of them means, `catch_up` what an effect still owed means under today's declaration. `runs`
-    says which process a part is to keep running, `settings` what of an observed document only a start puts into force. `whole`: the object
-    is entirely ours, so unknown fields are differences; otherwise only declared fields are compared. `carries` are the document keys that
-    prove an object is still what we wrote. `order` places the kind in specs, plans and reference pages: what others build on comes first.
-    `prunes_adopted`: removal from the spec also removes what existed before us. `keep` says why an object that left the spec must stay
-    (`vanishing` are the names that leave with it: paths, addresses, and the fields whose old value goes, as ADDRESS.FIELD). `paths` are
-    the paths that an address stands for, `places` those of a declaration, where its address alone does not tell them (fields marked
-    `NamesPath` tell theirs by themselves). `lint` says what is wrong with a declaration that only the whole spec shows, its settings
-    for one; it needs no host. `lint_together` is asked once, about all resources. `check` is asked once, if anything of the kind
-    changes, with all changes: what the host's own facts forbid. Its errors block their addresses. `overdue` likewise, of the kind's own
-    changes: what the time has passed for (in seconds since the epoch; not asked where no clock is known). `retire` gives the desired
-    document of something of ours that the spec no longer has and that is not simply removed (an account is disabled), with the block of
-    its resource that the spec may still have; None: it is removed, as usual. `stands_for` names what an address stands for, where
-    another one could stand for the very same thing (a key under `ssh_keys` or under `users`): what is declared is not removed because
-    it has left another place of the spec. `others` tells of files of others that have a say in a declared part (`Observed.others`),
-    changed or not. `beside` are kinds whose resource of the same name is in `Declared.beside`: a user's keys have to know where the
-    user's home will be. `goes` says that the block which the spec still has wants this part gone, whatever `keep` says. `is_right` says
-    of a part that it lets somebody do something: it is taken back when it leaves the spec, whoever has changed it since. `gate` is what
-    a part's unit has to pass after each start, if anything; None too where it is not to run. `unit` names the unit that a part speaks
-    for, and whether it is to run. `absent` are the addresses of which a declaration says that nothing shall be there, whoever put it
-    there. `remains` says what stays ours of what was taken away, by address: a home that was kept, and that the spec may yet let go.
-    """
+    # ------------------------------------------------------------------------------------------ what is declared
 
     name: str
+    """The section of a spec: `users`."""
     model: type[Resource]
+    """The pydantic model of one block."""
     name_type: Any
+    """The annotated type of the keys under the section."""
     expand: Callable[[Declared, bool], Iterable[Part]]
+    """A declaration as parts. The second argument says whether a systemd answers for the host."""
+
+    # ------------------------------------------------------------------------------------------ what is there
+
     observe: Callable[[HostView, Sequence[Address]], Mapping[Address, Observed]]
+    """The host's documents, asked once for all addresses."""
+
+    # ------------------------------------------------------------------------------------------ what to do
+
     actions: Callable[[Change], Iterable[Step]]
-    carries: tuple[str, ...]
+    """One change as steps. It may look at nothing else. Raises Impossible."""
+    ownership_keys: tuple[str, ...]
+    """Document keys that prove that an object is still what we wrote."""
     locate: Callable[[HostView, Mapping[Address, Part], Mapping[Address, Observed]], Mapping[Address, Observed]] | None = None
+    """Observes again where only the declaration tells the place. Asked after `observe`."""
     order: int = 50
+    """The place of the kind in specs, plans and reference pages: kinds that others build on come first."""
     whole: bool = True
+    """The object is entirely ours, so unknown fields are differences. False: only declared fields are compared."""
     prunes_adopted: bool = True
-    keep: Callable[[HostView, Address, AbstractSet[str]], str] = _no_reason
+    """Removal from the spec also removes an object that was there before us."""
+    reason_to_keep: Callable[[HostView, Address, AbstractSet[str]], str] = _no_reason
+    """Why an object that left the spec must stay; empty: it may go.
+
+    The set has the names that leave with it: paths, addresses, and fields whose old value goes, as ADDRESS.FIELD.
+    """
     paths: Callable[[Address], Iterable[str]] = _none
+    """The paths that an address stands for."""
     places: Callable[[Declared], Iterable[Place]] | None = None
+    """The paths of a declaration whose address alone does not tell them.
+
+    Fields marked `NamesPath` tell theirs by themselves.
+    """
     references: Callable[[Declared], Iterable[Address]] = _none
+    """Addresses that come first if they are declared."""
     requires: Callable[[Declared], Iterable[Requirement]] = _none
-    watches: Callable[[Declared], Iterable[str]] = _none
-    watched: Callable[[Part, Observed, Sequence[str]], Iterable[Step]] = _none
-    catch_up: Callable[[Part, Observed, OwedRow], Iterable[Step]] = _none
-    runs: Callable[[Part], Runs | None] = _no_part
-    settings: Callable[[Document], Any] = _no_part
+    """What must be on the host, or in the same spec."""
+    config_paths: Callable[[Declared], Iterable[str]] = _none
+    """Paths whose content is this resource's configuration."""
+    on_config_change: Callable[[Part, Observed, Sequence[str]], Iterable[Step]] = _none
+    """The steps that a change of such paths calls for."""
+    resume_owed: Callable[[Part, Observed, OwedRow], Iterable[Step]] = _none
+    """The steps that an effect still owed means under today's declaration."""
+    process: Callable[[Part], Runs | None] = _no_part
+    """The process that a part is to keep running."""
+    start_settings: Callable[[Document], Any] = _no_part
+    """The settings of an observed document that only a start puts into force."""
     lint: Callable[[Declared], Iterable[Diagnostic]] = _none
-    lint_together: Callable[[Spec], Iterable[Diagnostic]] = _none
+    """What is wrong with a declaration as the whole spec shows it, its settings for one. It needs no host."""
+    lint_spec: Callable[[Spec], Iterable[Diagnostic]] = _none
+    """What is wrong across resources. Asked once."""
     check: Callable[[HostView, Spec, Sequence[Change]], Iterable[Diagnostic]] = _none
+    """What the host's own facts forbid. Errors block their addresses.
+
+    Asked once with all changes, if anything of the kind changes.
+    """
     overdue: Callable[[Sequence[Change], int], Iterable[Diagnostic]] = _none
+    """What the time has passed for (seconds since the epoch), of the kind's own changes.
+
+    Not asked where no clock is known.
+    """
     retire: Callable[[Address, LedgerRow, Declared | None], Part | None] = _no_part
-    stands_for: Callable[[Address], Iterable[str]] = _none
-    others: Callable[[Part, Observed], Iterable[Diagnostic]] = _none
-    beside: tuple[str, ...] = ()
-    goes: Callable[[Declared, Address], bool] = _no
-    is_right: Callable[[Address], bool] = _no
+    """The desired document of something of ours that the spec no longer has and that is not simply removed.
+
+    The block of its resource that the spec may still have is the third argument. None: it is removed.
+    """
+    identity: Callable[[Address], Iterable[str]] = _none
+    """Names of the object that an address stands for. Two addresses with one name are one object.
+
+    A key under `ssh_keys` and under `users` is one: moving it between sections must not remove it.
+    """
+    foreign_overrides: Callable[[Part, Observed], Iterable[Diagnostic]] = _none
+    """Files of others that have a say in a declared part (`Observed.others`), changed or not."""
+    sibling_kinds: tuple[str, ...] = ()
+    """Kinds whose resource of the same name is in `Declared.beside`: keys have to know where the home will be."""
+    wants_removal: Callable[[Declared, Address], bool] = _no
+    """Whether the block that the spec still has wants this part gone, whatever `reason_to_keep` says."""
+    grants_access: Callable[[Address], bool] = _no
+    """Whether a part lets somebody do something: it is taken back when it leaves the spec, whoever changed it since."""
     gate: Callable[[Part], Gate | None] = _no_part
+    """What a part's unit has to pass after each start. None too where it is not to run."""
     unit: Callable[[Part], DeclaredUnit | None] = _no_part
+    """The unit that a part speaks for."""
     absent: Callable[[Declared], Iterable[Address]] = _none
+    """Addresses where a declaration says that nothing shall be, whoever put it there."""
     remains: Callable[[Change], Iterable[tuple[Address, Document]]] = _none
+    """What stays ours of what was taken away: a home that was kept, and that the spec may yet let go."""
 
 
 Kinds = Mapping[str, Kind]

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from reconciler.core.address import Address
 from reconciler.core.basics.frozen import frozen
 from reconciler.core.changes import Document
-from reconciler.core.host import Saved
+from reconciler.core.host import PreImage
 
 GOING: Document = {}
 """What is pending while a run takes a part away: nothing of it."""
@@ -129,7 +129,7 @@ class PastStep:
     addresses: tuple[Address, ...] = ()
     held: bool = False
     state: str = "done"
-    saved: tuple[Saved, ...] = ()
+    saved: tuple[PreImage, ...] = ()
 
 
 @frozen
@@ -173,7 +173,7 @@ class Journal(Protocol):
         """The actions, as data, of the runs before this one that were killed or failed: what they left may be lying about."""
 
     def intend(
-        self, run: int, steps: Sequence[int], rows: Sequence[LedgerRow], owed: Sequence[OwedRow], saved: Sequence[tuple[int, Saved]]
+        self, run: int, steps: Sequence[int], rows: Sequence[LedgerRow], owed: Sequence[OwedRow], saved: Sequence[tuple[int, PreImage]]
     ) -> None:
         """Before the effects: what is about to be written, what it will owe, what it replaces."""
 

@@ -127,7 +127,7 @@ def _reads(situation: Situation, request: Request, unit: str, addresses: Iterabl
     if not parts:
         return None
     started = request.started.get(unit, Started()).marks
-    declared = (path for part in parts for path in request.kinds[part.address.kind].watches(part.declared))
+    declared = (path for part in parts for path in request.kinds[part.address.kind].config_paths(part.declared))
     return {*declared, *(path for path in started if path.startswith("/"))}
 
 

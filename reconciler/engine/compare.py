@@ -140,15 +140,15 @@ def removals(situation: Situation, kinds: Kinds, view: HostView, spec: Spec, cha
     gone.sort(key=lambda item: (item[0].name, item[0].part), reverse=True)
     declared = {one.address: one for one in spec.resources}
     vanishing = {name for change in changing for name in leaving(change, kinds)} if gone else set()
-    elsewhere = {thing: address for address in situation.parts for thing in kinds[address.kind].stands_for(address)} if gone else {}
+    elsewhere = {thing: address for address in situation.parts for thing in kinds[address.kind].identity(address)} if gone else {}
     result: dict[Address, Change] = {}
     # What others build on is asked last: a group after the accounts whose primary group it is.
     for address, row in sorted(gone, key=lambda item: -kinds[item[0].kind].order):
         observed = situation.observed[address]
         kind, block = kinds[address.kind], declared.get(address.resource)
-        moved = next((elsewhere[thing] for thing in kind.stands_for(address) if thing in elsewhere), None)
-        goes = block is not None and observed.document is not None and kind.goes(block, address)
-        stays = "" if goes else _stays(address, row, observed, kind) or kind.keep(view, address, vanishing)
+        moved = next((elsewhere[thing] for thing in kind.identity(address) if thing in elsewhere), None)
+        goes = block is not None and observed.document is not None and kind.wants_removal(block, address)
+        stays = "" if goes else _stays(address, row, observed, kind) or kind.reason_to_keep(view, address, vanishing)
         reason = f"declared as {moved} now" if moved else stays
         verb = Verb.FORGET if reason else Verb.DELETE
         before = applied(row, observed.document)
@@ -178,8 +178,8 @@ def _stays(address: Address, row: LedgerRow, observed: Observed, kind: Kind) -> 
     """Why an object that left the spec must not be removed; empty if it goes."""
     if observed.document is None:
         return "already gone"
-    changed = [key for key in kind.carries if key in observed.document and not _is_ours(row, key, observed.document[key])]
-    if changed and not kind.is_right(address):
+    changed = [key for key in kind.ownership_keys if key in observed.document and not _is_ours(row, key, observed.document[key])]
+    if changed and not kind.grants_access(address):
         return f"left alone: changed by hand since ({', '.join(changed)})"
     if not row.created and not kind.prunes_adopted:
         return "left alone: it was there before us"

@@ -30,7 +30,7 @@ from reconciler.core.actions import (
 from reconciler.core.address import Address
 from reconciler.core.basics.digest import keyed_digest
 from reconciler.core.changes import Change
-from reconciler.core.host import ACCOUNT_FILES, ActionFailed, Executor, HostError, Receipt, Saved, UnitState
+from reconciler.core.host import ACCOUNT_FILES, ActionFailed, Executor, HostError, PreImage, Receipt, UnitState
 from reconciler.core.plan import Plan
 from reconciler.core.result import Progress, Stage
 from reconciler.core.state import Journal, LedgerRow, OwedRow
@@ -219,10 +219,10 @@ def _skip(run: Run, n: int, step: Step) -> None:
     run.tell(Progress(Stage.SKIPPED, n + 1, len(run.plan.steps), step))
 
 
-def _save(run: Run, batch: Sequence[tuple[int, Step]]) -> tuple[list[tuple[int, Step]], list[tuple[int, Saved]]]:
+def _save(run: Run, batch: Sequence[tuple[int, Step]]) -> tuple[list[tuple[int, Step]], list[tuple[int, PreImage]]]:
     """What the batch is about to replace. A step for which that cannot be had (a FIFO came in the way since the plan) fails alone."""
     ready: list[tuple[int, Step]] = []
-    saved: list[tuple[int, Saved]] = []
+    saved: list[tuple[int, PreImage]] = []
     for n, step in batch:
         try:
             found = None if step.held else run.host.capture(step.action)
@@ -235,7 +235,7 @@ def _save(run: Run, batch: Sequence[tuple[int, Step]]) -> tuple[list[tuple[int, 
     return ready, saved
 
 
-def _above(run: Run, step: Step) -> Iterable[Saved]:
+def _above(run: Run, step: Step) -> Iterable[PreImage]:
     """The directory that an action may make or remove beside its own path."""
     action = step.action
     if step.held or not (isinstance(action, MakeLink) or (isinstance(action, RemovePath) and action.prune_parent)):
@@ -247,7 +247,7 @@ def _above(run: Run, step: Step) -> Iterable[Saved]:
             yield found
 
 
-def _intend(run: Run, batch: Sequence[tuple[int, Step]], saved: Sequence[tuple[int, Saved]]) -> bool:
+def _intend(run: Run, batch: Sequence[tuple[int, Step]], saved: Sequence[tuple[int, PreImage]]) -> bool:
     """Write down what is about to happen. If that cannot be done, it does not happen."""
     addresses = {cause.address for _, step in batch for cause in step.causes}
     affected = addresses | {address for address, needed in run.plan.needs.items() if needed & addresses}

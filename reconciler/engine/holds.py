@@ -43,7 +43,7 @@ def waiting(changes: Iterable[Change], out: Mapping[Address, str], request: Requ
         kind = request.kinds[address.kind]
         left = (change for one, change in going.items() if one not in out and one not in found)
         vanishing = frozenset(name for change in left for name in compare.leaving(change, request.kinds))
-        if address not in out and kind.keep(request.view, address, vanishing | others):
+        if address not in out and kind.reason_to_keep(request.view, address, vanishing | others):
             found[address] = "waits for what is held in it"
     return found
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.core.actions import ABSENT, Account, RemovePath
 from reconciler.core.basics.digest import digest
-from reconciler.core.host import ActionFailed, Executor, FileType, Saved, Unreadable, UnsafePath
+from reconciler.core.host import ActionFailed, Executor, FileType, PreImage, Unreadable, UnsafePath
 
 if TYPE_CHECKING:
     from reconciler.engine.execution import Run
@@ -51,7 +51,7 @@ def _is_empty(host: Executor, directory: str) -> bool:
         return False
 
 
-def _is(found: Saved) -> str:
+def _is(found: PreImage) -> str:
     """What was found, in the words of `expects`."""
     if found.type is FileType.DIRECTORY:
         return FileType.DIRECTORY

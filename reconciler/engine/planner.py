@@ -111,7 +111,9 @@ def _of_others(request: Request, situation: Situation) -> list[Diagnostic]:
     """What others have put beside what is declared, whether or not anything is to be done."""
     asked = [address for address, seen in situation.observed.items() if (seen.others or seen.refusal) and address in situation.parts]
     return [
-        found for address in asked for found in request.kinds[address.kind].others(situation.parts[address], situation.observed[address])
+        found
+        for address in asked
+        for found in request.kinds[address.kind].foreign_overrides(situation.parts[address], situation.observed[address])
     ]
 
 
@@ -276,17 +278,17 @@ def _watchers(draft: Draft, steps: Iterable[Step]) -> list[Step]:
     found: list[Step] = []
     for address, part in draft.situation.parts.items() if touched else ():
         kind = draft.request.kinds[address.kind]
-        watched, observed = list(dict.fromkeys(kind.watches(part.declared))), draft.situation.observed[address]
+        watched, observed = list(dict.fromkeys(kind.config_paths(part.declared))), draft.situation.observed[address]
         if (
             address in draft.blocked
             or address in draft.untried
             or not watched
-            or not any(True for _ in kind.watched(part, observed, watched))
+            or not any(True for _ in kind.on_config_change(part, observed, watched))
         ):
             continue
         paths = [path for path in watched if concerned(draft.request.view, path, touched)]
         paths = stale_processes.unlike(draft.request, part, paths, written) if paths else paths
-        found += kind.watched(part, observed, paths)
+        found += kind.on_config_change(part, observed, paths)
     return found
 
 

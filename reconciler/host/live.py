@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.core.actions import Account, Action, Attributes, Check, EndSessions, Gate, Unit, WriteFile, path_of
 from reconciler.core.basics.digest import digest
-from reconciler.core.host import ActionFailed, Entry, Receipt, Saved, UnitNode, UnitState
+from reconciler.core.host import ActionFailed, Entry, PreImage, Receipt, UnitNode, UnitState
 from reconciler.host.accounts.name_service import NameService
 from reconciler.host.files.files import Files
 from reconciler.host.files.ownership import Ids, KernelOwnership
@@ -103,7 +103,7 @@ class LiveHost:
         """The names of all units that systemd has loaded. Raises Unreadable."""
         return self._systemd().loaded() if self.running else ()
 
-    def capture(self, action: Action) -> Saved | None:
+    def capture(self, action: Action) -> PreImage | None:
         """As Executor.capture. Raises Unreadable, UnsafePath."""
         if isinstance(action, Account):
             from reconciler.host.accounts.offline_edits import captured  # a plan keeps nothing

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from reconciler.core.actions import ABSENT, Account, Action, Attributes, EndSessions, Gate, Unit, WriteFile, path_of
 from reconciler.core.basics.digest import digest
-from reconciler.core.host import ACCOUNT_FILES, ActionFailed, Entry, HostError, Receipt, Saved, UnitNode, UnitState
+from reconciler.core.host import ACCOUNT_FILES, ActionFailed, Entry, HostError, PreImage, Receipt, UnitNode, UnitState
 from reconciler.host.accounts.offline_edits import AccountEdits, captured
 from reconciler.host.files.files import Files
 from reconciler.host.files.ownership import Ids, KernelOwnership, Ownership, RecordedOwnership
@@ -93,7 +93,7 @@ class TreeHost:
         """Nothing runs here."""
         return ()
 
-    def capture(self, action: Action) -> Saved | None:
+    def capture(self, action: Action) -> PreImage | None:
         """As Executor.capture. Raises Unreadable, UnsafePath."""
         if isinstance(action, Account):
             return captured(self, action)

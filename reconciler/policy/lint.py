@@ -61,7 +61,7 @@ def _of_its_kind(spec: Spec, kinds: Kinds) -> Iterator[Diagnostic]:
     for declared in spec.resources:
         yield from kinds[declared.address.kind].lint(declared)
     for kind in (kinds[name] for name in dict.fromkeys(declared.address.kind for declared in spec.resources)):
-        yield from kind.lint_together(spec)
+        yield from kind.lint_spec(spec)
 
 
 def _needs_a_leaver(spec: Spec, kinds: Kinds) -> Iterator[Diagnostic]:

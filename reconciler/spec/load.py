@@ -139,7 +139,7 @@ def _spec(host: Any, rows: Mapping[str, Mapping[str, _Row]], included: Included,
 
 def _beside(host: Any, kind: Kind, name: str) -> Mapping[str, Resource]:
     """The resources of the same name of the kinds that a kind asked for."""
-    sections = {other: getattr(host, other, {}) for other in kind.beside}
+    sections = {other: getattr(host, other, {}) for other in kind.sibling_kinds}
     found = {other: section[name] for other, section in sections.items() if name in section}
     return found or nothing()
 

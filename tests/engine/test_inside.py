@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from reconciler.core.actions import Unit, UnitVerb
-from reconciler.core.host import Bond
+from reconciler.core.host import UnitRelation
 from reconciler.engine.units import own_unit_guard
 from reconciler.engine.units.own_unit_guard import Inside
 from reconciler.host.simulation.host import SimulatedHost
@@ -28,14 +28,14 @@ def started() -> tuple[SimulatedHost, Notes]:
     return host, notes
 
 
-def ours(unit: str) -> Bond:
+def ours(unit: str) -> UnitRelation:
     """The run is a part of one of them."""
-    return Bond.PART if unit == "api.service" else Bond.NONE
+    return UnitRelation.PART if unit == "api.service" else UnitRelation.NONE
 
 
-def tied(unit: str) -> Bond:
+def tied(unit: str) -> UnitRelation:
     """The run is a part of something that stops with one of them."""
-    return Bond.TIED if unit == "api.service" else Bond.NONE
+    return UnitRelation.TIED if unit == "api.service" else UnitRelation.NONE
 
 
 def process(host: SimulatedHost, name: str) -> str:
@@ -43,7 +43,9 @@ def process(host: SimulatedHost, name: str) -> str:
     return host.units([name])[name].invocation
 
 
-@pytest.mark.parametrize(("bond", "words"), [(ours, own_unit_guard.WORDS[Bond.PART]), (tied, own_unit_guard.WORDS[Bond.TIED])])
+@pytest.mark.parametrize(
+    ("bond", "words"), [(ours, own_unit_guard.WORDS[UnitRelation.PART]), (tied, own_unit_guard.WORDS[UnitRelation.TIED])]
+)
 def test_its_restart_is_left_to_the_next_apply_that_is_no_part_of_it(bond: Inside, words: str) -> None:
     """The file is written and reloaded, the process stays, the plan says why; an apply from elsewhere restarts it, for the same reason."""
     host, notes = started()

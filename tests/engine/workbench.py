@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from reconciler.core.address import Address
-from reconciler.core.host import Executor, Saved
+from reconciler.core.host import Executor, PreImage
 from reconciler.core.plan import Plan
 from reconciler.core.result import ApplyResult
 from reconciler.core.spec import Spec
@@ -78,7 +78,7 @@ class Notes:
         return []
 
     def intend(
-        self, run: int, steps: Sequence[int], rows: Sequence[LedgerRow], owed: Sequence[OwedRow], saved: Sequence[tuple[int, Saved]]
+        self, run: int, steps: Sequence[int], rows: Sequence[LedgerRow], owed: Sequence[OwedRow], saved: Sequence[tuple[int, PreImage]]
     ) -> None:
         """As Journal.intend."""
         self.story.append("intend")

@@ -10,7 +10,7 @@ import pytest
 
 from reconciler.core.actions import Account, AccountOp, Action, MakeDirectory, MakeLink, RemovePath, SetAccess, Unit, UnitVerb, WriteFile
 from reconciler.core.basics.digest import digest
-from reconciler.core.host import ActionFailed, Entry, FileType, HostError, Saved, UnitState
+from reconciler.core.host import ActionFailed, Entry, FileType, HostError, PreImage, UnitState
 from tests.host.hosts_under_test import MAKERS, Host, snapshot, write
 
 NEW, OLD = b"new\n", b"old\n"
@@ -199,8 +199,8 @@ def test_capture_holds_what_is_replaced(maker: str, tmp_path: Path) -> None:
 
     after = host.capture(WriteFile("/srv/f", NEW, digest(NEW), "0644", "root", "root", digest(OLD)))
 
-    assert Saved("/srv/f", None) == before
-    assert Saved("/srv/f", FileType.FILE, "0600", "api", "api", "", OLD) == after
+    assert PreImage("/srv/f", None) == before
+    assert PreImage("/srv/f", FileType.FILE, "0600", "api", "api", "", OLD) == after
 
 
 @pytest.mark.parametrize("maker", MAKERS)

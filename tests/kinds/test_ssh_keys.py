@@ -14,7 +14,7 @@ import pytest
 from reconciler.app.plan.plan import PlanOptions, basis
 from reconciler.core.actions import Action, EditLines, WriteFile, as_data, path_of
 from reconciler.core.basics.digest import digest
-from reconciler.core.host import Saved, UnsafePath
+from reconciler.core.host import PreImage, UnsafePath
 from reconciler.core.result import Status
 from reconciler.formats.ssh import authorized_keys
 from reconciler.host.simulation.host import SimulatedHost
@@ -207,11 +207,11 @@ def test_strange_lines_of_a_user_harm_nobody(tmp_path: Path) -> None:
 class _Obstructed(Wrapped):
     """A host on which somebody put a FIFO in the way after the plan was made: nothing below alice's home can be captured or listed."""
 
-    def capture(self, action: Action) -> Saved | None:
+    def capture(self, action: Action) -> PreImage | None:
         """As Executor.capture."""
         if (path_of(action) or "").startswith("/home/alice"):
             raise UnsafePath("not a file, directory or link", f"{path_of(action)} is a FIFO")
-        found: Saved | None = self._host.capture(action)
+        found: PreImage | None = self._host.capture(action)
         return found
 
     def leftovers(self, directories: Sequence[str]) -> tuple[str, ...]:

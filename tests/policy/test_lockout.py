@@ -14,7 +14,7 @@ from unittest import mock
 
 import pytest
 
-from reconciler.app.plan.lockout import Tried
+from reconciler.app.plan.lockout import TrialHost
 from reconciler.app.plan.lockout import lockout as guard_of
 from reconciler.app.plan.plan import Planned, PlanOptions, check_options, plan_host
 from reconciler.app.snapshot import open_snapshot
@@ -248,7 +248,7 @@ def asked(plan: LockPlan, world: World, applicant: Applicant | None, *allow: str
     """What the guard says to whom it is asked by."""
     steps = planned(plan, world, *allow).plan
     assert steps is not None
-    after = Tried().after(steps.steps, world.host())
+    after = TrialHost().after(steps.steps, world.host())
     question = Question("testhost", int(time.time()), allowed_accounts(allow), applicant, steps.steps)
     return [found.detail for found in lockout(world.host(), after, question)]
 
@@ -336,7 +336,7 @@ def test_a_plan_that_has_nothing_to_do_with_it_does_not_pay(world_of: Callable[.
     found = planned(plan, world).plan
     assert found is not None
     assert found.steps
-    closed, tried = _Closed(world), Tried()
+    closed, tried = _Closed(world), TrialHost()
 
     assert ([], ()) == guard_of(found.steps, closed, "testhost", tried, ())  # type: ignore[arg-type]  # it lacks entry() on purpose
     assert tried.host is None
@@ -436,8 +436,8 @@ def test_what_cannot_be_read_is_not_fine(world_of: Callable[..., World]) -> None
             answer: tuple[bytes, str] = world.host().excerpt(path)
             return answer
 
-    assert [] == guard_of(found.steps, Hidden(), "testhost", Tried(), ())[0]
-    assert guard_of(found.steps, Hidden(), "testhost", Tried(), ())[1] == (
+    assert [] == guard_of(found.steps, Hidden(), "testhost", TrialHost(), ())[0]
+    assert guard_of(found.steps, Hidden(), "testhost", TrialHost(), ())[1] == (
         "who can still log in and become root: may not be read: /etc/sudoers",
     )
 

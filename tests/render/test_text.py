@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from reconciler.core.actions import Cause, Step, Unit, UnitVerb
 from reconciler.core.basics.digest import digest
 from reconciler.core.changes import Change, Observed, Origin, Verb
-from reconciler.core.host import Bond
+from reconciler.core.host import UnitRelation
 from reconciler.core.plan import Plan
 from reconciler.core.state import Memory, OwedRow
 from reconciler.engine.units import own_unit_guard
@@ -151,7 +151,7 @@ def test_held_effect_alone_is_no_change_but_is_shown() -> None:
 
     assert text.count("> owed: restart t.service (on_change forbids it): runs with older configuration") == 1
     assert text.endswith("\nNo changes. Your host matches the configuration.\n")
-    kept = own_unit_guard.WORDS[Bond.PART]
+    kept = own_unit_guard.WORDS[UnitRelation.PART]
     other = Step(
         Unit(UnitVerb.RESTART, ("t.service",)), (Cause(plans.TRAINING, "Service.Nice changed", "t.service", kept=kept),), held=True
     )

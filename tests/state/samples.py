@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.core.address import Address
-from reconciler.core.host import FileType, Saved
+from reconciler.core.host import FileType, PreImage
 from reconciler.core.state import Hold, LedgerRow, Memory, OwedRow
 from reconciler.host.state.store import Store
 
@@ -37,13 +37,13 @@ OWED = (RESTART, HELD, RELOAD)
 
 ON_HOLD = Hold(COMING.address, "until the new disk is in", "bob", NOW - 5, NOW + 1_000_000_000)
 
-OLD_FILE = Saved("/etc/ml api/ü.conf", FileType.FILE, "0640", "root", "ml", "", b"\x00secret\xff" * 50, (("user.note", b"\x00\xff"),))
+OLD_FILE = PreImage("/etc/ml api/ü.conf", FileType.FILE, "0640", "root", "ml", "", b"\x00secret\xff" * 50, (("user.note", b"\x00\xff"),))
 SAVED = (
     OLD_FILE,
-    Saved("/etc/systemd/system/a.wants/b", FileType.LINK, "0777", "root", "root", "../b-\udcff"),
-    Saved("/etc/new-\udcfe", None),
-    Saved("/srv/d", FileType.DIRECTORY, "0750", "u", "g"),
-    Saved("/etc/empty", FileType.FILE, "0644", "root", "root", "", b""),
+    PreImage("/etc/systemd/system/a.wants/b", FileType.LINK, "0777", "root", "root", "../b-\udcff"),
+    PreImage("/etc/new-\udcfe", None),
+    PreImage("/srv/d", FileType.DIRECTORY, "0750", "u", "g"),
+    PreImage("/etc/empty", FileType.FILE, "0644", "root", "root", "", b""),
 )
 ACTIONS: list[dict[str, Any]] = [
     {"action": "WriteFile", "path": "/etc/x"},

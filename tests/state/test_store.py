@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.core.address import Address
-from reconciler.core.host import FileType, Saved
+from reconciler.core.host import FileType, PreImage
 from reconciler.core.state import LedgerRow, Memory
 from reconciler.host.state.store import StateDamaged, StateError, Store, make_state_directory, open_history, read_memory
 from tests.state.samples import (
@@ -165,7 +165,7 @@ def test_retention_forgets_only_what_is_old(directory: Path) -> None:
     with store(directory) as state:
         for content in (b"one", b"two", b"three"):
             run = state.begin("", "", "", "", ACTIONS)
-            state.intend(run, [0], [], [], [(0, Saved("/etc/x", FileType.FILE, content=content)), (1, OLD_FILE)])
+            state.intend(run, [0], [], [], [(0, PreImage("/etc/x", FileType.FILE, content=content)), (1, OLD_FILE)])
             state.end(run, "applied", {})
         state.prune_undo(keep_runs=2)
 
@@ -298,7 +298,9 @@ def test_a_full_disk_refuses_the_change(directory: Path) -> None:
         pages = state._connection.execute("PRAGMA page_count").fetchone()[0]
         state._connection.execute(f"PRAGMA max_page_count = {pages + 2}")
         with pytest.raises(StateError, match="disk is full"):
-            state.intend(run, [0], [replace(SERVICE, pending={})], [], [(0, Saved("/etc/big", FileType.FILE, content=os.urandom(99_999)))])
+            state.intend(
+                run, [0], [replace(SERVICE, pending={})], [], [(0, PreImage("/etc/big", FileType.FILE, content=os.urandom(99_999)))]
+            )
 
         assert before == state.memory()
         assert [] == state.undo(run)

@@ -21,7 +21,7 @@ Found = tuple[list[Diagnostic], tuple[str, ...]]
 
 
 @dataclass(slots=True)
-class Tried:
+class TrialHost:
     """The simulated host on which a plan was tried: mostly the very host that the plan leaves behind."""
 
     host: SimulatedHost | None = None
@@ -55,7 +55,7 @@ def _simulated(view: HostView) -> SimulatedHost:
     return SimulatedHost(view)
 
 
-def lockout(steps: Sequence[Step], view: HostView, name: str, tried: Tried, allow: Collection[str]) -> Found:
+def lockout(steps: Sequence[Step], view: HostView, name: str, tried: TrialHost, allow: Collection[str]) -> Found:
     """What the guard says to a plan with these steps. `name` is the host's. Who applies, and sshd, are asked on the running host only."""
     if not steps:
         return [], ()

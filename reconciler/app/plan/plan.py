@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from reconciler._version import __version__
 from reconciler.app.plan.given_away import given_away
-from reconciler.app.plan.lockout import Tried, lockout
+from reconciler.app.plan.lockout import TrialHost, lockout
 from reconciler.app.plan.processes import read_started
 from reconciler.app.plan.sshd_in_force import not_in_force
 from reconciler.app.plan.strict_readers import refused_files
@@ -163,7 +163,7 @@ def plan_host(loaded: Loaded, options: PlanOptions, host: Host | SnapshotView | 
         lost = _lost(request)
         if lost:
             return Planned((*loaded.diagnostics, *lost))
-        tried = Tried()
+        tried = TrialHost()
         _look_twice_after_a_failure(host, memory)
         plan, situation = make_plan(request, tried.simulator)
         declared = frozenset(found.address for found in loaded.spec.resources)
@@ -193,7 +193,7 @@ def _unseen(plan: Plan, host: HostView) -> list[Diagnostic]:
     return list(unreviewed(plan.steps, host))
 
 
-def _sides(plan: Plan, request: Request, tried: Tried, name: str) -> Sides | None:
+def _sides(plan: Plan, request: Request, tried: TrialHost, name: str) -> Sides | None:
     """Who can do what, before and after. What cannot be read is told by the guard against lock-outs, which asks the same."""
     if plan.empty:
         return None

@@ -73,7 +73,7 @@ def note_started(directory: str, planned: Planned, result: ApplyResult | None = 
         return  # without a ledger there is no key that would be the same the next time
     reloaded = frozenset[str]()
     if result is not None:
-        mine = [address for address, part in situation.parts.items() if request.kinds[address.kind].runs(part) is not None]
+        mine = [address for address, part in situation.parts.items() if request.kinds[address.kind].process(part) is not None]
         now = look_again(situation, mine, request.kinds, request.view, request.memory.key)
         situation, reloaded = replace(situation, observed={**situation.observed, **now}), _reloaded(result)
     found = stale_processes.processes(request, situation)

@@ -26,7 +26,7 @@ from reconciler.engine.inputs import Request, Situation
 from reconciler.engine.planner import Simulator
 from reconciler.engine.undo.path_state import Edited
 from reconciler.engine.undo.rollback import Rollback, carry_out, plan_rollback
-from reconciler.engine.undo.undo_steps import Wish
+from reconciler.engine.undo.undo_steps import UndoRequest
 from reconciler.engine.units import gates, left_down
 
 _TOLD = 600
@@ -48,7 +48,7 @@ class Past(Journal, Protocol):
 
 
 @frozen
-class Means:
+class UndoTools:
     """With what an undo is planned and done: as the arguments of `carry_out` and `plan_rollback`."""
 
     host: Executor
@@ -62,7 +62,7 @@ class Means:
     """What the guards say to an undo. What they refuse is not put back: the new stays, the gate stays owed, and the result says why."""
 
 
-def put_back(result: ApplyResult, situation: Situation, request: Request, means: Means) -> ApplyResult:
+def put_back(result: ApplyResult, situation: Situation, request: Request, means: UndoTools) -> ApplyResult:
     """The result, with what was undone because of a gate that says `then: rollback`. Nothing is raised: that it failed is an outcome."""
     wanted = _wanted(result)
     for gate, addresses in wanted.items():
@@ -104,15 +104,15 @@ class _Fall:
 
 def _watched(addresses: Iterable[Address], situation: Situation, kinds: Kinds) -> frozenset[str]:
     parts = [situation.parts[address] for address in addresses]
-    return frozenset(path for part in parts for path in kinds[part.address.kind].watches(part.declared))
+    return frozenset(path for part in parts for path in kinds[part.address.kind].config_paths(part.declared))
 
 
-def _one(result: ApplyResult, fall: _Fall, situation: Situation, request: Request, means: Means) -> ApplyResult:
+def _one(result: ApplyResult, fall: _Fall, situation: Situation, request: Request, means: UndoTools) -> ApplyResult:
     """The result after this one was undone. Where nothing but a start was done, there is nothing to go back to: it is left as it is."""
     memory = means.journal.memory()
     past = _past(result.run, fall.gate.unit, memory, means.journal)
     targets = fall.undone(past, situation.parts.values(), request.kinds)
-    wish = Wish(past, memory, means.edited, targets=frozenset(map(str, targets)))
+    wish = UndoRequest(past, memory, means.edited, targets=frozenset(map(str, targets)))
     declared = tuple(situation.parts.values())
     planned = plan_rollback(wish, means.host, request.kinds, request.tool, means.simulator, ours=request.inside, parts=declared)
     if wrong := errors((*planned.diagnostics, *means.judge(planned))):

@@ -9,7 +9,7 @@ from typing import Any
 from reconciler.core.actions import ABSENT, Attributes
 from reconciler.core.basics.digest import digest, keyed_digest
 from reconciler.core.basics.frozen import frozen
-from reconciler.core.host import FileType, HostView, Saved
+from reconciler.core.host import FileType, HostView, PreImage
 
 Edited = Callable[[bytes, Sequence[str], Sequence[str]], bytes]
 """Content with lines added and removed, as EditLines does it."""
@@ -18,7 +18,7 @@ _DIRECTORY = "directory"
 
 
 @frozen
-class Thing:
+class PathState:
     """A file, directory or link. An empty field, and None for `attributes`, is not known and fits any.
 
     `digest` is of a file's content, with the host's key if it begins with `hmac:`; `content` is the content itself, where it is known.
@@ -50,7 +50,7 @@ def in_a_home(attributes: Attributes) -> Attributes:
     return tuple((name, value) for name, value in attributes if name.startswith(_OF_USERS))
 
 
-def seen(view: HostView, path: str) -> Thing | None:
+def seen(view: HostView, path: str) -> PathState | None:
     """What is there now. Raises Unreadable, UnsafePath."""
     entry = view.entry(path)
     if entry is None:
@@ -58,53 +58,53 @@ def seen(view: HostView, path: str) -> Thing | None:
     content = view.read(path) if entry.type is FileType.FILE else None
     name = digest(content) if content is not None else ""
     attributes = told(view.attributes(path))
-    return Thing(entry.type, entry.mode, entry.owner, entry.group, name, entry.target, content, attributes)
+    return PathState(entry.type, entry.mode, entry.owner, entry.group, name, entry.target, content, attributes)
 
 
-def was(saved: Saved) -> Thing | None:
+def was(saved: PreImage) -> PathState | None:
     """What the undo store has."""
     if saved.type is None:
         return None
     content = saved.content
     name = digest(content) if content is not None else ""
-    return Thing(saved.type, saved.mode, saved.owner, saved.group, name, saved.target, content, told(saved.xattrs))
+    return PathState(saved.type, saved.mode, saved.owner, saved.group, name, saved.target, content, told(saved.xattrs))
 
 
-def after(thing: Thing | None, action: Mapping[str, Any], edited: Edited) -> Thing | None:
+def after(thing: PathState | None, action: Mapping[str, Any], edited: Edited) -> PathState | None:
     """What an action, in its public form, makes of a thing."""
     access = (action.get("mode", ""), action.get("owner", ""), action.get("group", ""))
     match action["action"]:
         case "WriteFile":
-            return Thing(FileType.FILE, *access, digest=action.get("digest") or action.get("left", ""))
+            return PathState(FileType.FILE, *access, digest=action.get("digest") or action.get("left", ""))
         case "EditLines":
             return _edited(thing, action, access, edited)
         case "MakeDirectory" | "RestoreTree":
-            return Thing(FileType.DIRECTORY, *access)
+            return PathState(FileType.DIRECTORY, *access)
         case "MakeLink":
-            return Thing(FileType.LINK, target=action["target"])
+            return PathState(FileType.LINK, target=action["target"])
         case "SetAccess" | "ArchiveTree":
             return _with_access(thing, action, access)
         case _:
             return None
 
 
-def _with_access(thing: Thing | None, action: Mapping[str, Any], access: tuple[str, str, str]) -> Thing | None:
+def _with_access(thing: PathState | None, action: Mapping[str, Any], access: tuple[str, str, str]) -> PathState | None:
     if thing is None or action["action"] == "ArchiveTree":
         return thing
     # A change of owner takes a capability away, and a change of mode bends an ACL.
     return replace(thing, mode=access[0], owner=access[1], group=access[2], attributes=None)
 
 
-def _edited(thing: Thing | None, action: Mapping[str, Any], access: tuple[str, str, str], edited: Edited) -> Thing | None:
+def _edited(thing: PathState | None, action: Mapping[str, Any], access: tuple[str, str, str], edited: Edited) -> PathState | None:
     if thing is None and action["remove"] and not action["add"]:
         return None
     if thing is not None and thing.content is None:
-        return Thing(FileType.FILE, *access)
+        return PathState(FileType.FILE, *access)
     content = edited(thing.content or b"" if thing else b"", action["add"], action["remove"])
-    return Thing(FileType.FILE, *access, digest=digest(content), content=content)
+    return PathState(FileType.FILE, *access, digest=digest(content), content=content)
 
 
-def same(wanted: Thing | None, found: Thing | None, key: bytes) -> bool:
+def same(wanted: PathState | None, found: PathState | None, key: bytes) -> bool:
     """Whether what is found is what is wanted, as far as that is known."""
     if wanted is None or found is None:
         return wanted is found
@@ -117,16 +117,16 @@ def same(wanted: Thing | None, found: Thing | None, key: bytes) -> bool:
     return same_access(wanted, found) and (not wanted.digest or wanted.digest == _digest_like(wanted.digest, found, key))
 
 
-def same_access(wanted: Thing, found: Thing) -> bool:
+def same_access(wanted: PathState, found: PathState) -> bool:
     """Whether mode and owner are as wanted."""
     return all(getattr(wanted, name) in ("", getattr(found, name)) for name in ("mode", "owner", "group"))
 
 
-def _digest_like(wanted: str, found: Thing, key: bytes) -> str:
+def _digest_like(wanted: str, found: PathState, key: bytes) -> str:
     return keyed_digest(found.content or b"", key) if wanted.startswith("hmac:") else found.digest
 
 
-def expected(thing: Thing | None) -> str:
+def expected(thing: PathState | None) -> str:
     """The thing as `expects` of an action names it."""
     if thing is None:
         return ABSENT
@@ -134,7 +134,7 @@ def expected(thing: Thing | None) -> str:
     return names.get(thing.type, "other")
 
 
-def words(thing: Thing | None) -> str:
+def words(thing: PathState | None) -> str:
     """For people."""
     if thing is None:
         return "nothing is there any more"

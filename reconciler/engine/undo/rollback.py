@@ -24,7 +24,7 @@ from reconciler.engine.execution import Run, Settle, Tell, arm, unarmed
 from reconciler.engine.inputs import Request, Situation
 from reconciler.engine.planner import Simulator
 from reconciler.engine.simulate import asked_by, unit_failures
-from reconciler.engine.undo.undo_steps import Reversal, Wish, reversal
+from reconciler.engine.undo.undo_steps import Reversal, UndoRequest, reversal
 from reconciler.engine.units import dependents, gates, left_down, own_unit_guard
 from reconciler.engine.units.dependents import Trial
 
@@ -33,7 +33,7 @@ from reconciler.engine.units.dependents import Trial
 class Rollback:
     """A rollback that is planned: shown first, then carried out."""
 
-    wish: Wish
+    wish: UndoRequest
     reversal: Reversal
     plan: Plan
     request: Request
@@ -46,7 +46,7 @@ class Rollback:
 
 
 def plan_rollback(
-    wish: Wish,
+    wish: UndoRequest,
     view: HostView,
     kinds: Kinds,
     tool: str,
@@ -86,7 +86,7 @@ def _running(units: Mapping[str, dependents.Declared], found: Reversal, view: Ho
 
 
 def _tried(
-    found: Reversal, wish: Wish, simulator: Callable[[], Executor], units: Mapping[str, dependents.Declared]
+    found: Reversal, wish: UndoRequest, simulator: Callable[[], Executor], units: Mapping[str, dependents.Declared]
 ) -> tuple[Reversal, Trial, list[Diagnostic]]:
     """The reversal, made otherwise until it takes nothing along that it must not; and what it cannot do because of that."""
     memory, again, refusals = wish.memory, dict[str, Step](), list[Diagnostic]()
@@ -131,7 +131,7 @@ def _protected(address: Address) -> Diagnostic:
     return Diagnostic(Severity.ERROR, "protected resource would be destroyed", detail, address, rule="protected", refusal=True)
 
 
-def _protected_ones(found: Reversal, wish: Wish) -> Iterable[Address]:
+def _protected_ones(found: Reversal, wish: UndoRequest) -> Iterable[Address]:
     for address in found.moving:
         row = wish.memory.rows.get(address)
         if (
@@ -145,7 +145,7 @@ def _protected_ones(found: Reversal, wish: Wish) -> Iterable[Address]:
             yield address
 
 
-def _simulate(found: Reversal, wish: Wish, host: Executor) -> Trial:
+def _simulate(found: Reversal, wish: UndoRequest, host: Executor) -> Trial:
     failures: dict[Address, str] = {}
     along: list[tuple[Address, TakenAlong]] = []
     tried: list[Step] = []
@@ -164,7 +164,7 @@ def _simulate(found: Reversal, wish: Wish, host: Executor) -> Trial:
     return Trial(host, {**_left(found, wish, host, started), **failures}, tuple(along), steps=tuple(tried))
 
 
-def _left(found: Reversal, wish: Wish, host: HostView, started: Collection[str] = ()) -> dict[Address, str]:
+def _left(found: Reversal, wish: UndoRequest, host: HostView, started: Collection[str] = ()) -> dict[Address, str]:
     """What is still not as it was before the run.
 
     `started` are units that only a trial took along, as ssh.service does sshd-keygen.service: whether they run then, their conditions say.

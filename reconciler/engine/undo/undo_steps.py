@@ -26,12 +26,12 @@ from reconciler.core.actions import (
 )
 from reconciler.core.address import Address
 from reconciler.core.basics.frozen import frozen
-from reconciler.core.host import FileType, HostError, HostView, Saved
+from reconciler.core.host import FileType, HostError, HostView, PreImage
 from reconciler.core.state import Memory, OwedRow, PastRun, PastStep
 from reconciler.engine import ordering
 from reconciler.engine.undo import path_state
 from reconciler.engine.undo.baseline import accounts_of
-from reconciler.engine.undo.path_state import Edited, Thing
+from reconciler.engine.undo.path_state import Edited, PathState
 from reconciler.engine.undo.undo_accounts import Accounting, account_steps
 from reconciler.engine.undo.undo_units import unit_steps
 
@@ -60,7 +60,7 @@ class Reversal:
 
 
 @frozen
-class Wish:
+class UndoRequest:
     """What is to be undone of which run.
 
     `overwrite` are addresses whose changes since are given up, `unprotect` those whose protection is lifted; `selects` as in Request.
@@ -87,7 +87,7 @@ class Wish:
 
 @dataclass(slots=True)
 class _Draft:
-    wish: Wish
+    wish: UndoRequest
     view: HostView
     refused: dict[Address, str] = field(default_factory=dict)
     kept: dict[Address, list[str]] = field(default_factory=dict)
@@ -101,7 +101,7 @@ class _Draft:
             self.kept.setdefault(address, []).append(why)
 
 
-def reversal(wish: Wish, view: HostView) -> Reversal:
+def reversal(wish: UndoRequest, view: HostView) -> Reversal:
     """Compare, and say what is to be done. Reads the host and changes nothing."""
     past = wish.past
     touched = {*past.rows, *(address for step in past.steps for address in step.addresses)}
@@ -185,8 +185,8 @@ def _path(draft: _Draft, path: str, steps: list[PastStep], trees: Mapping[str, s
 class _Found:
     """What was at a path and what is there now. `trees` are the directories that went as a whole, `within` the one that the path was in."""
 
-    saved: Saved
-    now: Thing | None
+    saved: PreImage
+    now: PathState | None
     trees: Mapping[str, str]
     within: str
 
@@ -225,7 +225,7 @@ def _undoing(draft: _Draft, path: str, actions: list[Mapping[str, Any]], found: 
     return None
 
 
-def _named(draft: _Draft, thing: Thing | None) -> Thing | None:
+def _named(draft: _Draft, thing: PathState | None) -> PathState | None:
     """With the names that numbers have by now: the run may have given the owner his account."""
     if thing is None or not (thing.owner.isdecimal() or thing.group.isdecimal()):
         return thing
@@ -235,11 +235,11 @@ def _named(draft: _Draft, thing: Thing | None) -> Thing | None:
     return replace(thing, owner=users.get(thing.owner, thing.owner), group=groups.get(thing.group, thing.group))
 
 
-def _left(thing: Thing | None, action: Mapping[str, Any], path: str, edited: Edited) -> Thing | None:
+def _left(thing: PathState | None, action: Mapping[str, Any], path: str, edited: Edited) -> PathState | None:
     """What the action left at the path, which may be the directory that it made or removed beside its own path."""
     if action["path"] == path:
         return path_state.after(thing, action, edited)
-    return Thing(FileType.DIRECTORY, "0755", "root", "root") if action["action"] == "MakeLink" else None
+    return PathState(FileType.DIRECTORY, "0755", "root", "root") if action["action"] == "MakeLink" else None
 
 
 def _lines(actions: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
@@ -260,7 +260,7 @@ class _How:
     archive: str | None = None
 
 
-def _put_back(draft: _Draft, path: str, before: Thing | None, now: Thing | None, how: _How) -> Action | None:
+def _put_back(draft: _Draft, path: str, before: PathState | None, now: PathState | None, how: _How) -> Action | None:
     if before is None:
         return _remove(draft, path, now, how)
     if how.archive is not None and now is None:
@@ -276,7 +276,7 @@ def _put_back(draft: _Draft, path: str, before: Thing | None, now: Thing | None,
     return _anew(path, before, path_state.expected(now), how)
 
 
-def _only_access(before: Thing, now: Thing | None, how: _How) -> bool:
+def _only_access(before: PathState, now: PathState | None, how: _How) -> bool:
     """Whether mode, owner and attributes are all that has to come back. A capability comes with its content, in a new file."""
     in_home = bool(how.as_user) and before.type is FileType.FILE and before.content is not None
     if now is None or in_home or before.type is not now.type or before.type is FileType.LINK:
@@ -284,7 +284,7 @@ def _only_access(before: Thing, now: Thing | None, how: _How) -> bool:
     return before.digest in ("", now.digest) and not _lost_capability(before, now)
 
 
-def _anew(path: str, before: Thing, expects: str, how: _How) -> Action:
+def _anew(path: str, before: PathState, expects: str, how: _How) -> Action:
     """A file or link in place of what is there."""
     if before.type is FileType.LINK:
         plain = {before.owner, before.group} <= {"", "root"}
@@ -294,7 +294,7 @@ def _anew(path: str, before: Thing, expects: str, how: _How) -> Action:
     return WriteFile(path, before.content, before.digest, *access, expects, how.secret, how.as_user, attributes=before.attributes)
 
 
-def _tree_back(draft: _Draft, path: str, before: Thing, how: _How) -> Action | None:
+def _tree_back(draft: _Draft, path: str, before: PathState, how: _How) -> Action | None:
     """A home that went as a whole: from its archive, where there is one."""
     if how.archive:
         return RestoreTree(path, how.archive, before.mode, before.owner, before.group, before.attributes)
@@ -302,7 +302,7 @@ def _tree_back(draft: _Draft, path: str, before: Thing, how: _How) -> Action | N
     return None
 
 
-def _lost_capability(before: Thing, now: Thing) -> bool:
+def _lost_capability(before: PathState, now: PathState) -> bool:
     """Whether a file capability has to come back: then with its content, in a new file, so that it is never on another one."""
     value = dict(before.attributes or ()).get(path_state.CAPABILITY)
     return before.content is not None and value is not None and dict(now.attributes or ()).get(path_state.CAPABILITY) != value
@@ -312,7 +312,9 @@ def _settable(attributes: Attributes | None) -> Attributes | None:
     return None if attributes is None else tuple((name, value) for name, value in attributes if name != path_state.CAPABILITY)
 
 
-def _access_only(draft: _Draft, path: str, before: Thing | None, now: Thing | None, addresses: tuple[Address, ...]) -> Thing | None:
+def _access_only(
+    draft: _Draft, path: str, before: PathState | None, now: PathState | None, addresses: tuple[Address, ...]
+) -> PathState | None:
     """Of what only its mode and owner were changed: whatever is in it by now is as it should be."""
     if before is None or now is None or not _lost_capability(before, now):
         return before and replace(before, digest="", content=None)
@@ -322,7 +324,7 @@ def _access_only(draft: _Draft, path: str, before: Thing | None, now: Thing | No
     return replace(before, digest="", content=None, attributes=_settable(before.attributes))
 
 
-def _of_a_home(draft: _Draft, path: str, before: Thing, addresses: tuple[Address, ...]) -> Thing:
+def _of_a_home(draft: _Draft, path: str, before: PathState, addresses: tuple[Address, ...]) -> PathState:
     """As much of a thing as its owner can bring back."""
     own = path_state.in_a_home(before.attributes or ())
     lost = [name for name, _ in before.attributes or () if name not in dict(own)]
@@ -331,7 +333,7 @@ def _of_a_home(draft: _Draft, path: str, before: Thing, addresses: tuple[Address
     return replace(before, attributes=own)
 
 
-def _remove(draft: _Draft, path: str, now: Thing | None, how: _How) -> Action | None:
+def _remove(draft: _Draft, path: str, now: PathState | None, how: _How) -> Action | None:
     """Away with what was not there. In a home nothing is deleted, and data nowhere."""
     assert now is not None
     if not how.as_user:
@@ -343,7 +345,7 @@ def _remove(draft: _Draft, path: str, now: Thing | None, how: _How) -> Action | 
     return None
 
 
-def _lines_back(path: str, before: Thing | None, left: Thing, now: Thing, as_user: str, edited: Edited) -> Action | None:
+def _lines_back(path: str, before: PathState | None, left: PathState, now: PathState, as_user: str, edited: Edited) -> Action | None:
     """In a file that others have changed too: the lines that the run added go, those it took out are added again at the end."""
     old, new = _text_lines(before), _text_lines(left)
     added, taken = tuple(line for line in new if line not in old), tuple(line for line in old if line not in new)
@@ -353,7 +355,7 @@ def _lines_back(path: str, before: Thing | None, left: Thing, now: Thing, as_use
     return EditLines(path, taken, added, now.mode, now.owner, now.group, path_state.expected(now), as_user)
 
 
-def _text_lines(thing: Thing | None) -> tuple[str, ...]:
+def _text_lines(thing: PathState | None) -> tuple[str, ...]:
     content = thing.content if thing and thing.content else b""
     return tuple(dict.fromkeys(line.removesuffix("\r") for line in content.decode("utf-8", "surrogateescape").split("\n") if line))
 

@@ -48,7 +48,7 @@ def _meant(row: OwedRow, situation: Situation, kinds: Kinds) -> bool:
     """Whether today's declaration still wants it: what was a job may be masked, or a server, by now."""
     if row.verb != UnitVerb.START or row.address not in situation.parts:
         return True
-    return any(True for _ in kinds[row.address.kind].catch_up(situation.parts[row.address], situation.observed[row.address], row))
+    return any(True for _ in kinds[row.address.kind].resume_owed(situation.parts[row.address], situation.observed[row.address], row))
 
 
 def steps(rows: Iterable[OwedRow], situation: Situation, kinds: Kinds) -> Iterator[Step]:
@@ -57,7 +57,7 @@ def steps(rows: Iterable[OwedRow], situation: Situation, kinds: Kinds) -> Iterat
         if not row.unit:
             yield Step(Unit(UnitVerb.DAEMON_RELOAD), (Cause(row.address, _why(row, row.why)),))
         elif row.address in situation.parts and row.verb != gates.VERB:
-            for step in kinds[row.address.kind].catch_up(situation.parts[row.address], situation.observed[row.address], row):
+            for step in kinds[row.address.kind].resume_owed(situation.parts[row.address], situation.observed[row.address], row):
                 yield replace(step, causes=tuple(replace(cause, why=_why(row, cause.why)) for cause in step.causes))
 
 

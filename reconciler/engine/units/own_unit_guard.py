@@ -10,33 +10,37 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from reconciler.core.actions import Step, Unit, UnitVerb
-from reconciler.core.host import Bond
+from reconciler.core.host import UnitRelation
 
-Inside = Callable[[str], Bond]
+Inside = Callable[[str], UnitRelation]
 """What a unit is to this run."""
 
-_TOUCHING = {Bond.NONE: (), Bond.TIED: (UnitVerb.RESTART,), Bond.PART: (UnitVerb.START, UnitVerb.RELOAD, UnitVerb.RESTART)}
+_TOUCHING = {
+    UnitRelation.NONE: (),
+    UnitRelation.TIED: (UnitVerb.RESTART,),
+    UnitRelation.PART: (UnitVerb.START, UnitVerb.RELOAD, UnitVerb.RESTART),
+}
 _ENDING = {
-    (Bond.PART, UnitVerb.STOP): "this run is a part of {} and a stop would end it",
-    (Bond.PART, UnitVerb.START): "this run is a part of {} and a start would wait for its end",
-    (Bond.TIED, UnitVerb.STOP): "a stop of {} would end a unit that is tied to it and that this run is a part of",
+    (UnitRelation.PART, UnitVerb.STOP): "this run is a part of {} and a stop would end it",
+    (UnitRelation.PART, UnitVerb.START): "this run is a part of {} and a start would wait for its end",
+    (UnitRelation.TIED, UnitVerb.STOP): "a stop of {} would end a unit that is tied to it and that this run is a part of",
 }
 WORDS = {
-    Bond.PART: "this run is a part of it, and leaves that to the next apply that is not",
-    Bond.TIED: "a unit that is tied to it would end, and this run with it; it is left to the next apply that is no part of that",
+    UnitRelation.PART: "this run is a part of it, and leaves that to the next apply that is not",
+    UnitRelation.TIED: "a unit that is tied to it would end, and this run with it; it is left to the next apply that is no part of that",
 }
 
 
-def nowhere(_unit: str) -> Bond:
+def nowhere(_unit: str) -> UnitRelation:
     """We are a part of no unit that anything is done to."""
-    return Bond.NONE
+    return UnitRelation.NONE
 
 
 def spared(steps: Iterable[Step], inside: Inside) -> Iterator[Step]:
     """The steps, with what would end this run, or wait for its end, as effects that stay owed."""
     for step in steps:
         action = step.action
-        if not isinstance(action, Unit) or action.verb not in _TOUCHING[Bond.PART]:
+        if not isinstance(action, Unit) or action.verb not in _TOUCHING[UnitRelation.PART]:
             yield step
             continue
         every = frozenset(cause.address for cause in step.causes)

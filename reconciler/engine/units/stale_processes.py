@@ -65,7 +65,7 @@ def processes(request: Request, situation: Situation) -> list[Process]:
     """Every process that a part is to keep running, with what it has older of. One question to systemd, one read of each file."""
     if not request.view.running:
         return []
-    found = [(part, runs) for part in situation.parts.values() if (runs := request.kinds[part.address.kind].runs(part)) is not None]
+    found = [(part, runs) for part in situation.parts.values() if (runs := request.kinds[part.address.kind].process(part)) is not None]
     states = request.view.units([runs.unit for _, runs in found]) if found else {}
     return [_process(request, situation, part, runs, states[runs.unit].invocation) for part, runs in found]
 
@@ -129,7 +129,7 @@ class _Times:
 
 def unlike(request: Request, part: Part, paths: Collection[str], written: Mapping[str, bytes]) -> list[str]:
     """Those of these paths that will not be what the process was started with. One that is put back as it was needs no restart."""
-    runs = request.kinds[part.address.kind].runs(part) if request.started and request.view.running else None
+    runs = request.kinds[part.address.kind].process(part) if request.started and request.view.running else None
     known = request.started.get(runs.unit) if runs is not None else None
     if runs is None or known is None or request.view.units([runs.unit])[runs.unit].invocation != known.invocation:
         return list(paths)
@@ -162,12 +162,12 @@ def _rows(request: Request, one: Process, older: Iterable[str], changing: Collec
     address, kind = one.part.address, request.kinds[one.part.address.kind]
     name = settings_key(address)
     paths = [path for path in older if path != name]
-    steps = [*kind.watched(one.part, one.observed, paths)] if paths else []
+    steps = [*kind.on_config_change(one.part, one.observed, paths)] if paths else []
     rows = [row for step in steps for row in owed.incurred([step]).get(address, ())]
     if name in older and address not in changing:
         why = f"{one.runs.defined[0]} was written after it was started"
         wanted = OwedRow(UnitVerb.RESTART.value, one.runs.unit, address, why)
-        restarts = [row for step in kind.catch_up(one.part, one.observed, wanted) for row in owed.incurred([step]).get(address, ())]
+        restarts = [row for step in kind.resume_owed(one.part, one.observed, wanted) for row in owed.incurred([step]).get(address, ())]
         rows += restarts
         # What systemd has read may be what was put back since. The run that left the restart owed has had it read all.
         recorded = any((row.verb, row.unit, row.address) == (wanted.verb, wanted.unit, address) for row in request.memory.owed)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 from reconciler.core.actions import Account, AccountOp
-from reconciler.core.host import ActionFailed, FileType, Saved, Unreadable
+from reconciler.core.host import ActionFailed, FileType, PreImage, Unreadable
 from reconciler.formats.accounts.belongings import belongings, give_back, group_belongings
 from reconciler.formats.accounts.passwd import AccountConflict
 from reconciler.formats.accounts.tables import FILES, AccountTables
@@ -74,7 +74,7 @@ def kept_of(action: Account) -> dict[str, list[str]]:
         raise ActionFailed("not what the undo store holds", f"{action.op.value} {action.name}") from error
 
 
-def captured(view: _Reader, action: Account, *, simulated: bool = False) -> Saved | None:
+def captured(view: _Reader, action: Account, *, simulated: bool = False) -> PreImage | None:
     """What goes with an account or a group, passwords among it, for the undo store alone. Raises HostError."""
     if action.op not in (AccountOp.USERDEL, AccountOp.GROUPDEL):
         return None
@@ -84,8 +84,8 @@ def captured(view: _Reader, action: Account, *, simulated: bool = False) -> Save
     return _saved(f"group:{action.name}", group_belongings(accounts, action.name))
 
 
-def _saved(name: str, lines: Mapping[str, Sequence[str]]) -> Saved | None:
-    return Saved(name, FileType.OTHER, content=json.dumps(lines, sort_keys=True).encode("ascii")) if lines else None
+def _saved(name: str, lines: Mapping[str, Sequence[str]]) -> PreImage | None:
+    return PreImage(name, FileType.OTHER, content=json.dumps(lines, sort_keys=True).encode("ascii")) if lines else None
 
 
 def today() -> int:

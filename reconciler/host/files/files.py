@@ -20,7 +20,7 @@ from reconciler.core.actions import (
     SetAccess,
     WriteFile,
 )
-from reconciler.core.host import Entry, FileType, HostError, Saved, UnsafePath
+from reconciler.core.host import Entry, FileType, HostError, PreImage, UnsafePath
 from reconciler.host.files.dir_entry import Place, explain, not_durable
 from reconciler.host.files.ownership import Ids, Ownership
 from reconciler.host.files.safe_path import SafeRoot, unreadable
@@ -65,15 +65,15 @@ class Files:
         """As HostView.names. What a killed run of ours left is not there: it is removed before anything is done."""
         return tuple(name for name in self._root.names(path) if not Place.is_temporary(name))
 
-    def capture(self, path: str) -> Saved:
+    def capture(self, path: str) -> PreImage:
         """What is at a path, bit for bit. Raises Unreadable, UnsafePath."""
         entry = self.entry(path)
         if entry is None:
-            return Saved(path, None)
+            return PreImage(path, None)
         if entry.type is FileType.OTHER:
             raise UnsafePath("not a file, directory or link", f"{path} is a FIFO, socket or device; it is left alone")
         content = self.read(path) if entry.type is FileType.FILE else None
-        return Saved(path, entry.type, entry.mode, entry.owner, entry.group, entry.target, content, self.attributes(path))
+        return PreImage(path, entry.type, entry.mode, entry.owner, entry.group, entry.target, content, self.attributes(path))
 
     def attributes(self, path: str) -> Attributes:
         """As HostView.attributes."""

@@ -20,7 +20,7 @@ from reconciler.core.actions import (
     path_of,
 )
 from reconciler.core.basics.digest import digest
-from reconciler.core.host import ActionFailed, Entry, FileType, HostView, Receipt, Saved, UnitNode, UnitState
+from reconciler.core.host import ActionFailed, Entry, FileType, HostView, PreImage, Receipt, UnitNode, UnitState
 from reconciler.formats.accounts.tables import FILES, AccountTables
 from reconciler.host.accounts.offline_edits import captured, edit_tables, tables_of
 from reconciler.host.files.homes import HomeAction, check_below, check_entry, home_from, is_a_directory
@@ -129,7 +129,7 @@ class SimulatedHost:
         """As SimulatedUnits.loaded."""
         return self._units.loaded(unit)
 
-    def capture(self, action: Action) -> Saved | None:
+    def capture(self, action: Action) -> PreImage | None:
         """As Executor.capture."""
         if isinstance(action, Account):
             return captured(self, action, simulated=True)

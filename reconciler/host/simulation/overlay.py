@@ -22,7 +22,7 @@ from reconciler.core.actions import (
 )
 from reconciler.core.basics.digest import digest
 from reconciler.core.basics.frozen import frozen
-from reconciler.core.host import ActionFailed, Entry, FileType, HostView, Saved, UnsafePath
+from reconciler.core.host import ActionFailed, Entry, FileType, HostView, PreImage, UnsafePath
 from reconciler.host.files.expects import DIRECTORY, OTHER, mismatch, missing_directory, not_replaceable, state_of
 from reconciler.host.files.lines import edited
 from reconciler.host.files.safe_path import check_plain
@@ -104,13 +104,13 @@ class Overlay:
         """Every path that was written or removed."""
         return iter(self._nodes)
 
-    def capture(self, path: str) -> Saved:
+    def capture(self, path: str) -> PreImage:
         """As Executor.capture."""
         entry = self.entry(path)
         if entry is None:
-            return Saved(path, None)
+            return PreImage(path, None)
         content = self.read(path) if entry.type is FileType.FILE else None
-        return Saved(path, entry.type, entry.mode, entry.owner, entry.group, entry.target, content, self.attributes(path))
+        return PreImage(path, entry.type, entry.mode, entry.owner, entry.group, entry.target, content, self.attributes(path))
 
     def put(self, path: str, node: Node | None) -> None:
         """Set or remove what is at a path, whatever was there."""

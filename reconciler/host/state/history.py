@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from reconciler.core.address import Address
 from reconciler.core.basics.digest import digest
-from reconciler.core.host import Saved
+from reconciler.core.host import PreImage
 from reconciler.core.state import PastRun, PastStep
 from reconciler.host.state import schema
 from reconciler.host.state.files import DATABASE, StateDamaged, StateError, file_facts, open_directory
@@ -50,7 +50,7 @@ class History:
         run = self.run(number)
         if run is None:
             return None
-        saved: dict[int, list[Saved]] = {}
+        saved: dict[int, list[PreImage]] = {}
         for row in self._rows("undo", "WHERE run = ? ORDER BY rowid", (number,)):
             saved.setdefault(row["step"], []).append(self._saved(row))
         return PastRun(
@@ -85,11 +85,11 @@ class History:
                 return number, tuple(passed)
         return 0, tuple(passed)
 
-    def undo(self, number: int) -> list[Saved]:
+    def undo(self, number: int) -> list[PreImage]:
         """What a run replaced or removed, in the order in which it was saved."""
         return [self._saved(row) for row in self._rows("undo", "WHERE run = ? ORDER BY rowid", (number,))]
 
-    def undo_of_step(self, number: int, step: int) -> list[Saved]:
+    def undo_of_step(self, number: int, step: int) -> list[PreImage]:
         """What one step replaced or removed."""
         return [self._saved(row) for row in self._rows("undo", "WHERE run = ? AND step = ? ORDER BY rowid", (number, step))]
 
@@ -116,7 +116,7 @@ class History:
             raise StateDamaged("The journal is damaged", f"a row of {table} fails its checksum")
         return [json.loads(text) for text, _ in records]
 
-    def _saved(self, row: Row) -> Saved:
+    def _saved(self, row: Row) -> PreImage:
         return schema.saved_row(row, self._content(row["blob"]) if row["blob"] else None)
 
     def _content(self, blob: str) -> bytes:
@@ -135,7 +135,7 @@ def _did(step: Row) -> bool:
     return step["state"] in ("done", "started") and not step["action"].get("held")
 
 
-def _past_step(row: Row, saved: Sequence[Saved]) -> PastStep:
+def _past_step(row: Row, saved: Sequence[PreImage]) -> PastStep:
     action = row["action"]
     addresses = tuple(Address.parse(text) for text in action.get("for", ()))
     return PastStep(row["step"], action, addresses, bool(action.get("held")), row["state"], tuple(saved))

@@ -17,7 +17,7 @@ from typing import Any
 
 from reconciler.core.address import Address
 from reconciler.core.basics.frozen import frozen
-from reconciler.core.host import FileType, Saved
+from reconciler.core.host import FileType, PreImage
 from reconciler.core.state import Hold, LedgerRow, OwedRow
 
 SCHEMA = 3
@@ -238,7 +238,7 @@ def hold_row(data: Row) -> Hold:
     return Hold(Address(data["kind"], data["name"], data.get("part", "")), **said)
 
 
-def saved_data(run: int, step: int, saved: Saved, blob: str) -> Row:
+def saved_data(run: int, step: int, saved: PreImage, blob: str) -> Row:
     """A row of the undo store; `blob` is the digest of the content, empty when there is none."""
     return {
         "run": run,
@@ -254,9 +254,9 @@ def saved_data(run: int, step: int, saved: Saved, blob: str) -> Row:
     }
 
 
-def saved_row(data: Row, content: bytes | None) -> Saved:
+def saved_row(data: Row, content: bytes | None) -> PreImage:
     """The inverse of `saved_data`."""
-    return Saved(
+    return PreImage(
         path=data["path"],
         type=FileType(data["type"]) if data["type"] else None,
         mode=data["mode"],

@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import Any, Self
 
 from reconciler.core.address import Address
-from reconciler.core.host import Saved
+from reconciler.core.host import PreImage
 from reconciler.core.state import Hold, LedgerRow, Memory, OwedRow
 from reconciler.host.process.failpoints import hit
 from reconciler.host.state import schema
@@ -129,7 +129,7 @@ class Store(History):
             return []
 
     def intend(
-        self, run: int, steps: Sequence[int], rows: Sequence[LedgerRow], owed: Sequence[OwedRow], saved: Sequence[tuple[int, Saved]]
+        self, run: int, steps: Sequence[int], rows: Sequence[LedgerRow], owed: Sequence[OwedRow], saved: Sequence[tuple[int, PreImage]]
     ) -> None:
         """Before the effects of `steps`: what will be ours, what will be owed, and what is about to be replaced. All of it or nothing."""
         with self._transaction("intend") as change:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from reconciler.core.basics.digest import digest
-from reconciler.core.host import Saved
+from reconciler.core.host import PreImage
 from reconciler.host.state import schema
 from reconciler.host.state.files import WITNESS, StateDamaged, StateError, replace_small
 from reconciler.host.state.read import load_meta
@@ -65,7 +65,7 @@ class Transaction:
             self._connection.execute(schema.DELETE[table], columns)
             self._count(table, stored[1], None)
 
-    def save(self, run: int, step: int, saved: Saved) -> None:
+    def save(self, run: int, step: int, saved: PreImage) -> None:
         """Add to the undo store. Of two for the same path and step the first stays: it is the original."""
         blob = "" if saved.content is None else digest(saved.content)
         row = schema.saved_data(run, step, saved, blob)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Collection
 from functools import cache
 
-from reconciler.core.host import Bond, HostError
+from reconciler.core.host import HostError, UnitRelation
 from reconciler.host.process.environment import own_units
 
 _ASK_TIMEOUT = 30.0
@@ -14,12 +14,12 @@ _TIES = ("Requires", "Requisite", "BindsTo", "PartOf", "StopPropagatedFrom")
 """The units named there take the one that names them along when they are stopped or restarted (systemd.unit(5))."""
 
 
-def bond(unit: str) -> Bond:
+def bond(unit: str) -> UnitRelation:
     """What stopping this unit means to this process. What systemd does not tell of a unit that we are in is taken for its end."""
     own = own_units()
     if unit in own:
-        return Bond.PART if _ends_us(unit) else Bond.NONE
-    return Bond.TIED if unit in _above(own) else Bond.NONE
+        return UnitRelation.PART if _ends_us(unit) else UnitRelation.NONE
+    return UnitRelation.TIED if unit in _above(own) else UnitRelation.NONE
 
 
 @cache

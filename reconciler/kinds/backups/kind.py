@@ -103,9 +103,9 @@ def actions(change: Change) -> Iterator[Step]:
         yield Step(SetAccess(path, **where), cause)
 
 
-def catch_up(part: Part, observed: Observed, row: OwedRow) -> Iterator[Step]:
+def resume_owed(part: Part, observed: Observed, row: OwedRow) -> Iterator[Step]:
     """What the schedule part still owes."""
-    return schedule.catch_up(part, observed, row) if is_scheduled(part.address) else iter(())
+    return schedule.resume_owed(part, observed, row) if is_scheduled(part.address) else iter(())
 
 
 def lint(declared: Declared) -> Iterator[Diagnostic]:
@@ -183,14 +183,14 @@ KIND = Kind(
     expand=expand,
     observe=observe,
     actions=actions,
-    carries=(*schedule.CARRIES, "job"),
+    ownership_keys=(*schedule.CARRIES, "job"),
     order=ORDER,
     references=references,
     requires=requires,
-    catch_up=catch_up,
-    others=others,
+    resume_owed=resume_owed,
+    foreign_overrides=others,
     paths=paths,
-    stands_for=paths,
+    identity=paths,
     lint=lint,
     check=check,
     overdue=overdue,

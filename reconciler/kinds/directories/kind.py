@@ -41,7 +41,7 @@ def expand(declared: Declared, running: bool) -> Iterator[Part]:
     yield Part(declared.address, document, declared)
 
 
-def keep(view: HostView, address: Address, vanishing: AbstractSet[str]) -> str:
+def reason_to_keep(view: HostView, address: Address, vanishing: AbstractSet[str]) -> str:
     """Why a directory that left the spec stays: something is in it that does not leave with it."""
     try:
         left = [name for name in view.names(address.name) if f"{address.name}/{name}" not in vanishing]
@@ -101,9 +101,9 @@ KIND = Kind(
     observe=observe,
     actions=actions,
     order=ORDER,
-    carries=("type",),
+    ownership_keys=("type",),
     prunes_adopted=False,
-    keep=keep,
+    reason_to_keep=reason_to_keep,
     references=references,
     requires=requires,
     paths=lambda address: (address.name,),

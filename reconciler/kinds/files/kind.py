@@ -149,10 +149,10 @@ KIND = Kind(
     observe=observe,
     actions=actions,
     order=ORDER,
-    carries=("type", "content"),
+    ownership_keys=("type", "content"),
     references=references,
     requires=requires,
     lint=lint,
     paths=lambda address: (address.name,),
-    stands_for=lambda address: (address.name,),
+    identity=lambda address: (address.name,),
 )

@@ -62,7 +62,7 @@ def actions(change: Change) -> Iterator[Step]:
     yield Step(Account(AccountOp.GROUPADD, name, (*fields, *((("system", "yes"),) if group.system else ()))), cause)
 
 
-def keep(view: HostView, address: Address, vanishing: AbstractSet[str]) -> str:
+def reason_to_keep(view: HostView, address: Address, vanishing: AbstractSet[str]) -> str:
     """A group stays as long as it is the primary group of an account that stays."""
     users = account_numbers.members(view, address.name)
     names = [name for name in users if not vanishing & {f"users.{name}", f"users.{name}.group"}]
@@ -86,9 +86,9 @@ KIND = Kind(
     observe=observe,
     actions=actions,
     order=ORDER,
-    carries=("gid",),
+    ownership_keys=("gid",),
     whole=False,
     prunes_adopted=False,
-    keep=keep,
+    reason_to_keep=reason_to_keep,
     check=check,
 )

@@ -204,9 +204,9 @@ def actions(change: Change) -> Iterator[Step]:
         yield Step(SetAccess(reconcile.PATH, **where), cause)
 
 
-def catch_up(part: Part, observed: Observed, row: OwedRow) -> Iterator[Step]:
+def resume_owed(part: Part, observed: Observed, row: OwedRow) -> Iterator[Step]:
     """What the schedule part still owes."""
-    return schedule.catch_up(part, observed, row) if part.address.part in schedule_observe.PARTS else iter(())
+    return schedule.resume_owed(part, observed, row) if part.address.part in schedule_observe.PARTS else iter(())
 
 
 def lint(declared: Declared) -> Iterator[Diagnostic]:
@@ -256,11 +256,11 @@ OWN = Kind(
     expand=expand,
     observe=observe,
     actions=actions,
-    carries=(*schedule.CARRIES, "settings"),
+    ownership_keys=(*schedule.CARRIES, "settings"),
     references=references,
     requires=requires,
-    catch_up=catch_up,
-    others=units.others,
+    resume_owed=resume_owed,
+    foreign_overrides=units.others,
     paths=paths,
     lint=lint,
     check=check,

@@ -111,7 +111,7 @@ def _catch_up(address: Address, service: Service, cost: Effect, why: str) -> Ite
     yield Step(Unit(verb, (unit_of(address),)), (Cause(address, why, unit_of(address)),), held=verb not in _MAY[service.on_change])
 
 
-def watches(declared: Declared) -> Iterator[str]:
+def config_paths(declared: Declared) -> Iterator[str]:
     """Files that are its configuration."""
     service = _service(declared)
     yield from service.watch
@@ -125,14 +125,14 @@ def _read_at_start(service: Service) -> Iterator[str]:
         yield from (path.replace("%%", "%") for path in unit_file.encrypted_credentials(service) if not unit_file.has_specifier(path))
 
 
-def watched(part: Part, observed: Observed, paths: Sequence[str]) -> Iterator[Step]:
+def on_config_change(part: Part, observed: Observed, paths: Sequence[str]) -> Iterator[Step]:
     """Restart or reload it, if it runs. Environment files and credentials are read at the start only: a reload is not enough."""
     service = _service(part.declared)
     costs = list(_costs(service, paths))
     if part.address.part:
         from reconciler.kinds.services.vendor import parts
 
-        yield from parts.watched(part, observed, costs)
+        yield from parts.on_config_change(part, observed, costs)
     elif (observed.document or {}).get("state") in units.ALIVE and part.document.get("state") == "running":
         for cost, why in costs:
             yield from _catch_up(part.address, service, cost, why)
@@ -149,7 +149,9 @@ def runs(part: Part) -> Runs | None:
         speaks, defined = part.document.get("state") == "running", units.path(name)
     if not speaks:
         return None
-    return Runs(name, tuple(dict.fromkeys(watches(part.declared))), tuple(dict.fromkeys((defined, units.drop_in(name).rpartition("/")[0]))))
+    return Runs(
+        name, tuple(dict.fromkeys(config_paths(part.declared))), tuple(dict.fromkeys((defined, units.drop_in(name).rpartition("/")[0])))
+    )
 
 
 _MAY = {
@@ -200,12 +202,12 @@ def _costs(service: Service, paths: Sequence[str]) -> Iterator[tuple[Effect, str
             yield cost, f"{some[0]} changed" if len(some) == 1 else f"{some[0]} and {len(some) - 1} more changed"
 
 
-def catch_up(part: Part, observed: Observed, row: OwedRow) -> Iterator[Step]:
+def resume_owed(part: Part, observed: Observed, row: OwedRow) -> Iterator[Step]:
     """What an earlier run still owes, as far as today's `on_change` allows."""
     if part.address.part:
         from reconciler.kinds.services.vendor import parts
 
-        yield from parts.catch_up(part, observed, row)
+        yield from parts.resume_owed(part, observed, row)
         return
     if row.verb == UnitVerb.START:
         if _ends_by_itself(_service(part.declared)) and part.document["type"] == "file":
@@ -227,7 +229,7 @@ def references(declared: Declared) -> Iterator[Address]:
     service = _service(declared)
     yield from ownership.owners(service.user or "root", service.group or "root")
     yield from (Address("groups", group) for group in service.supplementary_groups)
-    files = tuple(filter(None, (*watches(declared), _program(service))))
+    files = tuple(filter(None, (*config_paths(declared), _program(service))))
     directory = (service.working_directory or "").removeprefix("-")
     yield from (Address("files", path) for path in files)
     yield from ownership.above(*files)
@@ -268,13 +270,13 @@ def places(declared: Declared) -> Iterator[Place]:
         yield from service_places.places(service, declared.address.name)
 
 
-def keep(_view: HostView, address: Address, _vanishing: AbstractSet[str]) -> str:
+def reason_to_keep(_view: HostView, address: Address, _vanishing: AbstractSet[str]) -> str:
     """Why something stays that nothing is said of any more."""
     if not address.part:
         return ""
     from reconciler.kinds.services.vendor import parts
 
-    return parts.keep(address)
+    return parts.reason_to_keep(address)
 
 
 def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Diagnostic]:
@@ -348,14 +350,14 @@ def _lint_name(declared: Declared, service: Service) -> Iterator[Diagnostic]:
         yield error(f"{declared.address.name}.service is an instance of a template", detail, **where)
 
 
-def lint_together(spec: Spec) -> Iterator[Diagnostic]:
+def lint_spec(spec: Spec) -> Iterator[Diagnostic]:
     """What cannot work, or is probably a mistake, beside what else is declared."""
     found = [(declared, _service(declared)) for declared in spec.resources if declared.address.kind == "services"]
     if any(service.after or service.before or service.requires or "Unit" in service.directives for _, service in found):
         from reconciler.kinds.services import relations  # most services stand alone
 
         yield from relations.lint(spec)
-    yield from unit_lint.lint_together(
+    yield from unit_lint.lint_spec(
         spec,
         (
             (
@@ -377,21 +379,21 @@ KIND = Kind(
     expand=expand,
     observe=observe,
     actions=actions,
-    carries=("type", "unit"),
+    ownership_keys=("type", "unit"),
     references=references,
     requires=requires,
-    watches=watches,
-    watched=watched,
-    catch_up=catch_up,
-    others=others,
-    runs=runs,
-    settings=settings,
+    config_paths=config_paths,
+    on_config_change=on_config_change,
+    resume_owed=resume_owed,
+    foreign_overrides=others,
+    process=runs,
+    start_settings=settings,
     gate=gate,
     unit=unit,
     paths=paths,
     places=places,
-    keep=keep,
+    reason_to_keep=reason_to_keep,
     check=check,
     lint=lint,
-    lint_together=lint_together,
+    lint_spec=lint_spec,
 )

@@ -55,7 +55,7 @@ def shared(user: str) -> str:
     return f"keys of {user}"
 
 
-def stands_for(address: Address) -> Iterator[str]:
+def identity(address: Address) -> Iterator[str]:
     """The key of the user, wherever in the spec it is declared."""
     if fingerprint_of(address):
         yield f"{address.name} {fingerprint_of(address)}"
@@ -100,7 +100,7 @@ def requires(user: str) -> Iterator[Requirement]:
     yield Requirement(RequirementType.USER, user)
 
 
-def keep(address: Address) -> str:
+def reason_to_keep(address: Address) -> str:
     """Why the main part stays when it leaves the spec; empty for a key."""
     return "" if fingerprint_of(address) else "the file stays with the user; only keys of ours are taken out"
 

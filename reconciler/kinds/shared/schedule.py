@@ -316,7 +316,7 @@ def _forget_last_run(address: Address, observed: Observed) -> Iterator[Step]:
         yield Step(RemovePath(stamp, digest(b"")), (Cause(address),))
 
 
-def catch_up(part: Part, observed: Observed, row: OwedRow) -> Iterator[Step]:
+def resume_owed(part: Part, observed: Observed, row: OwedRow) -> Iterator[Step]:
     """A timer that a killed apply left with its old schedule."""
     if row.unit.endswith(".timer") and part.document.get("state") == "running" == (observed.document or {}).get("state"):
         yield from _forget_last_run(part.address, observed)

@@ -82,7 +82,7 @@ def _looks_secret(text: str) -> bool:
 # ---------------------------------------------------------------------------------------------------- across resources
 
 
-def lint_together(spec: Spec, services: Iterable[tuple[Declared, Sequence[str], Sequence[str], Sequence[str]]]) -> Iterator[Diagnostic]:
+def lint_spec(spec: Spec, services: Iterable[tuple[Declared, Sequence[str], Sequence[str], Sequence[str]]]) -> Iterator[Diagnostic]:
     """Beside what else is declared. Of each service: the programs that root runs, its credentials, its environment files."""
     declared = {one.address: one for one in spec.resources}
     for service, run, credentials, environments in services:

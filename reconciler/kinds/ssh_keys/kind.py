@@ -108,7 +108,7 @@ def lint(declared: Declared) -> Iterator[Diagnostic]:
             yield warning("short RSA key", detail, address=declared.address, source=declared.source, rule="rsa-bits")
 
 
-def lint_together(spec: Spec) -> Iterator[Diagnostic]:
+def lint_spec(spec: Spec) -> Iterator[Diagnostic]:
     """Keys that are declared in two places."""
     users = {found.address.name: found for found in spec.resources if found.address.kind == "users"}
     owners: dict[bytes, str] = {}
@@ -135,16 +135,16 @@ KIND = Kind(
     expand=expand,
     observe=observe,
     actions=actions,
-    carries=(),
+    ownership_keys=(),
     order=ORDER,
     whole=False,
-    keep=lambda _view, address, _vanishing: keys.keep(address),
+    reason_to_keep=lambda _view, address, _vanishing: keys.reason_to_keep(address),
     paths=lambda address: keys.paths(address.name),
     places=places,
-    stands_for=keys.stands_for,
+    identity=keys.identity,
     references=references,
     requires=requires,
     lint=lint,
-    lint_together=lint_together,
-    beside=("users",),
+    lint_spec=lint_spec,
+    sibling_kinds=("users",),
 )

@@ -137,7 +137,7 @@ def lint(declared: Declared) -> Iterator[Diagnostic]:
         yield error("cron cannot do this", detail, address=declared.address, source=declared.source, rule="cron")
 
 
-def lint_together(spec: Spec) -> Iterator[Diagnostic]:
+def lint_spec(spec: Spec) -> Iterator[Diagnostic]:
     """Jobs of cron's for accounts that it runs nothing for."""
     states = {one.address.name: str(getattr(one.resource, "state", "")) for one in spec.resources if one.address.kind == "users"}
     for declared in spec.resources:
@@ -175,17 +175,17 @@ KIND = Kind(
     expand=expand,
     observe=observe,
     actions=actions,
-    carries=schedule.CARRIES,
+    ownership_keys=schedule.CARRIES,
     order=ORDER,
     references=references,
     requires=requires,
-    catch_up=schedule.catch_up,
-    others=units.others,
+    resume_owed=schedule.resume_owed,
+    foreign_overrides=units.others,
     paths=lambda address: schedule.paths(address, unit_of),
-    stands_for=lambda address: schedule.paths(address, unit_of),
+    identity=lambda address: schedule.paths(address, unit_of),
     lint=lint,
     check=check,
     overdue=overdue,
     unit=lambda part: schedule.declared_unit(part, unit_of),
-    lint_together=lint_together,
+    lint_spec=lint_spec,
 )

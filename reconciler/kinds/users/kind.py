@@ -147,7 +147,7 @@ def actions(change: Change) -> Iterator[Step]:
     """What to do about one part."""
     part = change.address.part
     with_home = change.verb is Verb.DELETE and not part.startswith(KEPT)
-    if with_home and change.declared is not None and goes(change.declared, change.address):
+    if with_home and change.declared is not None and wants_removal(change.declared, change.address):
         return  # with the home, which the account has a step for
     if not part:
         yield from _remove_account(change) if change.verb is Verb.DELETE else _account_steps(change)
@@ -321,14 +321,14 @@ def _directory_steps(change: Change) -> Iterator[Step]:
 # ---------------------------------------------------------------------------------------------------- what it takes
 
 
-def keep(view: HostView, address: Address, vanishing: AbstractSet[str]) -> str:
+def reason_to_keep(view: HostView, address: Address, vanishing: AbstractSet[str]) -> str:
     """Data stays."""
     if key_parts.is_ours(address, KEYS):
-        return key_parts.keep(address)
+        return key_parts.reason_to_keep(address)
     return "data kept" if address.part == "home" or address.part.startswith(KEPT) or address.part.startswith(DIRECTORIES) else ""
 
 
-def goes(declared: Declared, address: Address) -> bool:
+def wants_removal(declared: Declared, address: Address) -> bool:
     """What is in a home goes with it, if it is not kept."""
     inside = address.part == "home" or address.part.startswith((DIRECTORIES, KEPT)) or key_parts.is_ours(address, KEYS)
     return inside and home_removal.fate_of(declared) != "keep"
@@ -339,9 +339,9 @@ def paths(address: Address) -> Iterable[str]:
     return key_parts.paths(address.name) if key_parts.is_ours(address, KEYS) else root_files.paths(address)
 
 
-def stands_for(address: Address) -> Iterable[str]:
+def identity(address: Address) -> Iterable[str]:
     """A key, or a file that could be declared as one."""
-    return key_parts.stands_for(address) if key_parts.is_ours(address, KEYS) else root_files.paths(address)
+    return key_parts.identity(address) if key_parts.is_ours(address, KEYS) else root_files.paths(address)
 
 
 def references(declared: Declared) -> Iterator[Address]:
@@ -371,19 +371,19 @@ KIND = Kind(
     observe=observe,
     locate=home_location.locate,
     actions=actions,
-    carries=("content",),
+    ownership_keys=("content",),
     order=ORDER,
     whole=False,
-    keep=keep,
+    reason_to_keep=reason_to_keep,
     paths=paths,
     places=user_places.places,
-    stands_for=stands_for,
+    identity=identity,
     references=references,
     requires=requires,
     check=checks.check,
     retire=retire,
     absent=absent,
     remains=remains,
-    goes=goes,
-    is_right=lambda address: address.part == root_files.SUDO,
+    wants_removal=wants_removal,
+    grants_access=lambda address: address.part == root_files.SUDO,
 )

@@ -36,7 +36,7 @@ _LEDGER_SOURCE = Late(r"(?P<file>.+?):(?P<line>\d+)(?::(?P<column>\d+))?")
 
 
 @frozen
-class Sight:
+class Redaction:
     """What must not be seen, and how places are named."""
 
     texts: Texts
@@ -92,7 +92,7 @@ def idle(plan: Plan, address: Address) -> bool:
     return address in plan.held or bool(blocked(plan, address))
 
 
-def entries_of(plan: Plan, sight: Sight) -> list[dict[str, Any]]:
+def entries_of(plan: Plan, sight: Redaction) -> list[dict[str, Any]]:
     """An entry for each change, then one without action for each part that is not changed but affected, blocked or held."""
     effects = _effects(plan)
     changed = [_entry(change, plan, sight, effects.pop(change.address, [])) for change in plan.changes]
@@ -167,7 +167,7 @@ def _named(address: Address, place: dict[str, Any] | None) -> dict[str, Any]:
     }
 
 
-def _entry(change: Change, plan: Plan, sight: Sight, effects: list[dict[str, Any]]) -> dict[str, Any]:
+def _entry(change: Change, plan: Plan, sight: Redaction, effects: list[dict[str, Any]]) -> dict[str, Any]:
     hidden = sight.hides(change.address)
     block = change.part.declared if change.part else change.declared if change.address not in plan.memory.rows else None
     place = sight.place(block.source) if block else _remembered_place(plan, change.address)
@@ -269,7 +269,7 @@ def _remembered_place(plan: Plan, address: Address) -> dict[str, Any] | None:
     return {"file": found["file"], "line": int(found["line"]), "column": int(found["column"] or 1)} if found else None
 
 
-def drift_entry(change: Change, sight: Sight) -> dict[str, Any]:
+def drift_entry(change: Change, sight: Redaction) -> dict[str, Any]:
     """What happened on the host, as OpenTofu has it: before is what we last applied, after is what is there now."""
     hidden = sight.hides(change.address)
     actions = ["delete"] if change.before is None else ["create"] if change.applied is None and change.after is None else ["update"]

@@ -19,7 +19,7 @@ from reconciler.core.plan import Plan
 from reconciler.core.state import Hold, OwedRow
 from reconciler.render.diagnostics import diagnostic_data
 from reconciler.render.masking import mask
-from reconciler.render.plan.entries import Sight, Texts, drift_entry, drifted, entries_of, failed, idle
+from reconciler.render.plan.entries import Redaction, Texts, drift_entry, drifted, entries_of, failed, idle
 
 FORMAT_VERSION = "1.1"
 
@@ -48,7 +48,7 @@ def plan_to_json(  # noqa: PLR0913  # all by keyword
     how open services are before and after, `schedule` when jobs come next.
     """
     reported = frozenset(change.address for change in plan.changes if change.verb is Verb.NONE)
-    sight = Sight(texts or {}, sensitive | _known_secrets(plan), source_root, reported)
+    sight = Redaction(texts or {}, sensitive | _known_secrets(plan), source_root, reported)
     entries = entries_of(plan, sight)
     counts = _summary(plan)
     wrong = errors(plan.diagnostics)
@@ -86,7 +86,7 @@ def plan_to_json(  # noqa: PLR0913  # all by keyword
     return data | {SEAL: seal(data)} if plan.approval is not None else data
 
 
-def _shareable(data: dict[str, Any], plan: Plan, basis: Mapping[str, Any], sight: Sight) -> dict[str, Any]:
+def _shareable(data: dict[str, Any], plan: Plan, basis: Mapping[str, Any], sight: Redaction) -> dict[str, Any]:
     """The document without the digests that mean nothing elsewhere."""
     if not sight.sensitive:
         return data  # no digest was made with a key

@@ -74,7 +74,7 @@ def _wanted_state(service: Service) -> str:
     return service.state.value if service.says("state") else ""
 
 
-def keep(address: Address) -> str:
+def reason_to_keep(address: Address) -> str:
     """Whether a package's unit runs and is enabled stays as it is when nothing is said of it any more."""
     return "left as it is: the unit is a package's" if address.part in (ENABLED, STATE) else ""
 
@@ -201,7 +201,7 @@ def _catch_up(address: Address, service: Service, found: VendorUnit, cost: Effec
     yield Step(Unit(verb, (_unit(address),)), (Cause(address, why, _unit(address), kept=never),), held=held)
 
 
-def watched(part: Part, observed: Observed, costs: Sequence[tuple[Effect, str]]) -> Iterator[Step]:
+def on_config_change(part: Part, observed: Observed, costs: Sequence[tuple[Effect, str]]) -> Iterator[Step]:
     """What changed files mean for it, if it runs: told by one of its parts."""
     service = _service(part)
     if (
@@ -230,7 +230,7 @@ def _speaker(service: Service) -> str:
     return ENABLED if service.says("enabled") else STATE
 
 
-def catch_up(part: Part, observed: Observed, row: OwedRow) -> Iterator[Step]:
+def resume_owed(part: Part, observed: Observed, row: OwedRow) -> Iterator[Step]:
     """What an earlier run still owes, as far as today's `on_change` allows."""
     service = _service(part)
     if row.verb != UnitVerb.START and observed.private.get("state") in units.ALIVE and _wanted_state(service) != State.STOPPED:
